@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/** How long to wait; SP_FOREVER has no end. */
+#define SP_FOREVER G_MAXINT64
+
+/** A point in g_get_monotonic_time() @timeout_ms from now; SP_FOREVER for a negative one. */
+gint64 sp_deadline(gint64 timeout_ms);
+
+/** Asked after each turn of the main loop: true ends every wait with SP_ERROR_INTERRUPTED. */
+typedef bool (*SpInterruptFunc)(void *data);
+
+typedef struct {
+    SpInterruptFunc func; /* NULL: never */
+    void *data;
+} SpInterrupt;
+
+/** True once what is waited for is there; may set @error and return true to end the wait by
+ * failure. */
+typedef bool (*SpDoneFunc)(void *data, GError **error);
+
+/**
+ * Turn the default main context until @done says so.
+ *
+ * Returns true if it did without an error; otherwise false with @error set: by @done, or
+ * SP_ERROR_TIMEOUT at @deadline (a point as of sp_deadline(); the caller rewrites the message), or
+ * SP_ERROR_INTERRUPTED. Sleeps in poll() between the turns: something that @done looks at must be
+ * a source of the main context. Main thread only.
+ */
+bool sp_wait(
+    SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * The accelerator that QEMU is started with: KVM where it works, else TCG.
+ */
+typedef struct {
+    char *name;         /* "kvm" or "tcg" */
+    char *argument;     /* for -accel, e.g. "tcg,thread=multi" */
+    char *cpu;          /* for -cpu */
+    char *reason;       /* why this one, a sentence */
+    double time_factor; /* by which default time-outs are stretched; 1 for kvm */
+} SpAccel;
+
+/**
+ * Find the accelerator for @qemu (path of a qemu-system-* of the host's architecture).
+ *
+ * Where /dev/kvm can be opened for writing, a tiny guest (some bytes of code that end QEMU by its
+ * debug exit device or its reset) is run under it with a deadline of a few seconds: only one that
+ * ends as it should makes it KVM; an abort, an error or a hang is TCG. The answer is remembered in
+ * @cache_dir (NULL: not) under a key of host boot id, kernel release and QEMU binary (path, size,
+ * time). The environment variable SLOTPROOF_ACCEL=kvm|tcg overrides; another value is
+ * SP_ERROR_USAGE.
+ */
+SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error);
+void sp_accel_free(SpAccel *accel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpAccel, sp_accel_free)

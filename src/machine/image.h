@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * An image that machines start from: a folder with image.conf and the files it names.
+ *
+ *   [Image]
+ *   Architecture=x86_64             required
+ *   Disk=disk.img                   required: a raw disk, never written to
+ *   DiskFormat=raw                  raw (default) or qcow2
+ *   Kernel=selector/vmlinuz         optional: loaded by QEMU as the firmware's next stage
+ *   Initrd=selector/initrd.cpio     optional, with Kernel
+ *   CommandLine=console=ttyS0       optional, with Kernel
+ *   Memory=512M                     default for machines: number with M or G; 512M if missing
+ *   CPUs=2                          default for machines; 1 if missing
+ *   Agent=virtio-serial             virtio-serial (default) or none
+ *   Watchdog=i6300esb               optional: the watchdog device to add; on expiry it resets
+ *   [Build]
+ *   Command=ninja -C /path image    optional: brings the files up to date (argv, shell-quoted, no
+ * shell)
+ *
+ * An unknown key or group is an error that names file, line and what was expected.
+ */
+typedef struct {
+    char *name; /* the folder's name */
+    char *dir;  /* the folder */
+    char *architecture;
+    char *disk; /* absolute paths from here on */
+    char *disk_format;
+    char *kernel;       /* or NULL */
+    char *initrd;       /* or NULL */
+    char *command_line; /* or NULL */
+    guint memory_mib;
+    guint cpus;
+    bool has_agent;
+    char *watchdog;       /* or NULL */
+    char **build_command; /* or NULL */
+} SpImage;
+
+/** Read image.conf of the folder @dir. Does not look at the files it names. */
+SpImage *sp_image_load(const char *dir, GError **error);
+/**
+ * Look at the files: each there, readable and not empty; the raw disk a whole number of sectors
+ * with a partition table (GPT: its header's CRC, its backup header where it says, which a truncated
+ * file does not have; or an MBR signature); a qcow2 with its magic. SP_ERROR_USAGE says what to do.
+ */
+bool sp_image_check(const SpImage *image, GError **error);
+void sp_image_free(SpImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpImage, sp_image_free)

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "base/log.h"
+#include "base/wait.h"
+#include "machine/accel.h"
+#include "machine/image.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * One virtual machine of a test: QEMU as a child, its disk overlay, consoles and agent.
+ *
+ * The overlay lives from sp_machine_new() to sp_machine_free(): a machine that crashed or shut down
+ * and is started again finds its disk as it was left. Everything that belongs to a machine
+ * (overlay, sockets) is held by descriptors only, so that nothing is left when the process dies,
+ * however it does.
+ *
+ * All calls block, turning the default main context meanwhile, and are for the main thread. Calls
+ * that talk to the guest wait first until the agent answers. Each ends at once with
+ * SP_ERROR_MACHINE, and the console's tail in the message, when the guest panics or oopses, QEMU
+ * dies, or the agent is lost. Times are in milliseconds of the host's clock; a negative one is
+ * SP_DEFAULT_TIMEOUT where not said otherwise.
+ */
+typedef struct SpMachine SpMachine;
+
+/** 900 s as in the NixOS test driver, stretched without hardware virtualisation. */
+#define SP_DEFAULT_TIMEOUT_MS 900000
+#define SP_NO_TIMEOUT (-2)
+
+typedef struct {
+    const char *name;     /* of the test's own choosing; copied */
+    const SpImage *image; /* not owned; outlives the machine */
+    const SpAccel *accel; /* not owned */
+    guint cpus;           /* 0: the image's default */
+    guint memory_mib;     /* 0: the image's default */
+    guint nics;           /* network cards, each with a link but nobody at its other end */
+    guint64 seed;         /* decides MAC addresses and the like, unique a machine of a run */
+    const char *out_dir;  /* existing folder for console logs and files copied out; copied */
+    SpLog *log;           /* not owned; may be NULL */
+    SpInterrupt interrupt;
+} SpMachineConfig;
+
+SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error);
+/** Kills QEMU if it runs, and waits until it is gone. NULL is fine. */
+void sp_machine_free(SpMachine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpMachine, sp_machine_free)
+
+const char *sp_machine_name(SpMachine *machine);
+bool sp_machine_is_up(SpMachine *machine);
+const char *sp_machine_out_dir(SpMachine *machine);
+/** The factor by which default time-outs are stretched on this machine's accelerator; at least 1.
+ */
+double sp_machine_time_factor(SpMachine *machine);
+
+/** Start QEMU; nothing where it runs already. Returns once QMP answers, not when the guest is up.
+ */
+bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error);
+/** Start it if need be and wait for the agent. */
+bool sp_machine_connect(SpMachine *machine, GError **error);
+/** Ask the guest to power off (agent, else ACPI), and wait until QEMU has ended. */
+bool sp_machine_shutdown(SpMachine *machine, GError **error);
+/** Cut the power: QEMU is killed on the spot, what the guest had not flushed is lost. */
+bool sp_machine_crash(SpMachine *machine, GError **error);
+/** Have the guest reboot in an orderly way, and return when it has left its old boot. */
+bool sp_machine_reboot(SpMachine *machine, GError **error);
+/** Wait until QEMU has ended by itself. @timeout_ms: negative for none. */
+bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error);
+
+typedef struct {
+    int status;      /* exit status; 128 + signal number if killed by one; 124 on time-out */
+    GString *output; /* stdout, as bytes; NULL if not asked for */
+    GString *errors; /* stderr, as bytes */
+} SpCommandResult;
+void sp_command_result_clear(SpCommandResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpCommandResult, sp_command_result_clear)
+
+/**
+ * Run @command by the guest's shell with errexit, nounset and pipefail, as root.
+ *
+ * At the end of @timeout_ms (SP_NO_TIMEOUT: none) the command is killed and its status is 124; that
+ * is no error here.
+ */
+bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
+    SpCommandResult *ret_result, GError **error);
+/** Start @command in the guest and return without waiting for its end. */
+bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error);
+
+/** SP_ERROR_ASSERTION if the unit failed, or is inactive and no job is pending. */
+bool sp_machine_wait_for_unit(
+    SpMachine *machine, const char *unit, gint64 timeout_ms, GError **error);
+bool sp_machine_wait_for_file(
+    SpMachine *machine, const char *path, gint64 timeout_ms, GError **error);
+/** Wait until @open is what a TCP connection to @address finds, seen from inside the guest. */
+bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint port, bool open,
+    gint64 timeout_ms, GError **error);
+/** Wait for a line of any console, from the last start on, that matches; @timeout_ms negative for
+ * none. */
+bool sp_machine_wait_for_console_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error);
+
+/** Copy the host's file or folder to @target in the guest; a folder's target is the new folder. */
+bool sp_machine_copy_from_host(
+    SpMachine *machine, const char *source, const char *target, GError **error);
+/** Copy the guest's file or folder into @target_dir below the machine's out_dir ("" for itself). */
+bool sp_machine_copy_from_machine(
+    SpMachine *machine, const char *source, const char *target_dir, GError **error);
+
+/** The console's last @lines lines. */
+char *sp_machine_console_tail(SpMachine *machine, guint lines);
