@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "lib/frame.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * The driver's end of the connection to a guest's agent (lib/frame.h has the wire format).
+ *
+ * Nothing here blocks: requests are channels that come to their end while the default main context
+ * turns. Main thread only.
+ */
+typedef struct SpAgent SpAgent;
+
+/** One request in flight, or ended. */
+typedef struct SpChannel SpChannel;
+
+/**
+ * Talk over the stream socket @fd, which is taken and made non-blocking. HELLO is sent at once; the
+ * other side may read it whenever it comes up.
+ */
+SpAgent *sp_agent_new(int fd);
+/** Channels that are still there end with an error. NULL is fine. */
+void sp_agent_free(SpAgent *agent);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpAgent, sp_agent_free)
+
+/**
+ * The guest's end was closed or the guest was reset: all channels end with SP_ERROR_MACHINE and
+ * @reason, what was half sent or half received is dropped, and a new HELLO is sent.
+ */
+void sp_agent_reset(SpAgent *agent, const char *reason);
+
+/** True from the answer to HELLO on. */
+bool sp_agent_is_ready(SpAgent *agent);
+/**
+ * What went wrong with the connection itself: garbage, too long a frame, a wrong version, the
+ * socket closed. NULL if nothing. Owned by the agent; cleared by sp_agent_reset().
+ */
+const GError *sp_agent_error(SpAgent *agent);
+/** The guest's boot id, SP_BOOT_ID_SIZE bytes, once ready. */
+const guint8 *sp_agent_boot_id(SpAgent *agent);
+
+/**
+ * Run @argv in the guest, without stdin. Output is kept by the channel, up to a limit above which
+ * the command is killed and the channel fails.
+ */
+SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv);
+/** Follow something (enum sp_watch_kind); its latest STATE is sp_channel_state(). */
+SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what);
+/** Write what @fd holds, from its position to its end, as the guest's file @path. @fd is taken. */
+SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode);
+/** Write the guest's file @path to @fd, which is taken. */
+SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd);
+
+/**
+ * True once the request has ended: with @error set where it failed (SP_ERROR_GUEST: refused by the
+ * guest, SP_ERROR_MACHINE: the connection was lost, SP_ERROR_PROTOCOL, SP_ERROR_HOST). An ended
+ * command is no failure, whatever its status. May be asked again and again.
+ */
+bool sp_channel_is_done(SpChannel *channel, GError **error);
+/** Exit status of an ended command; 128 + signal number if a signal ended it. */
+int sp_channel_status(SpChannel *channel);
+/** What the command wrote so far; owned by the channel. */
+GString *sp_channel_output(SpChannel *channel);
+GString *sp_channel_errors(SpChannel *channel);
+/**
+ * The last STATE's strings, NULL-terminated, or NULL if none came yet; owned by the channel.
+ * @ret_serial (may be NULL) counts them.
+ */
+char **sp_channel_state(SpChannel *channel, guint *ret_serial);
+/** Cancels what has not ended. NULL is fine. */
+void sp_channel_free(SpChannel *channel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpChannel, sp_channel_free)

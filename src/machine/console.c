@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/console.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+struct SpConsole {
+    int fd;
+    int log_fd;
+    GSource *readable;
+    GQueue lines;       /* of char * */
+    guint64 first_line; /* number of the oldest kept */
+    GString *current;
+    bool in_escape;
+    bool in_csi;
+    SpConsoleLineFunc func;
+    void *data;
+};
+
+/* How the kernel begins these messages; after its time stamp, nothing else before it. */
+static const char *const fatal_beginnings[] = {
+    "Kernel panic - not syncing",
+    "Oops: ",
+    "Internal error: Oops",
+    "BUG: kernel NULL pointer dereference",
+    "BUG: unable to handle",
+    "kernel BUG at ",
+    "general protection fault, ",
+    "stack segment: ",
+    "invalid opcode: ",
+    "double fault: ",
+    "Unable to handle kernel ",
+};
+
+bool sp_console_line_is_fatal(const char *line)
+{
+    const char *p = line;
+
+    if (*p == '[') {
+        p++;
+        p += strspn(p, " ");
+        if (strspn(p, "0123456789.") == 0)
+            return false;
+        p += strspn(p, "0123456789.");
+        if (*p != ']')
+            return false;
+        p++;
+        p += strspn(p, " ");
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(fatal_beginnings); i++) {
+        if (g_str_has_prefix(p, fatal_beginnings[i]))
+            return true;
+    }
+    return false;
+}
+
+static void end_line(SpConsole *console)
+{
+    char *line = g_utf8_make_valid(console->current->str, (gssize)console->current->len);
+
+    g_string_truncate(console->current, 0);
+    g_queue_push_tail(&console->lines, line);
+    if (g_queue_get_length(&console->lines) > SP_CONSOLE_LINES_MAX) {
+        g_free(g_queue_pop_head(&console->lines));
+        console->first_line++;
+    }
+    if (console->func)
+        console->func(line, console->data);
+}
+
+/* True where @c is part of an escape sequence (ECMA-48, 5.3 and 5.4), which is dropped. */
+static bool skip_escape(SpConsole *console, guint8 c)
+{
+    if (console->in_csi) {
+        console->in_csi = c >= 0x20 && c < 0x40;
+        return true;
+    }
+    if (console->in_escape) {
+        console->in_escape = c >= 0x20 && c < 0x30;
+        console->in_csi = c == '[';
+        return true;
+    }
+    console->in_escape = c == 0x1b;
+    return console->in_escape;
+}
+
+static void write_log(SpConsole *console, const guint8 *data, gsize length)
+{
+    while (console->log_fd >= 0 && length > 0) {
+        ssize_t n = write(console->log_fd, data, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            /* The test goes on without: the lines are still kept. */
+            g_autofree char *note =
+                g_strdup_printf("slotproof: this console's log ends here: %s", g_strerror(errno));
+            close(console->log_fd);
+            console->log_fd = -1;
+            if (console->func)
+                console->func(note, console->data);
+            return;
+        }
+        data += n;
+        length -= (gsize)n;
+    }
+}
+
+void sp_console_take(SpConsole *console, const guint8 *data, gsize length)
+{
+    write_log(console, data, length);
+    for (gsize i = 0; i < length; i++) {
+        guint8 c = data[i];
+
+        if (c == '\n')
+            end_line(console);
+        else if (!skip_escape(console, c) && c != '\r' && c != 0)
+            g_string_append_c(console->current, (char)c);
+        if (console->current->len >= SP_CONSOLE_LINE_MAX)
+            end_line(console);
+    }
+}
+
+/* 0 at the end, -1 with EAGAIN where nothing is there for now. */
+static ssize_t read_some(SpConsole *console)
+{
+    guint8 buffer[16384];
+    ssize_t n = read(console->fd, buffer, sizeof buffer);
+
+    if (n > 0)
+        sp_console_take(console, buffer, (gsize)n);
+    return n;
+}
+
+static void detach(SpConsole *console)
+{
+    if (console->readable) {
+        g_source_destroy(console->readable);
+        g_clear_pointer(&console->readable, g_source_unref);
+    }
+    if (console->fd >= 0)
+        close(console->fd);
+    console->fd = -1;
+    console->in_escape = console->in_csi = false;
+    if (console->current->len > 0)
+        end_line(console);
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    SpConsole *console = data;
+    ssize_t n = read_some(console);
+
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+        return G_SOURCE_CONTINUE;
+    detach(console);
+    return G_SOURCE_REMOVE;
+}
+
+void sp_console_attach(SpConsole *console, int fd)
+{
+    if (console->fd >= 0) {
+        while (read_some(console) > 0)
+            ;
+    }
+    detach(console);
+    if (fd < 0)
+        return;
+    console->fd = fd;
+    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
+    console->readable = g_unix_fd_source_new(fd, G_IO_IN);
+    g_source_set_callback(console->readable, G_SOURCE_FUNC(on_readable), console, NULL);
+    g_source_attach(console->readable, NULL);
+}
+
+SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *data, GError **error)
+{
+    SpConsole *console;
+    int log_fd = -1;
+
+    if (log_path) {
+        log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (log_fd < 0) {
+            g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the console's log '%s' can't be made: %s",
+                log_path, g_strerror(errno));
+            return NULL;
+        }
+    }
+    console = g_new0(SpConsole, 1);
+    console->fd = -1;
+    console->log_fd = log_fd;
+    g_queue_init(&console->lines);
+    console->current = g_string_new(NULL);
+    console->func = func;
+    console->data = data;
+    return console;
+}
+
+void sp_console_free(SpConsole *console)
+{
+    if (!console)
+        return;
+    console->func = NULL;
+    detach(console);
+    if (console->log_fd >= 0)
+        close(console->log_fd);
+    g_queue_clear_full(&console->lines, g_free);
+    g_string_free(console->current, TRUE);
+    g_free(console);
+}
+
+guint64 sp_console_next_line(SpConsole *console)
+{
+    return console->first_line + g_queue_get_length(&console->lines);
+}
+
+static char *current_line(SpConsole *console)
+{
+    return g_utf8_make_valid(console->current->str, (gssize)console->current->len);
+}
+
+bool sp_console_match(SpConsole *console, GRegex *regex, guint64 from)
+{
+    guint64 end = sp_console_next_line(console);
+    g_autofree char *current = current_line(console);
+    guint64 left = end > from ? end - from : 0;
+
+    for (GList *l = console->lines.tail; l && left > 0; l = l->prev, left--) {
+        if (g_regex_match(regex, l->data, 0, NULL))
+            return true;
+    }
+    return *current && g_regex_match(regex, current, 0, NULL);
+}
+
+char *sp_console_tail(SpConsole *console, guint lines)
+{
+    GString *text = g_string_new(NULL);
+    guint length = g_queue_get_length(&console->lines);
+    GList *l = g_queue_peek_nth_link(&console->lines, length > lines ? length - lines : 0);
+
+    for (; l; l = l->next)
+        g_string_append_printf(text, "%s\n", (const char *)l->data);
+    if (console->current->len > 0) {
+        g_autofree char *current = current_line(console);
+        g_string_append_printf(text, "%s\n", current);
+    }
+    return g_string_free(text, FALSE);
+}

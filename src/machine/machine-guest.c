@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Commands and waits: what a machine asks of the guest through its agent. */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+
+#include <string.h>
+
+/* Between two looks at what has no event, on a loop of its own. */
+#define POLL_MS 50
+
+typedef struct {
+    SpMachine *machine;
+    SpChannel *channel;
+} ChannelWait;
+
+static bool agent_is_ready(void *data, GError **error)
+{
+    SpMachine *machine = data;
+
+    return sp_agent_is_ready(machine->agent) || !sp_machine_is_well(machine, SP_WAIT_GUEST, error);
+}
+
+bool sp_machine_connect(SpMachine *machine, GError **error)
+{
+    gint64 begin = g_get_monotonic_time();
+
+    if (!sp_machine_start(machine, false, error))
+        return false;
+    if (!machine->agent) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s': its image '%s' has no agent, so nothing can be run in it",
+            machine->config.name, machine->config.image->name);
+        return false;
+    }
+    if (!sp_machine_is_well(machine, SP_WAIT_GUEST, error))
+        return false;
+    if (sp_agent_is_ready(machine->agent))
+        return true;
+    if (sp_wait(agent_is_ready, machine, sp_machine_deadline(machine, -1),
+            &machine->config.interrupt, error)) {
+        sp_log(machine->config.log, machine->config.name, "the agent answers (%.2f s)",
+            (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
+        return true;
+    }
+    if (g_error_matches(*error, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_free((*error)->message);
+        (*error)->message = g_strdup("the agent did not answer in time: the guest hangs in its "
+                                     "boot, or its image does not run slotproof-agent");
+        sp_machine_explain(machine, error);
+    }
+    return false;
+}
+
+static bool channel_is_done(void *data, GError **error)
+{
+    ChannelWait *wait = data;
+
+    if (sp_channel_is_done(wait->channel, error))
+        return true;
+    return !sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error);
+}
+
+/* A lost connection is explained by what happened to the machine, if that is known by then. */
+static bool machine_is_broken(void *data, GError **error)
+{
+    return !sp_machine_is_well(data, SP_WAIT_GUEST, NULL);
+}
+
+static void explain_loss(SpMachine *machine, GError **error)
+{
+    if (g_error_matches(*error, SP_ERROR, SP_ERROR_MACHINE) &&
+        !strstr((*error)->message, machine->config.name)) {
+        if (sp_wait(machine_is_broken, machine, sp_deadline(500), NULL, NULL)) {
+            g_clear_error(error);
+            sp_machine_is_well(machine, SP_WAIT_GUEST, error);
+        } else {
+            sp_machine_explain(machine, error);
+        }
+    } else if (g_error_matches(*error, SP_ERROR, SP_ERROR_PROTOCOL)) {
+        sp_machine_explain(machine, error);
+    }
+}
+
+bool sp_machine_wait_channel(
+    SpMachine *machine, SpChannel *channel, gint64 deadline, GError **error)
+{
+    ChannelWait wait = {.machine = machine, .channel = channel};
+    GError *local = NULL;
+
+    if (sp_wait(channel_is_done, &wait, deadline, &machine->config.interrupt, &local))
+        return true;
+    explain_loss(machine, &local);
+    g_propagate_error(error, local);
+    return false;
+}
+
+void sp_command_result_clear(SpCommandResult *result)
+{
+    if (result->output)
+        g_string_free(result->output, TRUE);
+    if (result->errors)
+        g_string_free(result->errors, TRUE);
+    memset(result, 0, sizeof *result);
+}
+
+static GString *copy_string(const GString *string)
+{
+    return g_string_new_len(string->str, (gssize)string->len);
+}
+
+/* errexit and pipefail, so that no part of a line fails unseen. */
+static SpChannel *exec_shell(SpMachine *machine, const char *command)
+{
+    const char *const argv[] = {"/bin/bash", "-euo", "pipefail", "-c", command, NULL};
+
+    return sp_agent_exec(machine->agent, argv);
+}
+
+bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
+    SpCommandResult *ret_result, GError **error)
+{
+    g_autoptr(SpChannel) channel = NULL;
+    GError *local = NULL;
+    int status;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    channel = exec_shell(machine, command);
+    if (sp_machine_wait_channel(
+            machine, channel, sp_machine_deadline(machine, timeout_ms), &local)) {
+        status = sp_channel_status(channel);
+    } else if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_clear_error(&local);
+        status = 124;
+    } else {
+        g_propagate_error(error, local);
+        return false;
+    }
+    ret_result->status = status;
+    ret_result->output = copy_string(sp_channel_output(channel));
+    ret_result->errors = copy_string(sp_channel_errors(channel));
+    return true;
+}
+
+bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error)
+{
+    const char *const argv[] = {"/bin/bash", "-c",
+        "setsid /bin/bash -euo pipefail -c \"$1\" </dev/null >/dev/null 2>&1 &", "bash", command,
+        NULL};
+
+    return sp_machine_run(machine, argv, NULL, error);
+}
+
+bool sp_machine_run(
+    SpMachine *machine, const char *const *argv, GString **ret_output, GError **error)
+{
+    g_autoptr(SpChannel) channel = NULL;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    channel = sp_agent_exec(machine->agent, argv);
+    if (!sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error))
+        return false;
+    if (sp_channel_status(channel) != 0) {
+        g_autofree char *command = g_strjoinv(" ", (char **)argv);
+        g_set_error(error, SP_ERROR, SP_ERROR_GUEST, "machine '%s': '%s' ended with status %d: %s",
+            machine->config.name, command, sp_channel_status(channel),
+            g_strchomp(sp_channel_errors(channel)->str));
+        return false;
+    }
+    if (ret_output)
+        *ret_output = copy_string(sp_channel_output(channel));
+    return true;
+}
+
+/* A watch's STATE, by its strings' places (lib/frame.h). */
+enum { UNIT_LOAD, UNIT_ACTIVE, UNIT_SUB, UNIT_RESULT, UNIT_JOB, UNIT_STRINGS };
+
+typedef struct {
+    SpMachine *machine;
+    SpChannel *watch;
+    SpChannel *jobs; /* asks for the manager's jobs */
+    const char *unit;
+    guint serial;     /* of the watch's STATE that jobs is about */
+    gint64 ask_again; /* when, if jobs were pending */
+} UnitWait;
+
+static bool unit_failed(UnitWait *wait, char **state, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
+        "machine '%s': unit '%s' failed (%s, %s); 'systemctl status %s' and 'journalctl -u %s' "
+        "say more",
+        wait->machine->config.name, wait->unit, state[UNIT_SUB],
+        *state[UNIT_RESULT] ? state[UNIT_RESULT] : "no result", wait->unit, wait->unit);
+    return true;
+}
+
+/* An inactive unit may still be started by a job of another one: only without any job is it lost.
+ */
+static bool unit_is_hopeless(UnitWait *wait, char **state, guint serial, GError **error)
+{
+    const char *const argv[] = {"systemctl", "show", "--property=NJobs", "--value", NULL};
+    bool none;
+
+    if (!wait->jobs) {
+        if (g_get_monotonic_time() < wait->ask_again)
+            return false;
+        wait->jobs = sp_agent_exec(wait->machine->agent, argv);
+        wait->serial = serial;
+        return false;
+    }
+    if (!sp_channel_is_done(wait->jobs, NULL))
+        return false;
+    none = g_str_equal(g_strchomp(sp_channel_output(wait->jobs)->str), "0");
+    g_clear_pointer(&wait->jobs, sp_channel_free);
+    wait->ask_again = g_get_monotonic_time() + POLL_MS * G_TIME_SPAN_MILLISECOND;
+    if (!none || wait->serial != serial)
+        return false;
+    g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
+        "machine '%s': unit '%s' is inactive%s and no job is pending that could start it",
+        wait->machine->config.name, wait->unit,
+        g_str_equal(state[UNIT_LOAD], "not-found") ? " (there is no such unit)" : "");
+    return true;
+}
+
+static bool unit_is_active(void *data, GError **error)
+{
+    UnitWait *wait = data;
+    guint serial;
+    char **state;
+
+    if (sp_channel_is_done(wait->watch, error))
+        return true;
+    if (!sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error))
+        return true;
+    state = sp_channel_state(wait->watch, &serial);
+    if (!state || g_strv_length(state) < UNIT_STRINGS)
+        return false;
+    if (g_str_equal(state[UNIT_ACTIVE], "active"))
+        return true;
+    if (g_str_equal(state[UNIT_ACTIVE], "failed"))
+        return unit_failed(wait, state, error);
+    if (g_str_equal(state[UNIT_ACTIVE], "inactive") && g_str_equal(state[UNIT_JOB], "0"))
+        return unit_is_hopeless(wait, state, serial, error);
+    return false;
+}
+
+/* Makes "timed out" say what was waited for. */
+static bool say_timeout(SpMachine *machine, GError *local, GError **error, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+static bool say_timeout(SpMachine *machine, GError *local, GError **error, const char *format, ...)
+{
+    va_list args;
+
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_free(local->message);
+        va_start(args, format);
+        local->message = g_strdup_vprintf(format, args);
+        va_end(args);
+        sp_machine_explain(machine, &local);
+    } else {
+        explain_loss(machine, &local);
+    }
+    g_propagate_error(error, local);
+    return false;
+}
+
+static gboolean on_poll(void *data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+bool sp_machine_wait_for_unit(
+    SpMachine *machine, const char *unit, gint64 timeout_ms, GError **error)
+{
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    UnitWait wait = {.machine = machine};
+    g_autofree char *full =
+        strchr(unit, '.') ? g_strdup(unit) : g_strconcat(unit, ".service", NULL);
+    g_autofree char *state = NULL;
+    GError *local = NULL;
+    guint poll;
+    bool is_active;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    wait.unit = full;
+    wait.watch = sp_agent_watch(machine->agent, SP_WATCH_UNIT, full);
+    poll = g_timeout_add(POLL_MS, on_poll, NULL);
+    is_active = sp_wait(unit_is_active, &wait, deadline, &machine->config.interrupt, &local);
+    g_source_remove(poll);
+    if (sp_channel_state(wait.watch, NULL))
+        state = g_strjoinv(", ", sp_channel_state(wait.watch, NULL));
+    sp_channel_free(wait.watch);
+    sp_channel_free(wait.jobs);
+    return is_active ||
+           say_timeout(machine, local, error, "unit '%s' did not become active in time (%s)", full,
+               state ? state : "nothing is known of it");
+}
+
+typedef struct {
+    SpMachine *machine;
+    SpChannel *watch;
+    const char *wanted;
+} StateWait;
+
+static bool state_is_there(void *data, GError **error)
+{
+    StateWait *wait = data;
+    char **state;
+
+    if (sp_channel_is_done(wait->watch, error))
+        return true;
+    if (!sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error))
+        return true;
+    state = sp_channel_state(wait->watch, NULL);
+    return state && state[0] && g_str_equal(state[0], wait->wanted);
+}
+
+static bool wait_for_state(SpMachine *machine, enum sp_watch_kind kind, const char *what,
+    const char *wanted, gint64 deadline, GError **error)
+{
+    g_autoptr(SpChannel) watch = sp_agent_watch(machine->agent, kind, what);
+    StateWait wait = {.machine = machine, .watch = watch, .wanted = wanted};
+
+    return sp_wait(state_is_there, &wait, deadline, &machine->config.interrupt, error);
+}
+
+bool sp_machine_wait_for_file(
+    SpMachine *machine, const char *path, gint64 timeout_ms, GError **error)
+{
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    GError *local = NULL;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    return wait_for_state(machine, SP_WATCH_FILE, path, "1", deadline, &local) ||
+           say_timeout(machine, local, error, "file '%s' did not appear in time", path);
+}
+
+bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint port, bool open,
+    gint64 timeout_ms, GError **error)
+{
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    g_autofree char *what = g_strdup_printf("%s %u", address, port);
+    GError *local = NULL;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    return wait_for_state(machine, SP_WATCH_PORT, what, open ? "1" : "0", deadline, &local) ||
+           say_timeout(machine, local, error, "TCP port %u of %s did not become %s in time", port,
+               address, open ? "open" : "closed");
+}
+
+typedef struct {
+    SpMachine *machine;
+    GRegex *regex;
+} TextWait;
+
+static bool text_is_there(void *data, GError **error)
+{
+    TextWait *wait = data;
+
+    return sp_console_match(wait->machine->console, wait->regex, wait->machine->start_line) ||
+           !sp_machine_is_well(wait->machine, SP_WAIT_CONSOLE, error);
+}
+
+bool sp_machine_wait_for_console_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
+{
+    GError *local = NULL;
+    g_autoptr(GRegex) compiled = g_regex_new(regex, G_REGEX_OPTIMIZE, 0, &local);
+    TextWait wait = {.machine = machine, .regex = compiled};
+
+    if (!compiled) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no regular expression: %s", regex,
+            local->message);
+        g_error_free(local);
+        return false;
+    }
+    if (!sp_machine_start(machine, false, error))
+        return false;
+    return sp_wait(
+               text_is_there, &wait, sp_deadline(timeout_ms), &machine->config.interrupt, &local) ||
+           say_timeout(machine, local, error, "no line of the console matched '%s' in time", regex);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
+ * machine-files.c copies. */
+
+#include "base/process.h"
+#include "machine/agent-client.h"
+#include "machine/console.h"
+#include "machine/machine.h"
+#include "machine/overlay.h"
+#include "machine/qmp.h"
+
+struct SpMachine {
+    SpMachineConfig config; /* its strings are copies */
+    char *program;
+    SpOverlay *overlay; /* made at the first start */
+    SpConsole *console;
+    guint64 start_line; /* the console's first line since the last start */
+    SpProcess *qemu;    /* these four only while it runs */
+    SpQmp *qmp;
+    SpAgent *agent;        /* NULL too where the image has none */
+    guint resets;          /* of the guest since the start */
+    char *shutdown_reason; /* QEMU's word for why it ends, once it does */
+    char *fatal;           /* the line by which the kernel gave up; until the next reset */
+    gint64 fatal_since;
+};
+
+/** How much a wait bears with. */
+typedef enum {
+    SP_WAIT_GUEST,   /* needs a guest that is well: a failed kernel ends it */
+    SP_WAIT_CONSOLE, /* a failed kernel may go on printing, or reset, for a moment */
+} SpWaitMood;
+
+/** False with SP_ERROR_MACHINE, the reason and the console's tail if @machine can't go on. */
+bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error);
+/** @timeout_ms as in machine.h to a deadline. */
+gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
+/** Adds the machine's name in front of @error's message, and the console's tail behind it. */
+void sp_machine_explain(SpMachine *machine, GError **error);
+/** Wait for @channel's end. */
+bool sp_machine_wait_channel(
+    SpMachine *machine, SpChannel *channel, gint64 deadline, GError **error);
+/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout. */
+bool sp_machine_run(
+    SpMachine *machine, const char *const *argv, GString **ret_output, GError **error);

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/machine.h"
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+#include "machine/qemu-command.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TAIL_LINES 20u
+/* For a kernel that failed to print its last words, and to reset if it is told to. */
+#define LAST_WORDS_US (3 * G_TIME_SPAN_SECOND)
+/* QEMU answers at once or not at all; with room for a host under load. */
+#define QMP_TIMEOUT_MS 60000
+#define END_TIMEOUT_MS 30000
+
+static void on_console_line(const char *line, void *data)
+{
+    SpMachine *machine = data;
+
+    sp_log_console(machine->config.log, machine->config.name, line);
+    if (!machine->fatal && sp_console_line_is_fatal(line)) {
+        machine->fatal = g_strdup(line);
+        machine->fatal_since = g_get_monotonic_time();
+    }
+}
+
+static bool event_flag(JsonObject *data, const char *name)
+{
+    JsonNode *node = data ? json_object_get_member(data, name) : NULL;
+
+    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_boolean(node);
+}
+
+static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
+{
+    SpMachine *machine = user_data;
+
+    sp_log(machine->config.log, machine->config.name, "QEMU: %s", event);
+    if (g_str_equal(event, "RESET")) {
+        machine->resets++;
+        g_clear_pointer(&machine->fatal, g_free);
+        if (machine->agent)
+            sp_agent_reset(machine->agent, "the guest was reset");
+    } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
+        if (machine->agent)
+            sp_agent_reset(machine->agent, "the agent was lost");
+    } else if (g_str_equal(event, "SHUTDOWN") && data) {
+        JsonNode *reason = json_object_get_member(data, "reason");
+        g_free(machine->shutdown_reason);
+        machine->shutdown_reason =
+            g_strdup(reason && JSON_NODE_HOLDS_VALUE(reason) ? json_node_get_string(reason) : NULL);
+    }
+}
+
+char *sp_machine_console_tail(SpMachine *machine, guint lines)
+{
+    return sp_console_tail(machine->console, lines);
+}
+
+void sp_machine_explain(SpMachine *machine, GError **error)
+{
+    g_autofree char *tail = sp_machine_console_tail(machine, TAIL_LINES);
+    char *message;
+
+    if (!error || !*error)
+        return;
+    message = *tail ? g_strdup_printf("machine '%s': %s\nThe last lines of its console:\n%s",
+                          machine->config.name, (*error)->message, tail)
+                    : g_strdup_printf("machine '%s': %s\nIts console is empty.",
+                          machine->config.name, (*error)->message);
+    g_free((*error)->message);
+    (*error)->message = g_strchomp(message);
+}
+
+/* Why QEMU is not there any more, as a sentence. */
+static char *describe_end(SpMachine *machine)
+{
+    const char *reason = machine->shutdown_reason;
+    g_autofree char *end = NULL;
+    g_autofree char *output = NULL;
+
+    if (reason && g_str_equal(reason, "guest-shutdown"))
+        return g_strdup("the guest powered off");
+    if (reason && g_str_equal(reason, "guest-reset"))
+        return g_strdup("the guest reset, which ends a machine that was not started with "
+                        "allow_reboot=True");
+    end = sp_process_describe_end(machine->qemu);
+    output = g_strstrip(sp_process_output(machine->qemu));
+    return g_strdup_printf("QEMU %s%s%s", end, *output ? ": " : "", output);
+}
+
+static bool fail(SpMachine *machine, GError **error, char *message)
+{
+    g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, message);
+    g_free(message);
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error)
+{
+    const GError *agent_error = machine->agent ? sp_agent_error(machine->agent) : NULL;
+
+    if (!machine->qemu)
+        return fail(machine, error, g_strdup("is not running"));
+    if (sp_process_has_ended(machine->qemu))
+        return fail(machine, error, describe_end(machine));
+    if (machine->fatal &&
+        (mood == SP_WAIT_GUEST || g_get_monotonic_time() - machine->fatal_since > LAST_WORDS_US))
+        return fail(
+            machine, error, g_strdup_printf("the guest's kernel failed: %s", machine->fatal));
+    if (agent_error && mood == SP_WAIT_GUEST &&
+        g_error_matches(agent_error, SP_ERROR, SP_ERROR_PROTOCOL))
+        return fail(machine, error, g_strdup(agent_error->message));
+    return true;
+}
+
+gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms)
+{
+    if (timeout_ms == SP_NO_TIMEOUT)
+        return SP_FOREVER;
+    if (timeout_ms < 0)
+        timeout_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * sp_machine_time_factor(machine));
+    return sp_deadline(timeout_ms);
+}
+
+SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
+{
+    g_autoptr(SpMachine) machine = g_new0(SpMachine, 1);
+    g_autofree char *log_name = g_strdup_printf("%s.console", config->name);
+    g_autofree char *log_path = g_build_filename(config->out_dir, log_name, NULL);
+
+    machine->config = *config;
+    machine->config.name = g_strdup(config->name);
+    machine->config.out_dir = g_strdup(config->out_dir);
+    if (config->cpus == 0)
+        machine->config.cpus = config->image->cpus;
+    if (config->memory_mib == 0)
+        machine->config.memory_mib = config->image->memory_mib;
+    machine->program = sp_qemu_program(config->image->architecture, error);
+    if (!machine->program)
+        return NULL;
+    machine->console = sp_console_new(log_path, on_console_line, machine, error);
+    return machine->console ? g_steal_pointer(&machine) : NULL;
+}
+
+/* Let go of a QEMU that has ended, or end it. */
+static void drop_qemu(SpMachine *machine)
+{
+    g_clear_pointer(&machine->qemu, sp_process_free);
+    g_clear_pointer(&machine->agent, sp_agent_free);
+    g_clear_pointer(&machine->qmp, sp_qmp_free);
+    g_clear_pointer(&machine->fatal, g_free);
+    g_clear_pointer(&machine->shutdown_reason, g_free);
+    if (machine->console)
+        sp_console_attach(machine->console, -1);
+}
+
+void sp_machine_free(SpMachine *machine)
+{
+    if (!machine)
+        return;
+    drop_qemu(machine);
+    sp_console_free(machine->console);
+    sp_overlay_free(machine->overlay);
+    g_free(machine->program);
+    g_free((char *)machine->config.name);
+    g_free((char *)machine->config.out_dir);
+    g_free(machine);
+}
+
+const char *sp_machine_name(SpMachine *machine)
+{
+    return machine->config.name;
+}
+
+const char *sp_machine_out_dir(SpMachine *machine)
+{
+    return machine->config.out_dir;
+}
+
+double sp_machine_time_factor(SpMachine *machine)
+{
+    return machine->config.accel->time_factor;
+}
+
+bool sp_machine_is_up(SpMachine *machine)
+{
+    return machine->qemu && !sp_process_has_ended(machine->qemu);
+}
+
+typedef struct {
+    int ours[3], theirs[3];
+} Sockets;
+
+static bool open_sockets(Sockets *sockets, GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(sockets->ours); i++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+            g_set_error(
+                error, SP_ERROR, SP_ERROR_HOST, "no socket for a machine: %s", g_strerror(errno));
+            return false;
+        }
+        sockets->ours[i] = pair[0];
+        sockets->theirs[i] = pair[1];
+    }
+    return true;
+}
+
+static void close_sockets(int sockets[static 3])
+{
+    for (gsize i = 0; i < 3; i++) {
+        if (sockets[i] >= 0)
+            close(sockets[i]);
+        sockets[i] = -1;
+    }
+}
+
+static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
+{
+    g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, allow_reboot);
+    const SpProcessFd fds[] = {
+        {sockets->theirs[0], SP_QEMU_FD_QMP},
+        {sockets->theirs[1], SP_QEMU_FD_CONSOLE},
+        {sockets->theirs[2], SP_QEMU_FD_AGENT},
+        {sp_overlay_rw_fd(machine->overlay), SP_QEMU_FD_DISK_RW},
+        {sp_overlay_ro_fd(machine->overlay), SP_QEMU_FD_DISK_RO},
+    };
+
+    machine->qemu = sp_process_start((const char *const *)argv, fds, G_N_ELEMENTS(fds), error);
+    close_sockets(sockets->theirs);
+    if (!machine->qemu) {
+        close_sockets(sockets->ours);
+        return false;
+    }
+    machine->resets = 0;
+    machine->start_line = sp_console_next_line(machine->console);
+    machine->qmp = sp_qmp_new(sockets->ours[0], on_qmp_event, machine);
+    sp_console_attach(machine->console, sockets->ours[1]);
+    if (machine->config.image->has_agent)
+        machine->agent = sp_agent_new(sockets->ours[2]);
+    else
+        close(sockets->ours[2]);
+    return true;
+}
+
+bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
+{
+    const SpImage *image = machine->config.image;
+    Sockets sockets = {{-1, -1, -1}, {-1, -1, -1}};
+
+    if (sp_machine_is_up(machine))
+        return true;
+    drop_qemu(machine);
+    if (!machine->overlay) {
+        machine->overlay = sp_overlay_new(image->disk, image->disk_format, error);
+        if (!machine->overlay)
+            return false;
+    }
+    if (!open_sockets(&sockets, error)) {
+        close_sockets(sockets.ours);
+        close_sockets(sockets.theirs);
+        return false;
+    }
+    sp_log(machine->config.log, machine->config.name, "starting (%s)", machine->config.accel->name);
+    if (!spawn(machine, allow_reboot, &sockets, error))
+        return false;
+    if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
+            &machine->config.interrupt, NULL, error))
+        return true;
+    /* It most likely is ending, and then has said why on its stderr. */
+    if (!g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_INTERRUPTED) &&
+        sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, NULL)) {
+        g_clear_error(error);
+        fail(machine, error, describe_end(machine));
+    }
+    drop_qemu(machine);
+    return false;
+}
+
+typedef struct {
+    SpMachine *machine;
+    guint resets;
+} EndWait;
+
+static bool has_ended(void *data, GError **error)
+{
+    SpMachine *machine = ((EndWait *)data)->machine;
+
+    return !sp_machine_is_up(machine) || !sp_machine_is_well(machine, SP_WAIT_CONSOLE, error);
+}
+
+static bool wait_for_end(SpMachine *machine, gint64 deadline, GError **error)
+{
+    EndWait wait = {.machine = machine};
+
+    if (sp_wait(has_ended, &wait, deadline, &machine->config.interrupt, error)) {
+        sp_log(machine->config.log, machine->config.name, "has ended");
+        drop_qemu(machine);
+        return true;
+    }
+    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_clear_error(error);
+        fail(machine, error, g_strdup("did not shut down in time"));
+        if (error)
+            (*error)->code = SP_ERROR_TIMEOUT;
+    }
+    return false;
+}
+
+bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
+{
+    if (!machine->qemu)
+        return true;
+    return wait_for_end(machine, sp_deadline(timeout_ms), error);
+}
+
+bool sp_machine_shutdown(SpMachine *machine, GError **error)
+{
+    if (!sp_machine_is_up(machine)) {
+        drop_qemu(machine);
+        return true;
+    }
+    if (machine->agent && sp_agent_is_ready(machine->agent)) {
+        if (!sp_machine_execute_detached(machine, "systemctl poweroff", error))
+            return false;
+    } else if (!sp_qmp_execute(machine->qmp, "system_powerdown", NULL, QMP_TIMEOUT_MS,
+                   &machine->config.interrupt, NULL, error)) {
+        return false;
+    }
+    return wait_for_end(machine, sp_machine_deadline(machine, -1), error);
+}
+
+bool sp_machine_crash(SpMachine *machine, GError **error)
+{
+    if (!sp_machine_is_up(machine)) {
+        drop_qemu(machine);
+        return true;
+    }
+    sp_log(machine->config.log, machine->config.name, "power is cut");
+    sp_process_signal(machine->qemu, SIGKILL);
+    if (!sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error)) {
+        g_prefix_error(error, "machine '%s': QEMU can't be killed: ", machine->config.name);
+        return false;
+    }
+    drop_qemu(machine);
+    return true;
+}
+
+static bool has_reset(void *data, GError **error)
+{
+    EndWait *wait = data;
+
+    return wait->machine->resets != wait->resets ||
+           !sp_machine_is_well(wait->machine, SP_WAIT_CONSOLE, error);
+}
+
+bool sp_machine_reboot(SpMachine *machine, GError **error)
+{
+    EndWait wait = {.machine = machine};
+    JsonObject *action;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    action = json_object_new();
+    json_object_set_string_member(action, "reboot", "reset");
+    if (!sp_qmp_execute(machine->qmp, "set-action", action, QMP_TIMEOUT_MS,
+            &machine->config.interrupt, NULL, error))
+        return false;
+    wait.resets = machine->resets;
+    if (!sp_machine_execute_detached(machine, "systemctl reboot", error))
+        return false;
+    if (sp_wait(
+            has_reset, &wait, sp_machine_deadline(machine, -1), &machine->config.interrupt, error))
+        return true;
+    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
+        sp_machine_explain(machine, error);
+    return false;
+}

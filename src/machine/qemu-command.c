@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/qemu-command.h"
+
+#include "base/error.h"
+
+#include "lib/frame.h"
+
+/* Where the first network card stands on the bus; the others follow. Images tell cards by this. */
+#define FIRST_NIC_SLOT 0x10
+
+typedef struct {
+    const char *architecture;
+    const char *machine; /* for -machine */
+    const char *package; /* Debian's, for the message */
+} Board;
+
+static const Board boards[] = {
+    {"x86_64", "q35,usb=off,vmport=off,smbus=off", "qemu-system-x86"},
+};
+
+static const Board *find_board(const char *architecture)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(boards); i++) {
+        if (g_str_equal(boards[i].architecture, architecture))
+            return &boards[i];
+    }
+    return NULL;
+}
+
+char *sp_qemu_program(const char *architecture, GError **error)
+{
+    const Board *board = find_board(architecture);
+    const char *override = g_getenv("SLOTPROOF_QEMU");
+    g_autofree char *name = g_strdup_printf("qemu-system-%s", architecture);
+    char *path;
+
+    if (!board) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machines of architecture '%s' are not supported: 'x86_64' is", architecture);
+        return NULL;
+    }
+    path = g_find_program_in_path(override && *override ? override : name);
+    if (path)
+        return path;
+    if (override && *override)
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "SLOTPROOF_QEMU names '%s', which is not a program that can be run", override);
+    else
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "%s is not installed: try 'apt-get install %s'", name, board->package);
+    return NULL;
+}
+
+static void add(GPtrArray *argv, const char *option, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static void add(GPtrArray *argv, const char *option, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_add(argv, g_strdup(option));
+    g_ptr_array_add(argv, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+static void add_nics(GPtrArray *argv, const SpMachineConfig *config)
+{
+    for (guint i = 0; i < config->nics; i++) {
+        add(argv, "-netdev", "hubport,id=net%u,hubid=%u", i, i);
+        /* Locally administered; the seed keeps machines of one run apart. */
+        add(argv, "-device",
+            "virtio-net-pci,netdev=net%u,bus=pcie.0,addr=0x%x,romfile=,"
+            "mac=52:54:%02x:%02x:%02x:%02x",
+            i, FIRST_NIC_SLOT + i, (guint)(config->seed >> 16) & 0xff,
+            (guint)(config->seed >> 8) & 0xff, (guint)config->seed & 0xff, i);
+    }
+}
+
+static void add_disk(GPtrArray *argv)
+{
+    add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
+    add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RO);
+    /* no-flush: a power cut of the machine is the end of QEMU, not of the host. What the guest
+     * flushed has left QEMU for the host's page cache, and that is enough. */
+    add(argv, "-blockdev",
+        "driver=qcow2,node-name=disk0,discard=unmap,cache.no-flush=on,"
+        "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on");
+    add(argv, "-device", "virtio-blk-pci,drive=disk0,id=disk0,bootindex=1");
+}
+
+static void add_console_and_agent(GPtrArray *argv, const SpMachineConfig *config)
+{
+    add(argv, "-chardev", "socket,id=qmp,fd=%d", SP_QEMU_FD_QMP);
+    add(argv, "-mon", "chardev=qmp,mode=control");
+    add(argv, "-chardev", "socket,id=console,fd=%d", SP_QEMU_FD_CONSOLE);
+    add(argv, "-serial", "chardev:console");
+    if (!config->image->has_agent)
+        return;
+    add(argv, "-device", "virtio-serial-pci,id=serial");
+    add(argv, "-chardev", "socket,id=agent,fd=%d", SP_QEMU_FD_AGENT);
+    add(argv, "-device", "virtserialport,chardev=agent,id=agent,name=" SP_AGENT_PORT);
+}
+
+char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool allow_reboot)
+{
+    const SpImage *image = config->image;
+    GPtrArray *argv = g_ptr_array_new();
+
+    g_ptr_array_add(argv, g_strdup(program));
+    add(argv, "-name", "%s,process=slotproof-%s", config->name, config->name);
+    g_ptr_array_add(argv, g_strdup("-nodefaults"));
+    g_ptr_array_add(argv, g_strdup("-no-user-config"));
+    add(argv, "-display", "none");
+    add(argv, "-machine", "%s", find_board(image->architecture)->machine);
+    add(argv, "-accel", "%s", config->accel->argument);
+    add(argv, "-cpu", "%s", config->accel->cpu);
+    add(argv, "-smp", "%u", config->cpus);
+    add(argv, "-m", "%uM", config->memory_mib);
+    add(argv, "-uuid", "5107900f-0000-4000-8000-%012" G_GINT64_MODIFIER "x",
+        config->seed & G_GUINT64_CONSTANT(0xffffffffffff));
+    add(argv, "-action", "reboot=%s,panic=none,watchdog=reset",
+        allow_reboot ? "reset" : "shutdown");
+    if (image->kernel) {
+        add(argv, "-kernel", "%s", image->kernel);
+        if (image->initrd)
+            add(argv, "-initrd", "%s", image->initrd);
+        if (image->command_line)
+            add(argv, "-append", "%s", image->command_line);
+    }
+    add_disk(argv);
+    add_console_and_agent(argv, config);
+    add(argv, "-device", "virtio-rng-pci");
+    if (image->watchdog)
+        add(argv, "-device", "%s", image->watchdog);
+    add_nics(argv, config);
+    g_ptr_array_add(argv, NULL);
+    return (char **)g_ptr_array_free(argv, FALSE);
+}

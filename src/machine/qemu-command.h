@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "machine/machine.h"
+
+/**
+ * The descriptors that QEMU inherits, by the numbers they have in it.
+ */
+enum {
+    SP_QEMU_FD_QMP = 3,
+    SP_QEMU_FD_CONSOLE,
+    SP_QEMU_FD_AGENT,
+    SP_QEMU_FD_DISK_RW,
+    SP_QEMU_FD_DISK_RO,
+};
+
+/** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
+char *sp_qemu_program(const char *architecture, GError **error);
+
+/**
+ * The argument vector for a machine. @config's cpus and memory are the final ones, not 0.
+ * No paths but those of the image; sockets and overlay come by the descriptors above.
+ */
+char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool allow_reboot);

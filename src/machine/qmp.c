@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/qmp.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+struct SpQmp {
+    int fd;
+    GError *error;
+    GSource *readable;
+    GSource *writable;
+    GByteArray *input;
+    gsize scanned; /* bytes of the input that hold no line end */
+    GByteArray *output;
+    bool is_greeted;
+    bool is_negotiated;
+    gint64 last_id;
+    gint64 answered_id;  /* the newest command that was answered */
+    SpQmpMessage answer; /* to answered_id, until its caller takes it */
+    GQueue events;       /* of SpQmpMessage */
+    SpQmpEventFunc func;
+    void *user_data;
+};
+
+void sp_qmp_message_clear(SpQmpMessage *message)
+{
+    g_clear_pointer(&message->text, g_free);
+    g_clear_pointer(&message->payload, json_node_unref);
+}
+
+static void message_free(void *data)
+{
+    sp_qmp_message_clear(data);
+    g_free(data);
+}
+
+/* json-glib descends recursively: what a peer may send must not decide how deep. */
+static bool nesting_is_bounded(const char *line, gsize length)
+{
+    guint depth = 0;
+    bool in_string = false;
+
+    for (gsize i = 0; i < length; i++) {
+        char c = line[i];
+
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '[') && ++depth > SP_QMP_DEPTH_MAX)
+            return false;
+        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
+static const char *string_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+
+    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
+               ? json_node_get_string(node)
+               : NULL;
+}
+
+static JsonObject *object_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+
+    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+static bool parse_object(JsonObject *object, SpQmpMessage *ret)
+{
+    JsonNode *id = json_object_get_member(object, "id");
+    JsonObject *refusal = object_member(object, "error");
+    const char *text = NULL;
+    JsonNode *payload = NULL;
+
+    ret->id = id && JSON_NODE_HOLDS_VALUE(id) && json_node_get_value_type(id) == G_TYPE_INT64
+                  ? json_node_get_int(id)
+                  : -1;
+    if (refusal) {
+        ret->kind = SP_QMP_REFUSAL;
+        text = string_member(refusal, "desc");
+    } else if (json_object_has_member(object, "return")) {
+        ret->kind = SP_QMP_RETURN;
+        payload = json_object_get_member(object, "return");
+        text = "";
+    } else if (json_object_has_member(object, "event")) {
+        ret->kind = SP_QMP_EVENT;
+        payload = object_member(object, "data") ? json_object_get_member(object, "data") : NULL;
+        text = string_member(object, "event");
+    } else if (object_member(object, "QMP")) {
+        ret->kind = SP_QMP_GREETING;
+        text = "";
+    }
+    if (!text)
+        return false;
+    ret->text = g_strdup(text);
+    ret->payload = payload ? json_node_copy(payload) : NULL;
+    return true;
+}
+
+bool sp_qmp_parse(const char *line, gsize length, SpQmpMessage *ret_message, GError **error)
+{
+    g_autoptr(JsonParser) parser = json_parser_new_immutable();
+    SpQmpMessage message = {0};
+    JsonNode *root;
+
+    if (!g_utf8_validate(line, (gssize)length, NULL) || !nesting_is_bounded(line, length) ||
+        !json_parser_load_from_data(parser, line, (gssize)length, NULL) ||
+        !(root = json_parser_get_root(parser)) || !JSON_NODE_HOLDS_OBJECT(root) ||
+        !parse_object(json_node_get_object(root), &message)) {
+        g_autofree char *start = g_utf8_make_valid(line, (gssize)MIN(length, 80));
+        g_set_error(error, SP_ERROR, SP_ERROR_PROTOCOL,
+            "QEMU's monitor sent what is no message of QMP: %s", start);
+        return false;
+    }
+    *ret_message = message;
+    return true;
+}
+
+static void drop_source(GSource **source)
+{
+    if (!*source)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
+
+static void qmp_fail(SpQmp *qmp, GError *error)
+{
+    if (qmp->error) {
+        g_error_free(error);
+        return;
+    }
+    qmp->error = error;
+    drop_source(&qmp->readable);
+    drop_source(&qmp->writable);
+}
+
+static void take_event(SpQmp *qmp, SpQmpMessage *message)
+{
+    if (qmp->func)
+        qmp->func(message->text, message->payload ? json_node_get_object(message->payload) : NULL,
+            qmp->user_data);
+    g_queue_push_tail(&qmp->events, g_memdup2(message, sizeof *message));
+    if (g_queue_get_length(&qmp->events) > SP_QMP_EVENTS_MAX)
+        message_free(g_queue_pop_head(&qmp->events));
+}
+
+static void take_line(SpQmp *qmp, const char *line, gsize length)
+{
+    SpQmpMessage message;
+    GError *error = NULL;
+
+    while (length > 0 && g_ascii_isspace(line[length - 1]))
+        length--;
+    if (length == 0)
+        return;
+    if (!sp_qmp_parse(line, length, &message, &error)) {
+        qmp_fail(qmp, error);
+        return;
+    }
+    if (message.kind == SP_QMP_EVENT) {
+        take_event(qmp, &message);
+    } else if (message.kind == SP_QMP_GREETING) {
+        qmp->is_greeted = true;
+        sp_qmp_message_clear(&message);
+    } else if (message.id == qmp->last_id || message.id == -1) {
+        /* without an id: QEMU could not even read the command */
+        sp_qmp_message_clear(&qmp->answer);
+        qmp->answer = message;
+        qmp->answered_id = qmp->last_id;
+    } else {
+        sp_qmp_message_clear(&message); /* to one that its caller gave up */
+    }
+}
+
+static void take_lines(SpQmp *qmp)
+{
+    const guint8 *end;
+    gsize start = 0;
+
+    while (!qmp->error && (end = memchr(qmp->input->data + start + qmp->scanned, '\n',
+                               qmp->input->len - start - qmp->scanned))) {
+        gsize length = (gsize)(end - qmp->input->data) - start;
+        take_line(qmp, (const char *)qmp->input->data + start, length);
+        start += length + 1;
+        qmp->scanned = 0;
+    }
+    g_byte_array_remove_range(qmp->input, 0, (guint)start);
+    qmp->scanned = qmp->input->len;
+    if (qmp->input->len > SP_QMP_LINE_MAX)
+        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_PROTOCOL,
+                          "QEMU's monitor sent a line that does not end"));
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    SpQmp *qmp = data;
+    guint8 buffer[65536];
+    ssize_t n = read(fd, buffer, sizeof buffer);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (n <= 0) {
+        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "QEMU closed its monitor"));
+        return G_SOURCE_REMOVE;
+    }
+    g_byte_array_append(qmp->input, buffer, (guint)n);
+    take_lines(qmp);
+    return qmp->error ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data)
+{
+    SpQmp *qmp = data;
+    ssize_t n = write(fd, qmp->output->data, qmp->output->len);
+
+    if (n > 0)
+        g_byte_array_remove_range(qmp->output, 0, (guint)n);
+    if ((n < 0 && errno != EAGAIN && errno != EINTR) || qmp->output->len == 0) {
+        drop_source(&qmp->writable); /* an error shows on the reading side too */
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
+{
+    SpQmp *qmp = g_new0(SpQmp, 1);
+
+    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
+    qmp->fd = fd;
+    qmp->input = g_byte_array_new();
+    qmp->output = g_byte_array_new();
+    g_queue_init(&qmp->events);
+    qmp->func = func;
+    qmp->user_data = user_data;
+    qmp->readable = g_unix_fd_source_new(fd, G_IO_IN);
+    g_source_set_callback(qmp->readable, G_SOURCE_FUNC(on_readable), qmp, NULL);
+    g_source_attach(qmp->readable, NULL);
+    return qmp;
+}
+
+void sp_qmp_free(SpQmp *qmp)
+{
+    if (!qmp)
+        return;
+    drop_source(&qmp->readable);
+    drop_source(&qmp->writable);
+    close(qmp->fd);
+    g_clear_error(&qmp->error);
+    g_queue_clear_full(&qmp->events, message_free);
+    sp_qmp_message_clear(&qmp->answer);
+    g_byte_array_unref(qmp->input);
+    g_byte_array_unref(qmp->output);
+    g_free(qmp);
+}
+
+const GError *sp_qmp_error(SpQmp *qmp)
+{
+    return qmp->error;
+}
+
+static void send_command(SpQmp *qmp, const char *command, JsonObject *arguments)
+{
+    g_autoptr(JsonObject) object = json_object_new();
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    g_autofree char *text = NULL;
+
+    json_object_set_string_member(object, "execute", command);
+    if (arguments)
+        json_object_set_object_member(object, "arguments", arguments);
+    json_object_set_int_member(object, "id", ++qmp->last_id);
+    json_node_set_object(node, object);
+    text = json_to_string(node, FALSE);
+    g_byte_array_append(qmp->output, (const guint8 *)text, (guint)strlen(text));
+    g_byte_array_append(qmp->output, (const guint8 *)"\n", 1);
+    if (qmp->writable || qmp->error)
+        return;
+    qmp->writable = g_unix_fd_source_new(qmp->fd, G_IO_OUT);
+    g_source_set_callback(qmp->writable, G_SOURCE_FUNC(on_writable), qmp, NULL);
+    g_source_attach(qmp->writable, NULL);
+}
+
+static bool fail_if_dead(SpQmp *qmp, GError **error)
+{
+    if (qmp->error)
+        g_propagate_error(error, g_error_copy(qmp->error));
+    return qmp->error != NULL;
+}
+
+static bool is_greeted(void *data, GError **error)
+{
+    SpQmp *qmp = data;
+
+    return qmp->is_greeted || fail_if_dead(qmp, error);
+}
+
+static bool is_answered(void *data, GError **error)
+{
+    SpQmp *qmp = data;
+
+    return qmp->answered_id == qmp->last_id || fail_if_dead(qmp, error);
+}
+
+static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 deadline,
+    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+{
+    send_command(qmp, command, arguments);
+    if (!sp_wait(is_answered, qmp, deadline, interrupt, error)) {
+        g_prefix_error(error, "QMP command '%s': ", command);
+        return false;
+    }
+    if (qmp->answer.kind == SP_QMP_REFUSAL) {
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused '%s': %s", command, qmp->answer.text);
+        return false;
+    }
+    if (ret_return)
+        *ret_return = g_steal_pointer(&qmp->answer.payload);
+    return true;
+}
+
+bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 timeout_ms,
+    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+{
+    gint64 deadline = sp_deadline(timeout_ms);
+    g_autoptr(JsonObject) taken = arguments;
+
+    if (!qmp->is_negotiated) {
+        if (!sp_wait(is_greeted, qmp, deadline, interrupt, error)) {
+            g_prefix_error(error, "waiting for QEMU's monitor: ");
+            return false;
+        }
+        if (!execute(qmp, "qmp_capabilities", NULL, deadline, interrupt, NULL, error))
+            return false;
+        qmp->is_negotiated = true;
+    }
+    return execute(qmp, command, g_steal_pointer(&taken), deadline, interrupt, ret_return, error);
+}
+
+typedef struct {
+    SpQmp *qmp;
+    const char *event;
+    GList *found;
+} EventWait;
+
+static bool has_event(void *data, GError **error)
+{
+    EventWait *wait = data;
+
+    for (GList *l = wait->qmp->events.head; l; l = l->next) {
+        if (g_str_equal(((SpQmpMessage *)l->data)->text, wait->event)) {
+            wait->found = l;
+            return true;
+        }
+    }
+    return fail_if_dead(wait->qmp, error);
+}
+
+bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
+    const SpInterrupt *interrupt, JsonObject **ret_data, GError **error)
+{
+    EventWait wait = {.qmp = qmp, .event = event};
+    SpQmpMessage *message;
+
+    if (!sp_wait(has_event, &wait, sp_deadline(timeout_ms), interrupt, error)) {
+        g_prefix_error(error, "waiting for QEMU's event %s: ", event);
+        return false;
+    }
+    message = wait.found->data;
+    g_queue_delete_link(&qmp->events, wait.found);
+    if (ret_data)
+        *ret_data = message->payload ? json_node_dup_object(message->payload) : NULL;
+    message_free(message);
+    return true;
+}
