@@ -142,9 +142,12 @@ static bool choose_last_resort(struct boot_plan *plan, struct boot_step *step)
         if (!(allowed & bit(candidates[i])))
             continue;
         *step = (struct boot_step){.slot = candidates[i]};
-        note(plan, "no slot is left to choose, trying %sslot %s once more",
-            candidates[i] == plan->last_good ? "the last good " : "",
-            sp_slot_bootname(candidates[i]));
+        if (candidates[i] == plan->last_good)
+            note(plan, "no slot is left to choose, trying the last good slot %s once more",
+                sp_slot_bootname(candidates[i]));
+        else
+            note(plan, "no slot is left to choose, trying slot %s all the same",
+                sp_slot_bootname(candidates[i]));
         return true;
     }
     return false;

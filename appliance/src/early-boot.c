@@ -32,7 +32,8 @@ static const struct {
     {"devtmpfs", "/dev", MS_NOSUID},
 };
 
-static void say(const struct early_boot *boot, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void say(
+    const struct early_boot *boot, const char *format, va_list args)
 {
     char line[LINE_SIZE];
     int n = snprintf(line, sizeof line, "%s: ", boot->program);

@@ -122,7 +122,7 @@ static int get_primary(char **arguments)
 {
     auto_backend struct backend b = BACKEND_INIT;
     int status = backend_open(&b);
-    enum sp_slot slot;
+    enum sp_slot slot = SP_SLOT_NONE;
 
     if (status != EXIT_OK)
         return status;
@@ -136,7 +136,7 @@ static int get_primary(char **arguments)
 static int set_primary(char **arguments)
 {
     auto_backend struct backend b = BACKEND_INIT;
-    enum sp_slot slot;
+    enum sp_slot slot = SP_SLOT_NONE;
     int status = parse_slot(arguments[0], &slot);
 
     if (status == EXIT_OK)
@@ -150,7 +150,7 @@ static int set_primary(char **arguments)
 static int get_state(char **arguments)
 {
     auto_backend struct backend b = BACKEND_INIT;
-    enum sp_slot slot;
+    enum sp_slot slot = SP_SLOT_NONE;
     int status = parse_slot(arguments[0], &slot);
 
     if (status == EXIT_OK)
@@ -195,7 +195,7 @@ static enum sp_slot last_good_without(const struct backend *b, enum sp_slot bad)
 static int set_state(char **arguments)
 {
     auto_backend struct backend b = BACKEND_INIT;
-    enum sp_slot slot;
+    enum sp_slot slot = SP_SLOT_NONE;
     bool is_good = strcmp(arguments[1], "good") == 0;
     int status = parse_slot(arguments[0], &slot);
 

@@ -74,12 +74,16 @@ static void make_plan(struct selector *s)
     /* Read-only until there is something to write: the boot of a good slot writes nothing. */
     int r = early_boot_mount_partition(
         &s->boot, "state", STATE_WAIT_MS, STATE_FOLDER, "ext4", PARTITION_FLAGS | MS_RDONLY);
+    const char *what = r < 0 ? "mount the state partition" : "read the file";
+    char why[128];
 
     if (r == 0)
         r = load_plan(s);
-    if (r < 0)
-        boot_plan_init_unreadable(&s->plan,
-            r == -ENOENT ? "there is no partition called state" : strerror(-r), on_line, &s->boot);
+    if (r == 0)
+        return;
+    snprintf(why, sizeof why, "%s: %s", what, strerror(-r));
+    boot_plan_init_unreadable(
+        &s->plan, r == -ENOENT ? "there is no partition called state" : why, on_line, &s->boot);
 }
 
 static int store_state(const struct selector *s)
@@ -111,7 +115,7 @@ static bool make_durable(struct selector *s, const struct boot_step *step)
 /* True if the slot's kernel is ready to be started. */
 static bool load_slot(struct selector *s, enum sp_slot slot)
 {
-    const char *label = boot_labels[slot], *what = "mount";
+    const char *label = boot_labels[slot], *what = NULL;
     char why[128];
     int r = early_boot_mount_partition(
         &s->boot, label, SLOT_WAIT_MS, BOOT_FOLDER, "vfat", PARTITION_FLAGS | MS_RDONLY);
@@ -119,12 +123,14 @@ static bool load_slot(struct selector *s, enum sp_slot slot)
     if (r == 0) {
         r = slot_kernel_load(BOOT_FOLDER, s->cmdline, slot, s->plan.note, &what);
         (void)umount2(BOOT_FOLDER, MNT_DETACH);
+        if (r == 0)
+            return true;
+        snprintf(why, sizeof why, "%s: %s: %s", label, what, strerror(-r));
     } else if (r == -ENOENT) {
-        what = "partition";
+        snprintf(why, sizeof why, "there is no partition called %s", label);
+    } else {
+        snprintf(why, sizeof why, "mount %s: %s", label, strerror(-r));
     }
-    if (r == 0)
-        return true;
-    snprintf(why, sizeof why, "%s: %s: %s", label, what, strerror(-r));
     boot_plan_failed(&s->plan, slot, why);
     return false;
 }

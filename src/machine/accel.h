@@ -28,3 +28,6 @@ typedef struct {
 SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error);
 void sp_accel_free(SpAccel *accel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpAccel, sp_accel_free)
+
+/** For tests: sp_accel_probe() with another path for /dev/kvm and another deadline. */
+SpAccel *sp_accel_probe_device(const char *qemu, const char *device, gint64 timeout_ms);

@@ -13,8 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(GDir, g_dir_close)
-
 static bool host_error(GError **error, const char *what, const char *path, int number)
 {
     g_set_error(error, SP_ERROR, number == ENOENT ? SP_ERROR_USAGE : SP_ERROR_HOST, "%s '%s': %s",

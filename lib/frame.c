@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/frame.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint16_t get_u16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static uint32_t get_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+void sp_put_u16(uint8_t out[static 2], uint16_t value)
+{
+    out[0] = (uint8_t)value;
+    out[1] = (uint8_t)(value >> 8);
+}
+
+void sp_put_u32(uint8_t out[static 4], uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* Whether frames of this type say which stream they are about. */
+static int type_has_stream(unsigned type)
+{
+    return type == SP_FRAME_DATA || type == SP_FRAME_END || type == SP_FRAME_CREDIT;
+}
+
+ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
+{
+    uint16_t stream;
+    uint32_t size;
+
+    if (length > 0 && data[0] != SP_FRAME_MAGIC)
+        return -EPROTO;
+    if (length > 1 && (data[1] < SP_FRAME_HELLO || data[1] >= SP_FRAME_TYPE_END_))
+        return -EPROTO;
+    if (length < SP_FRAME_HEADER_SIZE)
+        return 0;
+    stream = get_u16(data + 2);
+    size = get_u32(data + 8);
+    if (stream > (type_has_stream(data[1]) ? SP_STREAM_STDERR : 0))
+        return -EPROTO;
+    if (size > SP_FRAME_PAYLOAD_MAX)
+        return -EMSGSIZE;
+    if (length - SP_FRAME_HEADER_SIZE < size)
+        return 0;
+    *ret_frame = (struct sp_frame){
+        .type = data[1],
+        .stream = stream,
+        .channel = get_u32(data + 4),
+        .payload = data + SP_FRAME_HEADER_SIZE,
+        .length = size,
+    };
+    return (ssize_t)(SP_FRAME_HEADER_SIZE + size);
+}
+
+int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_frame_type type,
+    uint16_t stream, uint32_t channel, size_t length)
+{
+    if (type < SP_FRAME_HELLO || type >= SP_FRAME_TYPE_END_ || stream > SP_STREAM_STDERR)
+        return -EINVAL;
+    if (length > SP_FRAME_PAYLOAD_MAX)
+        return -EMSGSIZE;
+    header[0] = SP_FRAME_MAGIC;
+    header[1] = (uint8_t)type;
+    sp_put_u16(header + 2, stream);
+    sp_put_u32(header + 4, channel);
+    sp_put_u32(header + 8, (uint32_t)length);
+    return 0;
+}
+
+ssize_t sp_frame_find_hello(const uint8_t *data, size_t length)
+{
+    const uint8_t *magic = data;
+    size_t left = length;
+
+    /* The header stands before the magic string: a match nearer to the start is none. */
+    while (left > 0 && (magic = memmem(magic, left, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE))) {
+        size_t at = (size_t)(magic - data);
+
+        if (at >= SP_FRAME_HEADER_SIZE) {
+            const uint8_t *header = magic - SP_FRAME_HEADER_SIZE;
+            if (header[0] == SP_FRAME_MAGIC && header[1] == SP_FRAME_HELLO &&
+                get_u16(header + 2) == 0 && get_u32(header + 4) == 0 &&
+                get_u32(header + 8) >= SP_HELLO_MAGIC_SIZE &&
+                get_u32(header + 8) <= SP_FRAME_PAYLOAD_MAX)
+                return (ssize_t)(at - SP_FRAME_HEADER_SIZE);
+        }
+        magic++;
+        left = length - (size_t)(magic - data);
+    }
+    return -EAGAIN;
+}
+
+void sp_payload_init(struct sp_payload *p, const struct sp_frame *frame)
+{
+    p->data = frame->payload;
+    p->left = frame->length;
+}
+
+int sp_payload_take_bytes(struct sp_payload *p, size_t length, const uint8_t **ret)
+{
+    if (p->left < length)
+        return -EBADMSG;
+    *ret = p->data;
+    p->data += length;
+    p->left -= length;
+    return 0;
+}
+
+int sp_payload_take_u16(struct sp_payload *p, uint16_t *ret)
+{
+    const uint8_t *bytes;
+    int r = sp_payload_take_bytes(p, 2, &bytes);
+
+    if (r == 0)
+        *ret = get_u16(bytes);
+    return r;
+}
+
+int sp_payload_take_u32(struct sp_payload *p, uint32_t *ret)
+{
+    const uint8_t *bytes;
+    int r = sp_payload_take_bytes(p, 4, &bytes);
+
+    if (r == 0)
+        *ret = get_u32(bytes);
+    return r;
+}
+
+int sp_payload_take_string(struct sp_payload *p, const char **ret)
+{
+    const uint8_t *end = p->left > 0 ? memchr(p->data, 0, p->left) : NULL;
+    const uint8_t *text;
+
+    if (!end || sp_payload_take_bytes(p, (size_t)(end - p->data) + 1, &text) < 0)
+        return -EBADMSG;
+    *ret = (const char *)text;
+    return 0;
+}

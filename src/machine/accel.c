@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/accel.h"
+
+#include "base/error.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROBE_TIMEOUT_MS 10000
+#define GUEST_FD 3
+/* isa-debug-exit ends QEMU with (value << 1) | 1. */
+#define GUEST_STATUS ((0x31 << 1) | 1)
+
+typedef struct {
+    const char *name;
+    const char *argument;
+    const char *cpu;
+    double time_factor;
+} Known;
+
+/* The CPU model for TCG was measured: 'max' has instructions whose emulation costs more than they
+ * save a kernel that looks for the newest it can use. */
+static const Known known[] = {
+    {"tcg", "tcg,thread=multi", "Nehalem", 4},
+    {"kvm", "kvm", "host", 1},
+};
+
+static SpAccel *make(const char *name, char *reason)
+{
+    SpAccel *accel = g_new0(SpAccel, 1);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+        if (!g_str_equal(known[i].name, name))
+            continue;
+        accel->name = g_strdup(name);
+        accel->argument = g_strdup(known[i].argument);
+        accel->cpu = g_strdup(known[i].cpu);
+        accel->time_factor = known[i].time_factor;
+    }
+    accel->reason = reason;
+    return accel;
+}
+
+void sp_accel_free(SpAccel *accel)
+{
+    if (!accel)
+        return;
+    g_free(accel->name);
+    g_free(accel->argument);
+    g_free(accel->cpu);
+    g_free(accel->reason);
+    g_free(accel);
+}
+
+/* A boot sector that writes to the debug exit port, as a read-only descriptor. */
+static int guest_disk(void)
+{
+    static const guint8 code[] = {
+        0xb0, 0x31, /* mov $0x31, %al */
+        0xe6, 0xf4, /* out %al, $0xf4 */
+        0xf4,       /* hlt */
+        0xeb, 0xfd, /* jmp to the hlt */
+    };
+    guint8 disk[4096] = {0};
+    g_autofree char *self = NULL;
+    int read_only = -1;
+    int fd = memfd_create("slotproof-probe", MFD_CLOEXEC);
+
+    memcpy(disk, code, sizeof code);
+    disk[510] = 0x55;
+    disk[511] = 0xaa;
+    if (fd >= 0 && write(fd, disk, sizeof disk) == sizeof disk) {
+        self = g_strdup_printf("/proc/self/fd/%d", fd);
+        read_only = open(self, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd >= 0)
+        close(fd);
+    return read_only;
+}
+
+static SpProcess *start_guest(const char *qemu, GError **error)
+{
+    const char *const argv[] = {qemu, "-nodefaults", "-no-user-config", "-display", "none",
+        "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "64M", "-add-fd", "fd=3,set=1",
+        "-blockdev",
+        "driver=raw,node-name=disk,read-only=on,file.driver=file,file.filename=/dev/fdset/1",
+        "-device", "virtio-blk-pci,drive=disk,bootindex=0", "-device",
+        "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot", NULL};
+    SpProcessFd fd = {guest_disk(), GUEST_FD};
+    SpProcess *process = sp_process_start(argv, &fd, fd.from >= 0 ? 1 : 0, error);
+
+    if (fd.from >= 0)
+        close(fd.from);
+    return process;
+}
+
+SpAccel *sp_accel_probe_device(const char *qemu, const char *device, gint64 timeout_ms)
+{
+    g_autoptr(SpProcess) process = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *end = NULL;
+    g_autofree char *output = NULL;
+    int fd = open(device, O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return make("tcg", g_strdup_printf("%s can't be opened: %s", device, g_strerror(errno)));
+    close(fd);
+    process = start_guest(qemu, &error);
+    if (!process)
+        return make("tcg", g_strdup(error->message));
+    if (!sp_process_wait(process, sp_deadline(timeout_ms), NULL, NULL))
+        return make("tcg", g_strdup_printf("%s is there, but a guest under KVM hangs", device));
+    if (WIFEXITED(sp_process_wait_status(process)) &&
+        WEXITSTATUS(sp_process_wait_status(process)) == GUEST_STATUS)
+        return make("kvm", g_strdup("a guest ran under KVM"));
+    end = sp_process_describe_end(process);
+    output = g_strstrip(sp_process_output(process));
+    return make(
+        "tcg", g_strdup_printf("%s is there, but QEMU %s with it: %s", device, end, output));
+}
+
+/* Everything that the answer depends on. */
+static char *cache_key(const char *qemu)
+{
+    struct utsname host;
+    struct stat st;
+    g_autofree char *boot_id = NULL;
+
+    if (uname(&host) < 0 || stat(qemu, &st) < 0 ||
+        !g_file_get_contents("/proc/sys/kernel/random/boot_id", &boot_id, NULL, NULL))
+        return NULL;
+    return g_strdup_printf("%s %s %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT " %u\n",
+        g_strstrip(boot_id), host.release, qemu, (gint64)st.st_size, (gint64)st.st_mtim.tv_sec,
+        (guint)geteuid());
+}
+
+/* The remembered answer: the key's line, the name's line and the reason. */
+static SpAccel *load(const char *path, const char *key)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL) || !g_str_has_prefix(text, key))
+        return NULL;
+    lines = g_strsplit(text + strlen(key), "\n", 3);
+    if (g_strv_length(lines) < 2 ||
+        (!g_str_equal(lines[0], "kvm") && !g_str_equal(lines[0], "tcg")))
+        return NULL;
+    return make(lines[0], g_utf8_make_valid(lines[1], -1));
+}
+
+static void save(const char *cache_dir, const char *path, const char *key, const SpAccel *accel)
+{
+    g_autofree char *reason = g_strdelimit(g_strdup(accel->reason), "\r\n", ' ');
+    g_autofree char *text = g_strdup_printf("%s%s\n%s\n", key, accel->name, reason);
+
+    /* Only a memory: without it the next run asks again. */
+    if (g_mkdir_with_parents(cache_dir, 0700) == 0)
+        g_file_set_contents(path, text, -1, NULL);
+}
+
+SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error)
+{
+    const char *override = g_getenv("SLOTPROOF_ACCEL");
+    g_autofree char *key = cache_key(qemu);
+    g_autofree char *path = cache_dir ? g_build_filename(cache_dir, "accelerator", NULL) : NULL;
+    SpAccel *accel;
+
+    if (override && *override) {
+        if (g_str_equal(override, "kvm") || g_str_equal(override, "tcg"))
+            return make(override, g_strdup("SLOTPROOF_ACCEL says so"));
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "SLOTPROOF_ACCEL=%s is not known: expected 'kvm' or 'tcg'", override);
+        return NULL;
+    }
+    accel = key && path ? load(path, key) : NULL;
+    if (accel)
+        return accel;
+    accel = sp_accel_probe_device(qemu, "/dev/kvm", PROBE_TIMEOUT_MS);
+    if (key && path)
+        save(cache_dir, path, key, accel);
+    return accel;
+}

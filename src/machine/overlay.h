@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+/**
+ * What a machine writes: a qcow2 layer on a base that is only read.
+ *
+ * It is held by descriptors alone, so that it is gone with the last process that has them. Data
+ * lies in $TMPDIR, else in /var/tmp. A QEMU is given both descriptors as one fdset, since it wants
+ * one for each way of opening.
+ */
+typedef struct SpOverlay SpOverlay;
+
+/** An empty overlay on the file @base, whose format is @base_format ("raw", "qcow2"). */
+SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **error);
+/** NULL is fine. */
+void sp_overlay_free(SpOverlay *overlay);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpOverlay, sp_overlay_free)
+
+/** For reading and writing; owned by the overlay. */
+int sp_overlay_rw_fd(SpOverlay *overlay);
+/** For reading only; owned by the overlay. */
+int sp_overlay_ro_fd(SpOverlay *overlay);
