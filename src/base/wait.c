@@ -55,3 +55,21 @@ bool sp_wait(
         g_propagate_error(error, local);
     return result;
 }
+
+static bool never(void *data, GError **error)
+{
+    return false;
+}
+
+bool sp_pause(gint64 timeout_ms, const SpInterrupt *interrupt, GError **error)
+{
+    GError *local = NULL;
+
+    sp_wait(never, NULL, sp_deadline(timeout_ms), interrupt, &local);
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_error_free(local);
+        return true;
+    }
+    g_propagate_error(error, local);
+    return false;
+}

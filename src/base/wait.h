@@ -32,3 +32,7 @@ typedef bool (*SpDoneFunc)(void *data, GError **error);
  */
 bool sp_wait(
     SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error);
+
+/** Turn the main context for @timeout_ms; false with SP_ERROR_INTERRUPTED. For pauses between
+ * polls. */
+bool sp_pause(gint64 timeout_ms, const SpInterrupt *interrupt, GError **error);

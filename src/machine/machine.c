@@ -384,3 +384,8 @@ bool sp_machine_reboot(SpMachine *machine, GError **error)
         sp_machine_explain(machine, error);
     return false;
 }
+
+const char *sp_machine_disk_image(SpMachine *machine)
+{
+    return machine->config.image->disk;
+}

@@ -109,3 +109,5 @@ bool sp_machine_copy_from_machine(
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
+/** The image's disk, on which the overlay lies. */
+const char *sp_machine_disk_image(SpMachine *machine);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd-options.h"
+#include "commands.h"
+#include "runner/images.h"
+
+#include <gio/gio.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Bring the image's files up to date, its output going where ours goes. */
+static bool build(const SpImage *image, GError **error)
+{
+    g_autoptr(GSubprocess) process = g_subprocess_newv(
+        (const char *const *)image->build_command, G_SUBPROCESS_FLAGS_NONE, error);
+
+    if (!process || !g_subprocess_wait_check(process, NULL, error)) {
+        g_prefix_error(
+            error, "image '%s' could not be built by '%s': ", image->name, image->build_command[0]);
+        return false;
+    }
+    return true;
+}
+
+static void print_image(const SpImage *image)
+{
+    struct stat st;
+    g_autofree char *size = NULL;
+
+    if (stat(image->disk, &st) == 0)
+        size = g_format_size_full((guint64)st.st_size, G_FORMAT_SIZE_IEC_UNITS);
+    printf("%-16s %s, %s, %u MiB, %u CPUs: %s\n", image->name, image->architecture,
+        size ? size : "?", image->memory_mib, image->cpus, image->disk);
+}
+
+int sp_cmd_image(int argc, char **argv)
+{
+    g_autofree char *images_option = NULL;
+    gboolean check_only = FALSE;
+    const GOptionEntry options[] = {
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
+            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
+        {"check", 'c', 0, G_OPTION_ARG_NONE, &check_only, "Do not build, only check", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) images = NULL;
+    g_autofree char *folder = NULL;
+
+    if (!sp_parse_options(&argc, &argv, "slotproof image", "[NAME...]",
+            "Build what is out of date of the images named, or of all; check and list them.",
+            options))
+        return 2;
+    folder = sp_images_folder(images_option);
+    images = sp_images_load(folder, &error);
+    for (int i = 1; images && i < argc; i++) {
+        if (!sp_images_find(images, argv[i], &error))
+            return sp_usage_error("%s", error->message);
+    }
+    for (guint i = 0; images && i < images->len; i++) {
+        const SpImage *image = g_ptr_array_index(images, i);
+        if (argc > 1 && !g_strv_contains((const char *const *)argv + 1, image->name))
+            continue;
+        if ((!check_only && image->build_command && !build(image, &error)) ||
+            !sp_image_check(image, &error))
+            break;
+        print_image(image);
+    }
+    return error ? sp_usage_error("%s", error->message) : 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd-options.h"
+
+#include <stdio.h>
+
+bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arguments,
+    const char *summary, const GOptionEntry *options)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new(arguments);
+    g_autoptr(GError) error = NULL;
+
+    g_set_prgname(name);
+    g_option_context_set_summary(context, summary);
+    g_option_context_add_main_entries(context, options, NULL);
+    if (g_option_context_parse(context, argc, argv, &error))
+        return true;
+    sp_usage_error("%s; see '%s --help'", error->message, name);
+    return false;
+}
+
+int sp_usage_error(const char *format, ...)
+{
+    va_list args;
+
+    fputs("slotproof: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return 2;
+}

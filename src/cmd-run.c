@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd-options.h"
+#include "commands.h"
+#include "machine/qemu-command.h"
+#include "runner/images.h"
+#include "runner/runner.h"
+#include "runner/worker.h"
+
+/* What can be known to be wrong is said before the first machine starts. */
+static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
+{
+    for (guint i = 0; i < test->machines->len; i++) {
+        const SpTestMachine *machine = g_ptr_array_index(test->machines, i);
+        SpImage *image = sp_images_find(images, machine->image, error);
+        g_autofree char *qemu = NULL;
+
+        if (!image || !sp_image_check(image, error)) {
+            g_prefix_error(error, "test '%s', machine '%s': ", test->name, machine->name);
+            return false;
+        }
+        qemu = sp_qemu_program(image->architecture, error);
+        if (!qemu)
+            return false;
+    }
+    return true;
+}
+
+int sp_cmd_run(int argc, char **argv)
+{
+    g_autofree char *tests = NULL;
+    g_autofree char *images_option = NULL;
+    g_autofree char *out = NULL;
+    gboolean is_verbose = FALSE;
+    const GOptionEntry options[] = {
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
+            "Show commands and consoles while they run", NULL},
+        {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
+            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GPtrArray) images = NULL;
+    g_autofree char *folder = NULL;
+    g_autofree char *out_absolute = NULL;
+
+    if (!sp_parse_options(
+            &argc, &argv, "slotproof run", "[TEST...]", "Run the tests named, or all.", options))
+        return 2;
+    list =
+        sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0), &error);
+    folder = sp_images_folder(images_option);
+    images = list ? sp_images_load(folder, &error) : NULL;
+    if (!images)
+        return sp_usage_error("%s", error->message);
+    for (guint i = 0; i < list->len; i++) {
+        if (!check_test(g_ptr_array_index(list, i), images, &error))
+            return sp_usage_error("%s", error->message);
+    }
+    out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
+    const SpRunOptions run_options = {
+        .images = folder, .out = out_absolute, .is_verbose = is_verbose};
+    return sp_run_tests(list, &sp_local_engine, &run_options);
+}
+
+int sp_cmd_worker(int argc, char **argv)
+{
+    if (argc < 4)
+        return sp_usage_error("'_worker' is for slotproof itself; see 'slotproof run --help'");
+    return sp_worker_main(argv[1], argv[2], argv[3], argc > 4);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/** The subcommands: each parses its own arguments (argv[0] is its name) and returns an exit status.
+ */
+int sp_cmd_run(int argc, char **argv);
+int sp_cmd_list(int argc, char **argv);
+int sp_cmd_image(int argc, char **argv);
+/** Not for people: one test, in the process that 'run' starts for it. */
+int sp_cmd_worker(int argc, char **argv);

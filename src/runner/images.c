@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/images.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+char *sp_images_folder(const char *option)
+{
+    const char *variable = g_getenv("SLOTPROOF_IMAGES");
+
+    if (option)
+        return g_strdup(option);
+    return g_strdup(variable && *variable ? variable : "build/images");
+}
+
+static int compare_images(const void *a, const void *b)
+{
+    return strcmp((*(SpImage *const *)a)->name, (*(SpImage *const *)b)->name);
+}
+
+GPtrArray *sp_images_load(const char *images, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_image_free);
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GDir) dir = g_dir_open(images, 0, &local);
+    const char *name;
+
+    if (!dir) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "no images: %s (build them with './run', or name the folder with --images)",
+            local->message);
+        return NULL;
+    }
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *folder = g_build_filename(images, name, NULL);
+        g_autofree char *path = g_build_filename(folder, "image.conf", NULL);
+        SpImage *image;
+        if (!g_file_test(path, G_FILE_TEST_EXISTS))
+            continue;
+        image = sp_image_load(folder, error);
+        if (!image)
+            return NULL;
+        g_ptr_array_add(list, image);
+    }
+    if (list->len == 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "there is no image in '%s': expected a folder with an image.conf", images);
+        return NULL;
+    }
+    g_ptr_array_sort(list, compare_images);
+    return g_steal_pointer(&list);
+}
+
+SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
+{
+    GString *known = g_string_new(NULL);
+
+    for (guint i = 0; i < list->len; i++) {
+        SpImage *image = g_ptr_array_index(list, i);
+        if (name ? g_str_equal(image->name, name) : list->len == 1) {
+            g_string_free(known, TRUE);
+            return image;
+        }
+        g_string_append_printf(known, "%s%s", i > 0 ? ", " : "", image->name);
+    }
+    if (name)
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no image '%s': expected one of %s",
+            name, known->str);
+    else
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "Image= is missing in test.conf and there are several: expected one of %s", known->str);
+    g_string_free(known, TRUE);
+    return NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "machine/image.h"
+
+#include <glib.h>
+
+/** The folder of images: @option if given, else $SLOTPROOF_IMAGES, else build/images. */
+char *sp_images_folder(const char *option);
+/** The images below the folder @images, by name: an array of SpImage. */
+GPtrArray *sp_images_load(const char *images, GError **error);
+/** The image @name out of @list, or the only one for NULL. Owned by the list. */
+SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/test-conf.h"
+
+#include "base/error.h"
+#include "base/keyfile.h"
+#include "script/script.h"
+
+#include <string.h>
+
+#define TIMEOUT_DEFAULT_S 3600u
+#define NICS_MAX 8u
+
+static const SpKey test_keys[] = {
+    {"Test", "Description"},
+    {"Test", "Timeout"},
+    {"Test", "Clock"},
+    {"Machine *", "Image"},
+    {"Machine *", "Memory"},
+    {"Machine *", "CPUs"},
+    {"Machine *", "NICs"},
+    {NULL, NULL},
+};
+
+static void machine_free(void *data)
+{
+    SpTestMachine *machine = data;
+
+    g_free(machine->name);
+    g_free(machine->image);
+    g_free(machine);
+}
+
+static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
+{
+    g_autofree char *name = g_strstrip(g_strdup(group + strlen("Machine ")));
+    const char *fault = sp_script_name_fault(name);
+    SpTestMachine *machine;
+
+    if (fault)
+        return sp_key_file_refuse(file, group, NULL, fault, error);
+    machine = g_new0(SpTestMachine, 1);
+    machine->name = g_steal_pointer(&name);
+    g_ptr_array_add(conf->machines, machine);
+    machine->image = sp_key_file_string(file, group, "Image");
+    return sp_key_file_size_mib(file, group, "Memory", 0, &machine->memory_mib, error) &&
+           sp_key_file_uint(file, group, "CPUs", 0, 1, 255, &machine->cpus, error) &&
+           sp_key_file_uint(file, group, "NICs", 0, 0, NICS_MAX, &machine->nics, error);
+}
+
+static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)
+{
+    g_auto(GStrv) groups = sp_key_file_groups(file);
+    g_autofree char *clock = sp_key_file_string(file, "Test", "Clock");
+
+    conf->description = sp_key_file_string(file, "Test", "Description");
+    if (!conf->description)
+        conf->description = g_strdup("");
+    if (!sp_key_file_uint(
+            file, "Test", "Timeout", TIMEOUT_DEFAULT_S, 1, 1000000, &conf->timeout_s, error))
+        return false;
+    if (clock && !g_str_equal(clock, "real"))
+        return sp_key_file_refuse(file, "Test", "Clock", "'real' (there is no other yet)", error);
+    for (char **group = groups; *group; group++) {
+        if (g_str_has_prefix(*group, "Machine ") && !read_machine(conf, file, *group, error))
+            return false;
+    }
+    return true;
+}
+
+SpTestConf *sp_test_conf_load(const char *dir, GError **error)
+{
+    g_autoptr(SpTestConf) conf = g_new0(SpTestConf, 1);
+    g_autofree char *path = NULL;
+    g_autoptr(SpKeyFile) file = NULL;
+
+    conf->dir = g_canonicalize_filename(dir, NULL);
+    conf->name = g_path_get_basename(conf->dir);
+    conf->script = g_build_filename(dir, "script.py", NULL);
+    conf->machines = g_ptr_array_new_with_free_func(machine_free);
+    path = g_build_filename(dir, "test.conf", NULL);
+    file = sp_key_file_load(path, test_keys, error);
+    if (!file || !read_test(conf, file, error))
+        return NULL;
+    if (conf->machines->len == 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "%s:1: expected at least one machine: a group [Machine NAME]", path);
+        return NULL;
+    }
+    if (!g_file_test(conf->script, G_FILE_TEST_IS_REGULAR)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "%s is missing: expected the test's script beside test.conf", conf->script);
+        return NULL;
+    }
+    return g_steal_pointer(&conf);
+}
+
+void sp_test_conf_free(SpTestConf *conf)
+{
+    if (!conf)
+        return;
+    g_free(conf->name);
+    g_free(conf->dir);
+    g_free(conf->script);
+    g_free(conf->description);
+    g_ptr_array_unref(conf->machines);
+    g_free(conf);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the folders in @tests that have a test.conf, sorted and ended by NULL. */
+static char **list_names(const char *tests, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GDir) dir = g_dir_open(tests, 0, &local);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+
+    if (!dir) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "no tests: %s (run slotproof where %s is, or name the folder with --tests)",
+            local->message, tests);
+        return NULL;
+    }
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(tests, name, "test.conf", NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_steal(names, NULL);
+}
+
+GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_auto(GStrv) all = list_names(tests, error);
+
+    if (!all)
+        return NULL;
+    if (!names || !*names)
+        names = (const char *const *)all;
+    if (!*names) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
+        return NULL;
+    }
+    for (; *names; names++) {
+        g_autofree char *dir = g_build_filename(tests, *names, NULL);
+        SpTestConf *conf;
+        if (!g_strv_contains((const char *const *)all, *names)) {
+            g_autofree char *known = g_strjoinv(", ", all);
+            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+                "there is no test '%s' in '%s': expected one of %s", *names, tests, known);
+            return NULL;
+        }
+        conf = sp_test_conf_load(dir, error);
+        if (!conf)
+            return NULL;
+        g_ptr_array_add(list, conf);
+    }
+    return g_steal_pointer(&list);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/** A machine of a test, as test.conf says. */
+typedef struct {
+    char *name;
+    char *image;      /* the image's name; NULL for the only one there is */
+    guint memory_mib; /* 0: the image's default */
+    guint cpus;       /* 0: the image's default */
+    guint nics;
+} SpTestMachine;
+
+/**
+ * A test: a folder with script.py and test.conf.
+ *
+ *   [Test]
+ *   Description=what it shows    optional
+ *   Timeout=600                  seconds; 3600 if missing; longer without hardware virtualisation
+ *   Clock=real                   the only one for now
+ *   [Machine NAME]               one or more; NAME is the machine's name in the script
+ *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
+ *   Memory=512M, CPUs=2          the image's own if missing
+ *   NICs=2                       network cards, 0 if missing
+ */
+typedef struct {
+    char *name; /* the folder's */
+    char *dir;
+    char *script;
+    char *description; /* "" if there is none */
+    guint timeout_s;
+    GPtrArray *machines; /* of SpTestMachine */
+} SpTestConf;
+
+/** Read the test in the folder @dir. SP_ERROR_USAGE names file, line and what was expected. */
+SpTestConf *sp_test_conf_load(const char *dir, GError **error);
+void sp_test_conf_free(SpTestConf *conf);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpTestConf, sp_test_conf_free)
+
+/**
+ * The tests below the folder @tests: those of @names in that order, or all by name if @names is
+ * NULL or empty. An unknown name is SP_ERROR_USAGE, with the names there are.
+ */
+GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/py-convert.h"
+
+#include "base/error.h"
+
+#include <math.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXCERPT_HALF 2048u
+#define SECONDS_MAX (100.0 * 365 * 86400)
+
+static PyObject *exception_of(SpPyState *state, const GError *error)
+{
+    if (error->domain != SP_ERROR)
+        return state->machine_error;
+    switch ((SpErrorCode)error->code) {
+    case SP_ERROR_USAGE:
+        return PyExc_ValueError;
+    case SP_ERROR_ASSERTION:
+    case SP_ERROR_TIMEOUT:
+    case SP_ERROR_GUEST:
+        return state->assertion_failed;
+    case SP_ERROR_INTERRUPTED:
+        return PyExc_KeyboardInterrupt;
+    case SP_ERROR_MACHINE:
+    case SP_ERROR_PROTOCOL:
+    case SP_ERROR_HOST:
+        break;
+    }
+    return state->machine_error;
+}
+
+PyObject *sp_py_raise(SpPyState *state, GError *error)
+{
+    g_autofree char *message = g_utf8_make_valid(error->message, -1);
+
+    /* what the signal's handler raised tells more, and stays */
+    if (!PyErr_Occurred())
+        PyErr_SetString(exception_of(state, error), message);
+    g_error_free(error);
+    return NULL;
+}
+
+PyObject *sp_py_text(const GString *bytes)
+{
+    if (!bytes)
+        return PyUnicode_FromString("");
+    return PyUnicode_DecodeUTF8(bytes->str, (Py_ssize_t)bytes->len, "replace");
+}
+
+char *sp_py_excerpt(const GString *bytes)
+{
+    g_autofree char *head = NULL;
+    g_autofree char *tail = NULL;
+
+    if (bytes->len <= 2 * EXCERPT_HALF)
+        return g_strchomp(g_utf8_make_valid(bytes->str, (gssize)bytes->len));
+    head = g_utf8_make_valid(bytes->str, EXCERPT_HALF);
+    tail = g_utf8_make_valid(bytes->str + bytes->len - EXCERPT_HALF, EXCERPT_HALF);
+    return g_strdup_printf("%s\n[... %zu bytes left out ...]\n%s", head,
+        bytes->len - 2 * EXCERPT_HALF, g_strchomp(tail));
+}
+
+bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
+{
+    double seconds;
+
+    if (!value) {
+        *ret_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * factor);
+        return true;
+    }
+    if (value == Py_None) {
+        *ret_ms = SP_NO_TIMEOUT;
+        return true;
+    }
+    seconds = PyFloat_AsDouble(value);
+    if (seconds == -1.0 && PyErr_Occurred())
+        return false;
+    if (!isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX) {
+        PyErr_Format(PyExc_ValueError,
+            "a time is %R: expected seconds from 0 on, or None for no time-out", value);
+        return false;
+    }
+    *ret_ms = (gint64)ceil(seconds * 1000);
+    return true;
+}
+
+static bool never(void *data, GError **error)
+{
+    return false;
+}
+
+bool sp_py_pause(SpPyState *state, gint64 ms)
+{
+    SpInterrupt interrupt = sp_script_interrupt();
+    GError *error = NULL;
+
+    sp_wait(never, NULL, sp_deadline(ms), &interrupt, &error);
+    if (g_error_matches(error, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        g_error_free(error);
+        return true;
+    }
+    sp_py_raise(state, error);
+    return false;
+}
+
+bool sp_py_is_main_thread(void)
+{
+    if ((pid_t)syscall(SYS_gettid) == getpid())
+        return true;
+    PyErr_SetString(
+        PyExc_RuntimeError, "machines are for the script's main thread only: call them from there");
+    return false;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "script/py-module.h"
+
+/** Raise @error, which is taken, as the exception it stands for. Returns NULL. */
+PyObject *sp_py_raise(SpPyState *state, GError *error);
+
+/** UTF-8 with replacements for what is none; NULL gives "". */
+PyObject *sp_py_text(const GString *bytes);
+
+/** @bytes as valid text for a message, the middle of a long one left out with a note. */
+char *sp_py_excerpt(const GString *bytes);
+
+/**
+ * A time-out in milliseconds from seconds, as machine.h takes them. @value NULL is the default, for
+ * a machine of @factor; None is no time-out. False with an exception for what is no time.
+ */
+bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
+
+/** Let the main context turn for @ms; false with an exception if that was interrupted. */
+bool sp_py_pause(SpPyState *state, gint64 ms);
+
+/** False with an exception in other threads than the one that runs the script. */
+bool sp_py_is_main_thread(void);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The script's ways to the test's log: `log`, and what it prints. */
+
+#include "script/py-module.h"
+
+#include <string.h>
+
+#define LINE_MAX_LENGTH 65536u
+
+static PyObject *log_message(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"msg", NULL};
+    const char *message;
+    Py_ssize_t length;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:log", keywords, &message, &length))
+        return NULL;
+    sp_log(sp_py_state(self)->config->log, NULL, "%s", message);
+    Py_RETURN_NONE;
+}
+
+static void dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef log_methods[] = {
+    {"log", (PyCFunction)(void (*)(void))log_message, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("log(msg)\n--\n\nWrite msg to the test's log.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot log_slots[] = {
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_call, log_message},
+    {Py_tp_methods, log_methods},
+    {0, NULL},
+};
+
+PyType_Spec sp_py_log_spec = {
+    .name = "slotproof.Log",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = log_slots,
+};
+
+/* What stands for sys.stdout and sys.stderr: whole lines go to the log. */
+typedef struct {
+    PyObject_HEAD GString *line;
+} Stream;
+
+static void log_line(Stream *self)
+{
+    sp_log(sp_py_state((PyObject *)self)->config->log, NULL, "%s", self->line->str);
+    g_string_truncate(self->line, 0);
+}
+
+static PyObject *stream_write(Stream *self, PyObject *arg)
+{
+    Py_ssize_t length;
+    const char *text = PyUnicode_Check(arg) ? PyUnicode_AsUTF8AndSize(arg, &length) : NULL;
+
+    if (!text)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "write() takes a str");
+    if (!self->line)
+        self->line = g_string_new(NULL);
+    for (Py_ssize_t i = 0; i < length; i++) {
+        if (text[i] != '\n')
+            g_string_append_c(self->line, text[i] ? text[i] : ' ');
+        if (text[i] == '\n' || self->line->len >= LINE_MAX_LENGTH)
+            log_line(self);
+    }
+    return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(arg));
+}
+
+static PyObject *stream_flush(Stream *self, PyObject *unused)
+{
+    if (self->line && self->line->len > 0)
+        log_line(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *stream_isatty(Stream *self, PyObject *unused)
+{
+    Py_RETURN_FALSE;
+}
+
+static void stream_dealloc(PyObject *self)
+{
+    GString *line = ((Stream *)self)->line;
+
+    if (line)
+        g_string_free(line, TRUE);
+    dealloc(self);
+}
+
+static PyMethodDef stream_methods[] = {
+    {"write", (PyCFunction)(void (*)(void))stream_write, METH_O, NULL},
+    {"flush", (PyCFunction)(void (*)(void))stream_flush, METH_NOARGS, NULL},
+    {"isatty", (PyCFunction)(void (*)(void))stream_isatty, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot stream_slots[] = {
+    {Py_tp_dealloc, stream_dealloc},
+    {Py_tp_methods, stream_methods},
+    {0, NULL},
+};
+
+PyType_Spec sp_py_stream_spec = {
+    .name = "slotproof.Stream",
+    .basicsize = sizeof(Stream),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = stream_slots,
+};

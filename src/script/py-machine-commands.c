@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Methods of Machine that run commands in the guest. */
+
+#include "base/error.h"
+#include "script/py-machine.h"
+
+#include <string.h>
+
+#define PAUSE_FIRST_MS 20
+#define PAUSE_MAX_MS 250
+#define STATUS_TIMEOUT 124
+
+/* What NixOS' driver returns in place of a status that was not asked for. */
+#define STATUS_UNCHECKED (-1)
+#define STATUS_DETACHED (-2)
+
+bool sp_py_machine_execute(
+    SpPyMachine *self, const char *command, gint64 timeout_ms, SpCommandResult *ret_result)
+{
+    GError *error = NULL;
+
+    if (!sp_py_is_main_thread())
+        return false;
+    if (sp_machine_execute(self->machine, command, timeout_ms, ret_result, &error))
+        return true;
+    sp_py_raise(sp_py_state((PyObject *)self), error);
+    return false;
+}
+
+static void log_errors(SpPyMachine *self, const SpCommandResult *result)
+{
+    g_autofree char *text = NULL;
+
+    if (!result->errors || result->errors->len == 0)
+        return;
+    text = g_strchomp(g_utf8_make_valid(result->errors->str, (gssize)result->errors->len));
+    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", text);
+}
+
+/* Raise RequestedAssertionFailed with all that is known of a command. Returns NULL. */
+static PyObject *raise_result(
+    SpPyMachine *self, const char *command, const char *what, const SpCommandResult *result)
+{
+    GString *text = g_string_new(NULL);
+    const struct {
+        const char *name;
+        const GString *bytes;
+    } streams[] = {{"stdout", result->output}, {"stderr", result->errors}};
+
+    g_string_append_printf(
+        text, "machine '%s': command `%s` %s", sp_machine_name(self->machine), command, what);
+    for (gsize i = 0; i < G_N_ELEMENTS(streams); i++) {
+        if (!streams[i].bytes || streams[i].bytes->len == 0)
+            continue;
+        g_autofree char *excerpt = sp_py_excerpt(streams[i].bytes);
+        g_string_append_printf(text, "\n%s:\n%s", streams[i].name, excerpt);
+    }
+    PyErr_SetString(sp_py_state((PyObject *)self)->assertion_failed, text->str);
+    g_string_free(text, TRUE);
+    return NULL;
+}
+
+/* One command that is expected to succeed or to fail; false with an exception if it does not. */
+static bool run_one(SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds,
+    SpCommandResult *ret_result)
+{
+    g_autofree char *what = NULL;
+    bool has_run;
+
+    sp_py_machine_begin(
+        self, "command", "%s: %s", succeeds ? "must succeed" : "must fail", command);
+    has_run = sp_py_machine_execute(self, command, timeout_ms, ret_result);
+    if (has_run) {
+        log_errors(self, ret_result);
+        if ((ret_result->status == 0) == succeeds) {
+            sp_log_end(sp_py_machine_log(self), NULL);
+            return true;
+        }
+        what = ret_result->status == STATUS_TIMEOUT && timeout_ms != SP_NO_TIMEOUT
+                   ? g_strdup_printf("failed (exit status %d: did it time out?)", STATUS_TIMEOUT)
+               : succeeds ? g_strdup_printf("failed (exit status %d)", ret_result->status)
+                          : g_strdup("succeeded (exit status 0), but was expected to fail");
+        raise_result(self, command, what, ret_result);
+    }
+    sp_log_end(sp_py_machine_log(self), has_run ? what : "could not be run");
+    return false;
+}
+
+/* The commands of a call as UTF-8, which live as long as @args. */
+static const char **get_commands(PyObject *args)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    g_autofree const char **commands = g_new0(const char *, (gsize)n + 1);
+
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *item = PyTuple_GET_ITEM(args, i);
+        Py_ssize_t length;
+        if (!PyUnicode_Check(item))
+            return PyErr_Format(
+                       PyExc_TypeError, "a command must be a str, not %s", Py_TYPE(item)->tp_name),
+                   NULL;
+        commands[i] = PyUnicode_AsUTF8AndSize(item, &length);
+        if (!commands[i])
+            return NULL;
+        if (strlen(commands[i]) != (gsize)length)
+            return PyErr_Format(PyExc_ValueError, "a command holds a null character"), NULL;
+    }
+    return g_steal_pointer(&commands);
+}
+
+static PyObject *run_all(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool succeeds)
+{
+    char *keywords[] = {"timeout", NULL};
+    g_autofree const char **commands = NULL;
+    g_autoptr(GString) output = g_string_new(NULL);
+    PyObject *none = PyTuple_New(0), *timeout = Py_None;
+    gint64 timeout_ms;
+    int is_good;
+
+    if (!none)
+        return NULL;
+    is_good = PyArg_ParseTupleAndKeywords(
+        none, kwargs, succeeds ? "|O:succeed" : "|O:fail", keywords, &timeout);
+    Py_DECREF(none);
+    if (!is_good || !sp_py_machine_timeout(self, timeout, &timeout_ms))
+        return NULL;
+    commands = get_commands(args);
+    if (!commands)
+        return NULL;
+    for (gsize i = 0; commands[i]; i++) {
+        g_auto(SpCommandResult) result = {0};
+        if (!run_one(self, commands[i], timeout_ms, succeeds, &result))
+            return NULL;
+        g_string_append_len(output, result.output->str, (gssize)result.output->len);
+    }
+    return sp_py_text(output);
+}
+
+static PyObject *succeed(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return run_all(self, args, kwargs, true);
+}
+
+static PyObject *fail(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return run_all(self, args, kwargs, false);
+}
+
+static PyObject *make_result(int status, const GString *output)
+{
+    PyObject *text = sp_py_text(output);
+
+    return text ? Py_BuildValue("(iN)", status, text) : NULL;
+}
+
+static PyObject *detach(SpPyMachine *self, const char *command)
+{
+    GError *error = NULL;
+
+    if (!sp_machine_execute_detached(self->machine, command, &error))
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    return make_result(STATUS_DETACHED, NULL);
+}
+
+/* For a command whose end the guest may not live to tell of. */
+static PyObject *execute_unchecked(SpPyMachine *self, const char *command, gint64 timeout_ms)
+{
+    g_auto(SpCommandResult) result = {0};
+    GError *error = NULL;
+
+    if (sp_machine_execute(self->machine, command, timeout_ms, &result, &error)) {
+        log_errors(self, &result);
+    } else if (g_error_matches(error, SP_ERROR, SP_ERROR_MACHINE)) {
+        sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", error->message);
+        g_clear_error(&error);
+    } else {
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    }
+    return make_result(STATUS_UNCHECKED, result.output);
+}
+
+static PyObject *execute(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"command", "check_return", "check_output", "timeout", NULL};
+    g_auto(SpCommandResult) result = {0};
+    int check_return = 1, check_output = 1;
+    PyObject *timeout = NULL, *answer = NULL;
+    const char *command;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|ppO:execute", keywords, &command,
+            &check_return, &check_output, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "command", "execute: %s", command);
+    if (!check_output) {
+        answer = detach(self, command);
+    } else if (!check_return) {
+        answer = execute_unchecked(self, command, timeout_ms);
+    } else if (sp_py_machine_execute(self, command, timeout_ms, &result)) {
+        log_errors(self, &result);
+        answer = make_result(result.status, result.output);
+    }
+    sp_log_end(sp_py_machine_log(self), answer ? NULL : "could not be run");
+    return answer;
+}
+
+/* Run @command again and again; the output of the run that was as expected, or an exception. */
+static PyObject *poll_command(
+    SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds)
+{
+    gint64 deadline = sp_deadline(timeout_ms);
+    gint64 pause_ms = PAUSE_FIRST_MS;
+    guint tries = 0;
+
+    for (;;) {
+        g_auto(SpCommandResult) result = {0};
+        gint64 left_ms = deadline == SP_FOREVER
+                             ? SP_NO_TIMEOUT
+                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+
+        if (!sp_py_machine_execute(self, command, left_ms, &result))
+            return NULL;
+        tries++;
+        left_ms = deadline == SP_FOREVER ? G_MAXINT64 : (deadline - g_get_monotonic_time()) / 1000;
+        /* one that the deadline itself ended has not failed in the sense that is meant */
+        if ((result.status == 0) == succeeds && (succeeds || left_ms > 0))
+            return sp_py_text(result.output);
+        if (left_ms <= 0) {
+            g_autofree char *what = g_strdup_printf("did not %s in %.1f s: tried %u times, the "
+                                                    "last one with exit status %d",
+                succeeds ? "succeed" : "fail", (double)timeout_ms / 1000, tries, result.status);
+            return raise_result(self, command, what, &result);
+        }
+        if (!sp_py_pause(sp_py_state((PyObject *)self), MIN(pause_ms, left_ms)))
+            return NULL;
+        pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);
+    }
+}
+
+static PyObject *wait_until(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool succeeds)
+{
+    char *keywords[] = {"command", "timeout", NULL};
+    PyObject *timeout = NULL, *output;
+    const char *command;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs,
+            succeeds ? "s|O:wait_until_succeeds" : "s|O:wait_until_fails", keywords, &command,
+            &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
+        return NULL;
+    sp_py_machine_begin(
+        self, "wait", "wait until it %s: %s", succeeds ? "succeeds" : "fails", command);
+    output = poll_command(self, command, timeout_ms, succeeds);
+    sp_log_end(sp_py_machine_log(self), output ? NULL : "it did not");
+    return output;
+}
+
+static PyObject *wait_until_succeeds(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return wait_until(self, args, kwargs, true);
+}
+
+static PyObject *wait_until_fails(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return wait_until(self, args, kwargs, false);
+}
+
+PyMethodDef sp_py_machine_command_methods[] = {
+    SP_PY_METHOD("succeed", succeed, SP_PY_KEYWORDS,
+        "succeed(*commands, timeout=None)\n--\n\nRun each command; raise RequestedAssertionFailed "
+        "if one fails. Returns what they wrote to stdout."),
+    SP_PY_METHOD("fail", fail, SP_PY_KEYWORDS,
+        "fail(*commands, timeout=None)\n--\n\nRun each command; raise RequestedAssertionFailed if "
+        "one succeeds. Returns what they wrote to stdout."),
+    SP_PY_METHOD("execute", execute, SP_PY_KEYWORDS,
+        "execute(command, check_return=True, check_output=True, timeout=900)\n--\n\nRun a command "
+        "and return its status and stdout. Without check_return the status is -1, and the machine "
+        "may go off by it; without check_output it is started only, and the status is -2."),
+    SP_PY_METHOD("wait_until_succeeds", wait_until_succeeds, SP_PY_KEYWORDS,
+        "wait_until_succeeds(command, timeout=900)\n--\n\nRun a command again and again until it "
+        "succeeds. Returns its stdout."),
+    SP_PY_METHOD("wait_until_fails", wait_until_fails, SP_PY_KEYWORDS,
+        "wait_until_fails(command, timeout=900)\n--\n\nRun a command again and again until it "
+        "fails. Returns its stdout."),
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Methods of Machine about systemd's units. */
+
+#include "script/py-machine.h"
+
+#include <string.h>
+
+#define PAUSE_FIRST_MS 20
+#define PAUSE_MAX_MS 250
+
+/* systemctl for the system, or for the manager of @user. */
+static char *make_command(const char *arguments, const char *user)
+{
+    g_autofree char *inner = NULL;
+    g_autofree char *quoted_inner = NULL;
+    g_autofree char *quoted_user = NULL;
+
+    if (!user)
+        return g_strconcat("systemctl ", arguments, NULL);
+    inner = g_strconcat("XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user ", arguments, NULL);
+    quoted_inner = g_shell_quote(inner);
+    quoted_user = g_shell_quote(user);
+    return g_strdup_printf("su -l %s --shell /bin/sh -c %s", quoted_user, quoted_inner);
+}
+
+static bool run_systemctl(SpPyMachine *self, const char *arguments, const char *user,
+    gint64 timeout_ms, SpCommandResult *ret_result)
+{
+    g_autofree char *command = make_command(arguments, user);
+
+    return sp_py_machine_execute(self, command, timeout_ms, ret_result);
+}
+
+static PyObject *systemctl(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"q", "user", NULL};
+    g_auto(SpCommandResult) result = {0};
+    const char *arguments, *user = NULL;
+    PyObject *text;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z:systemctl", keywords, &arguments, &user) ||
+        !sp_py_machine_timeout(self, NULL, &timeout_ms) ||
+        !run_systemctl(self, arguments, user, timeout_ms, &result))
+        return NULL;
+    text = sp_py_text(result.output);
+    return text ? Py_BuildValue("(iN)", result.status, text) : NULL;
+}
+
+/* `systemctl show` of @unit as text; NULL with an exception. @property NULL: all. */
+static char *show_unit(
+    SpPyMachine *self, const char *unit, const char *property, const char *user, gint64 timeout_ms)
+{
+    g_auto(SpCommandResult) result = {0};
+    g_autofree char *quoted_unit = g_shell_quote(unit);
+    g_autofree char *quoted_property = property ? g_shell_quote(property) : NULL;
+    g_autofree char *arguments = g_strdup_printf("--no-pager show %s%s%s", quoted_unit,
+        property ? " --property=" : "", property ? quoted_property : "");
+
+    if (!run_systemctl(self, arguments, user, timeout_ms, &result))
+        return NULL;
+    if (result.status != 0) {
+        g_autofree char *errors = sp_py_excerpt(result.errors);
+        PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+            "machine '%s': asking for unit '%s'%s%s failed with exit status %d: %s",
+            sp_machine_name(self->machine), unit, user ? " of user " : "", user ? user : "",
+            result.status, errors);
+        return NULL;
+    }
+    return g_utf8_make_valid(result.output->str, (gssize)result.output->len);
+}
+
+static PyObject *get_unit_info(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"unit", "user", NULL};
+    const char *unit, *user = NULL;
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    gint64 timeout_ms;
+    PyObject *info;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z:get_unit_info", keywords, &unit, &user) ||
+        !sp_py_machine_timeout(self, NULL, &timeout_ms))
+        return NULL;
+    text = show_unit(self, unit, NULL, user, timeout_ms);
+    info = text ? PyDict_New() : NULL;
+    if (!info)
+        return NULL;
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        char *equals = strchr(*line, '=');
+        PyObject *value;
+        int added;
+        if (!equals || equals == *line)
+            continue;
+        *equals = 0;
+        value = PyUnicode_FromString(equals + 1);
+        added = value ? PyDict_SetItemString(info, *line, value) : -1;
+        Py_XDECREF(value);
+        if (added < 0) {
+            Py_DECREF(info);
+            return NULL;
+        }
+    }
+    return info;
+}
+
+/* One property's value, or NULL with an exception. */
+static char *read_property(
+    SpPyMachine *self, const char *unit, const char *property, const char *user, gint64 timeout_ms)
+{
+    g_autofree char *text = show_unit(self, unit, property, user, timeout_ms);
+    gsize length = strlen(property);
+
+    if (!text)
+        return NULL;
+    if (strncmp(text, property, length) == 0 && text[length] == '=')
+        return g_strndup(text + length + 1, strcspn(text + length + 1, "\n"));
+    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "machine '%s': unit '%s' has no property '%s'", sp_machine_name(self->machine), unit,
+        property);
+    return NULL;
+}
+
+static PyObject *get_unit_property(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"unit", "property", "user", NULL};
+    const char *unit, *property, *user = NULL;
+    g_autofree char *value = NULL;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "ss|z:get_unit_property", keywords, &unit, &property, &user) ||
+        !sp_py_machine_timeout(self, NULL, &timeout_ms))
+        return NULL;
+    value = read_property(self, unit, property, user, timeout_ms);
+    return value ? PyUnicode_FromString(value) : NULL;
+}
+
+/* 1: some job is pending, 0: none, -1 with an exception. */
+static int has_jobs(SpPyMachine *self, const char *user, gint64 timeout_ms)
+{
+    g_auto(SpCommandResult) result = {0};
+
+    if (!run_systemctl(self, "list-jobs --full 2>&1", user, timeout_ms, &result))
+        return -1;
+    return strstr(result.output->str, "No jobs") ? 0 : 1;
+}
+
+/* The state in which a user's unit stays without ever being active; NULL while there is hope.
+ * @ret_failed is set where that could not be found out. */
+static const char *find_hopeless(SpPyMachine *self, const char *unit, const char *user,
+    const char *state, gint64 timeout_ms, bool *ret_failed)
+{
+    g_autofree char *again = NULL;
+    int jobs;
+
+    if (g_str_equal(state, "failed"))
+        return "failed";
+    if (!g_str_equal(state, "inactive"))
+        return NULL;
+    jobs = has_jobs(self, user, timeout_ms);
+    if (jobs == 0)
+        again = read_property(self, unit, "ActiveState", user, timeout_ms);
+    *ret_failed = PyErr_Occurred() != NULL;
+    return again && g_str_equal(again, "inactive") ? "inactive, and no job is pending" : NULL;
+}
+
+static PyObject *raise_unit(SpPyMachine *self, const char *unit, const char *user, const char *what)
+{
+    return PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "machine '%s': unit '%s' of user '%s' is %s", sp_machine_name(self->machine), unit, user,
+        what);
+}
+
+/* The agent follows the system's units only: those of a user's manager are asked for. */
+static PyObject *poll_user_unit(
+    SpPyMachine *self, const char *unit, const char *user, gint64 timeout_ms)
+{
+    gint64 deadline = sp_deadline(timeout_ms);
+    gint64 pause_ms = PAUSE_FIRST_MS;
+
+    for (;;) {
+        gint64 left_ms = deadline == SP_FOREVER
+                             ? SP_NO_TIMEOUT
+                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        g_autofree char *state = read_property(self, unit, "ActiveState", user, left_ms);
+        bool has_failed = false;
+        const char *hopeless;
+
+        if (!state)
+            return NULL;
+        if (g_str_equal(state, "active"))
+            Py_RETURN_NONE;
+        hopeless = find_hopeless(self, unit, user, state, left_ms, &has_failed);
+        if (has_failed)
+            return NULL;
+        if (hopeless)
+            return raise_unit(self, unit, user, hopeless);
+        if (g_get_monotonic_time() >= deadline) {
+            g_autofree char *what = g_strconcat("not active in time, but ", state, NULL);
+            return raise_unit(self, unit, user, what);
+        }
+        if (!sp_py_pause(sp_py_state((PyObject *)self), pause_ms))
+            return NULL;
+        pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);
+    }
+}
+
+static PyObject *wait_for_unit(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"unit", "user", "timeout", NULL};
+    const char *unit, *user = NULL;
+    PyObject *timeout = NULL, *answer;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|zO:wait_for_unit", keywords, &unit, &user, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(
+        self, "wait", "wait for unit %s%s%s", unit, user ? " of user " : "", user ? user : "");
+    if (!user) {
+        is_good = sp_machine_wait_for_unit(self->machine, unit, timeout_ms, &error);
+        return sp_py_machine_end(self, is_good, error);
+    }
+    answer = poll_user_unit(self, unit, user, timeout_ms);
+    sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not become active");
+    return answer;
+}
+
+PyMethodDef sp_py_machine_unit_methods[] = {
+    SP_PY_METHOD("wait_for_unit", wait_for_unit, SP_PY_KEYWORDS,
+        "wait_for_unit(unit, user=None, timeout=900)\n--\n\nWait until the unit is active. Raises "
+        "RequestedAssertionFailed at once if it failed, or is inactive with no job pending."),
+    SP_PY_METHOD("systemctl", systemctl, SP_PY_KEYWORDS,
+        "systemctl(q, user=None)\n--\n\nRun systemctl with the arguments q, for the user's manager "
+        "if one is given. Returns its status and stdout."),
+    SP_PY_METHOD("get_unit_info", get_unit_info, SP_PY_KEYWORDS,
+        "get_unit_info(unit, user=None)\n--\n\nAll properties of a unit as a dict of str."),
+    SP_PY_METHOD("get_unit_property", get_unit_property, SP_PY_KEYWORDS,
+        "get_unit_property(unit, property, user=None)\n--\n\nOne property of a unit as a str."),
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Methods of Machine that wait for what the machine tells of by itself. */
+
+#include "script/py-machine.h"
+
+static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"filename", "timeout", NULL};
+    PyObject *timeout = NULL;
+    const char *path;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|O:wait_for_file", keywords, &path, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "wait", "wait for file %s", path);
+    is_good = sp_machine_wait_for_file(self->machine, path, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *wait_for_port(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool open)
+{
+    char *keywords[] = {"port", "addr", "timeout", NULL};
+    const char *address = "localhost";
+    PyObject *timeout = NULL;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    bool is_good;
+    int port;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs,
+            open ? "i|sO:wait_for_open_port" : "i|sO:wait_for_closed_port", keywords, &port,
+            &address, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    if (port < 1 || port > 65535)
+        return PyErr_Format(PyExc_ValueError, "port %d: expected a number from 1 to 65535", port);
+    sp_py_machine_begin(self, "wait", "wait for TCP port %d of %s to be %s", port, address,
+        open ? "open" : "closed");
+    is_good =
+        sp_machine_wait_for_port(self->machine, address, (guint)port, open, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *wait_for_open_port(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return wait_for_port(self, args, kwargs, true);
+}
+
+static PyObject *wait_for_closed_port(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return wait_for_port(self, args, kwargs, false);
+}
+
+static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"regex", "timeout", NULL};
+    PyObject *timeout = Py_None;
+    const char *regex;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|O:wait_for_console_text", keywords, &regex, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "wait", "wait for '%s' on the console", regex);
+    is_good = sp_machine_wait_for_console_text(self->machine, regex, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+PyMethodDef sp_py_machine_wait_methods[] = {
+    SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
+        "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),
+    SP_PY_METHOD("wait_for_open_port", wait_for_open_port, SP_PY_KEYWORDS,
+        "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a TCP "
+        "connection from the guest to addr comes about."),
+    SP_PY_METHOD("wait_for_closed_port", wait_for_closed_port, SP_PY_KEYWORDS,
+        "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until no TCP "
+        "connection from the guest to addr comes about."),
+    SP_PY_METHOD("wait_for_console_text", wait_for_console_text, SP_PY_KEYWORDS,
+        "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console since "
+        "the machine's start matches."),
+    {NULL, NULL, 0, NULL},
+};

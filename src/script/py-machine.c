@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The type Machine: its attributes, and its methods that are about power, files and the log. */
+
+#include "script/py-machine.h"
+
+#include <math.h>
+#include <structmember.h>
+
+SpLog *sp_py_machine_log(SpPyMachine *self)
+{
+    return sp_py_state((PyObject *)self)->config->log;
+}
+
+bool sp_py_machine_timeout(SpPyMachine *self, PyObject *value, gint64 *ret_ms)
+{
+    return sp_py_timeout(value, sp_machine_time_factor(self->machine), ret_ms);
+}
+
+void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", text);
+}
+
+PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
+{
+    sp_log_end(sp_py_machine_log(self), is_good ? NULL : error->message);
+    if (!is_good)
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    Py_RETURN_NONE;
+}
+
+static PyObject *start(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"allow_reboot", NULL};
+    GError *error = NULL;
+    int allow_reboot = 0;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:start", keywords, &allow_reboot) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "boot", "start");
+    is_good = sp_machine_start(self->machine, allow_reboot != 0, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+typedef bool (*PowerFunc)(SpMachine *machine, GError **error);
+
+static PyObject *change_power(SpPyMachine *self, const char *name, PowerFunc func)
+{
+    GError *error = NULL;
+    bool is_good;
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "boot", "%s", name);
+    is_good = func(self->machine, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *connect(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "connect", sp_machine_connect);
+}
+
+static PyObject *shutdown(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "shutdown", sp_machine_shutdown);
+}
+
+static PyObject *crash(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "crash", sp_machine_crash);
+}
+
+static PyObject *reboot(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "reboot", sp_machine_reboot);
+}
+
+static bool await_shutdown(SpMachine *machine, GError **error)
+{
+    return sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, error);
+}
+
+static PyObject *wait_for_shutdown(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "wait for the shutdown", await_shutdown);
+}
+
+static PyObject *is_up(SpPyMachine *self, PyObject *unused)
+{
+    return PyBool_FromLong(sp_machine_is_up(self->machine));
+}
+
+static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"source", "target", NULL};
+    const char *source, *target;
+    GError *error = NULL;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "ss:copy_from_host", keywords, &source, &target) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "copy", "copy the host's %s to %s", source, target);
+    is_good = sp_machine_copy_from_host(self->machine, source, target, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"source", "target_dir", NULL};
+    const char *source, *target_dir = "";
+    GError *error = NULL;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|s:copy_from_machine", keywords, &source, &target_dir) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "copy", "copy %s out", source);
+    is_good = sp_machine_copy_from_machine(self->machine, source, target_dir, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *log_message(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"msg", NULL};
+    const char *message;
+    Py_ssize_t length;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:log", keywords, &message, &length))
+        return NULL;
+    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", message);
+    Py_RETURN_NONE;
+}
+
+static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"secs", NULL};
+    g_auto(SpCommandResult) result = {0};
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    g_autofree char *command = NULL;
+    double seconds;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d:sleep", keywords, &seconds))
+        return NULL;
+    if (!isfinite(seconds) || seconds < 0)
+        return PyErr_Format(PyExc_ValueError, "sleep() takes seconds from 0 on");
+    g_ascii_formatd(number, sizeof number, "%.6f", seconds);
+    command = g_strconcat("sleep ", number, NULL);
+    if (!sp_py_machine_execute(self, command, SP_NO_TIMEOUT, &result))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyMethodDef sp_py_machine_power_methods[] = {
+    SP_PY_METHOD("start", start, SP_PY_KEYWORDS,
+        "start(allow_reboot=False)\n--\n\nSwitch the machine on; nothing if it is on. With "
+        "allow_reboot, the guest may reboot; otherwise that ends the machine."),
+    SP_PY_METHOD("connect", connect, METH_NOARGS,
+        "connect()\n--\n\nStart it if need be, and wait until the guest takes commands."),
+    SP_PY_METHOD("shutdown", shutdown, METH_NOARGS,
+        "shutdown()\n--\n\nHave the guest power off in an orderly way, and wait for its end."),
+    SP_PY_METHOD("crash", crash, METH_NOARGS,
+        "crash()\n--\n\nCut the power: what the guest had not written out is lost."),
+    SP_PY_METHOD("reboot", reboot, METH_NOARGS,
+        "reboot()\n--\n\nHave the guest reboot, and return when it has left its old boot."),
+    SP_PY_METHOD("wait_for_shutdown", wait_for_shutdown, METH_NOARGS,
+        "wait_for_shutdown()\n--\n\nWait until the machine has gone off by itself."),
+    SP_PY_METHOD("is_up", is_up, METH_NOARGS, "is_up()\n--\n\nWhether the machine is on."),
+    SP_PY_METHOD("copy_from_host", copy_from_host, SP_PY_KEYWORDS,
+        "copy_from_host(source, target)\n--\n\nCopy the host's file or folder source to the "
+        "guest's target."),
+    SP_PY_METHOD("copy_from_machine", copy_from_machine, SP_PY_KEYWORDS,
+        "copy_from_machine(source, target_dir='')\n--\n\nCopy the guest's file or folder source "
+        "into target_dir below out_dir."),
+    SP_PY_METHOD("log", log_message, SP_PY_KEYWORDS,
+        "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
+    SP_PY_METHOD("sleep", sleep_in_guest, SP_PY_KEYWORDS,
+        "sleep(secs)\n--\n\nLet secs seconds of the guest's time pass."),
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *get_name(SpPyMachine *self, void *unused)
+{
+    return PyUnicode_FromString(sp_machine_name(self->machine));
+}
+
+static PyObject *get_out_dir(SpPyMachine *self, void *unused)
+{
+    return PyUnicode_DecodeFSDefault(sp_machine_out_dir(self->machine));
+}
+
+static PyObject *represent(SpPyMachine *self)
+{
+    return PyUnicode_FromFormat("<Machine '%s'>", sp_machine_name(self->machine));
+}
+
+static void dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyGetSetDef attributes[] = {
+    {"name", (getter)get_name, NULL, PyDoc_STR("The machine's name."), NULL},
+    {"out_dir", (getter)get_out_dir, NULL,
+        PyDoc_STR("The host's folder for what is copied out, as a str."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("A virtual machine of the test. Methods that talk to the guest "
+                                  "start it and wait for it where need be.")},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_repr, represent},
+    {Py_tp_getset, attributes},
+    {0, NULL},
+};
+
+PyType_Spec sp_py_machine_spec = {
+    .name = "slotproof.Machine",
+    .basicsize = sizeof(SpPyMachine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = slots,
+};

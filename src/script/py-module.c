@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The module `slotproof`: its types and exceptions, which are there for a script's globals. */
+
+#include "script/py-module.h"
+
+SpPyState *sp_py_module_state(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+SpPyState *sp_py_state(PyObject *object)
+{
+    return PyType_GetModuleState(Py_TYPE(object));
+}
+
+/* A spec takes one table, the methods have several. */
+static bool add_methods(PyTypeObject *type)
+{
+    PyMethodDef *const tables[] = {
+        sp_py_machine_power_methods,
+        sp_py_machine_command_methods,
+        sp_py_machine_wait_methods,
+        sp_py_machine_unit_methods,
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(tables); i++) {
+        for (PyMethodDef *method = tables[i]; method->ml_name; method++) {
+            PyObject *descriptor = PyDescr_NewMethod(type, method);
+            int added = descriptor
+                            ? PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor)
+                            : -1;
+            Py_XDECREF(descriptor);
+            if (added < 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool add_types(PyObject *module, SpPyState *state)
+{
+    const struct {
+        PyType_Spec *spec;
+        PyTypeObject **ret_type;
+    } types[] = {
+        {&sp_py_machine_spec, &state->machine_type},
+        {&sp_py_subtest_spec, &state->subtest_type},
+        {&sp_py_log_spec, &state->log_type},
+        {&sp_py_stream_spec, &state->stream_type},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
+        PyObject *type = PyType_FromModuleAndSpec(module, types[i].spec, NULL);
+        if (!type)
+            return false;
+        *types[i].ret_type = (PyTypeObject *)type;
+    }
+    return add_methods(state->machine_type) && PyModule_AddType(module, state->machine_type) >= 0;
+}
+
+static bool add_exception(
+    PyObject *module, const char *name, const char *doc, PyObject **ret_exception)
+{
+    g_autofree char *full = g_strconcat("slotproof.", name, NULL);
+
+    *ret_exception = PyErr_NewExceptionWithDoc(full, doc, NULL, NULL);
+    return *ret_exception && PyModule_AddObjectRef(module, name, *ret_exception) >= 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    SpPyState *state = sp_py_module_state(module);
+
+    if (!add_types(module, state) ||
+        !add_exception(module, "RequestedAssertionFailed", "What a test claimed does not hold.",
+            &state->assertion_failed) ||
+        !add_exception(
+            module, "MachineError", "A machine failed, or the host did.", &state->machine_error))
+        return -1;
+    return 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    SpPyState *state = sp_py_module_state(module);
+
+    Py_VISIT(state->assertion_failed);
+    Py_VISIT(state->machine_error);
+    Py_VISIT(state->machine_type);
+    Py_VISIT(state->subtest_type);
+    Py_VISIT(state->log_type);
+    Py_VISIT(state->stream_type);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    SpPyState *state = sp_py_module_state(module);
+
+    Py_CLEAR(state->assertion_failed);
+    Py_CLEAR(state->machine_error);
+    Py_CLEAR(state->machine_type);
+    Py_CLEAR(state->subtest_type);
+    Py_CLEAR(state->log_type);
+    Py_CLEAR(state->stream_type);
+    g_clear_pointer(&state->failed_subtest, g_free);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "slotproof",
+    .m_doc = PyDoc_STR("Machines and what else a test's script is given."),
+    .m_size = sizeof(SpPyState),
+    .m_methods = sp_py_functions,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC sp_py_module_init(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the Python side share. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "script/script.h"
+
+/** The state of the module `slotproof`. */
+typedef struct {
+    const SpScriptConfig *config; /* set once the module is imported */
+    PyObject *assertion_failed;   /* the exception types */
+    PyObject *machine_error;
+    PyTypeObject *machine_type;
+    PyTypeObject *subtest_type;
+    PyTypeObject *log_type;
+    PyTypeObject *stream_type;
+    char *failed_subtest; /* the innermost that failed first; NULL for none */
+} SpPyState;
+
+/** A machine as a script sees it; the machine itself outlives the interpreter. */
+typedef struct {
+    PyObject_HEAD SpMachine *machine;
+} SpPyMachine;
+
+extern PyType_Spec sp_py_machine_spec;
+extern PyType_Spec sp_py_subtest_spec;
+extern PyType_Spec sp_py_log_spec;
+extern PyType_Spec sp_py_stream_spec;
+
+/* Methods of Machine, by what they are about: these are put together in py-machine.c. */
+extern PyMethodDef sp_py_machine_power_methods[];
+extern PyMethodDef sp_py_machine_command_methods[];
+extern PyMethodDef sp_py_machine_wait_methods[];
+extern PyMethodDef sp_py_machine_unit_methods[];
+
+/** Functions of the module: start_all(), retry(). */
+extern PyMethodDef sp_py_functions[];
+
+/** For PyImport_AppendInittab(). */
+PyMODINIT_FUNC sp_py_module_init(void);
+SpPyState *sp_py_module_state(PyObject *module);
+/** The state by an object of one of the module's types, which can't be derived from. */
+SpPyState *sp_py_state(PyObject *object);
+
+/** The globals of a script: a new dictionary, or NULL with an exception. */
+PyObject *sp_py_globals_new(PyObject *module);
+
+/**
+ * What is told of the pending exception, which is cleared; @source is the script's text. Free with
+ * g_free().
+ */
+char *sp_py_failure_report(SpPyState *state, const char *source);
+/** The same for a script that does not compile. */
+char *sp_py_syntax_report(SpPyState *state);
+
+/** Bring the interpreter up. */
+bool sp_python_start(GError **error);
+/** Takes it down again; exceptions at its end are passed over. */
+void sp_python_stop(void);

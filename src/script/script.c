@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "script/script.h"
+
+#include "base/error.h"
+#include "script/py-module.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define SCRIPT_SIZE_MAX (4u * 1024 * 1024)
+
+static const char *const taken_names[] = {
+    /* globals of a script */
+    "Machine",
+    "driver",
+    "log",
+    "machine",
+    "machines",
+    "retry",
+    "slotproof",
+    "start_all",
+    "subtest",
+    "t",
+    /* Python's keywords */
+    "False",
+    "None",
+    "True",
+    "and",
+    "as",
+    "assert",
+    "async",
+    "await",
+    "break",
+    "class",
+    "continue",
+    "def",
+    "del",
+    "elif",
+    "else",
+    "except",
+    "finally",
+    "for",
+    "from",
+    "global",
+    "if",
+    "import",
+    "in",
+    "is",
+    "lambda",
+    "nonlocal",
+    "not",
+    "or",
+    "pass",
+    "raise",
+    "return",
+    "try",
+    "while",
+    "with",
+    "yield",
+    NULL,
+};
+
+#define NAME_MAX_LENGTH 64
+
+const char *sp_script_name_fault(const char *name)
+{
+    gsize length = strlen(name);
+
+    /* a sole machine is called `machine` anyway */
+    if (g_str_equal(name, "machine"))
+        return NULL;
+    if (length == 0 || length > NAME_MAX_LENGTH || g_ascii_isdigit(*name))
+        return "a name for Python: letters, digits and '_', no digit first, 64 at most";
+    for (const char *p = name; *p; p++) {
+        if (!g_ascii_isalnum(*p) && *p != '_')
+            return "a name for Python: letters, digits and '_', no digit first, 64 at most";
+    }
+    if (g_strv_contains(taken_names, name) || g_str_has_prefix(name, "__"))
+        return "another name: this one means something else in a script";
+    return NULL;
+}
+
+static bool is_interrupted(void *data)
+{
+    /* only machines that a script runs with are interrupted by its signals */
+    return Py_IsInitialized() && (PyErr_Occurred() || PyErr_CheckSignals() < 0);
+}
+
+SpInterrupt sp_script_interrupt(void)
+{
+    return (SpInterrupt){.func = is_interrupted};
+}
+
+/* SIGTERM ends a script as SIGINT does: with its machines and its log in order. */
+static bool catch_sigterm(void)
+{
+    PyObject *module = PyImport_ImportModule("signal");
+    PyObject *handler = module ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    PyObject *result =
+        handler ? PyObject_CallMethod(module, "signal", "iO", SIGTERM, handler) : NULL;
+
+    Py_XDECREF(result);
+    Py_XDECREF(handler);
+    Py_XDECREF(module);
+    return result != NULL;
+}
+
+static SpScriptOutcome judge(SpPyState *state, const char *source, char **ret_report)
+{
+    SpScriptOutcome outcome =
+        PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? SP_SCRIPT_INTERRUPTED : SP_SCRIPT_FAILED;
+
+    *ret_report = sp_py_failure_report(state, source);
+    return *ret_report ? outcome : SP_SCRIPT_PASSED;
+}
+
+/* With the interpreter up. */
+static SpScriptOutcome run(
+    const SpScriptConfig *config, PyObject *module, const char *source, char **ret_report)
+{
+    SpPyState *state = sp_py_module_state(module);
+    SpScriptOutcome outcome = SP_SCRIPT_PASSED;
+    PyObject *code, *globals, *result = NULL;
+
+    state->config = config;
+    code = Py_CompileString(source, config->path, Py_file_input);
+    if (!code && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        *ret_report = sp_py_syntax_report(state);
+        return SP_SCRIPT_INVALID;
+    }
+    globals = code && catch_sigterm() ? sp_py_globals_new(module) : NULL;
+    if (globals)
+        result = PyEval_EvalCode(code, globals, globals);
+    if (!result)
+        outcome = judge(state, source, ret_report);
+    while (sp_log_depth(config->log) > 0)
+        sp_log_end(config->log, "not ended");
+    Py_XDECREF(result);
+    Py_XDECREF(globals);
+    Py_XDECREF(code);
+    return outcome;
+}
+
+/* The script's text; NULL with what is wrong with it. */
+static char *read_source(const char *path, char **ret_report)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(path, &text, &length, &error)) {
+        *ret_report = g_strdup(error->message);
+        return NULL;
+    }
+    if (length > SCRIPT_SIZE_MAX || !g_utf8_validate(text, (gssize)length, NULL)) {
+        *ret_report =
+            g_strdup_printf("%s:1: expected a Python script in UTF-8, of at most 4 MiB", path);
+        return NULL;
+    }
+    return g_steal_pointer(&text);
+}
+
+bool sp_script_run(
+    const SpScriptConfig *config, SpScriptOutcome *ret_outcome, char **ret_report, GError **error)
+{
+    struct sigaction old_int, old_term;
+    g_autofree char *report = NULL;
+    g_autofree char *source = read_source(config->path, &report);
+    SpScriptOutcome outcome = SP_SCRIPT_INVALID;
+    PyObject *module;
+
+    if (source) {
+        sigaction(SIGINT, NULL, &old_int);
+        sigaction(SIGTERM, NULL, &old_term);
+        if (!sp_python_start(error))
+            return false;
+        module = PyImport_ImportModule("slotproof");
+        if (module)
+            outcome = run(config, module, source, &report);
+        else
+            g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+                "the embedded Python can't load its module 'slotproof'");
+        Py_XDECREF(module);
+        sp_python_stop();
+        sigaction(SIGINT, &old_int, NULL);
+        sigaction(SIGTERM, &old_term, NULL);
+        if (!module)
+            return false;
+    }
+    *ret_outcome = outcome;
+    *ret_report = g_steal_pointer(&report);
+    return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "machine/machine.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * Runs a test's script by an interpreter of its own (CPython, embedded).
+ *
+ * The interpreter is there only during sp_script_run(), takes nothing from the environment
+ * (PYTHONHOME, PYTHONPATH) and uses the standard library it was built with. Main thread only, one
+ * script at a time.
+ */
+
+/** A step of a script that is counted by itself, as it ended. */
+typedef struct {
+    const char *name;
+    bool passed;
+    double seconds;
+} SpSubtest;
+
+/** Called when a subtest ends; @subtest lives during the call. */
+typedef void (*SpSubtestFunc)(const SpSubtest *subtest, void *data);
+
+typedef struct {
+    const char *path; /* of the script */
+    SpMachine *const *machines;
+    gsize n_machines;
+    SpLog *log;                 /* may be NULL */
+    const char *out_dir;        /* where the report says that the rest lies; may be NULL */
+    SpSubtestFunc subtest_func; /* may be NULL */
+    void *subtest_data;
+} SpScriptConfig;
+
+typedef enum {
+    SP_SCRIPT_PASSED,
+    SP_SCRIPT_FAILED,      /* an assertion does not hold, a machine broke, an exception */
+    SP_SCRIPT_INVALID,     /* no Python, or no such file: it was not run */
+    SP_SCRIPT_INTERRUPTED, /* SIGINT or SIGTERM */
+} SpScriptOutcome;
+
+/**
+ * Run @config's script to its end.
+ *
+ * @ret_report is NULL for a script that passed, otherwise a report for people: the lines of the
+ * script, what was expected and seen, the end of each console, where the rest lies. SIGINT and
+ * SIGTERM are a KeyboardInterrupt in the script; their former handlers are put back. False with
+ * @error (SP_ERROR_HOST) where the interpreter itself does not come up.
+ */
+bool sp_script_run(
+    const SpScriptConfig *config, SpScriptOutcome *ret_outcome, char **ret_report, GError **error);
+
+/** To be given to the machines of a script: true once it was interrupted. */
+SpInterrupt sp_script_interrupt(void);
+
+/** NULL where a machine may have @name, otherwise what is wrong with it: "expected ...". */
+const char *sp_script_name_fault(const char *name);

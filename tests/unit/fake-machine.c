@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake-machine.h"
+
+#include "base/error.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct SpMachine {
+    char *name;
+    char *out_dir;
+    double time_factor;
+    SpLog *log;
+    SpInterrupt interrupt;
+    bool is_up;
+    guint thirds;
+    GPtrArray *commands;
+};
+
+SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
+{
+    SpMachine *machine = g_new0(SpMachine, 1);
+
+    machine->name = g_strdup(config->name);
+    machine->out_dir = g_strdup(config->out_dir);
+    machine->time_factor = config->accel ? config->accel->time_factor : 1;
+    machine->log = config->log;
+    machine->interrupt = config->interrupt;
+    machine->commands = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(machine->commands, NULL);
+    return machine;
+}
+
+void sp_machine_free(SpMachine *machine)
+{
+    if (!machine)
+        return;
+    g_ptr_array_unref(machine->commands);
+    g_free(machine->name);
+    g_free(machine->out_dir);
+    g_free(machine);
+}
+
+const char *sp_machine_name(SpMachine *machine)
+{
+    return machine->name;
+}
+
+bool sp_machine_is_up(SpMachine *machine)
+{
+    return machine->is_up;
+}
+
+const char *sp_machine_out_dir(SpMachine *machine)
+{
+    return machine->out_dir;
+}
+
+double sp_machine_time_factor(SpMachine *machine)
+{
+    return machine->time_factor;
+}
+
+char **fake_machine_commands(SpMachine *machine)
+{
+    return (char **)machine->commands->pdata;
+}
+
+static void keep(SpMachine *machine, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void keep(SpMachine *machine, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_insert(
+        machine->commands, (gint)machine->commands->len - 1, g_strdup_vprintf(format, args));
+    va_end(args);
+}
+
+bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
+{
+    keep(machine, "start %d", allow_reboot);
+    machine->is_up = true;
+    return true;
+}
+
+bool sp_machine_connect(SpMachine *machine, GError **error)
+{
+    machine->is_up = true;
+    return true;
+}
+
+static bool switch_off(SpMachine *machine, const char *how)
+{
+    keep(machine, "%s", how);
+    machine->is_up = false;
+    return true;
+}
+
+bool sp_machine_shutdown(SpMachine *machine, GError **error)
+{
+    return switch_off(machine, "shutdown");
+}
+
+bool sp_machine_crash(SpMachine *machine, GError **error)
+{
+    return switch_off(machine, "crash");
+}
+
+bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
+{
+    return switch_off(machine, "wait_for_shutdown");
+}
+
+bool sp_machine_reboot(SpMachine *machine, GError **error)
+{
+    keep(machine, "reboot");
+    return true;
+}
+
+void sp_command_result_clear(SpCommandResult *result)
+{
+    if (result->output)
+        g_string_free(result->output, TRUE);
+    if (result->errors)
+        g_string_free(result->errors, TRUE);
+    memset(result, 0, sizeof *result);
+}
+
+static bool never(void *data, GError **error)
+{
+    return false;
+}
+
+static bool hang(SpMachine *machine, gint64 timeout_ms, int *ret_status, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    sp_wait(never, NULL, sp_deadline(timeout_ms), &machine->interrupt, &local);
+    *ret_status = 124;
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
+        return true;
+    g_propagate_error(error, g_steal_pointer(&local));
+    return false;
+}
+
+static bool fail(GError **error, SpErrorCode code, const char *message)
+{
+    g_set_error_literal(error, SP_ERROR, (gint)code, message);
+    return false;
+}
+
+/* As systemd answers for units whose names tell their state. */
+static void answer_unit(const char *command, GString *output, int *ret_status)
+{
+    if (strstr(command, "list-jobs"))
+        g_string_append(output, "No jobs running.\n");
+    else if (strstr(command, "absent"))
+        *ret_status = 1;
+    else if (strstr(command, "ActiveState"))
+        g_string_append_printf(output, "ActiveState=%s\n",
+            strstr(command, "broken") ? "failed"
+            : strstr(command, "idle") ? "inactive"
+                                      : "active");
+    else if (!strstr(command, "--property"))
+        g_string_append(output, "Id=a.service\nActiveState=active\nEnvironment=A=B\n\n");
+}
+
+bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
+    SpCommandResult *ret_result, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(command, " ", 2);
+    const char *rest = words[0] && words[1] ? words[1] : "";
+    const char *word = words[0] ? words[0] : "";
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autoptr(GString) errors = g_string_new(NULL);
+    int status = 0;
+
+    keep(machine, "%" G_GINT64_FORMAT " %s", timeout_ms, command);
+    if (g_str_equal(word, "echo"))
+        g_string_append_printf(output, "%s\n", rest);
+    else if (g_str_equal(word, "complain"))
+        g_string_append_printf(errors, "%s\n", rest), status = 1;
+    else if (g_str_equal(word, "exit"))
+        status = atoi(rest);
+    else if (g_str_equal(word, "big"))
+        g_string_set_size(output, (gsize)atoi(rest)), memset(output->str, 'x', output->len),
+            status = 1;
+    else if (g_str_equal(word, "bytes"))
+        g_string_append(output, "a\xff"
+                                "b");
+    else if (g_str_equal(word, "third"))
+        status = ++machine->thirds < 3;
+    else if (g_str_equal(word, "sigint"))
+        raise(SIGINT);
+    else if (g_str_equal(word, "die"))
+        raise(SIGKILL);
+    else if (g_str_equal(word, "systemctl") || g_str_equal(word, "su"))
+        answer_unit(command, output, &status);
+    else if (g_str_equal(word, "panic"))
+        return fail(error, SP_ERROR_MACHINE, "the kernel gave up");
+    else if (g_str_equal(word, "refuse"))
+        return fail(error, SP_ERROR_GUEST, "the guest refused");
+    else if (!g_str_equal(word, "sleep") && !g_str_equal(word, "hang"))
+        status = 127;
+    if ((g_str_equal(word, "hang") || g_str_equal(word, "sigint")) &&
+        !hang(machine, timeout_ms, &status, error))
+        return false;
+    ret_result->status = status;
+    ret_result->output = g_steal_pointer(&output);
+    ret_result->errors = g_steal_pointer(&errors);
+    return true;
+}
+
+bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error)
+{
+    keep(machine, "detached %s", command);
+    return true;
+}
+
+bool sp_machine_wait_for_unit(
+    SpMachine *machine, const char *unit, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_unit %s %" G_GINT64_FORMAT, unit, timeout_ms);
+    return !strstr(unit, "broken") || fail(error, SP_ERROR_ASSERTION, "the unit failed");
+}
+
+bool sp_machine_wait_for_file(
+    SpMachine *machine, const char *path, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_file %s %" G_GINT64_FORMAT, path, timeout_ms);
+    return !strstr(path, "absent") || fail(error, SP_ERROR_TIMEOUT, "no such file in time");
+}
+
+bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint port, bool open,
+    gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_port %s %u %d %" G_GINT64_FORMAT, address, port, open, timeout_ms);
+    return true;
+}
+
+bool sp_machine_wait_for_console_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_console_text %s %" G_GINT64_FORMAT, regex, timeout_ms);
+    return !g_str_equal(regex, "(") || fail(error, SP_ERROR_USAGE, "no regular expression");
+}
+
+bool sp_machine_copy_from_host(
+    SpMachine *machine, const char *source, const char *target, GError **error)
+{
+    keep(machine, "copy_from_host %s %s", source, target);
+    return true;
+}
+
+bool sp_machine_copy_from_machine(
+    SpMachine *machine, const char *source, const char *target_dir, GError **error)
+{
+    keep(machine, "copy_from_machine %s '%s'", source, target_dir);
+    return true;
+}
+
+char *sp_machine_console_tail(SpMachine *machine, guint lines)
+{
+    return machine->is_up ? g_strdup_printf("last words of %s\n", machine->name) : g_strdup("");
+}
