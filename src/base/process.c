@@ -183,10 +183,10 @@ SpProcess *sp_process_start(
     process->output = g_string_new(NULL);
     process->line = g_string_new(NULL);
     process->has_ended = true;
-    if (!g_unix_open_pipe(output, O_CLOEXEC, error))
+    if (!g_unix_open_pipe(output, FD_CLOEXEC, error))
         return NULL;
     process->output_fd = output[0];
-    if (!g_unix_open_pipe(report, O_CLOEXEC, error)) {
+    if (!g_unix_open_pipe(report, FD_CLOEXEC, error)) {
         close(output[1]);
         return NULL;
     }
