@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd-options.h"
 #include "commands.h"
+#include "runner/discover.h"
 #include "runner/test-conf.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "cmd-options.h"
 #include "commands.h"
 #include "machine/qemu-command.h"
+#include "runner/discover.h"
 #include "runner/images.h"
 #include "runner/runner.h"
 #include "runner/worker.h"

@@ -6,23 +6,163 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "runner/out-dir.h"
+#include "runner/report.h"
 #include "runner/runner.h"
 #include "runner/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* How long a worker may take to stop its machines and report once it is asked to. */
 #define STOP_TIMEOUT_MS 10000
-#define REPORT_MAX (16 * 1024 * 1024)
-/* Time-outs are for hardware virtualisation; only the worker knows whether there is some. */
-#define TIME_FACTOR 4
+#define LAST_WORDS_MAX 4096u
+
+struct SpJob {
+    const SpTestConf *test;
+    const SpRunOptions *options;
+    gint64 begin;
+    SpProcess *worker; /* NULL: it could not be started, and the result says why */
+    int report_fd;
+    guint report_source; /* 0 once the other end is closed */
+    GString *line;       /* of the report, as far as it came */
+    guint stop_source;   /* asks it to stop when the test's time is over */
+    guint kill_source;   /* runs once it was asked to stop */
+    bool was_asked;      /* to stop, by the user */
+    double time_out_s;   /* above 0 once its time is over */
+    double time_factor;
+    SpResult result;
+    bool has_result;
+};
+
+static void drop_source(guint *source)
+{
+    if (*source != 0)
+        g_source_remove(*source);
+    *source = 0;
+}
+
+static gboolean on_stop_timeout(void *data)
+{
+    SpJob *job = data;
+
+    job->kill_source = 0;
+    sp_process_signal(job->worker, SIGKILL);
+    return G_SOURCE_REMOVE;
+}
+
+static void ask_to_stop(SpJob *job, int signal_number)
+{
+    gint64 timeout_ms = job->options->stop_ms > 0 ? job->options->stop_ms : STOP_TIMEOUT_MS;
+
+    if (!job->worker || job->kill_source != 0)
+        return;
+    sp_process_signal(job->worker, signal_number);
+    job->kill_source = g_timeout_add((guint)timeout_ms, on_stop_timeout, job);
+}
+
+/* Interrupted rather than killed at once, so that the script tells where it was. */
+static gboolean on_test_timeout(void *data)
+{
+    SpJob *job = data;
+
+    job->stop_source = 0;
+    job->time_out_s = (double)job->test->timeout_s * job->time_factor;
+    ask_to_stop(job, SIGINT);
+    return G_SOURCE_REMOVE;
+}
+
+static void set_test_timeout(SpJob *job, double factor)
+{
+    gint64 elapsed_ms = (g_get_monotonic_time() - job->begin) / 1000;
+    gint64 left_ms = (gint64)((double)job->test->timeout_s * 1000 * factor) - elapsed_ms;
+
+    job->time_factor = factor;
+    if (job->time_out_s > 0)
+        return;
+    drop_source(&job->stop_source);
+    job->stop_source = g_timeout_add((guint)CLAMP(left_ms, 0, G_MAXINT), on_test_timeout, job);
+}
+
+static void take_result(SpJob *job, SpReport *report)
+{
+    static const struct {
+        const char *word;
+        SpResultKind kind;
+    } kinds[] = {
+        {"passed", SP_RESULT_PASSED},
+        {"failed", SP_RESULT_FAILED},
+        {"error", SP_RESULT_ERROR},
+        {"interrupted", SP_RESULT_SKIPPED},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (!g_str_equal(kinds[i].word, report->word))
+            continue;
+        job->has_result = true;
+        job->result.kind = kinds[i].kind;
+        g_free(job->result.report);
+        job->result.report = *report->text ? g_steal_pointer(&report->text) : NULL;
+    }
+}
+
+static void take_line(SpJob *job)
+{
+    g_auto(SpReport) report = {0};
+    SpSubtestResult *subtest;
+
+    if (!sp_report_parse(job->line->str, job->line->len, &report, NULL))
+        return; /* without a result the test failed anyway */
+    switch (report.kind) {
+    case SP_REPORT_BEGIN:
+        set_test_timeout(job, CLAMP(report.number, 1, 100));
+        break;
+    case SP_REPORT_SUBTEST:
+        subtest = g_new0(SpSubtestResult, 1);
+        subtest->passed = g_str_equal(report.word, "passed");
+        subtest->seconds = report.number;
+        subtest->name = g_steal_pointer(&report.text);
+        g_ptr_array_add(job->result.subtests, subtest);
+        break;
+    case SP_REPORT_RESULT:
+        take_result(job, &report);
+        break;
+    }
+}
+
+/* Read what is there; false at the end of it, with errno EAGAIN if more may come. */
+static bool read_report(SpJob *job)
+{
+    char buffer[16384];
+    ssize_t n = read(job->report_fd, buffer, sizeof buffer);
+
+    if (n <= 0) {
+        errno = n == 0 ? 0 : errno;
+        return n < 0 && errno == EINTR;
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        if (buffer[i] == '\n') {
+            take_line(job);
+            g_string_truncate(job->line, 0);
+        } else if (job->line->len <= SP_REPORT_MAX) {
+            g_string_append_c(job->line, buffer[i]);
+        }
+    }
+    return true;
+}
+
+static gboolean on_report(int fd, GIOCondition condition, void *data)
+{
+    SpJob *job = data;
+
+    if (read_report(job) || errno == EAGAIN)
+        return G_SOURCE_CONTINUE;
+    job->report_source = 0;
+    return G_SOURCE_REMOVE;
+}
 
 static void print_line(const char *line, void *data)
 {
@@ -30,127 +170,120 @@ static void print_line(const char *line, void *data)
     fflush(stdout);
 }
 
-static bool is_stopped(void *data)
+static bool start_worker(SpJob *job, const char *out, GError **error)
 {
-    return *(const bool *)data;
+    const char *argv[] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out,
+        job->options->is_verbose ? "verbose" : NULL, NULL};
+    int fds[2];
+    SpProcessFd report;
+
+    if (!sp_out_dir_prepare(out, error) || !g_unix_open_pipe(fds, FD_CLOEXEC, error))
+        return false;
+    job->report_fd = fds[0];
+    g_unix_set_fd_nonblocking(job->report_fd, TRUE, NULL);
+    report = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
+    job->worker = sp_process_start(argv, &report, 1, error);
+    close(fds[1]);
+    return job->worker != NULL;
 }
 
-static SpProcess *start_worker(
-    const SpTestConf *test, const SpRunOptions *options, const char *out, int fd, GError **error)
+static SpJob *local_start(const SpTestConf *test, const SpRunOptions *options)
 {
-    const char *argv[] = {"/proc/self/exe", "_worker", test->dir, options->images, out,
-        options->is_verbose ? "verbose" : NULL, NULL};
-    const SpProcessFd report = {fd, SP_WORKER_REPORT_FD};
-    SpProcess *worker = sp_process_start(argv, &report, 1, error);
-
-    if (worker && options->is_verbose)
-        sp_process_set_line_func(worker, print_line, NULL);
-    return worker;
-}
-
-/* Wait for the worker's end, asking it to stop where it has to. Returns why, NULL if it need not.
- */
-static char *wait_for_worker(SpProcess *worker, const SpTestConf *test, const bool *stopped)
-{
-    const SpInterrupt interrupt = {is_stopped, (void *)(gsize)stopped};
-    g_autoptr(GError) error = NULL;
-
-    if (sp_process_wait(
-            worker, sp_deadline((gint64)test->timeout_s * 1000 * TIME_FACTOR), &interrupt, &error))
-        return NULL;
-    sp_process_signal(worker, SIGINT);
-    sp_process_wait(worker, sp_deadline(STOP_TIMEOUT_MS), NULL, NULL);
-    if (*stopped)
-        return g_strdup("stopped");
-    return g_strdup_printf("timed out after %u s (Timeout=%u, times %d for slow hosts)",
-        test->timeout_s * TIME_FACTOR, test->timeout_s, TIME_FACTOR);
-}
-
-static char *read_report(int fd, gsize *ret_length)
-{
-    struct stat st;
-    char *text;
-    ssize_t n;
-
-    if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > REPORT_MAX)
-        return NULL;
-    text = g_malloc((gsize)st.st_size);
-    n = pread(fd, text, (gsize)st.st_size, 0);
-    *ret_length = n > 0 ? (gsize)n : 0;
-    return text;
-}
-
-static char *describe_death(SpProcess *worker)
-{
-    g_autofree char *end = NULL;
-    g_autofree char *output = g_strchomp(sp_process_output(worker));
-
-    if (!sp_process_has_ended(worker))
-        return g_strdup("the test's process does not stop and is killed");
-    end = sp_process_describe_end(worker);
-    return g_strdup_printf(
-        "the test's process %s without a report. Its last words:\n%s", end, output);
-}
-
-static void judge(SpProcess *worker, int fd, char *cause, SpResult *result)
-{
-    static const struct {
-        const char *outcome;
-        SpResultKind kind;
-    } kinds[] = {
-        {"passed", SP_RESULT_PASSED},
-        {"failed", SP_RESULT_FAILED},
-        {"invalid", SP_RESULT_INVALID},
-        {"interrupted", SP_RESULT_STOPPED},
-    };
-    SpWorkerReport report = {0};
-    gsize length = 0;
-    g_autofree char *text = read_report(fd, &length);
-
-    result->kind = SP_RESULT_FAILED;
-    if (!text || !sp_worker_report_parse(text, length, &report, NULL)) {
-        g_autofree char *death = describe_death(worker);
-        result->report = cause ? g_strdup_printf("%s; %s", cause, death) : g_strdup(death);
-        return;
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (g_str_equal(kinds[i].outcome, report.outcome))
-            result->kind = kinds[i].kind;
-    }
-    if (cause && result->kind == SP_RESULT_STOPPED)
-        result->kind = g_str_equal(cause, "stopped") ? SP_RESULT_STOPPED : SP_RESULT_FAILED;
-    result->report = cause && report.report ? g_strdup_printf("%s\n%s", cause, report.report)
-                                            : g_steal_pointer(&report.report);
-    sp_worker_report_clear(&report);
-}
-
-static void local_run(
-    const SpTestConf *test, const SpRunOptions *options, const bool *stopped, SpResult *result)
-{
+    SpJob *job = g_new0(SpJob, 1);
     g_autofree char *out = g_build_filename(options->out, test->name, NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(SpProcess) worker = NULL;
-    g_autofree char *cause = NULL;
-    gint64 begin = g_get_monotonic_time();
-    /* in memory rather than a pipe: a report of any length never holds its writer up */
-    int fd = memfd_create("slotproof-report", MFD_CLOEXEC);
 
-    if (fd < 0)
-        g_set_error(
-            &error, SP_ERROR, SP_ERROR_HOST, "no memory for a report: %s", g_strerror(errno));
-    else if (sp_out_dir_prepare(out, &error))
-        worker = start_worker(test, options, out, fd, &error);
-    if (worker) {
-        cause = wait_for_worker(worker, test, stopped);
-        judge(worker, fd, cause, result);
-    } else {
-        result->kind =
-            g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? SP_RESULT_INVALID : SP_RESULT_FAILED;
-        result->report = g_strdup(error->message);
+    job->test = test;
+    job->options = options;
+    job->begin = g_get_monotonic_time();
+    job->report_fd = -1;
+    job->line = g_string_new(NULL);
+    job->result.subtests = g_ptr_array_new_with_free_func((GDestroyNotify)sp_subtest_result_free);
+    if (!start_worker(job, out, &error)) {
+        job->has_result = true;
+        job->result.kind =
+            g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? SP_RESULT_ERROR : SP_RESULT_FAILED;
+        job->result.report = g_strdup(error->message);
+        return job;
     }
-    result->seconds = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
-    if (fd >= 0)
-        close(fd);
+    if (options->is_verbose)
+        sp_process_set_line_func(job->worker, print_line, NULL);
+    job->report_source =
+        g_unix_fd_add(job->report_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_report, job);
+    set_test_timeout(job, 1);
+    return job;
 }
 
-const SpEngine sp_local_engine = {.name = "local", .run = local_run};
+static bool local_is_done(SpJob *job)
+{
+    return !job->worker || sp_process_has_ended(job->worker);
+}
+
+static void local_stop(SpJob *job, int signal_number)
+{
+    job->was_asked = true;
+    ask_to_stop(job, signal_number);
+}
+
+/* For a worker that ended without a result. */
+static char *describe_death(SpJob *job)
+{
+    g_autofree char *end = sp_process_describe_end(job->worker);
+    g_autofree char *output = g_strchomp(sp_process_output(job->worker));
+    gsize length = strlen(output);
+    const char *tail = length > LAST_WORDS_MAX ? output + length - LAST_WORDS_MAX : output;
+    g_autofree char *valid = g_utf8_make_valid(tail, -1);
+
+    return g_strdup_printf(
+        "the test's process %s without a result. Its last words:\n%s", end, valid);
+}
+
+static void judge(SpJob *job)
+{
+    SpResult *result = &job->result;
+    g_autofree char *told = NULL;
+
+    if (!job->has_result) {
+        result->kind = SP_RESULT_FAILED;
+        result->report = describe_death(job);
+    }
+    if (job->was_asked && result->kind != SP_RESULT_PASSED) {
+        result->kind = SP_RESULT_SKIPPED;
+    } else if (job->time_out_s > 0 && result->kind != SP_RESULT_PASSED) {
+        told = g_steal_pointer(&result->report);
+        result->kind = SP_RESULT_FAILED;
+        result->report = g_strdup_printf("timed out after %.0f s (Timeout=%u)\n%s", job->time_out_s,
+            job->test->timeout_s, told ? told : "");
+    } else if (result->kind == SP_RESULT_SKIPPED) {
+        /* interrupted by somebody else, or by itself */
+        result->kind = SP_RESULT_FAILED;
+    }
+}
+
+static void local_finish(SpJob *job, SpResult *ret_result)
+{
+    drop_source(&job->report_source);
+    drop_source(&job->stop_source);
+    drop_source(&job->kill_source);
+    while (job->worker && read_report(job))
+        ;
+    /* a result may set the timer anew */
+    drop_source(&job->stop_source);
+    if (job->worker)
+        judge(job);
+    job->result.seconds = (double)(g_get_monotonic_time() - job->begin) / G_TIME_SPAN_SECOND;
+    *ret_result = job->result;
+    sp_process_free(job->worker);
+    if (job->report_fd >= 0)
+        close(job->report_fd);
+    g_string_free(job->line, TRUE);
+    g_free(job);
+}
+
+const SpEngine sp_local_engine = {
+    .name = "local",
+    .start = local_start,
+    .is_done = local_is_done,
+    .stop = local_stop,
+    .finish = local_finish,
+};

@@ -9,31 +9,50 @@
 typedef enum {
     SP_RESULT_PASSED,
     SP_RESULT_FAILED,
-    SP_RESULT_INVALID, /* the test or what it needs is not in order */
-    SP_RESULT_STOPPED, /* by the user */
+    SP_RESULT_ERROR,   /* the test, or what it needs, is not in order */
+    SP_RESULT_SKIPPED, /* stopped by the user */
 } SpResultKind;
+
+/** A part of a test, as its script divides it. */
+typedef struct {
+    char *name;
+    bool passed;
+    double seconds;
+} SpSubtestResult;
 
 typedef struct {
     SpResultKind kind;
-    char *report; /* NULL if it passed */
+    char *report; /* for people; NULL if it passed */
     double seconds;
+    GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
 } SpResult;
 void sp_result_clear(SpResult *result);
+void sp_subtest_result_free(SpSubtestResult *subtest);
 
 typedef struct {
     const char *images;
     const char *out; /* folder that gets one folder a test */
     bool is_verbose; /* show the log while it comes, consoles too */
+    gint64 stop_ms;  /* how long a test that is asked to stop may take; 0: ten seconds */
 } SpRunOptions;
 
+/** A test that runs, or ran; of an engine's own making. */
+typedef struct SpJob SpJob;
+
 /**
- * Where tests are run: takes one and comes back with its result. Local processes are the only one
- * for now.
+ * Where tests are run: takes one, and has its result in the end. A job goes on while the default
+ * main context turns, so that any number can go on at once. Processes on this host are the only
+ * engine for now.
  */
 typedef struct {
     const char *name;
-    void (*run)(const SpTestConf *test, const SpRunOptions *options, const bool *is_stopped,
-        SpResult *ret_result);
+    /** @test and @options outlive the job. One that can't be started is a job that is done. */
+    SpJob *(*start)(const SpTestConf *test, const SpRunOptions *options);
+    bool (*is_done)(SpJob *job);
+    /** The user wants no more of it: it is done soon, with SP_RESULT_SKIPPED. */
+    void (*stop)(SpJob *job, int signal_number);
+    /** The result of a job that is done, which is freed. */
+    void (*finish)(SpJob *job, SpResult *ret_result);
 } SpEngine;
 
 extern const SpEngine sp_local_engine;

@@ -38,9 +38,3 @@ typedef struct {
 SpTestConf *sp_test_conf_load(const char *dir, GError **error);
 void sp_test_conf_free(SpTestConf *conf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpTestConf, sp_test_conf_free)
-
-/**
- * The tests below the folder @tests: those of @names in that order, or all by name if @names is
- * NULL or empty. An unknown name is SP_ERROR_USAGE, with the names there are.
- */
-GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error);

@@ -6,10 +6,12 @@
 #include "machine/machine.h"
 #include "machine/qemu-command.h"
 #include "runner/images.h"
+#include "runner/report.h"
 #include "runner/test-conf.h"
 #include "script/script.h"
 
-#include <json-glib/json-glib.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,62 +33,24 @@ static void worker_clear(Worker *worker)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Worker, worker_clear)
 
-void sp_worker_report_clear(SpWorkerReport *report)
+static void send_report(SpReportKind kind, const char *word, const char *text, double number)
 {
-    g_clear_pointer(&report->outcome, g_free);
-    g_clear_pointer(&report->report, g_free);
-}
+    g_autofree char *line = sp_report_format(kind, word, text, number);
 
-static const char *get_string(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
-
-gboolean sp_worker_report_parse(
-    const char *text, gsize length, SpWorkerReport *ret_report, GError **error)
-{
-    g_autoptr(JsonParser) parser = json_parser_new();
-    JsonNode *root = NULL;
-    const char *outcome;
-
-    if (json_parser_load_from_data(parser, text, (gssize)length, NULL))
-        root = json_parser_get_root(parser);
-    outcome = root && JSON_NODE_HOLDS_OBJECT(root)
-                  ? get_string(json_node_get_object(root), "outcome")
-                  : NULL;
-    if (!outcome) {
-        g_set_error_literal(
-            error, SP_ERROR, SP_ERROR_PROTOCOL, "the test's process ended without a report");
-        return FALSE;
-    }
-    ret_report->outcome = g_strdup(outcome);
-    ret_report->report = g_strdup(get_string(json_node_get_object(root), "report"));
-    return TRUE;
-}
-
-static void send_report(const char *outcome, const char *report)
-{
-    g_autoptr(JsonObject) object = json_object_new();
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    g_autofree char *text = NULL;
-
-    json_object_set_string_member(object, "outcome", outcome);
-    if (report) {
-        g_autofree char *valid = g_utf8_make_valid(report, -1);
-        json_object_set_string_member(object, "report", valid);
-    }
-    json_node_set_object(node, object);
-    text = json_to_string(node, FALSE);
-    for (gsize done = 0, length = strlen(text); done < length;) {
-        ssize_t n = write(SP_WORKER_REPORT_FD, text + done, length - done);
+    for (gsize done = 0, length = strlen(line); done < length;) {
+        ssize_t n = write(SP_WORKER_REPORT_FD, line + done, length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return; /* nobody wants to know any more */
         done += (gsize)n;
     }
+}
+
+static void on_subtest(const SpSubtest *subtest, void *data)
+{
+    send_report(
+        SP_REPORT_SUBTEST, subtest->passed ? "passed" : "failed", subtest->name, subtest->seconds);
 }
 
 /* Machines of one run must differ, and the same test gets the same ones each time. */
@@ -127,6 +91,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
         .dir = out_dir, .stream_fd = STDOUT_FILENO, .with_consoles = with_consoles};
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
+    const SpTestMachine *first;
+    SpImage *image;
 
     worker->conf = sp_test_conf_load(test_dir, error);
     worker->images = worker->conf ? sp_images_load(images, error) : NULL;
@@ -134,11 +100,14 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     if (!worker->log)
         return false;
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
-    SpImage *first = g_ptr_array_index(worker->images, 0);
-    qemu = sp_qemu_program(first->architecture, error);
+    /* the machines of one test share the accelerator, so the first one's program stands for all */
+    first = g_ptr_array_index(worker->conf->machines, 0);
+    image = sp_images_find(worker->images, first->image, error);
+    qemu = image ? sp_qemu_program(image->architecture, error) : NULL;
     worker->accel = qemu ? sp_accel_probe(qemu, cache, error) : NULL;
     if (!worker->accel)
         return false;
+    send_report(SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);
     sp_log(worker->log, NULL, "accelerator: %s (%s)", worker->accel->name, worker->accel->reason);
     for (guint i = 0; i < worker->conf->machines->len; i++) {
         if (!make_machine(worker, g_ptr_array_index(worker->conf->machines, i), out_dir, error))
@@ -147,38 +116,52 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     return true;
 }
 
-int sp_worker_main(
-    const char *test_dir, const char *images, const char *out_dir, gboolean with_consoles)
+/* Once all is there. False with @error where the interpreter does not come up. */
+static bool run_script(
+    Worker *worker, const char *out_dir, const char **ret_word, char **ret_report, GError **error)
 {
-    static const char *const outcomes[] = {
+    static const char *const words[] = {
         [SP_SCRIPT_PASSED] = "passed",
         [SP_SCRIPT_FAILED] = "failed",
-        [SP_SCRIPT_INVALID] = "invalid",
+        [SP_SCRIPT_INVALID] = "error",
         [SP_SCRIPT_INTERRUPTED] = "interrupted",
     };
+    const SpScriptConfig script = {
+        .path = worker->conf->script,
+        .out_dir = out_dir,
+        .machines = (SpMachine *const *)worker->machines->pdata,
+        .n_machines = worker->machines->len,
+        .log = worker->log,
+        .subtest_func = on_subtest,
+    };
+    SpScriptOutcome outcome;
+
+    if (!sp_script_run(&script, &outcome, ret_report, error))
+        return false;
+    *ret_word = words[outcome];
+    return true;
+}
+
+int sp_worker_main(
+    const char *test_dir, const char *images, const char *out_dir, bool with_consoles)
+{
     g_auto(Worker) worker = {0};
     g_autoptr(GError) error = NULL;
     g_autofree char *report = NULL;
-    SpScriptOutcome outcome;
+    gint64 begin = g_get_monotonic_time();
+    const char *word = NULL;
 
-    if (!set_up(&worker, test_dir, images, out_dir, with_consoles, &error)) {
-        bool is_usage = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE);
-        send_report(is_usage ? "invalid" : "failed", error->message);
-        return 1;
-    }
-    const SpScriptConfig script = {
-        .path = worker.conf->script,
-        .out_dir = out_dir,
-        .machines = (SpMachine *const *)worker.machines->pdata,
-        .n_machines = worker.machines->len,
-        .log = worker.log,
-    };
-    if (!sp_script_run(&script, &outcome, &report, &error)) {
-        send_report("failed", error->message);
-        return 1;
+    /* what a script starts must not hold the report open */
+    if (fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
+        return 2;
+    if (!set_up(&worker, test_dir, images, out_dir, with_consoles, &error) ||
+        !run_script(&worker, out_dir, &word, &report, &error)) {
+        word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
+        report = g_strdup(error->message);
     }
     /* Before the report: who has it may take the machines to be gone. */
     g_clear_pointer(&worker.machines, g_ptr_array_unref);
-    send_report(outcomes[outcome], report);
-    return outcome == SP_SCRIPT_PASSED ? 0 : 1;
+    send_report(SP_REPORT_RESULT, word, report,
+        (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
+    return g_str_equal(word, "passed") ? 0 : 1;
 }

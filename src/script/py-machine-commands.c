@@ -23,7 +23,7 @@ bool sp_py_machine_execute(
     if (!sp_py_is_main_thread())
         return false;
     if (sp_machine_execute(self->machine, command, timeout_ms, ret_result, &error))
-        return true;
+        return !PyErr_Occurred(); /* a signal may have come in at the last moment */
     sp_py_raise(sp_py_state((PyObject *)self), error);
     return false;
 }

@@ -33,6 +33,8 @@ PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
     sp_log_end(sp_py_machine_log(self), is_good ? NULL : error->message);
     if (!is_good)
         return sp_py_raise(sp_py_state((PyObject *)self), error);
+    if (PyErr_Occurred()) /* a signal that came in at the last moment */
+        return NULL;
     Py_RETURN_NONE;
 }
 

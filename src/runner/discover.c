@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/discover.h"
+
+#include "base/error.h"
+#include "runner/test-conf.h"
+
+#include <string.h>
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the folders in @tests that have a test.conf, sorted and ended by NULL. */
+static char **list_names(const char *tests, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GDir) dir = g_dir_open(tests, 0, &local);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+
+    if (!dir) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "no tests: %s (run slotproof where %s is, or name the folder with --tests)",
+            local->message, tests);
+        return NULL;
+    }
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(tests, name, "test.conf", NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_steal(names, NULL);
+}
+
+GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_auto(GStrv) all = list_names(tests, error);
+
+    if (!all)
+        return NULL;
+    if (!names || !*names)
+        names = (const char *const *)all;
+    if (!*names) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
+        return NULL;
+    }
+    for (; *names; names++) {
+        g_autofree char *dir = g_build_filename(tests, *names, NULL);
+        SpTestConf *conf;
+        if (!g_strv_contains((const char *const *)all, *names)) {
+            g_autofree char *known = g_strjoinv(", ", all);
+            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+                "there is no test '%s' in '%s': expected one of %s", *names, tests, known);
+            return NULL;
+        }
+        conf = sp_test_conf_load(dir, error);
+        if (!conf)
+            return NULL;
+        g_ptr_array_add(list, conf);
+    }
+    return g_steal_pointer(&list);
+}

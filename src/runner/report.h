@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * What a worker tells the program that started it: one JSON object a line, at most SP_REPORT_MAX
+ * bytes each.
+ */
+typedef enum {
+    SP_REPORT_BEGIN,   /* machines are about to be made: number is the accelerator's time factor */
+    SP_REPORT_SUBTEST, /* a subtest ended: text is its name, word "passed" or "failed", number its
+                          seconds */
+    SP_REPORT_RESULT,  /* the last one: word is "passed", "failed", "error" or "interrupted", text
+                          the report for people, number the seconds */
+} SpReportKind;
+
+#define SP_REPORT_MAX (16u * 1024 * 1024)
+
+typedef struct {
+    SpReportKind kind;
+    char *word; /* "" where there is none, as of text */
+    char *text;
+    double number;
+} SpReport;
+void sp_report_clear(SpReport *report);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpReport, sp_report_clear)
+
+/** The line, with its newline. @word and @text may be NULL. */
+char *sp_report_format(SpReportKind kind, const char *word, const char *text, double number);
+/** Parse one line without its newline. A pure function; SP_ERROR_PROTOCOL. */
+bool sp_report_parse(const char *line, gsize length, SpReport *ret_report, GError **error);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The program as its user meets it: exit statuses and messages, without a machine. */
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+typedef struct {
+    const char *arguments;
+    int status;
+    const char *out;    /* stands in what it writes to stdout; NULL: that is empty */
+    const char *errors; /* the same of stderr */
+} Case;
+
+static void check_stream(const Case *c, const char *text, const char *words)
+{
+    if (words ? !strstr(text, words) : *text != 0)
+        g_error(
+            "slotproof %s: expected '%s', got: %s", c->arguments, words ? words : "nothing", text);
+}
+
+static void check(gconstpointer data)
+{
+    const Case *c = data;
+    g_autofree char *line = g_strdup_printf("'%s' %s", SLOTPROOF, c->arguments);
+    g_autofree char *out = NULL;
+    g_autofree char *errors = NULL;
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_assert_true(g_spawn_command_line_sync(line, &out, &errors, &status, &error));
+    g_assert_no_error(error);
+    g_assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) != c->status)
+        g_error("slotproof %s: status %d: %s%s", c->arguments, WEXITSTATUS(status), out, errors);
+    check_stream(c, out, c->out);
+    check_stream(c, errors, c->errors);
+}
+
+int main(int argc, char **argv)
+{
+    static const Case cases[] = {
+        {"--help", 0, "usage: slotproof COMMAND", NULL},
+        {"--version", 0, "slotproof 0.", NULL},
+        {"", 2, NULL, "usage: slotproof COMMAND"},
+        {"fly", 2, NULL, "there is no command 'fly'"},
+        {"fly", 2, NULL, "  image "},
+        {"run --help", 0, "--tests", NULL},
+        {"list --help", 0, "--tests", NULL},
+        {"image --help", 0, "--check", NULL},
+        {"run --nope", 2, NULL, "--nope"},
+        {"list extra", 2, NULL, "extra"},
+        {"run --tests /nowhere/at/all", 2, NULL, "/nowhere/at/all"},
+        {"list --tests /nowhere/at/all", 2, NULL, "/nowhere/at/all"},
+        {"image --images /nowhere/at/all", 2, NULL, "/nowhere/at/all"},
+        {"list --tests " SOURCE_ROOT "/tests/e2e", 0, "rauc-slots", NULL},
+        {"run --tests " SOURCE_ROOT "/tests/e2e nope", 2, NULL, "there is no test 'nope'"},
+        {"run --tests " SOURCE_ROOT "/tests/e2e --images /nowhere/at/all rauc-slots", 2, NULL,
+            "/nowhere/at/all"},
+        {"_worker", 2, NULL, "_worker"},
+        {"_worker a b c", 2, NULL, NULL},
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strdup_printf("/cli/%02zu", i);
+        g_test_add_data_func(path, &cases[i], check);
+    }
+    return g_test_run();
+}

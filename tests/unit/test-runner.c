@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Runs whole tests in workers, which are this program again, on machines that are fakes. */
+
+#include "base/error.h"
+#include "runner/discover.h"
+#include "runner/out-dir.h"
+#include "runner/report.h"
+#include "runner/runner.h"
+#include "runner/worker.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    char *dir;
+    char *tests;
+    char *images;
+    char *out;
+    char *output; /* what the last run printed */
+    gint64 stop_ms;
+} Fixture;
+
+static void write_file(const char *dir, const char *name, const char *text, gssize length)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *folder = g_path_get_dirname(path);
+
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, text, length, NULL));
+}
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    char sectors[1024] = {[510] = 0x55, [511] = (char)0xaa};
+
+    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_assert_nonnull(f->dir);
+    f->tests = g_build_filename(f->dir, "tests", NULL);
+    f->images = g_build_filename(f->dir, "images", NULL);
+    f->out = g_build_filename(f->dir, "out", NULL);
+    write_file(
+        f->images, "gateway/image.conf", "[Image]\nArchitecture=x86_64\nDisk=disk.img\n", -1);
+    write_file(f->images, "gateway/disk.img", sectors, sizeof sectors);
+    f->stop_ms = 20000;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    return remove(path);
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    g_free(f->dir);
+    g_free(f->tests);
+    g_free(f->images);
+    g_free(f->out);
+    g_free(f->output);
+}
+
+static void add_test(Fixture *f, const char *name, const char *script)
+{
+    g_autofree char *dir = g_build_filename(f->tests, name, NULL);
+
+    write_file(dir, "test.conf", "[Test]\nTimeout=2\n[Machine gateway]\n", -1);
+    write_file(dir, "script.py", script, -1);
+}
+
+/* Run all tests; what is printed goes to f->output instead of among this program's own lines. */
+static int run(Fixture *f)
+{
+    const SpRunOptions options = {.images = f->images, .out = f->out, .stop_ms = f->stop_ms};
+    g_autofree char *path = g_build_filename(f->dir, "output", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
+    int saved, fd, status;
+
+    g_assert_no_error(error);
+    fflush(stdout);
+    saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    g_assert_cmpint(dup2(fd, STDOUT_FILENO), ==, STDOUT_FILENO);
+    status = sp_run_tests(tests, &sp_local_engine, &options);
+    g_assert_cmpint(dup2(saved, STDOUT_FILENO), ==, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    g_clear_pointer(&f->output, g_free);
+    g_assert_true(g_file_get_contents(path, &f->output, NULL, NULL));
+    return status;
+}
+
+static void expect(Fixture *f, const char *words)
+{
+    if (!strstr(f->output, words))
+        g_error("'%s' is missing in: %s", words, f->output);
+}
+
+static void test_passed(Fixture *f, gconstpointer data)
+{
+    g_autofree char *log = g_build_filename(f->out, "a", "log.txt", NULL);
+
+    add_test(f, "a", "with subtest('one'):\n    machine.succeed('echo x')\n");
+    g_assert_cmpint(run(f), ==, 0);
+    expect(f, "a  passed  (");
+    g_assert_true(g_str_has_suffix(f->output, "\n1 passed, 0 failed, 0 skipped\n"));
+    g_assert_true(g_file_test(log, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(run(f), ==, 0);
+}
+
+static void test_failed(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", "machine.succeed('complain bad')\n");
+    add_test(f, "b", "pass\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "a  failed  (");
+    expect(f, "script.py:1: machine.succeed('complain bad')\n");
+    expect(f, "b  passed  (");
+    g_assert_true(g_str_has_suffix(f->output, "\n1 passed, 1 failed, 0 skipped\n"));
+}
+
+static void test_error(Fixture *f, gconstpointer data)
+{
+    g_autofree char *disk = g_build_filename(f->images, "gateway", "disk.img", NULL);
+
+    add_test(f, "a", "def oops(:\n");
+    add_test(f, "b", "machine.succeed('exit 1')\n");
+    g_assert_cmpint(run(f), ==, 2);
+    expect(f, "a  error  (");
+    expect(f, "script.py:1: invalid syntax");
+    g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 2 failed, 0 skipped\n"));
+    g_unlink(disk);
+    g_assert_cmpint(run(f), ==, 2);
+    expect(f, "disk.img' is missing");
+}
+
+static void test_dying_worker(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", "log('last words')\nmachine.succeed('die')\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "a  failed  (");
+    expect(f, "was killed by signal 9");
+    expect(f, "last words");
+    add_test(f, "a", "import os\nos._exit(0)\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "ended with status 0 without a result");
+}
+
+static void test_time_out(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", "machine.succeed('hang')\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "a  failed  (");
+    expect(f, "timed out after 2 s (Timeout=2)");
+    expect(f, "script.py:1: machine.succeed('hang')");
+}
+
+/* One that does not let itself be interrupted is killed. */
+static void test_stubborn(Fixture *f, gconstpointer data)
+{
+    f->stop_ms = 200;
+    add_test(f, "a",
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "machine.succeed('hang')\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "timed out after 2 s");
+    expect(f, "was killed by signal 9");
+}
+
+static void test_signals(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
+    add_test(f, "b", "pass\n");
+    g_assert_cmpint(run(f), ==, 130);
+    expect(f, "a  stopped  (");
+    expect(f, "KeyboardInterrupt");
+    g_assert_null(strstr(f->output, "b  "));
+    g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 0 failed, 2 skipped\n"));
+    add_test(f, "a", "import os\nos.kill(os.getppid(), 15)\nretry(lambda last: False)\n");
+    g_assert_cmpint(run(f), ==, 143);
+}
+
+static void test_out_dir(Fixture *f, gconstpointer data)
+{
+    g_autofree char *outside = g_build_filename(f->dir, "outside", "file", NULL);
+    g_autofree char *link = g_build_filename(f->out, "a", "link", NULL);
+    g_autofree char *old = g_build_filename(f->out, "a", "old", "deep", NULL);
+    g_autofree char *target = g_path_get_dirname(outside);
+
+    write_file(f->out, "a/mine", "x", -1);
+    add_test(f, "a", "pass\n");
+    g_assert_cmpint(run(f), ==, 2);
+    expect(f, "holds files that are not slotproof's");
+    g_assert_true(g_file_test(f->out, G_FILE_TEST_IS_DIR));
+
+    g_autofree char *mine = g_build_filename(f->out, "a", "mine", NULL);
+    g_assert_cmpint(g_unlink(mine), ==, 0);
+    g_assert_cmpint(run(f), ==, 0);
+    write_file(f->out, "a/old/deep", "x", -1);
+    write_file(f->dir, "outside/file", "x", -1);
+    g_assert_cmpint(symlink(target, link), ==, 0);
+    g_assert_cmpint(run(f), ==, 0);
+    g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(outside, G_FILE_TEST_EXISTS));
+}
+
+static void test_report(void)
+{
+    g_autofree char *line = sp_report_format(SP_REPORT_SUBTEST, "failed", "a \"b\"\n\xff", 1.5);
+    gsize length = strlen(line);
+    SpReport report = {0};
+
+    g_assert_cmpint(line[length - 1], ==, '\n');
+    g_assert_null(memchr(line, '\n', length - 1));
+    g_assert_true(sp_report_parse(line, length - 1, &report, NULL));
+    g_assert_cmpint(report.kind, ==, SP_REPORT_SUBTEST);
+    g_assert_cmpstr(report.word, ==, "failed");
+    g_assert_cmpstr(report.text, ==, "a \"b\"\n\xef\xbf\xbd");
+    g_assert_cmpfloat(report.number, ==, 1.5);
+    sp_report_clear(&report);
+    for (gsize cut = 0; cut < length - 1; cut++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_false(sp_report_parse(line, cut, &report, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    }
+}
+
+static void test_report_garbage(void)
+{
+    static const char *const lines[] = {
+        "[]",
+        "3",
+        "null",
+        "{}",
+        "{\"event\":\"begin\"}",
+        "{\"event\":3,\"word\":\"\",\"text\":\"\",\"number\":1}",
+        "{\"event\":\"other\",\"word\":\"\",\"text\":\"\",\"number\":1}",
+        "{\"event\":\"begin\",\"word\":[],\"text\":\"\",\"number\":1}",
+        "{\"event\":\"begin\",\"word\":\"\",\"text\":null,\"number\":1}",
+        "{\"event\":\"begin\",\"word\":\"\",\"text\":\"\",\"number\":-1}",
+        "{\"event\":\"begin\",\"word\":\"\",\"text\":\"\",\"number\":[]}",
+        "\xff",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(GError) error = NULL;
+        SpReport report = {0};
+        g_assert_false(sp_report_parse(lines[i], strlen(lines[i]), &report, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(Fixture *f, gconstpointer data);
+    } tests[] = {
+        {"/runner/passed", test_passed},
+        {"/runner/failed", test_failed},
+        {"/runner/error", test_error},
+        {"/runner/dying-worker", test_dying_worker},
+        {"/runner/time-out", test_time_out},
+        {"/runner/stubborn", test_stubborn},
+        {"/runner/signals", test_signals},
+        {"/runner/out-dir", test_out_dir},
+    };
+
+    if (argc >= 5 && g_str_equal(argv[1], "_worker"))
+        return sp_worker_main(argv[2], argv[3], argv[4], argc > 5);
+    g_test_init(&argc, &argv, NULL);
+    /* no QEMU is started, and this one's time factor is 1 */
+    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
+    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
+    g_test_add_func("/runner/report", test_report);
+    g_test_add_func("/runner/report-garbage", test_report_garbage);
+    return g_test_run();
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "runner/discover.h"
+#include "runner/test-conf.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+typedef struct {
+    char *dir;
+    char *test;
+    char *conf;
+    char *script;
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_assert_nonnull(f->dir);
+    f->test = g_build_filename(f->dir, "one", NULL);
+    f->conf = g_build_filename(f->test, "test.conf", NULL);
+    f->script = g_build_filename(f->test, "script.py", NULL);
+    g_assert_cmpint(g_mkdir(f->test, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(f->script, "", 0, NULL));
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    g_unlink(f->conf);
+    g_unlink(f->script);
+    g_rmdir(f->test);
+    g_rmdir(f->dir);
+    g_free(f->dir);
+    g_free(f->test);
+    g_free(f->conf);
+    g_free(f->script);
+}
+
+static SpTestConf *load(Fixture *f, const char *text, GError **error)
+{
+    g_assert_true(g_file_set_contents(f->conf, text, -1, NULL));
+    return sp_test_conf_load(f->test, error);
+}
+
+static void test_all_keys(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpTestConf) conf = load(f,
+        "[Test]\nDescription=what it shows\nTimeout=60\nClock=real\n"
+        "[Machine b]\nImage=gateway\nMemory=1G\nCPUs=2\nNICs=8\n[Machine a]\n",
+        &error);
+    const SpTestMachine *machine;
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(conf->name, ==, "one");
+    g_assert_cmpstr(conf->description, ==, "what it shows");
+    g_assert_cmpuint(conf->timeout_s, ==, 60);
+    g_assert_cmpuint(conf->machines->len, ==, 2);
+    machine = g_ptr_array_index(conf->machines, 0);
+    g_assert_cmpstr(machine->name, ==, "b");
+    g_assert_cmpstr(machine->image, ==, "gateway");
+    g_assert_cmpuint(machine->memory_mib, ==, 1024);
+    g_assert_cmpuint(machine->cpus, ==, 2);
+    g_assert_cmpuint(machine->nics, ==, 8);
+    machine = g_ptr_array_index(conf->machines, 1);
+    g_assert_cmpstr(machine->name, ==, "a");
+    g_assert_cmpstr(machine->image, ==, NULL);
+    g_assert_cmpuint(machine->nics, ==, 0);
+}
+
+static void test_defaults(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpTestConf) conf = load(f, "[Machine gateway]\n", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(conf->description, ==, "");
+    g_assert_cmpuint(conf->timeout_s, ==, 3600);
+}
+
+/* Each is refused by naming the line and what was expected. */
+static void test_refused(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *text;
+        const char *place;
+        const char *words;
+    } cases[] = {
+        {"[Test]\nTimeout=1\n", "test.conf:1:", "at least one machine"},
+        {"[Test]\nTimeot=1\n[Machine a]\n", "test.conf:2:", "unknown key 'Timeot'"},
+        {"[Tset]\n[Machine a]\n", "test.conf:1:", "unknown group [Tset]"},
+        {"[Machine a]\n\nNICs=9\n", "test.conf:3:", "from 0 to 8"},
+        {"[Machine a]\nNICs=-1\n", "test.conf:2:", "from 0 to 8"},
+        {"[Machine a]\nCPUs=0\n", "test.conf:2:", "whole number from 1"},
+        {"[Machine a]\nMemory=512\n", "test.conf:2:", "a size in whole M or G"},
+        {"[Test]\nTimeout=0\n[Machine a]\n", "test.conf:2:", "whole number from 1"},
+        {"[Test]\nTimeout=1h\n[Machine a]\n", "test.conf:2:", "whole number"},
+        {"[Test]\nClock=virtual\n[Machine a]\n", "test.conf:2:", "not available yet"},
+        {"[Test]\nClock=fast\n[Machine a]\n", "test.conf:2:", "expected 'real'"},
+        {"[Test]\n[Machine 2nd]\n", "test.conf:2:", "a name for Python"},
+        {"[Test]\n[Machine a/b]\n", "test.conf:2:", "a name for Python"},
+        {"[Test]\n[Machine driver]\n", "test.conf:2:", "means something else"},
+        {"[Test]\n[Machine class]\n", "test.conf:2:", "means something else"},
+        {"[Machine a]\n[Machine a]\n", "test.conf:2:", "already"},
+        {"hello\n", "test.conf:1:", "expected '[Group]'"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(SpTestConf) conf = load(f, cases[i].text, &error);
+        g_assert_null(conf);
+        g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+        if (!strstr(error->message, cases[i].place) || !strstr(error->message, cases[i].words))
+            g_error("case %zu: %s", i, error->message);
+    }
+}
+
+static void test_no_script(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_unlink(f->script);
+    g_assert_null(load(f, "[Machine a]\n", &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_assert_nonnull(strstr(error->message, "script.py is missing"));
+}
+
+static void test_discover(Fixture *f, gconstpointer data)
+{
+    const char *const known[] = {"one", NULL};
+    const char *const unknown[] = {"two", NULL};
+    const char *const above[] = {"../one", NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) all = NULL;
+    g_autoptr(GPtrArray) some = NULL;
+
+    g_assert_true(g_file_set_contents(f->conf, "[Machine a]\n", -1, NULL));
+    all = sp_tests_load(f->dir, NULL, &error);
+    g_assert_no_error(error);
+    some = sp_tests_load(f->dir, known, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(all->len, ==, 1);
+    g_assert_cmpuint(some->len, ==, 1);
+    g_assert_null(sp_tests_load(f->dir, unknown, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_assert_nonnull(strstr(error->message, "there is no test 'two'"));
+    g_assert_nonnull(strstr(error->message, "expected one of one"));
+    g_clear_error(&error);
+    g_assert_null(sp_tests_load(f->dir, above, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_clear_error(&error);
+    g_assert_null(sp_tests_load("/nowhere/at/all", NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_clear_error(&error);
+    g_assert_null(sp_tests_load(f->test, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(Fixture *f, gconstpointer data);
+    } tests[] = {
+        {"/test-conf/all-keys", test_all_keys},
+        {"/test-conf/defaults", test_defaults},
+        {"/test-conf/refused", test_refused},
+        {"/test-conf/no-script", test_no_script},
+        {"/test-conf/discover", test_discover},
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
