@@ -12,7 +12,6 @@ gint64 sp_deadline(gint64 timeout_ms)
 
 static gboolean on_timer(void *data)
 {
-    (void)data;
     return G_SOURCE_CONTINUE;
 }
 
@@ -20,40 +19,49 @@ static gboolean on_timer(void *data)
  * just before poll(), so no single turn is longer than this. */
 #define TURN_MAX_MS 250
 
+/* Sources that end a turn: one again and again, one at the deadline. They are set once a wait,
+ * since setting a source's time wakes the context up, and a loop that does so in each turn never
+ * sleeps. */
+static GSource *add_timer(guint interval_ms, gint64 ready_time)
+{
+    GSource *source = g_timeout_source_new(interval_ms);
+
+    g_source_set_callback(source, on_timer, NULL, NULL);
+    if (ready_time != SP_FOREVER)
+        g_source_set_ready_time(source, ready_time);
+    g_source_attach(source, NULL);
+    return source;
+}
+
+static void drop_timer(GSource *source)
+{
+    g_source_destroy(source);
+    g_source_unref(source);
+}
+
 bool sp_wait(
     SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error)
 {
-    bool result = false;
-    GSource *timer = g_timeout_source_new(TURN_MAX_MS);
+    GSource *turns = add_timer(TURN_MAX_MS, SP_FOREVER);
+    GSource *end = add_timer(TURN_MAX_MS, deadline);
     GError *local = NULL;
 
-    g_source_set_callback(timer, on_timer, NULL, NULL);
-    g_source_attach(timer, NULL);
-    for (;;) {
-        if (done(data, &local) || local) {
-            result = !local;
-            break;
-        }
-        if (interrupt && interrupt->func && interrupt->func(interrupt->data)) {
+    while (!done(data, &local) && !local) {
+        if (interrupt && interrupt->func && interrupt->func(interrupt->data))
             g_set_error_literal(&local, SP_ERROR, SP_ERROR_INTERRUPTED, "interrupted");
+        else if (deadline != SP_FOREVER && g_get_monotonic_time() >= deadline)
+            g_set_error_literal(&local, SP_ERROR, SP_ERROR_TIMEOUT, "timed out");
+        else
+            g_main_context_iteration(NULL, TRUE);
+        if (local)
             break;
-        }
-        if (deadline != SP_FOREVER) {
-            gint64 left = deadline - g_get_monotonic_time();
-            if (left <= 0) {
-                g_set_error_literal(&local, SP_ERROR, SP_ERROR_TIMEOUT, "timed out");
-                break;
-            }
-            g_source_set_ready_time(
-                timer, g_get_monotonic_time() + MIN(left, (gint64)TURN_MAX_MS * 1000));
-        }
-        g_main_context_iteration(NULL, TRUE);
     }
-    g_source_destroy(timer);
-    g_source_unref(timer);
-    if (local)
-        g_propagate_error(error, local);
-    return result;
+    drop_timer(turns);
+    drop_timer(end);
+    if (!local)
+        return true;
+    g_propagate_error(error, local);
+    return false;
 }
 
 static bool never(void *data, GError **error)
