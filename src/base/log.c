@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-glib/json-glib.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ struct SpLog {
     int events_fd;
     int stream_fd;
     bool with_consoles;
+    bool has_warned; /* that a file can't be written */
     gint64 begin;
     GArray *steps; /* of Step */
 };
@@ -31,6 +33,12 @@ static bool write_all(int fd, const char *data, gsize length)
         ssize_t n = write(fd, data, length);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN) {
+            /* a terminal or pipe that someone else with it has set so */
+            struct pollfd room = {fd, POLLOUT, 0};
+            poll(&room, 1, -1);
+            continue;
+        }
         if (n < 0)
             return false;
         data += n;
@@ -50,8 +58,9 @@ static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
     if (fd != &log->stream_fd)
         close(*fd);
     *fd = -1;
-    if (log->stream_fd >= 0)
+    if (log->stream_fd >= 0 && !log->has_warned)
         (void)!write_all(log->stream_fd, note, strlen(note));
+    log->has_warned = true;
 }
 
 /* What a guest wrote must not steer the user's terminal. */
@@ -60,10 +69,10 @@ static char *printable(const char *text)
     g_autofree char *valid = g_utf8_make_valid(text, -1);
     GString *out = g_string_new(NULL);
 
-    for (const char *p = valid; *p; p++) {
-        guchar c = (guchar)*p;
-        if (c == '\t' || (c >= 0x20 && c != 0x7f))
-            g_string_append_c(out, *p);
+    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+        if (c == '\t' || !g_unichar_iscntrl(c))
+            g_string_append_unichar(out, c);
         else
             g_string_append_printf(out, "\\x%02x", c);
     }

@@ -17,6 +17,8 @@
 /* Above every number that a child is given a descriptor by. */
 #define HIGH_FD 64
 #define MAX_FDS 16
+/* Of a whole buffer each: more than a pipe holds. */
+#define LAST_READS 64u
 
 struct SpProcess {
     pid_t pid;
@@ -40,7 +42,7 @@ static void child(
 {
     int moved[MAX_FDS];
     sigset_t none;
-    int null, saved;
+    int moved_report, null, saved;
 
     setsid();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
@@ -53,7 +55,10 @@ static void child(
         goto fail;
     /* out of the way first, as one's source may be another's target */
     output = fcntl(output, F_DUPFD_CLOEXEC, HIGH_FD);
-    report = fcntl(report, F_DUPFD_CLOEXEC, HIGH_FD);
+    moved_report = fcntl(report, F_DUPFD_CLOEXEC, HIGH_FD);
+    if (output < 0 || moved_report < 0)
+        goto fail;
+    report = moved_report;
     for (gsize i = 0; i < n_fds; i++) {
         moved[i] = fcntl(fds[i].from, F_DUPFD_CLOEXEC, HIGH_FD);
         if (moved[i] < 0)
@@ -75,6 +80,15 @@ fail:
     _exit(127);
 }
 
+static void end_line(SpProcess *process)
+{
+    g_autofree char *text = g_utf8_make_valid(process->line->str, (gssize)process->line->len);
+
+    g_string_truncate(process->line, 0);
+    if (process->line_func)
+        process->line_func(text, process->line_data);
+}
+
 static void take_output(SpProcess *process, const char *data, gsize length)
 {
     g_string_append_len(process->output, data, (gssize)length);
@@ -83,13 +97,10 @@ static void take_output(SpProcess *process, const char *data, gsize length)
     if (!process->line_func)
         return;
     for (gsize i = 0; i < length; i++) {
-        if (data[i] != '\n' && process->line->len < SP_PROCESS_OUTPUT_MAX) {
+        if (data[i] == '\n' || process->line->len >= SP_PROCESS_OUTPUT_MAX)
+            end_line(process);
+        if (data[i] != '\n')
             g_string_append_c(process->line, data[i]);
-            continue;
-        }
-        g_autofree char *text = g_utf8_make_valid(process->line->str, (gssize)process->line->len);
-        process->line_func(text, process->line_data);
-        g_string_truncate(process->line, 0);
     }
 }
 
@@ -135,11 +146,13 @@ static void reap(SpProcess *process)
         ;
     process->has_ended = true;
     stop_source(&process->exit_source);
-    while (read_output(process))
+    /* What it wrote fits in the pipe. Its own children may still be writing: those don't keep us.
+     */
+    for (guint i = 0; i < LAST_READS && read_output(process); i++)
         ;
     stop_source(&process->output_source);
     if (process->line->len > 0)
-        take_output(process, "\n", 1);
+        end_line(process);
 }
 
 static gboolean on_exit_event(int fd, GIOCondition condition, void *data)
@@ -169,6 +182,16 @@ static int read_report(int fd)
     return n == sizeof number ? number : 0;
 }
 
+/* Whoever started us may have left SIGCHLD ignored: then the kernel drops a child's status, and
+ * waitpid() does not find the child. */
+static void keep_ended_children(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGCHLD, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+        signal(SIGCHLD, SIG_DFL);
+}
+
 SpProcess *sp_process_start(
     const char *const *argv, const SpProcessFd *fds, gsize n_fds, GError **error)
 {
@@ -190,6 +213,8 @@ SpProcess *sp_process_start(
         close(output[1]);
         return NULL;
     }
+    g_unix_set_fd_nonblocking(process->output_fd, TRUE, NULL);
+    keep_ended_children();
     process->pid = fork();
     if (process->pid == 0)
         child(copy, fds, n_fds, output[1], report[1], parent);
@@ -213,7 +238,6 @@ SpProcess *sp_process_start(
         return NULL;
     }
     fcntl(process->pidfd, F_SETFD, FD_CLOEXEC);
-    g_unix_set_fd_nonblocking(process->output_fd, TRUE, NULL);
     process->exit_source = watch(process->pidfd, on_exit_event, process);
     process->output_source = watch(process->output_fd, on_output, process);
     return g_steal_pointer(&process);

@@ -7,7 +7,17 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/* Where in an escape sequence (ECMA-48, 5.3, 5.4 and 5.6) the next byte is. */
+typedef enum {
+    ESCAPE_NONE,
+    ESCAPE_BEGUN,      /* after ESC */
+    ESCAPE_SEQUENCE,   /* after ESC [ */
+    ESCAPE_STRING,     /* after ESC ] and the like, up to BEL or ESC \ */
+    ESCAPE_STRING_END, /* after an ESC in such a string */
+} Escape;
 
 struct SpConsole {
     int fd;
@@ -16,45 +26,70 @@ struct SpConsole {
     GQueue lines;       /* of char * */
     guint64 first_line; /* number of the oldest kept */
     GString *current;
-    bool in_escape;
-    bool in_csi;
+    Escape escape;
+    GByteArray *input; /* for the guest, not sent yet */
+    GSource *writable;
     SpConsoleLineFunc func;
     void *data;
 };
 
 /* How the kernel begins these messages; after its time stamp, nothing else before it. */
-static const char *const fatal_beginnings[] = {
-    "Kernel panic - not syncing",
-    "Oops: ",
-    "Internal error: Oops",
-    "BUG: kernel NULL pointer dereference",
-    "BUG: unable to handle",
-    "kernel BUG at ",
-    "general protection fault, ",
-    "stack segment: ",
-    "invalid opcode: ",
-    "double fault: ",
-    "Unable to handle kernel ",
+static const struct {
+    const char *beginning;
+    bool is_common; /* a program may say that too: without a time stamp, only with the kernel's
+                     * count of oopses, " [#1]" */
+} fatal_messages[] = {
+    {"Kernel panic - not syncing", false},
+    /* alone on its line, where the panic's first one may follow a prompt */
+    {"---[ end Kernel panic - not syncing", false},
+    {"BUG: kernel NULL pointer dereference", false},
+    {"BUG: unable to handle", false},
+    {"BUG: stack guard page was hit", false},
+    {"kernel BUG at ", false},
+    {"Unable to handle kernel ", false},
+    {"Internal error: ", true},
+    {"Oops: ", true},
+    {"general protection fault", true},
+    {"stack segment: ", true},
+    {"invalid opcode: ", true},
+    {"divide error: ", true},
+    {"double fault: ", true},
 };
 
-bool sp_console_line_is_fatal(const char *line)
+/* Behind "[   12.345678] ", and "[    T1] " where the kernel is built to tell who speaks; @line
+ * itself where it has no time stamp; NULL where it begins with another bracket. */
+static const char *skip_time_stamp(const char *line)
 {
     const char *p = line;
 
+    if (*p != '[')
+        return line;
+    p++;
+    p += strspn(p, " ");
+    if (strspn(p, "0123456789.") == 0)
+        return NULL;
+    p += strspn(p, "0123456789.");
+    if (*p++ != ']')
+        return NULL;
     if (*p == '[') {
+        p += 1 + strspn(p + 1, " ");
+        if (*p != 'T' && *p != 'C')
+            return NULL;
         p++;
-        p += strspn(p, " ");
-        if (strspn(p, "0123456789.") == 0)
-            return false;
-        p += strspn(p, "0123456789.");
-        if (*p != ']')
-            return false;
-        p++;
-        p += strspn(p, " ");
+        p += strspn(p, "0123456789");
+        if (*p++ != ']')
+            return NULL;
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(fatal_beginnings); i++) {
-        if (g_str_has_prefix(p, fatal_beginnings[i]))
-            return true;
+    return p + strspn(p, " ");
+}
+
+bool sp_console_line_is_fatal(const char *line)
+{
+    const char *text = skip_time_stamp(line);
+
+    for (gsize i = 0; text && i < G_N_ELEMENTS(fatal_messages); i++) {
+        if (g_str_has_prefix(text, fatal_messages[i].beginning))
+            return text != line || !fatal_messages[i].is_common || strstr(text, " [#");
     }
     return false;
 }
@@ -73,20 +108,34 @@ static void end_line(SpConsole *console)
         console->func(line, console->data);
 }
 
-/* True where @c is part of an escape sequence (ECMA-48, 5.3 and 5.4), which is dropped. */
+static Escape next_escape(Escape escape, guint8 c)
+{
+    switch (escape) {
+    case ESCAPE_BEGUN:
+        if (c == '[')
+            return ESCAPE_SEQUENCE;
+        if (c != 0 && strchr("]PX^_", c))
+            return ESCAPE_STRING;
+        return c >= 0x20 && c < 0x30 ? ESCAPE_BEGUN : ESCAPE_NONE;
+    case ESCAPE_SEQUENCE:
+        return c >= 0x20 && c < 0x40 ? ESCAPE_SEQUENCE : ESCAPE_NONE;
+    case ESCAPE_STRING:
+        return c == 0x1b ? ESCAPE_STRING_END : c == '\a' ? ESCAPE_NONE : ESCAPE_STRING;
+    case ESCAPE_STRING_END:
+        return c == '\\' ? ESCAPE_NONE : next_escape(ESCAPE_BEGUN, c);
+    case ESCAPE_NONE:
+        break;
+    }
+    return c == 0x1b ? ESCAPE_BEGUN : ESCAPE_NONE;
+}
+
+/* True where @c is part of an escape sequence, which is dropped. */
 static bool skip_escape(SpConsole *console, guint8 c)
 {
-    if (console->in_csi) {
-        console->in_csi = c >= 0x20 && c < 0x40;
-        return true;
-    }
-    if (console->in_escape) {
-        console->in_escape = c >= 0x20 && c < 0x30;
-        console->in_csi = c == '[';
-        return true;
-    }
-    console->in_escape = c == 0x1b;
-    return console->in_escape;
+    Escape before = console->escape;
+
+    console->escape = next_escape(before, c);
+    return before != ESCAPE_NONE || console->escape != ESCAPE_NONE;
 }
 
 static void write_log(SpConsole *console, const guint8 *data, gsize length)
@@ -116,10 +165,13 @@ void sp_console_take(SpConsole *console, const guint8 *data, gsize length)
     for (gsize i = 0; i < length; i++) {
         guint8 c = data[i];
 
-        if (c == '\n')
+        if (c == '\n') {
+            /* a sequence that was broken off must not swallow what the kernel says next */
+            console->escape = ESCAPE_NONE;
             end_line(console);
-        else if (!skip_escape(console, c) && c != '\r' && c != 0)
+        } else if (!skip_escape(console, c) && c != '\r' && c != 0) {
             g_string_append_c(console->current, (char)c);
+        }
         if (console->current->len >= SP_CONSOLE_LINE_MAX)
             end_line(console);
     }
@@ -136,16 +188,23 @@ static ssize_t read_some(SpConsole *console)
     return n;
 }
 
+static void drop_source(GSource **source)
+{
+    if (!*source)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
+
 static void detach(SpConsole *console)
 {
-    if (console->readable) {
-        g_source_destroy(console->readable);
-        g_clear_pointer(&console->readable, g_source_unref);
-    }
+    drop_source(&console->readable);
+    drop_source(&console->writable);
     if (console->fd >= 0)
         close(console->fd);
     console->fd = -1;
-    console->in_escape = console->in_csi = false;
+    console->escape = ESCAPE_NONE;
+    g_byte_array_set_size(console->input, 0);
     if (console->current->len > 0)
         end_line(console);
 }
@@ -159,6 +218,40 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
         return G_SOURCE_CONTINUE;
     detach(console);
     return G_SOURCE_REMOVE;
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data)
+{
+    SpConsole *console = data;
+    ssize_t n = send(fd, console->input->data, console->input->len, MSG_NOSIGNAL);
+
+    if (n > 0)
+        g_byte_array_remove_range(console->input, 0, (guint)n);
+    if ((n >= 0 || errno == EAGAIN || errno == EINTR) && console->input->len > 0)
+        return G_SOURCE_CONTINUE;
+    drop_source(&console->writable); /* an error shows on the reading side too */
+    return G_SOURCE_REMOVE;
+}
+
+bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error)
+{
+    if (console->fd < 0) {
+        g_set_error_literal(
+            error, SP_ERROR, SP_ERROR_MACHINE, "nobody is at the other end of the console");
+        return false;
+    }
+    if (length > SP_CONSOLE_INPUT_MAX - console->input->len) {
+        g_set_error_literal(
+            error, SP_ERROR, SP_ERROR_MACHINE, "the guest does not read its console's input");
+        return false;
+    }
+    g_byte_array_append(console->input, data, (guint)length);
+    if (console->writable || console->input->len == 0)
+        return true;
+    console->writable = g_unix_fd_source_new(console->fd, G_IO_OUT);
+    g_source_set_callback(console->writable, G_SOURCE_FUNC(on_writable), console, NULL);
+    g_source_attach(console->writable, NULL);
+    return true;
 }
 
 void sp_console_attach(SpConsole *console, int fd)
@@ -195,6 +288,7 @@ SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *da
     console->log_fd = log_fd;
     g_queue_init(&console->lines);
     console->current = g_string_new(NULL);
+    console->input = g_byte_array_new();
     console->func = func;
     console->data = data;
     return console;
@@ -210,6 +304,7 @@ void sp_console_free(SpConsole *console)
         close(console->log_fd);
     g_queue_clear_full(&console->lines, g_free);
     g_string_free(console->current, TRUE);
+    g_byte_array_unref(console->input);
     g_free(console);
 }
 

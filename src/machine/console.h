@@ -13,6 +13,7 @@ typedef struct SpConsole SpConsole;
 
 #define SP_CONSOLE_LINES_MAX 4096u
 #define SP_CONSOLE_LINE_MAX 4096u /* bytes; a longer line is cut into pieces */
+#define SP_CONSOLE_INPUT_MAX 65536u
 
 /** Each whole line: valid UTF-8 without its end and without escape sequences. */
 typedef void (*SpConsoleLineFunc)(const char *line, void *data);
@@ -29,6 +30,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpConsole, sp_console_free)
  * what it still holds was read. -1: only that.
  */
 void sp_console_attach(SpConsole *console, int fd);
+
+/**
+ * Send bytes to the guest, as if typed; what the socket does not take at once follows while the
+ * main context turns. SP_ERROR_MACHINE where nothing is attached, or the guest has not read the
+ * last SP_CONSOLE_INPUT_MAX bytes; then nothing of @data is sent.
+ */
+bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error);
 
 /** Feed bytes as if they had been read: what sp_console_attach()'s descriptor leads to. */
 void sp_console_take(SpConsole *console, const guint8 *data, gsize length);

@@ -176,6 +176,17 @@ static bool gpt_header_is_good(int fd, guint64 lba, goffset size, guint64 *ret_a
     return sp_crc32(header, length) == crc;
 }
 
+/* An MBR with an entry of type 0xee has a GPT behind it, which may stand in any of the four where
+ * the MBR is a hybrid. */
+static bool is_protective_mbr(const guint8 *mbr)
+{
+    for (guint i = 0; i < 4; i++) {
+        if (mbr[446 + i * 16 + 4] == 0xee)
+            return true;
+    }
+    return false;
+}
+
 static const char *raw_disk_fault(int fd, goffset size)
 {
     guint8 first[SECTOR];
@@ -186,7 +197,7 @@ static const char *raw_disk_fault(int fd, goffset size)
     if (pread(fd, first, sizeof first, 0) != sizeof first || first[510] != 0x55 ||
         first[511] != 0xaa)
         return "holds no partition table, so it is not a disk";
-    if (first[450] != 0xee) /* the type of a protective MBR's entry */
+    if (!is_protective_mbr(first))
         return NULL;
     if (!gpt_header_is_good(fd, 1, size, &backup))
         return "has a broken partition table";

@@ -49,6 +49,7 @@ SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **er
     g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
     g_autofree char *self = NULL;
+    g_autoptr(GError) local = NULL;
     const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b",
         absolute, "/proc/self/fd/3", NULL};
     SpProcessFd fd = {-1, CHILD_FD};
@@ -65,11 +66,12 @@ SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **er
         return NULL;
     }
     fd.from = overlay->rw_fd;
-    if (!sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, error)) {
-        if (g_error_matches(*error, SP_ERROR, SP_ERROR_USAGE))
-            g_prefix_error(error, "qemu-img is needed (apt-get install qemu-utils): ");
+    if (!sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, &local)) {
+        if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
+            g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
         else
-            g_prefix_error(error, "no overlay on '%s': ", base);
+            g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, temporary_folder());
+        g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
     return g_steal_pointer(&overlay);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct SpQmp {
@@ -38,7 +39,14 @@ static void message_free(void *data)
     g_free(data);
 }
 
-/* json-glib descends recursively: what a peer may send must not decide how deep. */
+/* What JSON (RFC 8259) has outside of strings: structure, white space, numbers and three words. */
+static bool is_json_char(char c)
+{
+    return g_ascii_isalnum(c) || g_ascii_isspace(c) || (c && strchr("{}[]:,+-.", c));
+}
+
+/* json-glib descends recursively: what a peer may send must not decide how deep. It also knows
+ * comments and single quotes, in which its count of brackets would be another than ours. */
 static bool nesting_is_bounded(const char *line, gsize length)
 {
     guint depth = 0;
@@ -51,9 +59,13 @@ static bool nesting_is_bounded(const char *line, gsize length)
             i++;
         else if (c == '"')
             in_string = !in_string;
-        else if (!in_string && (c == '{' || c == '[') && ++depth > SP_QMP_DEPTH_MAX)
+        else if (in_string)
+            continue;
+        else if (!is_json_char(c))
             return false;
-        else if (!in_string && (c == '}' || c == ']') && depth > 0)
+        else if ((c == '{' || c == '[') && ++depth > SP_QMP_DEPTH_MAX)
+            return false;
+        else if ((c == '}' || c == ']') && depth > 0)
             depth--;
     }
     return true;
@@ -222,7 +234,7 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
 static gboolean on_writable(int fd, GIOCondition condition, void *data)
 {
     SpQmp *qmp = data;
-    ssize_t n = write(fd, qmp->output->data, qmp->output->len);
+    ssize_t n = send(fd, qmp->output->data, qmp->output->len, MSG_NOSIGNAL);
 
     if (n > 0)
         g_byte_array_remove_range(qmp->output, 0, (guint)n);
