@@ -2,6 +2,7 @@
 #include "lib/frame.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 static uint16_t get_u16(const uint8_t *p)
@@ -26,45 +27,63 @@ void sp_put_u32(uint8_t out[static 4], uint32_t value)
         out[i] = (uint8_t)(value >> (8 * i));
 }
 
-/* Whether frames of this type say which stream they are about. */
-static int type_has_stream(unsigned type)
+static bool is_type(unsigned type)
 {
-    return type == SP_FRAME_DATA || type == SP_FRAME_END || type == SP_FRAME_CREDIT;
+    return type >= SP_FRAME_HELLO && type < SP_FRAME_TYPE_END_;
 }
 
-ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
+/* Only some types say which stream they are about; for the others the field is reserved. */
+static bool is_stream_of(unsigned type, uint16_t stream)
+{
+    bool has_stream = type == SP_FRAME_DATA || type == SP_FRAME_END || type == SP_FRAME_CREDIT;
+
+    return stream <= (has_stream ? SP_STREAM_STDERR : 0);
+}
+
+ssize_t sp_frame_decode_header(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
 {
     uint16_t stream;
     uint32_t size;
 
     if (length > 0 && data[0] != SP_FRAME_MAGIC)
         return -EPROTO;
-    if (length > 1 && (data[1] < SP_FRAME_HELLO || data[1] >= SP_FRAME_TYPE_END_))
+    if (length > 1 && !is_type(data[1]))
         return -EPROTO;
     if (length < SP_FRAME_HEADER_SIZE)
         return 0;
     stream = get_u16(data + 2);
     size = get_u32(data + 8);
-    if (stream > (type_has_stream(data[1]) ? SP_STREAM_STDERR : 0))
+    if (!is_stream_of(data[1], stream))
         return -EPROTO;
     if (size > SP_FRAME_PAYLOAD_MAX)
         return -EMSGSIZE;
-    if (length - SP_FRAME_HEADER_SIZE < size)
-        return 0;
     *ret_frame = (struct sp_frame){
         .type = data[1],
         .stream = stream,
         .channel = get_u32(data + 4),
-        .payload = data + SP_FRAME_HEADER_SIZE,
         .length = size,
     };
-    return (ssize_t)(SP_FRAME_HEADER_SIZE + size);
+    return SP_FRAME_HEADER_SIZE;
+}
+
+ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
+{
+    struct sp_frame frame;
+    ssize_t n = sp_frame_decode_header(data, length, &frame);
+
+    if (n <= 0)
+        return n;
+    if (length - SP_FRAME_HEADER_SIZE < frame.length)
+        return 0;
+    frame.payload = data + SP_FRAME_HEADER_SIZE;
+    *ret_frame = frame;
+    return (ssize_t)(SP_FRAME_HEADER_SIZE + frame.length);
 }
 
 int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_frame_type type,
     uint16_t stream, uint32_t channel, size_t length)
 {
-    if (type < SP_FRAME_HELLO || type >= SP_FRAME_TYPE_END_ || stream > SP_STREAM_STDERR)
+    if (!is_type(type) || !is_stream_of(type, stream))
         return -EINVAL;
     if (length > SP_FRAME_PAYLOAD_MAX)
         return -EMSGSIZE;

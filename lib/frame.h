@@ -133,9 +133,18 @@ struct sp_frame {
 ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame);
 
 /**
+ * Decode the header of the frame at the start of @data alone, for a reader that passes a payload on
+ * before all of it is there.
+ *
+ * Returns SP_FRAME_HEADER_SIZE, with the payload NULL and its length in @ret_frame; otherwise as
+ * sp_frame_decode().
+ */
+ssize_t sp_frame_decode_header(const uint8_t *data, size_t length, struct sp_frame *ret_frame);
+
+/**
  * Write the header of a frame with @length bytes of payload into @header.
  *
- * Returns 0, -EINVAL for a type that is not there, or -EMSGSIZE.
+ * Returns 0, -EINVAL for a type or stream that sp_frame_decode() would not take, or -EMSGSIZE.
  */
 int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_frame_type type,
     uint16_t stream, uint32_t channel, size_t length);

@@ -2,14 +2,13 @@
 
 /* EXEC: a command with its streams, on pipes or a pty. */
 
-#include "agent.h"
-
-#include "lib/cleanup.h"
+#include "agent-channel.h"
+#include "agent-input.h"
+#include "agent-spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -18,33 +17,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536u
-/* Credit is given back in steps of this, so that a stream of small pieces costs few frames. */
-#define CREDIT_STEP (SP_INITIAL_CREDIT / 4)
-#define ARGUMENTS_MAX 4096u
-/* What is read of a pipe after the command's end: all that one can hold (see pipe(7)). */
-#define LAST_OUTPUT_MAX (1024u * 1024)
+/* A pipe holds this to begin with; a stream that fills it gets a larger one. */
+#define PIPE_SIZE 65536u
+#define PIPE_SIZE_LARGE SP_FRAME_PAYLOAD_MAX
+/* What is read of a pty at most after its command's end: more than it holds. */
+#define PTY_REST (128u * 1024)
 
 struct output {
     struct channel *channel;
     int fd;
     enum sp_stream stream;
+    size_t size; /* of the pipe */
+    size_t rest; /* what is still to be read once the command has ended */
     sd_event_source *source;
 };
 
 struct command {
-    struct channel *channel;
-    pid_t pid; /* 0 once it is reaped */
+    struct channel *channel; /* NULL once freed: it only waits for its end */
+    pid_t pid;               /* 0 once it is reaped */
     int pidfd;
     bool is_pty;
+    siginfo_t result;
     sd_event_source *exit_source;
     struct output outputs[2];
-    int input; /* with a pty a copy of the output's; -1 when it is closed */
-    sd_event_source *input_source;
-    uint8_t *pending; /* bytes for stdin that did not fit yet */
-    size_t pending_length;
-    bool at_end;   /* the driver sent END */
-    uint32_t owed; /* credit */
+    struct input input; /* with a pty a copy of the output's descriptor */
 };
 
 static void output_close(struct output *output)
@@ -55,38 +51,60 @@ static void output_close(struct output *output)
     output->fd = -1;
 }
 
-static void input_close(struct command *command)
+static void command_destroy(void *data)
 {
-    command->input_source = sd_event_source_disable_unref(command->input_source);
-    if (command->input >= 0)
-        close(command->input);
-    command->input = -1;
-    command->pending_length = 0;
+    struct command *command = data;
+
+    if (command->pidfd >= 0)
+        close(command->pidfd);
+    free(command);
 }
 
-/* Read a piece and send it on; 0 at the end, or what read() says. */
-static ssize_t output_read(struct output *output)
+/* Read a piece and send it on; closes the stream at its end. */
+static void output_read(struct output *output, bool has_ended)
 {
-    uint8_t buffer[READ_SIZE];
-    ssize_t n = read(output->fd, buffer, sizeof buffer);
+    size_t length = output->size;
+    ssize_t n;
 
-    if (n > 0)
-        channel_send(output->channel, SP_FRAME_DATA, output->stream, buffer, (size_t)n);
-    return n;
+    if (has_ended && length > output->rest)
+        length = output->rest;
+    n = length == 0 ? 0 : channel_read_from(output->channel, output->fd, output->stream, length);
+    if (n > 0 && has_ended)
+        output->rest -= (size_t)n;
+    if (n == PIPE_SIZE && !has_ended && fcntl(output->fd, F_SETPIPE_SZ, PIPE_SIZE_LARGE) > 0)
+        output->size = PIPE_SIZE_LARGE;
+    /* A pty whose last user has gone gives EIO. */
+    if (n == 0 || (n < 0 && (n != -EAGAIN || has_ended)))
+        output_close(output);
+}
+
+/* The command has ended: once its output is read, so has the channel. */
+static void finish(struct command *command)
+{
+    bool is_done = true;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct output *output = &command->outputs[i];
+        while (output->fd >= 0 && channel_may_send(command->channel))
+            output_read(output, true);
+        is_done = is_done && output->fd < 0;
+    }
+    if (is_done)
+        channel_exit(command->channel, command->result.si_code != CLD_EXITED,
+            (uint32_t)command->result.si_status);
 }
 
 static int on_output(sd_event_source *source, int fd, uint32_t events, void *data)
 {
     struct output *output = data;
-    ssize_t n;
+    struct command *command = output->channel->data;
 
-    if (agent_is_congested(output->channel->agent))
+    if (!channel_may_send(output->channel))
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    n = output_read(output);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (n <= 0) /* a pty whose last user has gone gives EIO */
-        output_close(output);
+    if (command->pid > 0)
+        output_read(output, false);
+    else
+        finish(command);
     return 0;
 }
 
@@ -98,108 +116,54 @@ static void command_resume(struct channel *channel)
         if (command->outputs[i].source)
             sd_event_source_set_enabled(command->outputs[i].source, SD_EVENT_ON);
     }
+    if (command->pid == 0) /* an ended process' pidfd stays readable: on to finish() */
+        sd_event_source_set_enabled(command->exit_source, SD_EVENT_ON);
 }
 
-static void drain(struct output *output)
+/* False if the command has not ended after all. */
+static bool reap(struct command *command)
 {
-    size_t total = 0;
-    ssize_t n;
+    int rest;
 
-    while (output->fd >= 0 && total < LAST_OUTPUT_MAX) {
-        n = output_read(output);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        total += (size_t)n;
+    if (waitid(P_PIDFD, (id_t)command->pidfd, &command->result, WEXITED | WNOHANG) < 0 ||
+        command->result.si_pid == 0)
+        return false;
+    command->pid = 0;
+    input_close(&command->input);
+    for (size_t i = 0; i < 2; i++) {
+        struct output *output = &command->outputs[i];
+        output->rest = PTY_REST;
+        if (!command->is_pty && output->fd >= 0)
+            output->rest = ioctl(output->fd, FIONREAD, &rest) < 0 ? 0 : (size_t)rest;
     }
-    output_close(output);
+    return true;
 }
 
 static int on_exit_event(sd_event_source *source, int fd, uint32_t events, void *data)
 {
-    struct channel *channel = data;
-    struct command *command = channel->data;
-    siginfo_t info = {0};
+    struct command *command = data;
 
-    if (waitid(P_PIDFD, (id_t)command->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    if (command->pid > 0 && !reap(command))
         return 0;
-    command->pid = 0;
-    drain(&command->outputs[0]);
-    drain(&command->outputs[1]);
-    channel_exit(channel, info.si_code != CLD_EXITED, (uint32_t)info.si_status);
+    if (!command->channel)
+        return sd_event_source_set_floating(source, false); /* frees it, and the command */
+    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    finish(command);
     return 0;
-}
-
-static void give_credit(struct command *command, size_t bytes)
-{
-    command->owed += (uint32_t)bytes;
-    if (command->owed < CREDIT_STEP)
-        return;
-    channel_send_credit(command->channel, command->owed);
-    command->owed = 0;
-}
-
-static int write_pending(struct command *command)
-{
-    size_t done = 0;
-
-    while (command->input >= 0 && done < command->pending_length) {
-        ssize_t n = write(command->input, command->pending + done, command->pending_length - done);
-        if (n < 0 && errno == EAGAIN)
-            break;
-        if (n < 0) {
-            done = command->pending_length; /* nobody reads it any more */
-            break;
-        }
-        done += (size_t)n;
-    }
-    command->pending_length -= done;
-    memmove(command->pending, command->pending + done, command->pending_length);
-    give_credit(command, done);
-    if (command->pending_length > 0)
-        return sd_event_source_set_enabled(command->input_source, SD_EVENT_ON);
-    sd_event_source_set_enabled(command->input_source, SD_EVENT_OFF);
-    if (command->at_end && !command->is_pty)
-        input_close(command);
-    return 0;
-}
-
-static int on_input(sd_event_source *source, int fd, uint32_t events, void *data)
-{
-    return write_pending(((struct channel *)data)->data);
 }
 
 static int command_data(struct channel *channel, const uint8_t *bytes, size_t length)
 {
     struct command *command = channel->data;
 
-    if (command->input < 0 || command->at_end) {
-        give_credit(command, length);
-        return 0;
-    }
-    if (length > SP_INITIAL_CREDIT - command->pending_length)
-        return -EPROTO; /* more than was granted */
-    if (!command->pending)
-        command->pending = malloc(SP_INITIAL_CREDIT);
-    if (!command->pending)
-        return -ENOMEM;
-    memcpy(command->pending + command->pending_length, bytes, length);
-    command->pending_length += length;
-    return write_pending(command);
+    return input_append(&command->input, bytes, length);
 }
 
 static int command_end(struct channel *channel)
 {
     struct command *command = channel->data;
-    const uint8_t end_of_file = 4; /* Ctrl-D, what a terminal's end looks like */
 
-    if (command->at_end || command->input < 0)
-        return 0;
-    if (command->is_pty)
-        return command_data(channel, &end_of_file, 1);
-    command->at_end = true;
-    return write_pending(command);
+    return input_end(&command->input);
 }
 
 static int command_signal(struct channel *channel, uint32_t number)
@@ -213,7 +177,14 @@ static int command_signal(struct channel *channel, uint32_t number)
 
 static int command_cancel(struct channel *channel)
 {
-    return command_signal(channel, SIGKILL); /* its EXIT follows */
+    struct command *command = channel->data;
+
+    if (command->pid > 0)
+        return command_signal(channel, SIGKILL); /* its EXIT follows */
+    output_close(&command->outputs[0]);
+    output_close(&command->outputs[1]);
+    finish(command);
+    return 0;
 }
 
 static int command_resize(struct channel *channel, uint16_t rows, uint16_t columns)
@@ -232,82 +203,51 @@ static void command_free(struct channel *channel)
 
     if (!command)
         return;
-    if (command->pid > 0) {
-        kill(-command->pid, SIGKILL);
-        waitid(P_PID, (id_t)command->pid, NULL, WEXITED);
-    }
-    sd_event_source_disable_unref(command->exit_source);
     output_close(&command->outputs[0]);
     output_close(&command->outputs[1]);
-    input_close(command);
-    if (command->pidfd >= 0)
-        close(command->pidfd);
-    free(command->pending);
-    free(command);
-}
-
-/* The strings of an EXEC: pointers into @payload, two lists ended by NULL in one block. */
-static int take_strings(
-    struct sp_payload *payload, uint32_t argc, char ***ret_argv, char ***ret_env)
-{
-    static const char *const defaults[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
-        "USER=root", "LOGNAME=root", "SHELL=/bin/bash", "LANG=C.UTF-8", "TERM=linux"};
-    const size_t n_defaults = sizeof defaults / sizeof *defaults;
-    sp_auto_free char **list = calloc(ARGUMENTS_MAX + n_defaults + 2, sizeof *list);
-    size_t n = 0;
-    const char *text;
-
-    if (!list)
-        return -ENOMEM;
-    if (argc < 1 || argc > ARGUMENTS_MAX)
-        return -E2BIG;
-    for (; n < argc; n++) {
-        if (sp_payload_take_string(payload, &text) < 0)
-            return -EPROTO;
-        list[n] = (char *)(uintptr_t)text;
+    input_close(&command->input);
+    command->channel = NULL;
+    if (command->pid > 0)
+        kill(-command->pid, SIGKILL);
+    if (!command->exit_source) {
+        command_destroy(command);
+        return;
     }
-    n++;
-    /* The driver's own come first: of two equal names programs take the first. */
-    while (payload->left > 0) {
-        if (n > ARGUMENTS_MAX)
-            return -E2BIG;
-        if (sp_payload_take_string(payload, &text) < 0)
-            return -EPROTO;
-        list[n++] = (char *)(uintptr_t)text;
+    /* A killed command may take its time to end: it is reaped when it has. */
+    sd_event_source_set_destroy_callback(command->exit_source, command_destroy);
+    if (command->pid > 0) {
+        sd_event_source_set_enabled(command->exit_source, SD_EVENT_ON);
+        sd_event_source_set_floating(command->exit_source, true);
+        sd_event_source_unref(command->exit_source);
+    } else {
+        sd_event_source_disable_unref(command->exit_source);
     }
-    for (size_t i = 0; i < n_defaults; i++)
-        list[n++] = (char *)(uintptr_t)defaults[i];
-    *ret_argv = list;
-    *ret_env = list + argc + 1;
-    list = NULL;
-    return 0;
 }
 
 struct ends {
-    int child[3]; /* the child's stdin, stdout and stderr */
+    int streams[3]; /* the command's stdin, stdout and stderr */
     char terminal[64];
 };
 
 static int open_pipes(struct command *command, struct ends *ends)
 {
-    int pipes[3][2];
+    int pipe[2];
 
     for (int i = 0; i < 3; i++) {
-        if (pipe2(pipes[i], O_CLOEXEC) < 0)
+        if (pipe2(pipe, O_CLOEXEC) < 0)
             return -errno;
-        int ours = i == 0 ? pipes[i][1] : pipes[i][0];
-        ends->child[i] = i == 0 ? pipes[i][0] : pipes[i][1];
-        fcntl(ours, F_SETFL, O_NONBLOCK);
+        ends->streams[i] = pipe[i == 0 ? 0 : 1];
         if (i == 0)
-            command->input = ours;
+            command->input.fd = pipe[1];
         else
-            command->outputs[i - 1].fd = ours;
+            command->outputs[i - 1].fd = pipe[0];
+        if (fcntl(pipe[i == 0 ? 1 : 0], F_SETFL, O_NONBLOCK) < 0)
+            return -errno;
     }
     return 0;
 }
 
-static int open_pty(struct command *command, struct ends *ends, uint16_t rows, uint16_t columns)
+static int open_pty(struct command *command, struct ends *ends, const struct spawn_request *request)
 {
     int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
@@ -317,99 +257,72 @@ static int open_pty(struct command *command, struct ends *ends, uint16_t rows, u
     if (grantpt(fd) < 0 || unlockpt(fd) < 0 ||
         ptsname_r(fd, ends->terminal, sizeof ends->terminal) != 0)
         return -EIO;
-    command->input = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (command->input < 0)
+    command->input.is_pty = true;
+    command->input.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (command->input.fd < 0)
         return -errno;
-    return command_resize(command->channel, rows, columns);
-}
-
-static int spawn(struct command *command, const struct ends *ends, char **argv, char **env)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t all, none;
-    int r;
-
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    sigfillset(&all);
-    sigemptyset(&none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    if (command->is_pty) {
-        /* the first terminal that a new session opens becomes its own */
-        posix_spawn_file_actions_addopen(&actions, 0, ends->terminal, O_RDWR, 0);
-        posix_spawn_file_actions_adddup2(&actions, 0, 1);
-        posix_spawn_file_actions_adddup2(&actions, 0, 2);
-    } else {
-        for (int i = 0; i < 3; i++)
-            posix_spawn_file_actions_adddup2(&actions, ends->child[i], i);
-    }
-    posix_spawn_file_actions_addchdir_np(&actions, "/");
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    r = posix_spawnp(&command->pid, argv[0], &actions, &attributes, argv, env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (r != 0) {
-        command->pid = 0;
-        return -r;
-    }
-    command->pidfd = pidfd_open(command->pid, 0);
-    return command->pidfd < 0 ? -errno : 0;
+    return command_resize(command->channel, request->rows, request->columns);
 }
 
 static int watch(struct command *command)
 {
-    struct channel *channel = command->channel;
-    sd_event *event = agent_event(channel->agent);
-    int r = sd_event_add_io(
-        event, &command->exit_source, command->pidfd, EPOLLIN, on_exit_event, channel);
+    sd_event *event = command->channel->all->event;
+    int r;
 
+    command->pidfd = pidfd_open(command->pid, 0);
+    if (command->pidfd < 0)
+        return -errno;
+    r = sd_event_add_io(
+        event, &command->exit_source, command->pidfd, EPOLLIN, on_exit_event, command);
     for (size_t i = 0; i < 2 && r >= 0; i++) {
         struct output *output = &command->outputs[i];
         if (output->fd >= 0)
             r = sd_event_add_io(event, &output->source, output->fd, EPOLLIN, on_output, output);
     }
-    if (r >= 0)
-        r = sd_event_add_io(
-            event, &command->input_source, command->input, EPOLLOUT, on_input, channel);
-    if (r >= 0)
-        r = sd_event_source_set_enabled(command->input_source, SD_EVENT_OFF);
     return r;
+}
+
+static int start(struct command *command, const struct spawn_request *request)
+{
+    struct ends ends = {.streams = {-1, -1, -1}};
+    int r;
+
+    command->is_pty = request->is_pty;
+    r = request->is_pty ? open_pty(command, &ends, request) : open_pipes(command, &ends);
+    if (r >= 0)
+        r = spawn_start(
+            request, ends.streams, request->is_pty ? ends.terminal : NULL, &command->pid);
+    for (int i = 0; i < 3; i++) {
+        if (ends.streams[i] >= 0)
+            close(ends.streams[i]);
+    }
+    return r < 0 ? r : watch(command);
 }
 
 static int command_open(struct channel *channel, struct sp_payload *payload)
 {
     struct command *command = calloc(1, sizeof *command);
-    struct ends ends = {.child = {-1, -1, -1}};
-    char **argv = NULL, **env;
-    uint32_t flags, argc;
-    uint16_t rows, columns;
+    struct spawn_request request;
     int r;
 
     if (!command)
         return -ENOMEM;
     channel->data = command;
-    *command = (struct command){.channel = channel, .pidfd = -1, .input = -1};
-    command->outputs[0] = (struct output){channel, -1, SP_STREAM_STDOUT, NULL};
-    command->outputs[1] = (struct output){channel, -1, SP_STREAM_STDERR, NULL};
-    if (sp_payload_take_u32(payload, &flags) < 0 || sp_payload_take_u16(payload, &rows) < 0 ||
-        sp_payload_take_u16(payload, &columns) < 0 || sp_payload_take_u32(payload, &argc) < 0)
-        return -EPROTO;
-    command->is_pty = flags & SP_EXEC_PTY;
-    r = take_strings(payload, argc, &argv, &env);
-    if (r >= 0)
-        r = command->is_pty ? open_pty(command, &ends, rows, columns) : open_pipes(command, &ends);
-    if (r >= 0)
-        r = spawn(command, &ends, argv, env);
-    for (int i = 0; i < 3; i++) {
-        if (ends.child[i] >= 0)
-            close(ends.child[i]);
+    *command = (struct command){.channel = channel, .pidfd = -1};
+    input_init(&command->input, channel);
+    for (size_t i = 0; i < 2; i++) {
+        enum sp_stream stream = i == 0 ? SP_STREAM_STDOUT : SP_STREAM_STDERR;
+        command->outputs[i] =
+            (struct output){.channel = channel, .fd = -1, .stream = stream, .size = PIPE_SIZE};
     }
-    free(argv);
-    return r < 0 ? r : watch(command);
+    r = spawn_parse(payload, &request);
+    if (r < 0)
+        return r;
+    r = start(command, &request);
+    if (r < 0)
+        channel->about = request.argv[0]; /* in the payload, which is still there for the ERROR */
+    spawn_request_clear(&request);
+    return r;
 }
 
 const struct channel_ops command_ops = {

@@ -2,33 +2,42 @@
 
 /* PUT and GET: files in both directions. */
 
-#include "agent.h"
-
-#include "lib/cleanup.h"
+#include "agent-channel.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CREDIT_STEP (SP_INITIAL_CREDIT / 4)
+#define TEMPORARY_NAME ".put-XXXXXX"
 
 struct put {
     int fd;
-    uint32_t owed;
     char *path;
-    char *temporary;
+    char *temporary; /* empty where there is none */
 };
 
 struct get {
     int fd;
+    char *path;
     sd_event_source *source; /* reads on in turn with other channels */
-    uint8_t *buffer;
 };
+
+/* A name in the same folder as @path, whatever the length of its last part. */
+static char *temporary_beside(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+    char *temporary = malloc(folder + sizeof TEMPORARY_NAME);
+
+    if (temporary)
+        strcpy((char *)mempcpy(temporary, path, folder), TEMPORARY_NAME);
+    return temporary;
+}
 
 static int put_open(struct channel *channel, struct sp_payload *payload)
 {
@@ -42,13 +51,13 @@ static int put_open(struct channel *channel, struct sp_payload *payload)
     channel->data = put;
     if (sp_payload_take_u32(payload, &mode) < 0 || sp_payload_take_string(payload, &path) < 0)
         return -EPROTO;
-    if (strlen(path) > PATH_MAX - 16)
+    if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     put->path = strdup(path);
-    put->temporary = malloc(strlen(path) + 16);
+    put->temporary = temporary_beside(path);
     if (!put->path || !put->temporary)
         return -ENOMEM;
-    stpcpy(stpcpy(put->temporary, path), ".new-XXXXXX");
+    channel->about = put->path;
     put->fd = mkostemp(put->temporary, O_CLOEXEC);
     if (put->fd < 0) {
         int r = -errno;
@@ -70,11 +79,7 @@ static int put_data(struct channel *channel, const uint8_t *bytes, size_t length
         if (n > 0)
             done += (size_t)n;
     }
-    put->owed += (uint32_t)length;
-    if (put->owed >= CREDIT_STEP) {
-        channel_send_credit(channel, put->owed);
-        put->owed = 0;
-    }
+    channel_took(channel, length);
     return 0;
 }
 
@@ -112,18 +117,24 @@ static int on_get(sd_event_source *source, void *data)
     struct get *get = channel->data;
     ssize_t n;
 
-    if (agent_is_congested(channel->agent))
+    if (!channel_may_send(channel))
         return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    n = read(get->fd, get->buffer, SP_FRAME_PAYLOAD_MAX);
-    if (n > 0) {
-        channel_send(channel, SP_FRAME_DATA, SP_STREAM_STDOUT, get->buffer, (size_t)n);
+    n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_FRAME_PAYLOAD_MAX);
+    if (n < 0) {
+        channel_fail(channel, (int)n);
     } else if (n == 0) {
-        channel_send(channel, SP_FRAME_END, SP_STREAM_STDOUT, NULL, 0);
+        queue_frame(channel->all->queue, SP_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
         channel_exit(channel, false, 0);
-    } else if (errno != EINTR) {
-        channel_fail(channel, -errno, NULL);
     }
     return 0;
+}
+
+static int check_type(const struct stat *st)
+{
+    if (S_ISDIR(st->st_mode))
+        return -EISDIR;
+    /* ENXIO is what open() says of a thing that there is no sense in opening */
+    return S_ISREG(st->st_mode) ? 0 : -ENXIO;
 }
 
 static int get_open(struct channel *channel, struct sp_payload *payload)
@@ -139,20 +150,23 @@ static int get_open(struct channel *channel, struct sp_payload *payload)
     channel->data = get;
     if (sp_payload_take_string(payload, &path) < 0)
         return -EPROTO;
-    get->buffer = malloc(SP_FRAME_PAYLOAD_MAX);
-    if (!get->buffer)
+    get->path = strdup(path);
+    if (!get->path)
         return -ENOMEM;
-    get->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    channel->about = get->path;
+    /* Looked at before it is opened: to open a device may do something. */
+    if (stat(path, &st) < 0)
+        return -errno;
+    r = check_type(&st);
+    if (r < 0)
+        return r;
+    get->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (get->fd < 0 || fstat(get->fd, &st) < 0)
         return -errno;
-    if (S_ISDIR(st.st_mode))
-        return -EISDIR;
-    if (!S_ISREG(st.st_mode))
-        return -EINVAL;
-    r = sd_event_add_defer(agent_event(channel->agent), &get->source, on_get, channel);
+    r = check_type(&st);
     if (r >= 0)
-        r = sd_event_source_set_enabled(get->source, SD_EVENT_ON);
-    return r;
+        r = sd_event_add_defer(channel->all->event, &get->source, on_get, channel);
+    return r < 0 ? r : sd_event_source_set_enabled(get->source, SD_EVENT_ON);
 }
 
 static void get_resume(struct channel *channel)
@@ -171,7 +185,7 @@ static void get_free(struct channel *channel)
     sd_event_source_disable_unref(get->source);
     if (get->fd >= 0)
         close(get->fd);
-    free(get->buffer);
+    free(get->path);
     free(get);
 }
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The interfaces are in org.freedesktop.systemd1(5). */
+
 #include "agent-units.h"
 
 #include <errno.h>
@@ -8,16 +11,18 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
-#define MANAGER_ADDRESS "unix:path=/run/systemd/private"
+#define ADDRESS "unix:path=/run/systemd/private"
+#define ADDRESS_VARIABLE "SLOTPROOF_MANAGER_ADDRESS"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
-#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 #define RETRY_USEC 50000u
+/* With nobody to tell, the manager's signals only cost both sides time. */
+#define LINGER_USEC 1000000u
 
 struct units {
-    sd_event *event;
+    sd_event *event; /* not owned */
     sd_bus *bus;
-    sd_event_source *retry;
+    sd_event_source *timer; /* connect, ask again, or disconnect: see on_timer() */
     struct unit *list;
 };
 
@@ -29,30 +34,48 @@ struct unit {
     unit_func func;
     void *data;
     sd_bus_slot *call; /* the question under way */
-    bool ask_again;    /* something changed since it was asked */
+    bool is_stale;     /* something changed since it was asked, or the answer was an error */
     bool is_known;
     struct unit_state asked, told;
 };
 
 static void unit_ask(struct unit *unit);
 
-static void tell(struct unit *unit)
+static int on_timer(sd_event_source *source, uint64_t usec, void *data);
+
+static int wake_in(struct units *units, uint64_t usec)
 {
-    unit->call = sd_bus_slot_unref(unit->call);
-    if (!unit->is_known || memcmp(&unit->asked, &unit->told, sizeof unit->told) != 0) {
-        unit->is_known = true;
-        unit->told = unit->asked;
-        unit->func(&unit->told, unit->data);
-    }
-    if (unit->ask_again) {
-        unit->ask_again = false;
-        unit_ask(unit);
-    }
+    units->timer = sd_event_source_disable_unref(units->timer);
+    return sd_event_add_time_relative(
+        units->event, &units->timer, CLOCK_MONOTONIC, usec, 1000, on_timer, units);
 }
 
-static void copy(char *to, size_t size, const char *from)
+/* The state in @unit->asked is whole. */
+static void unit_answered(struct unit *unit)
 {
-    snprintf(to, size, "%s", from);
+    bool is_new = !unit->is_known || memcmp(&unit->asked, &unit->told, sizeof unit->told) != 0;
+
+    unit->call = sd_bus_slot_unref(unit->call);
+    if (unit->is_stale)
+        unit_ask(unit);
+    if (!is_new)
+        return;
+    unit->is_known = true;
+    unit->told = unit->asked;
+    unit->func(unit->data, 0);
+}
+
+/* The manager may be too busy, or be about to restart: ask again soon. */
+static void unit_unanswered(struct unit *unit)
+{
+    unit->call = sd_bus_slot_unref(unit->call);
+    unit->is_stale = true;
+    wake_in(unit->units, RETRY_USEC);
+}
+
+static void copy(char to[static 32], const char *from)
+{
+    snprintf(to, 32, "%s", from);
 }
 
 static int on_result(sd_bus_message *reply, void *data, sd_bus_error *error)
@@ -61,14 +84,13 @@ static int on_result(sd_bus_message *reply, void *data, sd_bus_error *error)
     const char *result;
 
     if (!sd_bus_message_is_method_error(reply, NULL) &&
-        sd_bus_message_enter_container(reply, 'v', "s") > 0 &&
-        sd_bus_message_read(reply, "s", &result) > 0)
-        copy(unit->asked.result, sizeof unit->asked.result, result);
-    tell(unit);
+        sd_bus_message_read(reply, "v", "s", &result) > 0)
+        copy(unit->asked.result, result);
+    unit_answered(unit);
     return 0;
 }
 
-/* Only a failed unit's Result says something; the interface that has it depends on the type. */
+/* The interface that has a Result depends on the type; targets, devices and slices have none. */
 static bool ask_result(struct unit *unit)
 {
     static const struct {
@@ -77,14 +99,15 @@ static bool ask_result(struct unit *unit)
         {".service", "org.freedesktop.systemd1.Service"},
         {".socket", "org.freedesktop.systemd1.Socket"},
         {".mount", "org.freedesktop.systemd1.Mount"},
+        {".automount", "org.freedesktop.systemd1.Automount"},
+        {".swap", "org.freedesktop.systemd1.Swap"},
         {".timer", "org.freedesktop.systemd1.Timer"},
         {".path", "org.freedesktop.systemd1.Path"},
+        {".scope", "org.freedesktop.systemd1.Scope"},
     };
     const char *suffix = strrchr(unit->name, '.');
 
-    if (strcmp(unit->asked.active, "failed") != 0 || !suffix)
-        return false;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    for (size_t i = 0; suffix && i < sizeof types / sizeof *types; i++) {
         if (strcmp(types[i].suffix, suffix) != 0)
             continue;
         unit->call = sd_bus_slot_unref(unit->call);
@@ -95,140 +118,133 @@ static bool ask_result(struct unit *unit)
     return false;
 }
 
-static int read_property(sd_bus_message *m, struct unit_state *state)
+/* The answer's row: 1, 0 if the manager knows no unit of such a name, or a negative errno. */
+static int read_state(struct unit *unit, sd_bus_message *reply)
 {
-    const struct {
-        const char *name;
-        char *to;
-    } strings[] = {
-        {"LoadState", state->load}, {"ActiveState", state->active}, {"SubState", state->sub}};
-    const char *name, *value;
-    int r = sd_bus_message_read(m, "s", &name);
+    const char *load, *active, *sub, *path;
+    uint32_t job;
+    int r;
 
-    for (size_t i = 0; r > 0 && i < sizeof strings / sizeof *strings; i++) {
-        if (strcmp(name, strings[i].name) != 0)
-            continue;
-        r = sd_bus_message_read(m, "v", "s", &value);
-        if (r > 0)
-            copy(strings[i].to, sizeof state->load, value);
+    r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
+    if (r >= 0)
+        r = sd_bus_message_read(
+            reply, "(ssssssouso)", NULL, NULL, &load, &active, &sub, NULL, &path, &job, NULL, NULL);
+    if (r <= 0)
         return r;
+    if (!unit->path || strcmp(unit->path, path) != 0) {
+        free(unit->path);
+        unit->path = strdup(path);
+        if (!unit->path)
+            return -ENOMEM;
     }
-    if (r > 0 && strcmp(name, "Job") == 0) {
-        uint32_t id;
-        const char *path;
-        r = sd_bus_message_read(m, "v", "(uo)", &id, &path);
-        if (r > 0)
-            state->job = id;
-        return r;
-    }
-    return r > 0 ? sd_bus_message_skip(m, "v") : r;
+    memset(&unit->asked, 0, sizeof unit->asked); /* compared as bytes */
+    copy(unit->asked.load, load);
+    copy(unit->asked.active, active);
+    copy(unit->asked.sub, sub);
+    unit->asked.job = job;
+    return 1;
 }
 
-static int on_properties(sd_bus_message *reply, void *data, sd_bus_error *error)
+static int on_state(sd_bus_message *reply, void *data, sd_bus_error *error)
 {
     struct unit *unit = data;
     int r = -EIO;
 
-    memset(&unit->asked, 0, sizeof unit->asked);
     if (!sd_bus_message_is_method_error(reply, NULL))
-        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
-    while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
-        r = read_property(reply, &unit->asked);
-        if (r >= 0)
-            r = sd_bus_message_exit_container(reply);
-    }
+        r = read_state(unit, reply);
     if (r < 0) {
+        unit_unanswered(unit);
+    } else if (r == 0) {
         unit->call = sd_bus_slot_unref(unit->call);
-        return 0; /* the next signal, or the new connection, asks again */
-    }
-    if (!ask_result(unit))
-        tell(unit);
-    return 0;
-}
-
-static int on_path(sd_bus_message *reply, void *data, sd_bus_error *error)
-{
-    struct unit *unit = data;
-    const char *path;
-
-    unit->call = sd_bus_slot_unref(unit->call);
-    if (sd_bus_message_is_method_error(reply, NULL)) {
-        /* a name that cannot be one of a unit */
-        unit->asked = (struct unit_state){.load = "not-found", .active = "inactive", .sub = "dead"};
-        tell(unit);
-    } else if (sd_bus_message_read(reply, "o", &path) > 0) {
-        free(unit->path);
-        unit->path = strdup(path);
-        unit_ask(unit);
+        unit->func(unit->data, -EINVAL);
+    } else if (!ask_result(unit)) {
+        unit_answered(unit);
     }
     return 0;
 }
 
-/* Ask for the state, by way of the unit's path if that is not known yet. */
+/* One call has all that belongs together, job included, and loads the unit where need be. */
 static void unit_ask(struct unit *unit)
 {
-    sd_bus *bus = unit->units->bus;
-
-    if (!bus)
+    unit->is_stale = unit->call || !unit->units->bus;
+    if (unit->is_stale)
         return;
-    if (unit->call) {
-        unit->ask_again = true;
-        return;
-    }
-    if (!unit->path)
-        sd_bus_call_method_async(bus, &unit->call, NULL, MANAGER_PATH, MANAGER_INTERFACE,
-            "LoadUnit", on_path, unit, "s", unit->name);
-    else
-        sd_bus_call_method_async(bus, &unit->call, NULL, unit->path,
-            "org.freedesktop.DBus.Properties", "GetAll", on_properties, unit, "s", UNIT_INTERFACE);
+    if (sd_bus_call_method_async(unit->units->bus, &unit->call, NULL, MANAGER_PATH,
+            MANAGER_INTERFACE, "ListUnitsByNames", on_state, unit, "as", 1, unit->name) < 0)
+        unit_unanswered(unit);
 }
 
-/* The manager sends all its signals to its own socket: pick those that may be about a unit of ours.
- */
-static int on_signal(sd_bus_message *m, void *data, sd_bus_error *error)
+static void ask_all(struct units *units)
+{
+    for (struct unit *unit = units->list; unit; unit = unit->next)
+        unit_ask(unit);
+}
+
+/* A job came or went; also of units whose own object says nothing yet. */
+static void on_job(struct units *units, sd_bus_message *m)
+{
+    const char *name;
+
+    if (sd_bus_message_read(m, "uos", NULL, NULL, &name) < 0)
+        return;
+    for (struct unit *unit = units->list; unit; unit = unit->next) {
+        if (strcmp(unit->name, name) == 0)
+            unit_ask(unit);
+    }
+}
+
+/* The manager sends all its signals to its own socket. */
+static int on_message(sd_bus_message *m, void *data, sd_bus_error *error)
 {
     struct units *units = data;
     const char *path = sd_bus_message_get_path(m);
-    bool is_general = path && strcmp(path, MANAGER_PATH) == 0;
 
-    if (!sd_bus_message_is_signal(m, NULL, NULL))
+    if (!path)
         return 0;
-    for (struct unit *unit = units->list; unit; unit = unit->next) {
-        if (is_general || (path && unit->path && strcmp(path, unit->path) == 0))
-            unit_ask(unit);
+    if (sd_bus_message_is_signal(m, MANAGER_INTERFACE, "JobNew") ||
+        sd_bus_message_is_signal(m, MANAGER_INTERFACE, "JobRemoved")) {
+        on_job(units, m);
+        sd_bus_message_rewind(m, true);
+    } else if (sd_bus_message_is_signal(m, MANAGER_INTERFACE, "Reloading") ||
+               sd_bus_message_is_signal(m, MANAGER_INTERFACE, "UnitFilesChanged")) {
+        ask_all(units);
+    } else if (sd_bus_message_is_signal(
+                   m, "org.freedesktop.DBus.Properties", "PropertiesChanged")) {
+        for (struct unit *unit = units->list; unit; unit = unit->next) {
+            if (unit->path && strcmp(unit->path, path) == 0)
+                unit_ask(unit);
+        }
     }
     return 0;
 }
 
-static int connect_later(struct units *units);
-
-static void lose(struct units *units)
+static void disconnect(struct units *units)
 {
     for (struct unit *unit = units->list; unit; unit = unit->next) {
         unit->call = sd_bus_slot_unref(unit->call);
-        unit->ask_again = false;
+        unit->is_stale = true;
         free(unit->path);
         unit->path = NULL;
     }
     units->bus = sd_bus_close_unref(units->bus);
-    connect_later(units);
 }
 
 static int on_disconnected(sd_bus_message *m, void *data, sd_bus_error *error)
 {
     struct units *units = data;
 
-    /* not from within the bus's own callback */
-    return connect_later(units);
+    /* Not from within the bus' own callback. */
+    return wake_in(units, RETRY_USEC);
 }
 
 static int connect_now(struct units *units)
 {
+    const char *address = getenv(ADDRESS_VARIABLE);
     sd_bus *bus = NULL;
     int r = sd_bus_new(&bus);
 
     if (r >= 0)
-        r = sd_bus_set_address(bus, MANAGER_ADDRESS);
+        r = sd_bus_set_address(bus, address ? address : ADDRESS);
     if (r >= 0)
         r = sd_bus_set_exit_on_disconnect(bus, false);
     if (r >= 0)
@@ -236,7 +252,7 @@ static int connect_now(struct units *units)
     if (r >= 0)
         r = sd_bus_attach_event(bus, units->event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)
-        r = sd_bus_add_filter(bus, NULL, on_signal, units);
+        r = sd_bus_add_filter(bus, NULL, on_message, units);
     if (r >= 0)
         r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
             "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, units);
@@ -245,29 +261,25 @@ static int connect_now(struct units *units)
         return r;
     }
     units->bus = bus;
-    for (struct unit *unit = units->list; unit; unit = unit->next)
-        unit_ask(unit);
+    ask_all(units);
     return 0;
 }
 
-static int on_retry(sd_event_source *source, uint64_t usec, void *data)
+static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
     struct units *units = data;
 
-    if (units->bus && sd_bus_is_open(units->bus) <= 0) {
-        lose(units);
+    if (units->bus && (!units->list || sd_bus_is_open(units->bus) <= 0))
+        disconnect(units);
+    if (!units->list)
         return 0;
+    if (!units->bus)
+        return connect_now(units) < 0 ? wake_in(units, RETRY_USEC) : 0;
+    for (struct unit *unit = units->list; unit; unit = unit->next) {
+        if (unit->is_stale && !unit->call)
+            unit_ask(unit);
     }
-    if (!units->bus && units->list && connect_now(units) < 0)
-        connect_later(units);
     return 0;
-}
-
-static int connect_later(struct units *units)
-{
-    units->retry = sd_event_source_disable_unref(units->retry);
-    return sd_event_add_time_relative(
-        units->event, &units->retry, CLOCK_MONOTONIC, RETRY_USEC, 1000, on_retry, units);
 }
 
 int units_follow(struct units **units, sd_event *event, const char *name, unit_func func,
@@ -275,16 +287,14 @@ int units_follow(struct units **units, sd_event *event, const char *name, unit_f
 {
     struct unit *unit;
 
-    if (!*units) {
+    if (!*units)
         *units = calloc(1, sizeof **units);
-        if (!*units)
-            return -ENOMEM;
-        (*units)->event = event;
-    }
-    unit = calloc(1, sizeof *unit);
-    if (unit)
-        *unit = (struct unit){.units = *units, .name = strdup(name), .func = func, .data = data};
-    if (!unit || !unit->name) {
+    unit = *units ? calloc(1, sizeof *unit) : NULL;
+    if (!unit)
+        return -ENOMEM;
+    (*units)->event = event;
+    *unit = (struct unit){.units = *units, .name = strdup(name), .func = func, .data = data};
+    if (!unit->name) {
         free(unit);
         return -ENOMEM;
     }
@@ -294,8 +304,13 @@ int units_follow(struct units **units, sd_event *event, const char *name, unit_f
     if ((*units)->bus)
         unit_ask(unit);
     else if (connect_now(*units) < 0)
-        return connect_later(*units);
+        return wake_in(*units, RETRY_USEC);
     return 0;
+}
+
+const struct unit_state *unit_get_state(const struct unit *unit)
+{
+    return &unit->told;
 }
 
 void unit_free(struct unit *unit)
@@ -308,6 +323,8 @@ void unit_free(struct unit *unit)
             break;
         }
     }
+    if (!unit->units->list && unit->units->bus)
+        wake_in(unit->units, LINGER_USEC);
     sd_bus_slot_unref(unit->call);
     free(unit->path);
     free(unit->name);
@@ -318,9 +335,7 @@ void units_free(struct units *units)
 {
     if (!units)
         return;
-    while (units->list)
-        unit_free(units->list);
-    sd_event_source_disable_unref(units->retry);
+    sd_event_source_disable_unref(units->timer);
     sd_bus_close_unref(units->bus);
     free(units);
 }

@@ -3,12 +3,13 @@
 /* WATCH: units by the manager's signals; files and sockets, for which there are no events to rely
  * on (a mount over a folder, another network namespace), by looking often. */
 
+#include "agent-channel.h"
 #include "agent-units.h"
-#include "agent.h"
 
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,12 @@
 #define ADDRESSES_MAX 8u
 
 struct address {
-    struct sockaddr_storage address;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+    };
     socklen_t length;
     int type;
 };
@@ -38,34 +44,54 @@ struct watch {
     size_t n_addresses, next_address;
     int fd; /* a connection being made */
     sd_event_source *io;
-    char told; /* the last STATE: '0', '1', or 0 for none yet */
+    char told;    /* the last STATE: '0', '1', or 0 for none yet */
+    bool is_held; /* a unit's state was not told for want of room */
 };
 
 static void tell(struct watch *watch, bool is_there)
 {
     const char state[2] = {is_there ? '1' : '0', 0};
 
-    if (watch->told == state[0])
+    /* Held back, it is told at the next look. */
+    if (watch->told == state[0] || !channel_may_send(watch->channel))
         return;
     watch->told = state[0];
-    channel_send(watch->channel, SP_FRAME_STATE, SP_STREAM_STDIN, state, sizeof state);
+    channel_send(watch->channel, SP_FRAME_STATE, state, sizeof state);
 }
 
-static void on_unit(const struct unit_state *state, void *data)
+static void tell_unit(struct watch *watch)
 {
-    struct watch *watch = data;
-    char payload[256];
-    size_t length = 0;
-    char job[16];
+    const struct unit_state *state = unit_get_state(watch->unit);
+    char job[16], payload[sizeof *state + sizeof job];
     const char *strings[] = {state->load, state->active, state->sub, state->result, job};
+    char *end = payload;
 
     snprintf(job, sizeof job, "%u", state->job);
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
-        size_t size = strlen(strings[i]) + 1;
-        memcpy(payload + length, strings[i], size);
-        length += size;
-    }
-    channel_send(watch->channel, SP_FRAME_STATE, SP_STREAM_STDIN, payload, length);
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        end = stpcpy(end, strings[i]) + 1;
+    channel_send(watch->channel, SP_FRAME_STATE, payload, (size_t)(end - payload));
+}
+
+static void on_unit(void *data, int error)
+{
+    struct watch *watch = data;
+
+    if (error < 0)
+        channel_fail(watch->channel, error);
+    else if (channel_may_send(watch->channel))
+        tell_unit(watch);
+    else
+        watch->is_held = true;
+}
+
+static void watch_resume(struct channel *channel)
+{
+    struct watch *watch = channel->data;
+
+    if (!watch->is_held)
+        return;
+    watch->is_held = false;
+    tell_unit(watch);
 }
 
 static int look_again(struct watch *watch, uint64_t usec)
@@ -83,19 +109,53 @@ static void drop_connection(struct watch *watch)
     watch->fd = -1;
 }
 
-static int try_next(struct watch *watch);
-
-static int connection_ended(struct watch *watch, int error)
+/* A port that nobody listens on, but that happened to be the connection's own source port. */
+static bool is_connected_to_itself(int fd)
 {
-    drop_connection(watch);
-    if (error == 0) {
-        tell(watch, true);
-    } else if (watch->next_address < watch->n_addresses) {
-        return try_next(watch);
-    } else {
-        tell(watch, false);
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage storage;
+    } ours = {0}, theirs = {0};
+    socklen_t our_length = sizeof ours, their_length = sizeof theirs;
+
+    return getsockname(fd, &ours.any, &our_length) == 0 &&
+           getpeername(fd, &theirs.any, &their_length) == 0 && ours.any.sa_family != AF_UNIX &&
+           our_length == their_length && memcmp(&ours, &theirs, our_length) == 0;
+}
+
+static int on_connected(sd_event_source *source, int fd, uint32_t events, void *data);
+
+/* 0 if a connection was made, -EINPROGRESS if that takes time, or another errno. */
+static int try_address(struct watch *watch, const struct address *address)
+{
+    int r;
+
+    watch->fd = socket(address->any.sa_family, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (watch->fd < 0)
+        return -errno;
+    if (connect(watch->fd, &address->any, address->length) == 0)
+        return is_connected_to_itself(watch->fd) ? -ECONNREFUSED : 0;
+    if (errno != EINPROGRESS)
+        return -errno;
+    r = sd_event_add_io(
+        watch->channel->all->event, &watch->io, watch->fd, EPOLLOUT, on_connected, watch);
+    return r < 0 ? r : -EINPROGRESS;
+}
+
+/* Look at the addresses from the next one on, after @r of the one before. */
+static int look_on(struct watch *watch, int r)
+{
+    while (r < 0 && watch->next_address < watch->n_addresses) {
+        drop_connection(watch);
+        r = try_address(watch, &watch->addresses[watch->next_address++]);
+        if (r == -EINPROGRESS)
+            return look_again(watch, CONNECT_USEC);
     }
+    drop_connection(watch);
     watch->next_address = 0;
+    /* A unix socket whose queue is full is there, but takes no connection now: that is no news. */
+    if (r != -EAGAIN)
+        tell(watch, r == 0);
     return look_again(watch, LOOK_USEC);
 }
 
@@ -106,70 +166,67 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
-    return connection_ended(data, error);
-}
-
-static int try_next(struct watch *watch)
-{
-    const struct address *address = &watch->addresses[watch->next_address++];
-    int r;
-
-    watch->fd = socket(address->address.ss_family, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (watch->fd < 0)
-        return connection_ended(watch, errno);
-    if (connect(watch->fd, (const struct sockaddr *)&address->address, address->length) == 0)
-        return connection_ended(watch, 0);
-    if (errno != EINPROGRESS)
-        return connection_ended(watch, errno);
-    r = sd_event_add_io(
-        agent_event(watch->channel->agent), &watch->io, watch->fd, EPOLLOUT, on_connected, watch);
-    return r < 0 ? r : look_again(watch, CONNECT_USEC);
+    if (error == 0 && is_connected_to_itself(fd))
+        error = ECONNREFUSED;
+    return look_on(data, -error);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
     struct watch *watch = data;
 
-    if (watch->kind == SP_WATCH_FILE) {
-        tell(watch, access(watch->path, F_OK) == 0);
-        return look_again(watch, LOOK_USEC);
-    }
-    if (watch->fd >= 0)
-        return connection_ended(watch, ETIMEDOUT);
-    return try_next(watch);
+    if (watch->kind != SP_WATCH_FILE)
+        return look_on(watch, -ETIMEDOUT);
+    tell(watch, access(watch->path, F_OK) == 0);
+    return look_again(watch, LOOK_USEC);
 }
 
+static void add_address(struct watch *watch, const struct addrinfo *info)
+{
+    struct address *address = &watch->addresses[watch->n_addresses];
+
+    if (watch->n_addresses == ADDRESSES_MAX || info->ai_addrlen > sizeof address->in6)
+        return;
+    memcpy(&address->in6, info->ai_addr, info->ai_addrlen);
+    address->length = info->ai_addrlen;
+    address->type = SOCK_STREAM;
+    watch->n_addresses++;
+}
+
+static int add_host(struct watch *watch, const char *host, const char *port)
+{
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+
+    if (getaddrinfo(host, port, &hints, &list) != 0)
+        return -EADDRNOTAVAIL;
+    for (const struct addrinfo *info = list; info; info = info->ai_next)
+        add_address(watch, info);
+    freeaddrinfo(list);
+    return 0;
+}
+
+/* Names are looked up once, in /etc/hosts only. */
 static int parse_port(struct watch *watch, const char *what)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list = NULL;
     const char *blank = strrchr(what, ' ');
-    char *host;
+    char host[256];
+    int r;
 
-    if (!blank)
+    if (!blank || (size_t)(blank - what) >= sizeof host)
         return -EINVAL;
-    host = strndup(what, (size_t)(blank - what));
-    if (!host)
-        return -ENOMEM;
-    /* names are looked up once; they are expected in /etc/hosts */
-    int r = getaddrinfo(host, blank + 1, &hints, &list);
-    free(host);
-    if (r != 0)
-        return -ENOENT;
-    for (struct addrinfo *a = list; a && watch->n_addresses < ADDRESSES_MAX; a = a->ai_next) {
-        struct address *address = &watch->addresses[watch->n_addresses++];
-        memcpy(&address->address, a->ai_addr, a->ai_addrlen);
-        address->length = a->ai_addrlen;
-        address->type = SOCK_STREAM;
-    }
-    freeaddrinfo(list);
-    return watch->n_addresses > 0 ? 0 : -ENOENT;
+    memcpy(host, what, (size_t)(blank - what));
+    host[blank - what] = 0;
+    if (strcmp(host, "localhost") != 0)
+        return add_host(watch, host, blank + 1);
+    r = add_host(watch, "127.0.0.1", blank + 1);
+    return r < 0 ? r : add_host(watch, "::1", blank + 1);
 }
 
 static int parse_unix(struct watch *watch, const char *what)
 {
     struct address *address = &watch->addresses[0];
-    struct sockaddr_un *sun = (struct sockaddr_un *)&address->address;
     const char *path = strchr(what, ' ');
 
     if (strncmp(what, "stream ", 7) == 0)
@@ -179,20 +236,36 @@ static int parse_unix(struct watch *watch, const char *what)
     else
         return -EINVAL;
     path++;
-    if (strlen(path) >= sizeof sun->sun_path)
+    if (strlen(path) >= sizeof address->un.sun_path)
         return -ENAMETOOLONG;
-    sun->sun_family = AF_UNIX;
-    strcpy(sun->sun_path, path);
-    address->length = sizeof *sun;
+    address->un.sun_family = AF_UNIX;
+    strcpy(address->un.sun_path, path);
+    address->length = sizeof address->un;
     watch->n_addresses = 1;
     return 0;
+}
+
+static int parse(struct watch *watch, const char *what)
+{
+    switch (watch->kind) {
+    case SP_WATCH_FILE:
+        watch->path = strdup(what);
+        return watch->path ? 0 : -ENOMEM;
+    case SP_WATCH_PORT:
+        return parse_port(watch, what);
+    case SP_WATCH_UNIX:
+        return parse_unix(watch, what);
+    default:
+        return -EINVAL;
+    }
 }
 
 static int watch_open(struct channel *channel, struct sp_payload *payload)
 {
     struct watch *watch = calloc(1, sizeof *watch);
+    sd_event *event = channel->all->event;
     const char *what;
-    int r = 0;
+    int r;
 
     if (!watch)
         return -ENOMEM;
@@ -203,22 +276,12 @@ static int watch_open(struct channel *channel, struct sp_payload *payload)
         sp_payload_take_string(payload, &what) < 0)
         return -EPROTO;
     if (watch->kind == SP_WATCH_UNIT)
-        return units_follow(agent_units(channel->agent), agent_event(channel->agent), what, on_unit,
-            watch, &watch->unit);
-    if (watch->kind == SP_WATCH_FILE) {
-        watch->path = strdup(what);
-        r = watch->path ? 0 : -ENOMEM;
-    } else if (watch->kind == SP_WATCH_PORT) {
-        r = parse_port(watch, what);
-    } else if (watch->kind == SP_WATCH_UNIX) {
-        r = parse_unix(watch, what);
-    } else {
-        r = -EINVAL;
-    }
+        return units_follow(&channel->all->units, event, what, on_unit, watch, &watch->unit);
+    r = parse(watch, what);
     if (r < 0)
         return r;
     return sd_event_add_time_relative(
-        agent_event(channel->agent), &watch->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, watch);
+        event, &watch->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, watch);
 }
 
 static void watch_free(struct channel *channel)
@@ -237,5 +300,6 @@ static void watch_free(struct channel *channel)
 const struct channel_ops watch_ops = {
     .opened_by = SP_FRAME_WATCH,
     .open = watch_open,
+    .resume = watch_resume,
     .free = watch_free,
 };

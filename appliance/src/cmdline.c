@@ -59,7 +59,8 @@ static int append(char *cmdline, const char *prefix, const char *value, size_t l
 
     if (used + blank + strlen(prefix) + length >= CMDLINE_MAX)
         return -E2BIG;
-    sprintf(cmdline + used, "%s%s%.*s", blank ? " " : "", prefix, (int)length, value);
+    snprintf(cmdline + used, CMDLINE_MAX - used, "%s%s%.*s", blank ? " " : "", prefix, (int)length,
+        value);
     return 0;
 }
 

@@ -22,6 +22,7 @@ struct SpMachine {
     SpAgent *agent;        /* NULL too where the image has none */
     guint resets;          /* of the guest since the start */
     char *shutdown_reason; /* QEMU's word for why it ends, once it does */
+    char *host_failure;    /* why the guest can't go on, where that is the host's fault */
     char *fatal;           /* the line by which the kernel gave up; until the next reset */
     gint64 fatal_since;
 };

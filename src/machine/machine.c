@@ -37,6 +37,13 @@ static bool event_flag(JsonObject *data, const char *name)
     return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_boolean(node);
 }
 
+static const char *event_string(JsonObject *data, const char *name)
+{
+    JsonNode *node = data ? json_object_get_member(data, name) : NULL;
+
+    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+}
+
 static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
 {
     SpMachine *machine = user_data;
@@ -50,11 +57,16 @@ static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
     } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
         if (machine->agent)
             sp_agent_reset(machine->agent, "the agent was lost");
-    } else if (g_str_equal(event, "SHUTDOWN") && data) {
-        JsonNode *reason = json_object_get_member(data, "reason");
+    } else if (g_str_equal(event, "SHUTDOWN")) {
         g_free(machine->shutdown_reason);
-        machine->shutdown_reason =
-            g_strdup(reason && JSON_NODE_HOLDS_VALUE(reason) ? json_node_get_string(reason) : NULL);
+        machine->shutdown_reason = g_strdup(event_string(data, "reason"));
+    } else if (g_str_equal(event, "BLOCK_IO_ERROR") &&
+               g_strcmp0(event_string(data, "action"), "stop") == 0) {
+        /* QEMU has stopped the guest and waits for room, which nobody is there to make. */
+        g_free(machine->host_failure);
+        machine->host_failure = g_strdup_printf("the host can't write the machine's disk: %s "
+                                                "(set TMPDIR to a folder with room)",
+            event_string(data, "reason") ? event_string(data, "reason") : "no reason given");
     }
 }
 
@@ -111,6 +123,8 @@ bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error)
         return fail(machine, error, g_strdup("is not running"));
     if (sp_process_has_ended(machine->qemu))
         return fail(machine, error, describe_end(machine));
+    if (machine->host_failure)
+        return fail(machine, error, g_strdup(machine->host_failure));
     if (machine->fatal &&
         (mood == SP_WAIT_GUEST || g_get_monotonic_time() - machine->fatal_since > LAST_WORDS_US))
         return fail(
@@ -158,6 +172,7 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->qmp, sp_qmp_free);
     g_clear_pointer(&machine->fatal, g_free);
     g_clear_pointer(&machine->shutdown_reason, g_free);
+    g_clear_pointer(&machine->host_failure, g_free);
     if (machine->console)
         sp_console_attach(machine->console, -1);
 }

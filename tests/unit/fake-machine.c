@@ -183,10 +183,10 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     else if (g_str_equal(word, "complain"))
         g_string_append_printf(errors, "%s\n", rest), status = 1;
     else if (g_str_equal(word, "exit"))
-        status = atoi(rest);
+        status = (int)strtol(rest, NULL, 10);
     else if (g_str_equal(word, "big"))
-        g_string_set_size(output, (gsize)atoi(rest)), memset(output->str, 'x', output->len),
-            status = 1;
+        g_string_set_size(output, (gsize)strtol(rest, NULL, 10)),
+            memset(output->str, 'x', output->len), status = 1;
     else if (g_str_equal(word, "bytes"))
         g_string_append(output, "a\xff"
                                 "b");

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "lib/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/** What an EXEC asks for. The strings point into its payload. */
+struct spawn_request {
+    bool is_pty;
+    uint16_t rows, columns;
+    char **argv;
+    char **env; /* with what it leaves out filled in; the same block as argv */
+};
+
+/** Returns 0, -EPROTO or -ENOMEM. */
+int spawn_parse(struct sp_payload *payload, struct spawn_request *ret_request);
+void spawn_request_clear(struct spawn_request *request);
+
+/**
+ * Start a command in a session of its own, in "/", with default signals and no descriptors but its
+ * streams: @streams, or if @terminal is not NULL the pty of this path, which becomes its
+ * controlling terminal. The program is looked for along the request's own PATH.
+ *
+ * Returns 0 or a negative errno, that of execve() included.
+ */
+int spawn_start(const struct spawn_request *request, const int streams[static 3],
+    const char *terminal, pid_t *ret_pid);

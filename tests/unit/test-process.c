@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static SpProcess *start(const char *script)
+{
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    g_autoptr(GError) error = NULL;
+    SpProcess *process = sp_process_start(argv, NULL, 0, &error);
+
+    g_assert_no_error(error);
+    return process;
+}
+
+static void wait_for(SpProcess *process)
+{
+    g_assert_true(sp_process_wait(process, sp_deadline(20000), NULL, NULL));
+}
+
+static void test_ends(void)
+{
+    g_autoptr(SpProcess) exits = start("echo out; echo err >&2; exit 3");
+    g_autoptr(SpProcess) dies = start("kill -TERM $$");
+    g_autofree char *output = NULL;
+    g_autofree char *end = NULL;
+    g_autofree char *death = NULL;
+
+    wait_for(exits);
+    wait_for(dies);
+    output = sp_process_output(exits);
+    end = sp_process_describe_end(exits);
+    death = sp_process_describe_end(dies);
+    g_assert_cmpstr(output, ==, "out\nerr\n");
+    g_assert_cmpstr(end, ==, "ended with status 3");
+    g_assert_nonnull(strstr(death, "signal 15"));
+}
+
+static void on_line(const char *line, void *data)
+{
+    g_string_append_printf(data, "<%s>", line);
+}
+
+static void test_output(void)
+{
+    g_autoptr(SpProcess) process = start("head -c 200000 /dev/zero | tr '\\0' x; echo; printf end");
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autofree char *output = NULL;
+
+    sp_process_set_line_func(process, on_line, lines);
+    wait_for(process);
+    output = sp_process_output(process);
+    g_assert_cmpuint(strlen(output), <=, SP_PROCESS_OUTPUT_MAX);
+    g_assert_true(strstr(output, "x\nend") != NULL);
+    g_assert_true(g_str_has_suffix(lines->str, "x><end>"));
+}
+
+/* Descriptors arrive under the numbers asked for, swapped ones too, and no other does. */
+static void test_descriptors(void)
+{
+    const char *const argv[] = {
+        "/bin/sh", "-c", "cat <&3; cat <&4; cd /proc/self/fd; echo *", NULL};
+    int a[2], b[2], low = open("/dev/null", O_RDONLY), lower = open("/dev/null", O_RDONLY);
+    g_autoptr(SpProcess) process = NULL;
+    g_autofree char *output = NULL;
+
+    g_assert_cmpint(pipe(a), ==, 0);
+    g_assert_cmpint(pipe(b), ==, 0);
+    g_assert_cmpint(write(a[1], "A", 1), ==, 1);
+    g_assert_cmpint(write(b[1], "B", 1), ==, 1);
+    close(a[1]);
+    close(b[1]);
+    g_assert_cmpint(dup2(a[0], 4), ==, 4);
+    g_assert_cmpint(dup2(b[0], 3), ==, 3);
+    const SpProcessFd fds[] = {{4, 3}, {3, 4}};
+    process = sp_process_start(argv, fds, 2, NULL);
+    g_assert_nonnull(process);
+    wait_for(process);
+    output = sp_process_output(process);
+    /* the last is the shell's own, of the folder it looks at */
+    g_assert_cmpstr(output, ==, "AB0 1 2 3 4 5\n");
+    close(low);
+    close(lower);
+}
+
+static void test_failures(void)
+{
+    const char *const missing[] = {"/nowhere/at-all", NULL};
+    const char *const fails[] = {"/bin/sh", "-c", "echo because >&2; exit 1", NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpProcess) sleeper = start("exec sleep 1000");
+    pid_t pid = sp_process_pid(sleeper);
+
+    g_assert_null(sp_process_start(missing, NULL, 0, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_assert_nonnull(strstr(error->message, "/nowhere/at-all"));
+    g_clear_error(&error);
+    g_assert_false(sp_process_run(fails, NULL, 0, 20000, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
+    g_assert_nonnull(strstr(error->message, "ended with status 1: because"));
+    g_clear_error(&error);
+    g_assert_false(sp_process_wait(sleeper, sp_deadline(1), NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    g_clear_pointer(&sleeper, sp_process_free);
+    g_assert_cmpint(kill(pid, 0), ==, -1);
+}
+
+/* A child goes when the process that started it is killed, which then can clean up nothing. */
+static void test_orphans(void)
+{
+    int told[2];
+    pid_t starter, child = 0;
+
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    g_assert_cmpint(pipe(told), ==, 0);
+    starter = fork();
+    if (starter == 0) {
+        SpProcess *process = start("exec sleep 1000");
+        pid_t pid = sp_process_pid(process);
+        if (write(told[1], &pid, sizeof pid) != sizeof pid)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    g_assert_cmpint(read(told[0], &child, sizeof child), ==, sizeof child);
+    kill(starter, SIGKILL);
+    g_assert_cmpint(waitpid(starter, NULL, 0), ==, starter);
+    int status;
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/process/ends", test_ends);
+    g_test_add_func("/process/output", test_output);
+    g_test_add_func("/process/descriptors", test_descriptors);
+    g_test_add_func("/process/failures", test_failures);
+    g_test_add_func("/process/orphans", test_orphans);
+    return g_test_run();
+}

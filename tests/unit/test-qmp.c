@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "machine/qmp.h"
+
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
+
+/* A QEMU that answers the n-th command with the n-th of its lines. */
+typedef struct {
+    int fd;
+    const char *const *lines;
+    guint n_lines, answered;
+    GSource *source;
+    GString *heard;
+} Fake;
+
+typedef struct {
+    Fake fake;
+    SpQmp *qmp;
+    GString *events;
+} Fixture;
+
+static void say(Fake *fake, const char *text)
+{
+    g_assert_cmpint(write(fake->fd, text, strlen(text)), ==, strlen(text));
+}
+
+static gboolean on_command(int fd, GIOCondition condition, void *data)
+{
+    Fake *fake = data;
+    char buffer[4096];
+    ssize_t n = read(fd, buffer, sizeof buffer);
+
+    if (n <= 0)
+        return G_SOURCE_REMOVE;
+    g_string_append_len(fake->heard, buffer, n);
+    for (ssize_t i = 0; i < n; i++) {
+        if (buffer[i] != '\n')
+            continue;
+        if (fake->answered >= fake->n_lines)
+            return G_SOURCE_CONTINUE;
+        say(fake, fake->lines[fake->answered++]);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_event(const char *event, JsonObject *data, void *user_data)
+{
+    g_string_append_printf(user_data, "%s;", event);
+}
+
+static void set_up(Fixture *f, const char *const *lines, guint n_lines)
+{
+    int pair[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    f->fake = (Fake){.fd = pair[1], .lines = lines, .n_lines = n_lines};
+    f->fake.heard = g_string_new(NULL);
+    f->fake.source = g_unix_fd_source_new(pair[1], G_IO_IN);
+    g_source_set_callback(f->fake.source, G_SOURCE_FUNC(on_command), &f->fake, NULL);
+    g_source_attach(f->fake.source, NULL);
+    f->events = g_string_new(NULL);
+    f->qmp = sp_qmp_new(pair[0], on_event, f->events);
+}
+
+static void tear_down(Fixture *f)
+{
+    g_source_destroy(f->fake.source);
+    g_source_unref(f->fake.source);
+    if (f->fake.fd >= 0)
+        close(f->fake.fd);
+    g_string_free(f->fake.heard, TRUE);
+    sp_qmp_free(f->qmp);
+    g_string_free(f->events, TRUE);
+}
+
+static void test_commands(void)
+{
+    static const char *const lines[] = {
+        "{\"return\": {}, \"id\": 1}\r\n",
+        "{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n{\"return\": 9, \"id\": 77}\r\n"
+        "{\"return\": {\"running\": true}, \"id\": 2}\r\n",
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"not so\"}, \"id\": 3}\r\n",
+    };
+    Fixture f;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) node = NULL;
+    JsonObject *arguments = json_object_new();
+    JsonObject *data = NULL;
+
+    set_up(&f, lines, 3);
+    say(&f.fake, GREETING);
+    json_object_set_string_member(arguments, "device", "disk0");
+    g_assert_true(sp_qmp_execute(f.qmp, "query-status", arguments, 5000, NULL, &node, &error));
+    g_assert_no_error(error);
+    g_assert_true(json_object_get_boolean_member(json_node_get_object(node), "running"));
+    g_assert_nonnull(strstr(f.fake.heard->str, "qmp_capabilities"));
+    g_assert_nonnull(strstr(f.fake.heard->str, "\"device\":\"disk0\""));
+    g_assert_cmpstr(f.events->str, ==, "RESET;");
+    g_assert_false(sp_qmp_execute(f.qmp, "no", NULL, 5000, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);
+    g_assert_nonnull(strstr(error->message, "not so"));
+    g_clear_error(&error);
+    /* an event that came before anybody waited for it */
+    g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, &data, &error));
+    g_assert_true(json_object_get_boolean_member(data, "guest"));
+    json_object_unref(data);
+    g_assert_false(sp_qmp_wait_event(f.qmp, "RESET", 1, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    tear_down(&f);
+}
+
+static void fails_with(const char *answer, bool hang_up, int code)
+{
+    const char *lines[] = {answer};
+    Fixture f;
+    g_autoptr(GError) error = NULL;
+
+    set_up(&f, lines, hang_up ? 0 : 1);
+    say(&f.fake, GREETING);
+    if (hang_up) {
+        say(&f.fake, answer);
+        close(f.fake.fd);
+        f.fake.fd = -1;
+        g_source_destroy(f.fake.source);
+    }
+    g_assert_false(sp_qmp_execute(f.qmp, "query-status", NULL, 5000, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, code);
+    /* and the connection is dead for good */
+    g_assert_nonnull(sp_qmp_error(f.qmp));
+    g_clear_error(&error);
+    g_assert_false(sp_qmp_execute(f.qmp, "query-status", NULL, 5000, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, code);
+    tear_down(&f);
+}
+
+static void test_broken_peers(void)
+{
+    fails_with("hello\n", false, SP_ERROR_PROTOCOL);
+    fails_with("[1]\n", false, SP_ERROR_PROTOCOL);
+    fails_with("{\"event\": 3}\n", false, SP_ERROR_PROTOCOL);
+    fails_with("", true, SP_ERROR_MACHINE);
+    fails_with("{\"return\": {}, \"i", true, SP_ERROR_MACHINE);
+}
+
+/* The greeting and an answer, cut at every byte: never more than "QEMU closed its monitor". */
+static void test_truncated(void)
+{
+    const char *whole = GREETING "{\"return\": {}, \"id\": 1}\r\n{\"return\": 5, \"id\": 2}\r\n";
+
+    for (gsize length = 0; length <= strlen(whole); length++) {
+        Fixture f;
+        g_autoptr(GError) error = NULL;
+        g_autofree char *part = g_strndup(whole, length);
+
+        set_up(&f, NULL, 0);
+        say(&f.fake, part);
+        close(f.fake.fd);
+        f.fake.fd = -1;
+        g_source_destroy(f.fake.source);
+        g_assert_false(sp_qmp_execute(f.qmp, "query-status", NULL, 5000, NULL, NULL, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_MACHINE);
+        tear_down(&f);
+    }
+}
+
+static void test_parse(void)
+{
+    g_autofree char *deep = g_strnfill(SP_QMP_DEPTH_MAX + 1, '[');
+    g_autofree char *fits = g_strdup_printf("{\"return\": %.*s%.*s}", SP_QMP_DEPTH_MAX - 1, deep,
+        SP_QMP_DEPTH_MAX - 1, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+    SpQmpMessage message = {0};
+    GError *error = NULL;
+
+    g_assert_true(sp_qmp_parse(fits, strlen(fits), &message, &error));
+    g_assert_cmpint(message.kind, ==, SP_QMP_RETURN);
+    g_assert_cmpint(message.id, ==, -1);
+    sp_qmp_message_clear(&message);
+    g_assert_false(sp_qmp_parse(deep, strlen(deep), &message, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    g_clear_error(&error);
+    /* brackets in a string nest nothing */
+    const char *text =
+        "{\"event\": \"[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}";
+    g_assert_true(sp_qmp_parse(text, strlen(text), &message, &error));
+    g_assert_true(g_str_has_prefix(message.text, "[[[[\"["));
+    sp_qmp_message_clear(&message);
+    g_assert_false(sp_qmp_parse("{\"return\": \"\xff\"}", 14, &message, &error));
+    g_clear_error(&error);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/qmp/commands", test_commands);
+    g_test_add_func("/qmp/broken-peers", test_broken_peers);
+    g_test_add_func("/qmp/truncated", test_truncated);
+    g_test_add_func("/qmp/parse", test_parse);
+    return g_test_run();
+}
