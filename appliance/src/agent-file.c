@@ -35,7 +35,7 @@ static char *temporary_beside(const char *path)
     char *temporary = malloc(folder + sizeof TEMPORARY_NAME);
 
     if (temporary)
-        strcpy((char *)mempcpy(temporary, path, folder), TEMPORARY_NAME);
+        memcpy((char *)mempcpy(temporary, path, folder), TEMPORARY_NAME, sizeof TEMPORARY_NAME);
     return temporary;
 }
 
@@ -51,6 +51,8 @@ static int put_open(struct channel *channel, struct sp_payload *payload)
     channel->data = put;
     if (sp_payload_take_u32(payload, &mode) < 0 || sp_payload_take_string(payload, &path) < 0)
         return -EPROTO;
+    if (!*path)
+        return -ENOENT;
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     put->path = strdup(path);

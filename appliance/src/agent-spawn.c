@@ -112,7 +112,7 @@ static int find_program(const struct spawn_request *request, char out[static PAT
     if (strlen(name) >= PATH_MAX)
         return -ENAMETOOLONG;
     if (strchr(name, '/')) {
-        strcpy(out, name);
+        memcpy(out, name, strlen(name) + 1);
         return 0;
     }
     while (*name && path && *path) {
@@ -175,7 +175,8 @@ static int set_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t all, none;
 
-    sigfillset(&all);
+    /* sigfillset() leaves out the C library's own, which posix_spawn() would have ignored. */
+    memset(&all, 0xff, sizeof all);
     sigemptyset(&none);
     posix_spawnattr_setsigdefault(attributes, &all);
     posix_spawnattr_setsigmask(attributes, &none);

@@ -239,7 +239,7 @@ static int parse_unix(struct watch *watch, const char *what)
     if (strlen(path) >= sizeof address->un.sun_path)
         return -ENAMETOOLONG;
     address->un.sun_family = AF_UNIX;
-    strcpy(address->un.sun_path, path);
+    memcpy(address->un.sun_path, path, strlen(path) + 1);
     address->length = sizeof address->un;
     watch->n_addresses = 1;
     return 0;

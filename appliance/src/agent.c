@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PORT_PATH "/dev/virtio-ports/" SP_AGENT_PORT
@@ -99,12 +100,26 @@ static void open_standard_streams(void)
         close(fd);
 }
 
+/* The C library keeps its hands off the two signals that are its own, even where who started us has
+ * left them ignored, and commands would inherit that. */
+static void default_reserved_signals(void)
+{
+    const struct {
+        void *handler;
+        unsigned long flags, restorer, mask;
+    } action = {0};
+
+    for (int number = 32; number < SIGRTMIN; number++)
+        syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
+}
+
 static int prepare(sd_event *event)
 {
     sigset_t ending;
     int r;
 
     open_standard_streams();
+    default_reserved_signals();
     signal(SIGPIPE, SIG_IGN);
     /* A name server would be waited for: names are those of /etc/hosts. */
     __nss_configure_lookup("hosts", "files");

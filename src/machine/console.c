@@ -110,6 +110,8 @@ static void end_line(SpConsole *console)
 
 static Escape next_escape(Escape escape, guint8 c)
 {
+    if (c == 0x1b)
+        return escape == ESCAPE_STRING ? ESCAPE_STRING_END : ESCAPE_BEGUN;
     switch (escape) {
     case ESCAPE_BEGUN:
         if (c == '[')
@@ -120,13 +122,13 @@ static Escape next_escape(Escape escape, guint8 c)
     case ESCAPE_SEQUENCE:
         return c >= 0x20 && c < 0x40 ? ESCAPE_SEQUENCE : ESCAPE_NONE;
     case ESCAPE_STRING:
-        return c == 0x1b ? ESCAPE_STRING_END : c == '\a' ? ESCAPE_NONE : ESCAPE_STRING;
+        return c == '\a' ? ESCAPE_NONE : ESCAPE_STRING;
     case ESCAPE_STRING_END:
         return c == '\\' ? ESCAPE_NONE : next_escape(ESCAPE_BEGUN, c);
     case ESCAPE_NONE:
         break;
     }
-    return c == 0x1b ? ESCAPE_BEGUN : ESCAPE_NONE;
+    return ESCAPE_NONE;
 }
 
 /* True where @c is part of an escape sequence, which is dropped. */

@@ -43,7 +43,7 @@ static void walk(const struct sp_frame *frame)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t header[SP_FRAME_HEADER_SIZE];
-    struct sp_frame frame;
+    struct sp_frame frame, head;
     ssize_t n = sp_frame_find_hello(data, size);
     size_t used = 0;
 
@@ -51,6 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     while (used < size && (n = sp_frame_decode(data + used, size - used, &frame)) > 0) {
         if ((size_t)n != SP_FRAME_HEADER_SIZE + frame.length || (size_t)n > size - used)
+            abort();
+        if (sp_frame_decode_header(data + used, size - used, &head) != SP_FRAME_HEADER_SIZE ||
+            head.length != frame.length || head.channel != frame.channel)
             abort();
         /* what was decoded encodes to the same bytes */
         if (sp_frame_encode_header(header, frame.type, frame.stream, frame.channel, frame.length) <

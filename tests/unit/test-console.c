@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/error.h"
 #include "machine/console.h"
 
 #include <string.h>
@@ -40,6 +41,73 @@ static void test_lines(void)
     feed(console, "login: ");
     tail = sp_console_tail(console, 2);
     g_assert_cmpstr(tail, ==, "two\n  OK  \xef\xbf\xbd\nlogin: \n");
+}
+
+static void test_escapes(void)
+{
+    static const struct {
+        const char *text, *lines;
+    } cases[] = {
+        {"\x1b[1;31mred\x1b[0m\n", "<red>"},
+        {"\x1b(Bplain\x1b)0\x1bMx\n", "<plainx>"},
+        {"\x1b]0;a title\atext\n", "<text>"},
+        {"\x1b]3008;start=1\x1b\\text\n", "<text>"},
+        {"\x1bP1$r0m\x1b\\\x1b^x\x1b\\\x1b_y\x1b\\text\n", "<text>"},
+        {"\x1b[\x1b[0mtext\n", "<text>"},
+        /* broken off: the next line is whole */
+        {"a\x1b[\nKernel\n", "<a><Kernel>"},
+        {"a\x1b\nKernel\n", "<a><Kernel>"},
+        {"a\x1b]0;\nKernel\n", "<a><Kernel>"},
+        {"a\x1b]0;\x1b\nKernel\n", "<a><Kernel>"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        /* cut at every byte, as it may come */
+        for (gsize cut = 0; cut <= strlen(cases[i].text); cut++) {
+            g_autoptr(GString) lines = g_string_new(NULL);
+            g_autoptr(SpConsole) console = sp_console_new(NULL, on_line, lines, NULL);
+
+            sp_console_take(console, (const guint8 *)cases[i].text, cut);
+            feed(console, cases[i].text + cut);
+            g_assert_cmpstr(lines->str, ==, cases[i].lines);
+        }
+    }
+}
+
+static void test_write(void)
+{
+    g_autoptr(SpConsole) console = sp_console_new(NULL, NULL, NULL, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *much = g_strnfill(SP_CONSOLE_INPUT_MAX, 'x');
+    g_autoptr(GString) got = g_string_new(NULL);
+    int pair[2], small = 4096;
+
+    g_assert_false(sp_console_write(console, (const guint8 *)"root\n", 5, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_MACHINE);
+    g_clear_error(&error);
+    g_assert_cmpint(
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    g_assert_cmpint(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), ==, 0);
+    sp_console_attach(console, pair[0]);
+    g_assert_true(sp_console_write(console, (const guint8 *)"root\n", 5, &error));
+    g_assert_false(sp_console_write(console, (const guint8 *)much, SP_CONSOLE_INPUT_MAX, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_MACHINE);
+    g_assert_true(sp_console_write(console, (const guint8 *)much, SP_CONSOLE_INPUT_MAX - 5, NULL));
+    while (got->len < SP_CONSOLE_INPUT_MAX) {
+        char buffer[4096];
+        ssize_t n;
+
+        g_main_context_iteration(NULL, TRUE);
+        while ((n = read(pair[1], buffer, sizeof buffer)) > 0)
+            g_string_append_len(got, buffer, n);
+    }
+    g_assert_true(g_str_has_prefix(got->str, "root\nxxx"));
+    g_assert_cmpuint(got->len, ==, SP_CONSOLE_INPUT_MAX);
+    /* one that hangs up is noticed by the reading side */
+    close(pair[1]);
+    g_assert_true(sp_console_write(console, (const guint8 *)"x", 1, NULL));
+    while (sp_console_write(console, (const guint8 *)"", 0, NULL))
+        g_main_context_iteration(NULL, TRUE);
 }
 
 static void test_bounds(void)
@@ -86,6 +154,15 @@ static void test_fatal(void)
         "[   12.000001] general protection fault, probably for non-canonical address",
         "[   12.000001] Oops: 0002 [#1] PREEMPT SMP",
         "[   12.000001] kernel BUG at fs/inode.c:12!",
+        "[   12.000001] general protection fault: 0000 [#1] SMP",
+        "general protection fault: 0000 [#1] SMP",
+        "[   12.000001] Internal error: Oops: 96000004 [#1] SMP",
+        "[   12.000001] Internal error: synchronous external abort: 96000010 [#1] SMP",
+        "[   12.000001] Unable to handle kernel NULL pointer dereference at virtual address 0",
+        "[    3.141592][    T1] Kernel panic - not syncing: Attempted to kill init!",
+        "[    3.141592][    C0] Kernel panic - not syncing: Fatal exception in interrupt",
+        /* its beginning stands behind a prompt */
+        "[    3.141592] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---",
     };
     static const char *const harmless[] = {
         "[    0.000000] Command line: console=ttyS0 panic=1",
@@ -94,6 +171,15 @@ static void test_fatal(void)
         "[   12.000001] traps: x[12] trap invalid opcode ip:1 sp:2 error:0",
         "[   12.000001] audit: type=1400 msg=Kernel panic - not syncing",
         "[  OK  ] Kernel panic - not syncing",
+        /* a program's words */
+        "Oops: this did not work",
+        "Internal error: no such table",
+        "general protection fault",
+        "[   12.000001] INFO: task mount:200 blocked for more than 120 seconds.",
+        "[   12.000001] ---[ end trace 0000000000000000 ]---",
+        "[   12.000001] BUG: scheduling while atomic: swapper/0/1/0x00000002",
+        "[    3.141592][    T1 Kernel panic - not syncing",
+        "[    3.141592][  OK  ] Kernel panic - not syncing",
         "[   12.000001] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
         "",
         "[",
@@ -109,6 +195,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/console/lines", test_lines);
+    g_test_add_func("/console/escapes", test_escapes);
+    g_test_add_func("/console/write", test_write);
     g_test_add_func("/console/bounds", test_bounds);
     g_test_add_func("/console/attach", test_attach);
     g_test_add_func("/console/fatal", test_fatal);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define PAYLOAD "some bytes"
@@ -131,6 +132,80 @@ static void test_payload(void)
     g_assert_cmpint(sp_payload_take_string(&p, &text), ==, -EBADMSG);
 }
 
+/* What sp_frame_decode() says of a header, known without the payload. */
+static void test_header_alone(void)
+{
+    size_t size;
+    g_autofree uint8_t *data = make(SP_FRAME_DATA, 2, 7, PAYLOAD, sizeof PAYLOAD, &size);
+    struct sp_frame frame = {.channel = 99};
+
+    for (size_t length = 0; length < SP_FRAME_HEADER_SIZE; length++) {
+        g_autofree uint8_t *part = g_memdup2(data, length);
+        g_assert_cmpint(sp_frame_decode_header(part, length, &frame), ==, 0);
+        g_assert_cmpuint(frame.channel, ==, 99);
+    }
+    g_assert_cmpint(sp_frame_decode_header(data, SP_FRAME_HEADER_SIZE, &frame), ==, 12);
+    g_assert_cmpuint(frame.type, ==, SP_FRAME_DATA);
+    g_assert_cmpuint(frame.stream, ==, 2);
+    g_assert_cmpuint(frame.channel, ==, 7);
+    g_assert_cmpuint(frame.length, ==, sizeof PAYLOAD);
+    g_assert_null(frame.payload);
+}
+
+/* Every type, and every stream that it may not have, both ways. */
+static void test_streams(void)
+{
+    for (int type = SP_FRAME_HELLO; type < SP_FRAME_TYPE_END_; type++) {
+        bool has_stream = type == SP_FRAME_DATA || type == SP_FRAME_END || type == SP_FRAME_CREDIT;
+        for (uint16_t stream = 0; stream < 5; stream++) {
+            bool is_right = stream <= (has_stream ? SP_STREAM_STDERR : 0);
+            uint8_t header[SP_FRAME_HEADER_SIZE];
+            struct sp_frame frame;
+            g_assert_cmpint(sp_frame_encode_header(header, (enum sp_frame_type)type, stream, 1, 0),
+                ==, is_right ? 0 : -EINVAL);
+            g_assert_cmpint(
+                sp_frame_encode_header(header, (enum sp_frame_type)type, 0, 1, 0), ==, 0);
+            sp_put_u16(header + 2, stream);
+            g_assert_cmpint(sp_frame_decode(header, sizeof header, &frame), ==,
+                is_right ? SP_FRAME_HEADER_SIZE : -EPROTO);
+        }
+    }
+}
+
+/* Pieces of all sizes, of which only as much is kept as sp_frame_find_hello() needs. */
+static void test_find_hello_in_pieces(void)
+{
+    const guint keep = SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
+    size_t size;
+    g_autofree uint8_t *hello =
+        make(SP_FRAME_HELLO, 0, 0, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE, &size);
+    g_autoptr(GByteArray) stream = g_byte_array_new();
+    guint begin;
+
+    for (int i = 0; i < 100; i++)
+        g_byte_array_append(stream, (const guint8 *)"\xa9\x01slotproof", 11);
+    begin = stream->len;
+    g_byte_array_append(stream, hello, (guint)size);
+    for (guint piece = 1; piece < 200; piece++) {
+        g_autoptr(GByteArray) kept = g_byte_array_new();
+        guint dropped = 0, at = 0;
+        ssize_t found = -EAGAIN;
+
+        while (found < 0 && at < stream->len) {
+            guint n = MIN(piece, stream->len - at);
+            g_byte_array_append(kept, stream->data + at, n);
+            at += n;
+            found = sp_frame_find_hello(kept->data, kept->len);
+            if (found < 0 && kept->len > keep) {
+                dropped += kept->len - keep;
+                g_byte_array_remove_range(kept, 0, kept->len - keep);
+            }
+        }
+        g_assert_cmpint(found, >=, 0);
+        g_assert_cmpuint(dropped + (guint)found, ==, begin);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -139,5 +214,8 @@ int main(int argc, char **argv)
     g_test_add_func("/frame/broken", test_broken);
     g_test_add_func("/frame/find-hello", test_find_hello);
     g_test_add_func("/frame/payload", test_payload);
+    g_test_add_func("/frame/header-alone", test_header_alone);
+    g_test_add_func("/frame/streams", test_streams);
+    g_test_add_func("/frame/find-hello-in-pieces", test_find_hello_in_pieces);
     return g_test_run();
 }

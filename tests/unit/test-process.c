@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -59,6 +60,60 @@ static void test_output(void)
     g_assert_cmpuint(strlen(output), <=, SP_PROCESS_OUTPUT_MAX);
     g_assert_true(strstr(output, "x\nend") != NULL);
     g_assert_true(g_str_has_suffix(lines->str, "x><end>"));
+}
+
+static void count_bytes(const char *line, void *data)
+{
+    *(gsize *)data += strlen(line);
+}
+
+/* A line too long for the buffer comes in pieces that have every byte of it. */
+static void test_long_line(void)
+{
+    g_autoptr(SpProcess) process = start("head -c 200000 /dev/zero | tr '\\0' x");
+    gsize bytes = 0;
+
+    sp_process_set_line_func(process, count_bytes, &bytes);
+    wait_for(process);
+    g_assert_cmpuint(bytes, ==, 200000);
+}
+
+/* One whose own child goes on writing has ended all the same. */
+static void test_talkative_child(void)
+{
+    const char *const argv[] = {"/bin/sh", "-c", "yes & echo $! >&3; exec sleep 1000", NULL};
+    int told[2];
+    char text[16] = "";
+    g_autoptr(SpProcess) process = NULL;
+    pid_t writer;
+    gsize bytes = 0;
+
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    g_assert_cmpint(pipe(told), ==, 0);
+    process = sp_process_start(argv, &(SpProcessFd){told[1], 3}, 1, NULL);
+    g_assert_nonnull(process);
+    g_assert_cmpint(read(told[0], text, sizeof text - 1), >, 0);
+    writer = (int)strtol(text, NULL, 10);
+    /* which takes longer than writing the lines does */
+    sp_process_set_line_func(process, count_bytes, &bytes);
+    sp_process_signal(process, SIGKILL);
+    wait_for(process);
+    g_assert_cmpint(kill(writer, 0), ==, 0);
+    kill(writer, SIGKILL);
+    g_assert_cmpint(waitpid(writer, NULL, 0), ==, writer);
+    close(told[0]);
+    close(told[1]);
+}
+
+/* Started by something that ignores SIGCHLD, a failure must not pass for success. */
+static void test_ignored_sigchld(void)
+{
+    signal(SIGCHLD, SIG_IGN);
+    g_autoptr(SpProcess) process = start("exit 3");
+
+    wait_for(process);
+    g_assert_cmpint(WEXITSTATUS(sp_process_wait_status(process)), ==, 3);
+    signal(SIGCHLD, SIG_DFL);
 }
 
 /* Descriptors arrive under the numbers asked for, swapped ones too, and no other does. */
@@ -141,6 +196,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/process/ends", test_ends);
     g_test_add_func("/process/output", test_output);
+    g_test_add_func("/process/long-line", test_long_line);
+    g_test_add_func("/process/talkative-child", test_talkative_child);
+    g_test_add_func("/process/ignored-sigchld", test_ignored_sigchld);
     g_test_add_func("/process/descriptors", test_descriptors);
     g_test_add_func("/process/failures", test_failures);
     g_test_add_func("/process/orphans", test_orphans);

@@ -82,8 +82,8 @@ static void test_commands(void)
 {
     static const char *const lines[] = {
         "{\"return\": {}, \"id\": 1}\r\n",
-        "{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n{\"return\": 9, \"id\": 77}\r\n"
-        "{\"return\": {\"running\": true}, \"id\": 2}\r\n",
+        ("{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n{\"return\": 9, \"id\": 77}\r\n"
+         "{\"return\": {\"running\": true}, \"id\": 2}\r\n"),
         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"not so\"}, \"id\": 3}\r\n",
     };
     Fixture f;
@@ -193,6 +193,42 @@ static void test_parse(void)
     g_clear_error(&error);
 }
 
+/* json-glib reads comments and single quotes, in which a quote must not hide what nests. */
+static void test_hidden_nesting(void)
+{
+    const char *const beginnings[] = {"/*\"*/", "//\"\r", "#\"\r", "'\"'",
+        "{\"return\": '\"', \"a\": ", "{\"return\": \"\\\\\", \"a\": ",
+        "{\"return\": \"\\u005c\", \"a\": "};
+    g_autofree char *deep = g_strnfill(1024 * 1024, '[');
+
+    for (gsize i = 0; i < G_N_ELEMENTS(beginnings); i++) {
+        g_autofree char *line = g_strconcat(beginnings[i], deep, NULL);
+        g_autoptr(GError) error = NULL;
+        SpQmpMessage message;
+
+        g_assert_false(sp_qmp_parse(line, strlen(line), &message, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    }
+}
+
+/* A QEMU that dies while it is written to is an error, not a SIGPIPE. */
+static void test_dead_peer(void)
+{
+    int pair[2];
+    g_autoptr(GError) error = NULL;
+    SpQmp *qmp;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    qmp = sp_qmp_new(pair[0], NULL, NULL);
+    g_assert_cmpint(write(pair[1], GREETING, strlen(GREETING)), ==, strlen(GREETING));
+    /* greeted, and the command on its way: it can't be read any more, the answer could */
+    g_assert_cmpint(shutdown(pair[1], SHUT_RD), ==, 0);
+    g_assert_false(sp_qmp_execute(qmp, "query-status", NULL, 50, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    sp_qmp_free(qmp);
+    close(pair[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,5 +236,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/broken-peers", test_broken_peers);
     g_test_add_func("/qmp/truncated", test_truncated);
     g_test_add_func("/qmp/parse", test_parse);
+    g_test_add_func("/qmp/hidden-nesting", test_hidden_nesting);
+    g_test_add_func("/qmp/dead-peer", test_dead_peer);
     return g_test_run();
 }

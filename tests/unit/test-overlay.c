@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "base/process.h"
+#include "machine/overlay.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BASE_SIZE (1024u * 1024)
+#define IMAGE "driver=qcow2,file.driver=file,file.filename=/proc/self/fd/3"
+
+typedef struct {
+    char *dir; /* of the base */
+    char *tmp; /* where the overlays lie */
+    char *base;
+} Fixture;
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *content = g_strnfill(BASE_SIZE, 'b');
+
+    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", &error);
+    g_assert_no_error(error);
+    f->tmp = g_build_filename(f->dir, "tmp", NULL);
+    g_assert_cmpint(g_mkdir(f->tmp, 0700), ==, 0);
+    f->base = g_build_filename(f->dir, "base, with = and :.img", NULL);
+    g_file_set_contents_full(f->base, content, BASE_SIZE, G_FILE_SET_CONTENTS_NONE, 0400, &error);
+    g_assert_no_error(error);
+    g_setenv("TMPDIR", f->tmp, TRUE);
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    unlink(f->base);
+    g_assert_cmpint(rmdir(f->tmp), ==, 0); /* nothing was left */
+    g_assert_cmpint(rmdir(f->dir), ==, 0);
+    g_free(f->base);
+    g_free(f->tmp);
+    g_free(f->dir);
+    g_unsetenv("TMPDIR");
+}
+
+static SpOverlay *make(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+    SpOverlay *overlay = sp_overlay_new(f->base, "raw", &error);
+
+    g_assert_no_error(error);
+    return overlay;
+}
+
+static void test_descriptors(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SpOverlay) overlay = make(f);
+    int rw = sp_overlay_rw_fd(overlay), ro = sp_overlay_ro_fd(overlay);
+    struct stat a, b;
+    char magic[4];
+
+    g_assert_cmpint(fcntl(rw, F_GETFL) & O_ACCMODE, ==, O_RDWR);
+    g_assert_cmpint(fcntl(ro, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+    g_assert_cmpint(fcntl(rw, F_GETFD) & FD_CLOEXEC, !=, 0);
+    g_assert_cmpint(fcntl(ro, F_GETFD) & FD_CLOEXEC, !=, 0);
+    g_assert_cmpint(fstat(rw, &a), ==, 0);
+    g_assert_cmpint(fstat(ro, &b), ==, 0);
+    g_assert_true(a.st_ino == b.st_ino && a.st_dev == b.st_dev);
+    g_assert_cmpuint(a.st_nlink, ==, 0);
+    g_assert_cmpint(a.st_mode & 0077, ==, 0);
+    g_assert_cmpint(pread(ro, magic, 4, 0), ==, 4);
+    g_assert_cmpint(memcmp(magic, "QFI\xfb", 4), ==, 0);
+}
+
+/* Have qemu-io do @command on the overlay, and expect it to be well. */
+static void with_image(SpOverlay *overlay, const char *command)
+{
+    const char *const argv[] = {"qemu-io", "--image-opts", IMAGE, "-c", command, NULL};
+    SpProcessFd fd = {sp_overlay_rw_fd(overlay), 3};
+    g_autoptr(SpProcess) process = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *output = NULL;
+
+    process = sp_process_start(argv, &fd, 1, &error);
+    g_assert_no_error(error);
+    g_assert_true(sp_process_wait(process, sp_deadline(60000), NULL, NULL));
+    output = sp_process_output(process);
+    g_test_message("%s", output);
+    g_assert_cmpint(sp_process_wait_status(process), ==, 0);
+    g_assert_null(strstr(output, "failed"));
+}
+
+/* Each overlay sees the base and what it wrote itself, and the base stays as it was. */
+static void test_contents(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SpOverlay) one = make(f);
+    g_autoptr(SpOverlay) two = make(f);
+    g_autofree char *content = NULL;
+    gsize length;
+
+    with_image(one, "read -P 0x62 0 1M");
+    with_image(one, "write -P 0x31 64k 64k");
+    with_image(two, "write -P 0x32 128k 64k");
+    with_image(one, "read -P 0x31 64k 64k");
+    with_image(one, "read -P 0x62 128k 64k");
+    with_image(two, "read -P 0x62 64k 64k");
+    with_image(two, "read -P 0x32 128k 64k");
+    g_assert_true(g_file_get_contents(f->base, &content, &length, NULL));
+    g_assert_cmpuint(length, ==, BASE_SIZE);
+    g_assert_cmpuint(strspn(content, "b"), ==, BASE_SIZE);
+}
+
+static void refused(const char *base, const char *format, int code, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(sp_overlay_new(base, format, &error));
+    g_assert_error(error, SP_ERROR, code);
+    g_test_message("%s", error->message);
+    g_assert_nonnull(strstr(error->message, why));
+    /* who does not ask is not told */
+    g_assert_null(sp_overlay_new(base, format, NULL));
+}
+
+static void test_refused(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+
+    refused("/nowhere/at-all.img", "raw", SP_ERROR_HOST, "/nowhere/at-all.img");
+    refused(f->base, "qcow2", SP_ERROR_HOST, f->base);
+    g_setenv("PATH", f->tmp, TRUE);
+    refused(f->base, "raw", SP_ERROR_USAGE, "qemu-utils");
+    g_setenv("PATH", path, TRUE);
+    g_setenv("TMPDIR", "/nowhere/at-all", TRUE);
+    refused(f->base, "raw", SP_ERROR_HOST, "TMPDIR");
+}
+
+/* As on a full disk, files can't grow to hold the overlay's tables. */
+static void test_no_room(Fixture *f, gconstpointer data)
+{
+    struct rlimit before, small;
+
+    g_assert_cmpint(getrlimit(RLIMIT_FSIZE, &before), ==, 0);
+    small = before;
+    small.rlim_cur = 4096;
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &small), ==, 0);
+    refused(f->base, "raw", SP_ERROR_HOST, f->tmp);
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(name, func) g_test_add("/overlay/" name, Fixture, NULL, set_up, func, tear_down)
+    ADD("descriptors", test_descriptors);
+    ADD("contents", test_contents);
+    ADD("refused", test_refused);
+    ADD("no-room", test_no_room);
+    return g_test_run();
+}
