@@ -167,7 +167,7 @@ static void test_streams(void)
                 sp_frame_encode_header(header, (enum sp_frame_type)type, 0, 1, 0), ==, 0);
             sp_put_u16(header + 2, stream);
             g_assert_cmpint(sp_frame_decode(header, sizeof header, &frame), ==,
-                is_right ? SP_FRAME_HEADER_SIZE : -EPROTO);
+                is_right ? (ssize_t)SP_FRAME_HEADER_SIZE : -EPROTO);
         }
     }
 }
