@@ -266,8 +266,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
     int error;
 
     /* What is to be written, connection_settle() writes. */
-    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || c->input_waits)
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return 0;
+    /* Nothing is read while the queue is full; but then nobody will ever empty it. */
+    if (c->input_waits)
+        return events & (EPOLLHUP | EPOLLERR) ? on_end(c, 0) : 0;
     while (total < TURN_SIZE && c->end < INPUT_SIZE) {
         n = read(fd, c->input + c->end, INPUT_SIZE - c->end);
         if (n <= 0)

@@ -225,8 +225,8 @@ static void local_stop(SpJob *job, int signal_number)
     ask_to_stop(job, signal_number);
 }
 
-/* For a worker that ended without a result. */
-static char *describe_death(SpJob *job)
+/* For a worker that did not end as its result says: @when. */
+static char *describe_death(SpJob *job, const char *when)
 {
     g_autofree char *end = sp_process_describe_end(job->worker);
     g_autofree char *output = g_strchomp(sp_process_output(job->worker));
@@ -234,8 +234,7 @@ static char *describe_death(SpJob *job)
     const char *tail = length > LAST_WORDS_MAX ? output + length - LAST_WORDS_MAX : output;
     g_autofree char *valid = g_utf8_make_valid(tail, -1);
 
-    return g_strdup_printf(
-        "the test's process %s without a result. Its last words:\n%s", end, valid);
+    return g_strdup_printf("the test's process %s %s. Its last words:\n%s", end, when, valid);
 }
 
 static void judge(SpJob *job)
@@ -245,7 +244,11 @@ static void judge(SpJob *job)
 
     if (!job->has_result) {
         result->kind = SP_RESULT_FAILED;
-        result->report = describe_death(job);
+        result->report = describe_death(job, "without a result");
+    } else if (result->kind == SP_RESULT_PASSED && sp_process_wait_status(job->worker) != 0) {
+        result->kind = SP_RESULT_FAILED;
+        g_free(result->report);
+        result->report = describe_death(job, "after it had passed");
     }
     if (job->was_asked && result->kind != SP_RESULT_PASSED) {
         result->kind = SP_RESULT_SKIPPED;

@@ -5,6 +5,7 @@
 
 #include <json-glib/json-glib.h>
 #include <math.h>
+#include <string.h>
 
 static const char *const events[] = {
     [SP_REPORT_BEGIN] = "begin",
@@ -57,13 +58,33 @@ static double get_number(JsonObject *object, const char *name)
     return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_double(node) : -1;
 }
 
+/* A report holds no other object or array. json-glib descends recursively, so what a line nests is
+ * found out before; its comments and single quotes would hide brackets from us. */
+static bool is_flat_object(const char *line, gsize length)
+{
+    bool in_string = false;
+
+    if (length == 0 || *line != '{')
+        return false;
+    for (gsize i = 1; i < length; i++) {
+        if (in_string && line[i] == '\\')
+            i++;
+        else if (line[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && strchr("{[/'", line[i])) /* a null character is found too */
+            return false;
+    }
+    return true;
+}
+
 bool sp_report_parse(const char *line, gsize length, SpReport *ret_report, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new();
     JsonNode *root = NULL;
     JsonObject *object;
 
-    if (length <= SP_REPORT_MAX && g_utf8_validate(line, (gssize)length, NULL) &&
+    if (length <= SP_REPORT_MAX && is_flat_object(line, length) &&
+        g_utf8_validate(line, (gssize)length, NULL) &&
         json_parser_load_from_data(parser, line, (gssize)length, NULL))
         root = json_parser_get_root(parser);
     object = root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;

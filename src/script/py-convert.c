@@ -86,21 +86,13 @@ bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
     return true;
 }
 
-static bool never(void *data, GError **error)
-{
-    return false;
-}
-
 bool sp_py_pause(SpPyState *state, gint64 ms)
 {
     SpInterrupt interrupt = sp_script_interrupt();
     GError *error = NULL;
 
-    sp_wait(never, NULL, sp_deadline(ms), &interrupt, &error);
-    if (g_error_matches(error, SP_ERROR, SP_ERROR_TIMEOUT)) {
-        g_error_free(error);
+    if (sp_pause(ms, &interrupt, &error))
         return true;
-    }
     sp_py_raise(state, error);
     return false;
 }

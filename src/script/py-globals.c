@@ -47,7 +47,7 @@ static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
     int is_true = 0;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:retry", keywords, &func, &timeout) ||
-        !sp_py_timeout(timeout, factor, &timeout_ms))
+        !sp_py_timeout(timeout, factor, &timeout_ms) || !sp_py_is_main_thread())
         return NULL;
     deadline = sp_deadline(timeout_ms);
     while (is_true == 0 && g_get_monotonic_time() < deadline) {

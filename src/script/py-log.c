@@ -28,9 +28,18 @@ static void dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+#define LOG_METHOD(name)                                                                           \
+    {                                                                                              \
+        name, (PyCFunction)(void (*)(void))log_message, METH_VARARGS | METH_KEYWORDS,              \
+            PyDoc_STR(name "(msg)\n--\n\nWrite msg to the test's log.")                            \
+    }
+
+/* NixOS' driver has levels; here all of them are one. */
 static PyMethodDef log_methods[] = {
-    {"log", (PyCFunction)(void (*)(void))log_message, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("log(msg)\n--\n\nWrite msg to the test's log.")},
+    LOG_METHOD("log"),
+    LOG_METHOD("info"),
+    LOG_METHOD("warning"),
+    LOG_METHOD("error"),
     {NULL, NULL, 0, NULL},
 };
 

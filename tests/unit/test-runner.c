@@ -152,6 +152,19 @@ static void test_dying_worker(Fixture *f, gconstpointer data)
     expect(f, "ended with status 0 without a result");
 }
 
+/* What is told before the end does not count if the end is a bad one. */
+static void test_dying_after_result(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a",
+        "import os\nprint('last words')\n"
+        "os.write(3, b'{\"event\":\"result\",\"word\":\"passed\",\"text\":\"\",\"number\":1}\\n')\n"
+        "os._exit(7)\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "a  failed  (");
+    expect(f, "ended with status 7 after it had passed");
+    expect(f, "last words");
+}
+
 static void test_time_out(Fixture *f, gconstpointer data)
 {
     add_test(f, "a", "machine.succeed('hang')\n");
@@ -256,6 +269,21 @@ static void test_report_garbage(void)
     }
 }
 
+/* However deep a script that writes to the report nests, nobody descends so far. */
+static void test_report_depth(void)
+{
+    static const char *const begins[] = {"", "{\"event\":", "/*\"*/", "{'\"':"};
+    g_autofree char *deep = g_strnfill(1000000, '[');
+
+    for (gsize i = 0; i < G_N_ELEMENTS(begins); i++) {
+        g_autofree char *line = g_strconcat(begins[i], deep, NULL);
+        g_autoptr(GError) error = NULL;
+        SpReport report = {0};
+        g_assert_false(sp_report_parse(line, strlen(line), &report, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -266,6 +294,7 @@ int main(int argc, char **argv)
         {"/runner/failed", test_failed},
         {"/runner/error", test_error},
         {"/runner/dying-worker", test_dying_worker},
+        {"/runner/dying-after-result", test_dying_after_result},
         {"/runner/time-out", test_time_out},
         {"/runner/stubborn", test_stubborn},
         {"/runner/signals", test_signals},
@@ -282,5 +311,6 @@ int main(int argc, char **argv)
         g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
     g_test_add_func("/runner/report", test_report);
     g_test_add_func("/runner/report-garbage", test_report_garbage);
+    g_test_add_func("/runner/report-depth", test_report_depth);
     return g_test_run();
 }

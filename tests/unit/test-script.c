@@ -114,6 +114,7 @@ static void test_globals(Fixture *f, gconstpointer data)
                      "driver.start_all()\n"
                      "assert machine.is_up()\n"
                      "log('x'); log.log(msg='y'); machine.log('z')\n"
+                     "log.info('x'); log.warning('y'); log.error(msg='z')\n"
                      "from test_driver.errors import RequestedAssertionFailed, MachineError\n"
                      "import slotproof, json, unittest\n"
                      "assert slotproof.MachineError is MachineError\n"
@@ -233,6 +234,12 @@ static void test_exceptions(Fixture *f, gconstpointer data)
         "import threading\nseen = []\ndef work():\n    try:\n        machine.succeed('echo')\n"
         "    except RuntimeError as e:\n        seen.append(str(e))\n"
         "x = threading.Thread(target=work)\nx.start()\nx.join()\nraise ValueError(seen[0])\n",
+        "main thread only");
+    EXPECT_FAILED(f,
+        "import threading\nseen = ['none']\ndef work():\n    try:\n"
+        "        retry(lambda last: True)\n    except RuntimeError as e:\n"
+        "        seen[0] = str(e)\nx = threading.Thread(target=work)\nx.start()\nx.join()\n"
+        "raise ValueError(seen[0])\n",
         "main thread only");
     expect_passed(f, "raise SystemExit\n");
     expect_passed(f, "import sys\nsys.exit(0)\n");

@@ -1,0 +1,123 @@
+# What a script may ask of a machine, against a real guest: the answers, the errors, and that a wait
+# that cannot come true any more ends at once.
+import os
+import time
+
+from slotproof import MachineError, RequestedAssertionFailed
+
+
+def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
+    """The message of the exception that the call must raise, and how long that took."""
+    begin = time.monotonic()
+    with t.assertRaises(kind) as caught:
+        call(*args, **kwargs)
+    return str(caught.exception), time.monotonic() - begin
+
+
+gateway.start(allow_reboot=True)
+gateway.wait_for_unit("multi-user.target")
+
+with subtest("commands"):
+    t.assertEqual("a\nb\n", gateway.succeed("echo a", "echo b"))
+    t.assertEqual((3, "x\n"), gateway.execute("echo x; exit 3"))
+    t.assertEqual((143, ""), gateway.execute("kill -TERM $$"))
+    t.assertEqual(124, gateway.execute("sleep 1000", timeout=1)[0])
+    t.assertEqual("", gateway.fail("test -e /nowhere"))
+    # errexit, nounset and pipefail
+    gateway.fail("false; true")
+    gateway.fail("false | true")
+    gateway.fail("echo $not_set_anywhere")
+    message, _ = failure(gateway.succeed, "echo seen; echo said >&2; exit 5")
+    for part in ["echo seen; echo said >&2; exit 5", "status 5", "seen", "said"]:
+        t.assertIn(part, message)
+    failure(gateway.fail, "true")
+    gateway.execute("sleep 1000 & echo $! >/run/left", check_output=True)
+    gateway.succeed("kill -0 $(cat /run/left)", "kill $(cat /run/left)")
+
+with subtest("waits that come true"):
+    gateway.execute("sleep 0.3; touch /run/appears", check_output=False)
+    gateway.wait_for_file("/run/appears")
+    gateway.wait_for_open_port(22)
+    gateway.wait_for_closed_port(23)
+    gateway.execute("sleep 0.3; rm /run/appears", check_output=False)
+    gateway.wait_until_fails("test -e /run/appears")
+    gateway.execute("sleep 0.3; echo done >/run/appears", check_output=False)
+    t.assertEqual("done\n", gateway.wait_until_succeeds("cat /run/appears"))
+    gateway.succeed("systemctl stop ssh")
+    gateway.wait_for_closed_port(22)
+    gateway.execute("sleep 0.3; systemctl start ssh", check_output=False)
+    gateway.wait_until_succeeds("systemctl list-jobs | grep ssh || systemctl is-active ssh")
+    gateway.wait_for_unit("ssh")
+
+with subtest("waits that do not"):
+    message, seconds = failure(gateway.wait_for_unit, "no-such.service")
+    t.assertIn("no such unit", message)
+    t.assertLess(seconds, 30)
+    gateway.succeed("systemd-run --unit=fails --no-block false")
+    gateway.wait_until_succeeds("systemctl is-failed fails")
+    message, seconds = failure(gateway.wait_for_unit, "fails.service")
+    t.assertIn("exit-code", message)
+    t.assertLess(seconds, 30)
+    t.assertIn("/run/never", failure(gateway.wait_for_file, "/run/never", timeout=0.5)[0])
+    t.assertIn("23", failure(gateway.wait_for_open_port, 23, timeout=0.5)[0])
+    failure(gateway.wait_until_succeeds, "false", timeout=0.5)
+
+with subtest("units"):
+    t.assertEqual("active", gateway.get_unit_property("ssh.service", "ActiveState"))
+    t.assertEqual("loaded", gateway.get_unit_info("ssh.service")["LoadState"])
+    t.assertEqual(0, gateway.systemctl("is-active ssh")[0])
+
+with subtest("files and folders, both ways"):
+    here = os.path.join(gateway.out_dir, "here")
+    os.makedirs(os.path.join(here, "below"))
+    with open(os.path.join(here, "below", "file"), "wb") as file:
+        file.write(bytes(range(256)) * 5000)
+    os.chmod(os.path.join(here, "below", "file"), 0o640)
+    os.symlink("below/file", os.path.join(here, "link"))
+    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/folder/name")
+    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/folder")
+    gateway.copy_from_host(here, "/run/new/tree")
+    gateway.succeed(
+        "cmp /run/new/folder/name /run/new/folder/file",
+        "cmp /run/new/folder/name /run/new/tree/below/file",
+        "test $(stat -c %a:%u /run/new/tree/below/file) = 640:0",
+        "test $(readlink /run/new/tree/link) = below/file",
+    )
+    gateway.copy_from_machine("/run/new/folder/name", "back")
+    gateway.copy_from_machine("/run/new/tree", "back")
+    for path in ["back/name", "back/tree/below/file"]:
+        with open(os.path.join(gateway.out_dir, path), "rb") as file:
+            t.assertEqual(bytes(range(256)) * 5000, file.read())
+    t.assertEqual("below/file", os.readlink(os.path.join(gateway.out_dir, "back/tree/link")))
+    failure(gateway.copy_from_machine, "/run/never")
+    failure(gateway.copy_from_machine, "/run/appears", "../..", kind=ValueError)
+    failure(gateway.copy_from_host, "/nowhere/at/all", "/run/x", kind=ValueError)
+    t.assertEqual("", gateway.succeed("find /run/new -name '*new-*'"))
+
+with subtest("the agent is lost and comes back"):
+    message, seconds = failure(
+        gateway.succeed, "systemctl kill --signal=KILL slotproof-agent; sleep 1000", kind=MachineError
+    )
+    t.assertIn("agent", message)
+    t.assertLess(seconds, 30)
+    gateway.succeed("true")
+
+with subtest("a panic ends a wait at once"):
+    gateway.execute("sleep 1; echo c >/proc/sysrq-trigger", check_output=False)
+    message, seconds = failure(gateway.wait_for_file, "/run/never", kind=MachineError)
+    t.assertTrue("panic" in message or "reset" in message, message)
+    t.assertLess(seconds, 60)
+
+with subtest("a power cut, and the disk as it was"):
+    gateway.crash()
+    gateway.start()
+    gateway.wait_for_unit("multi-user.target")
+    gateway.succeed("echo kept >/data/config/note", "sync -f /data")
+    gateway.crash()
+    t.assertFalse(gateway.is_up())
+    gateway.start()
+    gateway.wait_for_unit("data.mount")
+    t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
+    gateway.succeed("systemd-run --no-block systemctl poweroff")
+    gateway.wait_for_shutdown()
+    t.assertFalse(gateway.is_up())
