@@ -301,6 +301,7 @@ void connection_settle(struct connection *c)
     r = queue_write(&c->queue, c->fd);
     if (c->input_waits && !queue_is_full(&c->queue)) {
         take_input(c);
+        look_for_lost_hello(c); /* nothing may come that on_io() would look at it for */
         r = queue_write(&c->queue, c->fd);
     }
     if (c->channels.is_held && queue_is_low(&c->queue))

@@ -113,6 +113,18 @@ static void put_free(struct channel *channel)
     free(put);
 }
 
+static int on_get(sd_event_source *source, void *data);
+
+/* A source that stays enabled would always be the oldest that is pending, and so keep all others
+ * from their turn: each turn takes a new one. */
+static int get_another_turn(struct channel *channel)
+{
+    struct get *get = channel->data;
+
+    get->source = sd_event_source_disable_unref(get->source);
+    return sd_event_add_defer(channel->all->event, &get->source, on_get, channel);
+}
+
 static int on_get(sd_event_source *source, void *data)
 {
     struct channel *channel = data;
@@ -120,14 +132,17 @@ static int on_get(sd_event_source *source, void *data)
     ssize_t n;
 
     if (!channel_may_send(channel))
-        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0; /* until resume */
     n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_FRAME_PAYLOAD_MAX);
-    if (n < 0) {
-        channel_fail(channel, (int)n);
-    } else if (n == 0) {
+    if (n == 0) {
         queue_frame(channel->all->queue, SP_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
         channel_exit(channel, false, 0);
+        return 0;
     }
+    if (n > 0)
+        n = get_another_turn(channel);
+    if (n < 0)
+        channel_fail(channel, (int)n);
     return 0;
 }
 
@@ -166,16 +181,14 @@ static int get_open(struct channel *channel, struct sp_payload *payload)
     if (get->fd < 0 || fstat(get->fd, &st) < 0)
         return -errno;
     r = check_type(&st);
-    if (r >= 0)
-        r = sd_event_add_defer(channel->all->event, &get->source, on_get, channel);
-    return r < 0 ? r : sd_event_source_set_enabled(get->source, SD_EVENT_ON);
+    return r < 0 ? r : get_another_turn(channel);
 }
 
 static void get_resume(struct channel *channel)
 {
     struct get *get = channel->data;
 
-    sd_event_source_set_enabled(get->source, SD_EVENT_ON);
+    sd_event_source_set_enabled(get->source, SD_EVENT_ONESHOT);
 }
 
 static void get_free(struct channel *channel)

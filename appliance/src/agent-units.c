@@ -152,6 +152,8 @@ static int on_state(sd_bus_message *reply, void *data, sd_bus_error *error)
 
     if (!sd_bus_message_is_method_error(reply, NULL))
         r = read_state(unit, reply);
+    else if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_INVALID_ARGS))
+        r = 0; /* a template, which can't be a unit itself */
     if (r < 0) {
         unit_unanswered(unit);
     } else if (r == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The agent's connection and commands; files and watches are in test-agent-files.c, units in the
- * end-to-end tests, since they need systemd. */
+/* The agent's connection and commands; files and watches are in test-agent-files.c, units in
+ * test-agent-units.c, and what happens when somebody does not go on in test-agent-stall.c. */
 
 #include "agent-peer.h"
 

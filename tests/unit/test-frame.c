@@ -103,6 +103,11 @@ static void test_find_hello(void)
     /* the magic string with another header in front of it is none */
     stream->data[sizeof garbage + 4] = 1;
     g_assert_cmpint(sp_frame_find_hello(stream->data, stream->len), ==, -EAGAIN);
+    /* nor is one with only part of a header, of which nothing may be read before the start */
+    for (size_t cut = 1; cut < size; cut++) {
+        g_autofree uint8_t *rest = g_memdup2(hello + cut, size - cut);
+        g_assert_cmpint(sp_frame_find_hello(rest, size - cut), ==, -EAGAIN);
+    }
 }
 
 static void test_payload(void)
