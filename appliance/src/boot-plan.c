@@ -25,7 +25,7 @@ static void append_note(struct boot_plan *plan, const char *line)
     if (length > 0) {
         if (length + 2 >= sizeof plan->note)
             return;
-        memcpy(plan->note + length, ",_", 3);
+        memcpy(plan->note + length, ";_", 3);
         length += 2;
     }
     for (; *line && length + 1 < sizeof plan->note; line++)

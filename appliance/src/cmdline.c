@@ -104,3 +104,20 @@ int cmdline_build(const char *own, const char *extra, size_t extra_length, enum 
         memcpy(ret_cmdline, cmdline, sizeof cmdline);
     return r;
 }
+
+void cmdline_note(const char *cmdline, char ret_note[static CMDLINE_MAX])
+{
+    const char *word;
+    size_t length;
+
+    *ret_note = '\0';
+    while ((word = next_word(&cmdline, &length))) {
+        const char *value = after_prefix(word, &length, NOTE_PREFIX);
+
+        if (!value || length >= CMDLINE_MAX)
+            continue;
+        for (size_t i = 0; i < length; i++)
+            ret_note[i] = value[i] == '_' ? ' ' : value[i];
+        ret_note[length] = '\0';
+    }
+}

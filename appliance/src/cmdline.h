@@ -27,3 +27,7 @@ enum sp_slot cmdline_slot(const char *cmdline);
  */
 int cmdline_build(const char *own, const char *extra, size_t extra_length, enum sp_slot slot,
     const char *note, char ret_cmdline[static CMDLINE_MAX]);
+
+/** The value of the last word "slot_selector.note=", with blanks again where it has underscores; ""
+ * if there is none. */
+void cmdline_note(const char *cmdline, char ret_note[static CMDLINE_MAX]);

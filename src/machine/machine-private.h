@@ -2,7 +2,7 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-files.c copies. */
+ * machine-files.c copies, machine-monitor.c talks to QEMU for the script. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -16,11 +16,12 @@ struct SpMachine {
     char *program;
     SpOverlay *overlay; /* made at the first start */
     SpConsole *console;
-    guint64 start_line; /* the console's first line since the last start */
+    guint64 start_line; /* the console's first line since the last start or reset */
     SpProcess *qemu;    /* these four only while it runs */
     SpQmp *qmp;
     SpAgent *agent;        /* NULL too where the image has none */
     guint resets;          /* of the guest since the start */
+    guint boots;           /* starts and resets since the machine was made */
     char *shutdown_reason; /* QEMU's word for why it ends, once it does */
     char *host_failure;    /* why the guest can't go on, where that is the host's fault */
     char *fatal;           /* the line by which the kernel gave up; until the next reset */

@@ -51,6 +51,8 @@ static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
     sp_log(machine->config.log, machine->config.name, "QEMU: %s", event);
     if (g_str_equal(event, "RESET")) {
         machine->resets++;
+        machine->boots++;
+        machine->start_line = sp_console_next_line(machine->console);
         g_clear_pointer(&machine->fatal, g_free);
         if (machine->agent)
             sp_agent_reset(machine->agent, "the guest was reset");
@@ -256,6 +258,7 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         return false;
     }
     machine->resets = 0;
+    machine->boots++;
     machine->start_line = sp_console_next_line(machine->console);
     machine->qmp = sp_qmp_new(sockets->ours[0], on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[1]);
@@ -403,4 +406,14 @@ bool sp_machine_reboot(SpMachine *machine, GError **error)
 const char *sp_machine_disk_image(SpMachine *machine)
 {
     return machine->config.image->disk;
+}
+
+const char *sp_machine_image_dir(SpMachine *machine)
+{
+    return machine->config.image->dir;
+}
+
+guint sp_machine_boot_count(SpMachine *machine)
+{
+    return machine->boots;
 }

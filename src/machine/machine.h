@@ -22,6 +22,10 @@
  * SP_ERROR_MACHINE, and the console's tail in the message, when the guest panics or oopses, QEMU
  * dies, or the agent is lost. Times are in milliseconds of the host's clock; a negative one is
  * SP_DEFAULT_TIMEOUT where not said otherwise.
+ *
+ * A machine with virtual time counts instructions for a clock (QEMU's -icount, with sleep=off): its
+ * time stands still while the host looks away, and leaps over what the guest sleeps. It runs under
+ * TCG on one thread, whatever the accelerator, and must not exchange packets with another machine.
  */
 typedef struct SpMachine SpMachine;
 
@@ -30,15 +34,16 @@ typedef struct SpMachine SpMachine;
 #define SP_NO_TIMEOUT (-2)
 
 typedef struct {
-    const char *name;     /* of the test's own choosing; copied */
-    const SpImage *image; /* not owned; outlives the machine */
-    const SpAccel *accel; /* not owned */
-    guint cpus;           /* 0: the image's default */
-    guint memory_mib;     /* 0: the image's default */
-    guint nics;           /* network cards, each with a link but nobody at its other end */
-    guint64 seed;         /* decides MAC addresses and the like, unique a machine of a run */
-    const char *out_dir;  /* existing folder for console logs and files copied out; copied */
-    SpLog *log;           /* not owned; may be NULL */
+    const char *name;      /* of the test's own choosing; copied */
+    const SpImage *image;  /* not owned; outlives the machine */
+    const SpAccel *accel;  /* not owned */
+    guint cpus;            /* 0: the image's default */
+    guint memory_mib;      /* 0: the image's default */
+    guint nics;            /* network cards, each with a link but nobody at its other end */
+    bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
+    guint64 seed;          /* decides MAC addresses and the like, unique a machine of a run */
+    const char *out_dir;   /* existing folder for console logs and files copied out; copied */
+    SpLog *log;            /* not owned; may be NULL */
     SpInterrupt interrupt;
 } SpMachineConfig;
 
@@ -95,8 +100,8 @@ bool sp_machine_wait_for_file(
 /** Wait until @open is what a TCP connection to @address finds, seen from inside the guest. */
 bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint port, bool open,
     gint64 timeout_ms, GError **error);
-/** Wait for a line of any console, from the last start on, that matches; @timeout_ms negative for
- * none. */
+/** Wait for a line of any console, from the last start or reset on, that matches; @timeout_ms
+ * negative for none. */
 bool sp_machine_wait_for_console_text(
     SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error);
 
@@ -107,7 +112,26 @@ bool sp_machine_copy_from_host(
 bool sp_machine_copy_from_machine(
     SpMachine *machine, const char *source, const char *target_dir, GError **error);
 
+/** How often the machine began to boot: its starts, and its resets since. */
+guint sp_machine_boot_count(SpMachine *machine);
+
+/**
+ * Have QEMU execute @command of QMP, with @arguments, the text of a JSON object (NULL: none).
+ * @ret_answer is given what it returned, as JSON. SP_ERROR_GUEST with QEMU's own words if it
+ * refused; SP_ERROR_USAGE for arguments that are no JSON object.
+ */
+bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
+    char **ret_answer, GError **error);
+/**
+ * Take the first event of this name that QEMU has sent since the last start and that was not taken
+ * yet, waiting for one if there is none. @ret_data is given its data, as JSON ("{}" for none).
+ */
+bool sp_machine_wait_for_event(
+    SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error);
+
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
 /** The image's disk, on which the overlay lies. */
 const char *sp_machine_disk_image(SpMachine *machine);
+/** The image's folder. */
+const char *sp_machine_image_dir(SpMachine *machine);

@@ -8,6 +8,9 @@
 /* Where the first network card stands on the bus; the others follow. Images tell cards by this. */
 #define FIRST_NIC_SLOT 0x10
 
+/* An instruction takes 2^N ns of virtual time. */
+#define ICOUNT_SHIFT 1
+
 typedef struct {
     const char *architecture;
     const char *machine; /* for -machine */
@@ -75,6 +78,19 @@ static void add_nics(GPtrArray *argv, const SpMachineConfig *config)
     }
 }
 
+static void add_processor(GPtrArray *argv, const SpMachineConfig *config)
+{
+    if (config->has_virtual_time) {
+        add(argv, "-accel", "%s", "tcg,thread=single");
+        add(argv, "-icount", "shift=%d,align=off,sleep=off", ICOUNT_SHIFT);
+        add(argv, "-rtc", "%s", "clock=vm");
+    } else {
+        add(argv, "-accel", "%s", config->accel->argument);
+    }
+    add(argv, "-cpu", "%s", config->accel->cpu);
+    add(argv, "-smp", "%u", config->cpus);
+}
+
 static void add_disk(GPtrArray *argv)
 {
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
@@ -82,8 +98,10 @@ static void add_disk(GPtrArray *argv)
     /* no-flush: a power cut of the machine is the end of QEMU, not of the host. What the guest
      * flushed has left QEMU for the host's page cache, and that is enough. */
     add(argv, "-blockdev",
-        "driver=qcow2,node-name=disk0,discard=unmap,cache.no-flush=on,"
+        "driver=qcow2,node-name=overlay0,discard=unmap,cache.no-flush=on,"
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on");
+    /* passes all on; what is to break a disk is put between the two */
+    add(argv, "-blockdev", "driver=raw,node-name=disk0,discard=unmap,file=overlay0");
     add(argv, "-device", "virtio-blk-pci,drive=disk0,id=disk0,bootindex=1");
 }
 
@@ -111,9 +129,7 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
     g_ptr_array_add(argv, g_strdup("-no-user-config"));
     add(argv, "-display", "none");
     add(argv, "-machine", "%s", find_board(image->architecture)->machine);
-    add(argv, "-accel", "%s", config->accel->argument);
-    add(argv, "-cpu", "%s", config->accel->cpu);
-    add(argv, "-smp", "%u", config->cpus);
+    add_processor(argv, config);
     add(argv, "-m", "%uM", config->memory_mib);
     add(argv, "-uuid", "5107900f-0000-4000-8000-%012" G_GINT64_MODIFIER "x",
         config->seed & G_GUINT64_CONSTANT(0xffffffffffff));

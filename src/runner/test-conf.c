@@ -58,15 +58,16 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)
     if (!sp_key_file_uint(
             file, "Test", "Timeout", TIMEOUT_DEFAULT_S, 1, 1000000, &conf->timeout_s, error))
         return false;
-    if (g_strcmp0(clock, "virtual") == 0)
-        return sp_key_file_refuse(
-            file, "Test", "Clock", "'real': virtual time is not available yet", error);
-    if (clock && !g_str_equal(clock, "real"))
-        return sp_key_file_refuse(file, "Test", "Clock", "'real'", error);
+    conf->has_virtual_time = g_strcmp0(clock, "virtual") == 0;
+    if (clock && !conf->has_virtual_time && !g_str_equal(clock, "real"))
+        return sp_key_file_refuse(file, "Test", "Clock", "'real' or 'virtual'", error);
     for (char **group = groups; *group; group++) {
         if (g_str_has_prefix(*group, "Machine ") && !read_machine(conf, file, *group, error))
             return false;
     }
+    if (conf->has_virtual_time && conf->machines->len > 1)
+        return sp_key_file_refuse(file, "Test", "Clock",
+            "'real': with more than one machine each would run on a clock of its own", error);
     return true;
 }
 

@@ -19,8 +19,8 @@ typedef struct {
  *   [Test]
  *   Description=what it shows    optional
  *   Timeout=600                  seconds; 3600 if missing; longer without hardware virtualisation
- *   Clock=real                   the only one for now
- *   [Machine NAME]               one or more; NAME is the machine's name in the script
+ *   Clock=virtual                sleeps of the guest take no time; one machine only; real if
+ * missing [Machine NAME]               one or more; NAME is the machine's name in the script
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
  *   Memory=512M, CPUs=2          the image's own if missing
  *   NICs=2                       network cards, 0 if missing
@@ -31,6 +31,7 @@ typedef struct {
     char *script;
     char *description; /* "" if there is none */
     guint timeout_s;
+    bool has_virtual_time;
     GPtrArray *machines; /* of SpTestMachine */
 } SpTestConf;
 

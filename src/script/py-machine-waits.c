@@ -74,6 +74,13 @@ static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObje
     return sp_py_machine_end(self, is_good, error);
 }
 
+static PyObject *get_console_log(SpPyMachine *self, PyObject *unused)
+{
+    g_autofree char *text = sp_machine_console_tail(self->machine, G_MAXUINT);
+
+    return PyUnicode_FromString(text);
+}
+
 PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
         "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),
@@ -85,6 +92,9 @@ PyMethodDef sp_py_machine_wait_methods[] = {
         "connection from the guest to addr comes about."),
     SP_PY_METHOD("wait_for_console_text", wait_for_console_text, SP_PY_KEYWORDS,
         "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console since "
-        "the machine's start matches."),
+        "the machine's last start or reset matches."),
+    SP_PY_METHOD("get_console_log", get_console_log, METH_NOARGS,
+        "get_console_log()\n--\n\nWhat the consoles said since the machine was made, the last "
+        "lines of it where that is very long."),
     {NULL, NULL, 0, NULL},
 };

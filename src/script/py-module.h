@@ -34,6 +34,7 @@ extern PyType_Spec sp_py_stream_spec;
 extern PyMethodDef sp_py_machine_power_methods[];
 extern PyMethodDef sp_py_machine_command_methods[];
 extern PyMethodDef sp_py_machine_wait_methods[];
+extern PyMethodDef sp_py_machine_monitor_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
 
 /** Functions of the module: start_all(), retry(). */

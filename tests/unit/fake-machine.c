@@ -265,3 +265,33 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
     return machine->is_up ? g_strdup_printf("last words of %s\n", machine->name) : g_strdup("");
 }
+
+const char *sp_machine_image_dir(SpMachine *machine)
+{
+    return "/images/fake";
+}
+
+guint sp_machine_boot_count(SpMachine *machine)
+{
+    return 2;
+}
+
+bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
+    char **ret_answer, GError **error)
+{
+    keep(machine, "qmp %s %s", command, arguments ? arguments : "");
+    if (g_str_equal(command, "refused")) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused");
+        return false;
+    }
+    *ret_answer = g_strdup("{\"status\": [1, \"\u00e9\"]}");
+    return true;
+}
+
+bool sp_machine_wait_for_event(
+    SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
+{
+    keep(machine, "wait_for_event %s %" G_GINT64_FORMAT, event, timeout_ms);
+    *ret_data = g_strdup("{}");
+    return true;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a script asks of QEMU itself. */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+
+/* QEMU answers at once; with room for a host under load. */
+#define TIMEOUT_MS 60000
+
+static bool parse_arguments(const char *text, JsonObject **ret_arguments, GError **error)
+{
+    g_autoptr(JsonNode) node = NULL;
+
+    *ret_arguments = NULL;
+    if (!text)
+        return true;
+    node = json_from_string(text, NULL);
+    if (!node || !JSON_NODE_HOLDS_OBJECT(node)) {
+        g_set_error_literal(
+            error, SP_ERROR, SP_ERROR_USAGE, "the arguments of a QMP command are a JSON object");
+        return false;
+    }
+    *ret_arguments = json_node_dup_object(node);
+    return true;
+}
+
+static bool is_running(SpMachine *machine, GError **error)
+{
+    if (machine->qmp)
+        return true;
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_MACHINE, "machine '%s': is not running", machine->config.name);
+    return false;
+}
+
+static char *to_text(JsonNode *node)
+{
+    return node ? json_to_string(node, FALSE) : g_strdup("{}");
+}
+
+bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
+    char **ret_answer, GError **error)
+{
+    g_autoptr(JsonNode) answer = NULL;
+    JsonObject *parsed;
+
+    if (!is_running(machine, error) || !parse_arguments(arguments, &parsed, error))
+        return false;
+    if (!sp_qmp_execute(machine->qmp, command, parsed, TIMEOUT_MS, &machine->config.interrupt,
+            &answer, error)) {
+        g_prefix_error(error, "machine '%s': QMP command %s: ", machine->config.name, command);
+        return false;
+    }
+    *ret_answer = to_text(answer);
+    return true;
+}
+
+bool sp_machine_wait_for_event(
+    SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
+{
+    JsonObject *data = NULL;
+
+    if (!is_running(machine, error))
+        return false;
+    if (timeout_ms == SP_NO_TIMEOUT)
+        timeout_ms = -1;
+    else if (timeout_ms < 0)
+        timeout_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * sp_machine_time_factor(machine));
+    if (!sp_qmp_wait_event(
+            machine->qmp, event, timeout_ms, &machine->config.interrupt, &data, error)) {
+        sp_machine_explain(machine, error);
+        return false;
+    }
+    if (data) {
+        g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), data);
+
+        *ret_data = to_text(node);
+        json_object_unref(data);
+    } else {
+        *ret_data = to_text(NULL);
+    }
+    return true;
+}
