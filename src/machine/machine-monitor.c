@@ -82,3 +82,52 @@ bool sp_machine_wait_for_event(
     }
     return true;
 }
+
+/* The member @name of @node, an object; NULL where there is none. */
+static JsonNode *member(JsonNode *node, const char *name)
+{
+    return node && JSON_NODE_HOLDS_OBJECT(node)
+               ? json_object_get_member(json_node_get_object(node), name)
+               : NULL;
+}
+
+bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error)
+{
+    g_autoptr(JsonNode) answer = NULL;
+    JsonNode *first = NULL, *bytes;
+
+    if (!is_running(machine, error) || !sp_qmp_execute(machine->qmp, "query-blockstats", NULL,
+                                           TIMEOUT_MS, &machine->config.interrupt, &answer, error))
+        return false;
+    /* the disk is the only one there is */
+    if (answer && JSON_NODE_HOLDS_ARRAY(answer) &&
+        json_array_get_length(json_node_get_array(answer)) > 0)
+        first = json_array_get_element(json_node_get_array(answer), 0);
+    bytes = member(member(first, "stats"), "wr_bytes");
+    if (!bytes || !JSON_NODE_HOLDS_VALUE(bytes) || json_node_get_int(bytes) < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_PROTOCOL,
+            "machine '%s': QEMU did not say how much was written", machine->config.name);
+        return false;
+    }
+    *ret_bytes = (guint64)json_node_get_int(bytes);
+    return true;
+}
+
+bool sp_machine_wait_for_disk_written(
+    SpMachine *machine, guint64 bytes, gint64 timeout_ms, GError **error)
+{
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    guint64 written;
+
+    do {
+        if (!sp_machine_disk_written(machine, &written, error) ||
+            !sp_machine_is_well(machine, SP_WAIT_GUEST, error))
+            return false;
+        if (written >= bytes)
+            return true;
+    } while (g_get_monotonic_time() < deadline);
+    g_set_error(error, SP_ERROR, SP_ERROR_TIMEOUT,
+        "the guest wrote only %" G_GUINT64_FORMAT " bytes to its disk in that time", written);
+    sp_machine_explain(machine, error);
+    return false;
+}

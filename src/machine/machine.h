@@ -129,6 +129,13 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error);
 
+/** The bytes that the guest has written to its disk since the last start. */
+bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error);
+/** Wait until these are at least @bytes. Asks QEMU again and again, since it tells of no such
+ * thing: some hundred times a second. */
+bool sp_machine_wait_for_disk_written(
+    SpMachine *machine, guint64 bytes, gint64 timeout_ms, GError **error);
+
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
 /** The image's disk, on which the overlay lies. */

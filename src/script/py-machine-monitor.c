@@ -71,6 +71,38 @@ static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject 
     return answer(self, is_good, ret, error);
 }
 
+static PyObject *disk_written(SpPyMachine *self, PyObject *unused)
+{
+    GError *error = NULL;
+    guint64 bytes;
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    if (!sp_machine_disk_written(self->machine, &bytes, &error))
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    return PyLong_FromUnsignedLongLong(bytes);
+}
+
+static PyObject *wait_for_disk_written(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"bytes", "timeout", NULL};
+    PyObject *timeout = NULL;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    long long bytes;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "L|O:wait_for_disk_written", keywords, &bytes, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    if (bytes < 0)
+        return PyErr_Format(PyExc_ValueError, "%lld bytes: expected a number from 0 on", bytes);
+    sp_py_machine_begin(self, "wait", "wait until %lld bytes are written to the disk", bytes);
+    is_good = sp_machine_wait_for_disk_written(self->machine, (guint64)bytes, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
 PyMethodDef sp_py_machine_monitor_methods[] = {
     SP_PY_METHOD("qmp", qmp, SP_PY_KEYWORDS,
         "qmp(command, **arguments)\n--\n\nHave QEMU execute a command of its monitor protocol; "
@@ -80,5 +112,10 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
         "wait_for_qmp_event(event, timeout=900)\n--\n\nTake the first event of this name that "
         "QEMU has sent since the machine's start and that was not taken yet; wait if there is "
         "none. Returns its data as a dict."),
+    SP_PY_METHOD("disk_written", disk_written, METH_NOARGS,
+        "disk_written()\n--\n\nThe bytes that the guest has written to its disk since the "
+        "machine's start."),
+    SP_PY_METHOD("wait_for_disk_written", wait_for_disk_written, SP_PY_KEYWORDS,
+        "wait_for_disk_written(bytes, timeout=900)\n--\n\nWait until that is as much, or more."),
     {NULL, NULL, 0, NULL},
 };

@@ -105,6 +105,26 @@ static bool catch_sigterm(void)
     return result != NULL;
 }
 
+/* Modules are found in the script's folder, and beside it: what tests share. */
+static bool add_path(const char *script)
+{
+    g_autofree char *dir = g_path_get_dirname(script);
+    g_autofree char *absolute = g_canonicalize_filename(dir, NULL);
+    g_autofree char *parent = g_path_get_dirname(absolute);
+    const char *const folders[] = {parent, absolute};
+    PyObject *path = PySys_GetObject("path"); /* borrowed */
+
+    for (gsize i = 0; path && i < G_N_ELEMENTS(folders); i++) {
+        PyObject *folder = PyUnicode_DecodeFSDefault(folders[i]);
+        int r = folder ? PyList_Insert(path, 0, folder) : -1;
+
+        Py_XDECREF(folder);
+        if (r < 0)
+            return false;
+    }
+    return path != NULL;
+}
+
 static SpScriptOutcome judge(SpPyState *state, const char *source, char **ret_report)
 {
     SpScriptOutcome outcome =
@@ -128,7 +148,7 @@ static SpScriptOutcome run(
         *ret_report = sp_py_syntax_report(state);
         return SP_SCRIPT_INVALID;
     }
-    globals = code && catch_sigterm() ? sp_py_globals_new(module) : NULL;
+    globals = code && catch_sigterm() && add_path(config->path) ? sp_py_globals_new(module) : NULL;
     if (globals)
         result = PyEval_EvalCode(code, globals, globals);
     if (!result)

@@ -42,7 +42,8 @@ typedef enum {
 } SpScriptOutcome;
 
 /**
- * Run @config's script to its end.
+ * Run @config's script to its end. It may import modules from its own folder and from the one
+ * above.
  *
  * @ret_report is NULL for a script that passed, otherwise a report for people: the lines of the
  * script, what was expected and seen, the end of each console, where the rest lies. SIGINT and

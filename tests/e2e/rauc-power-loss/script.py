@@ -1,0 +1,158 @@
+# Power fails while an installation writes: the slot that runs is as it was to the byte, the device
+# boots, and the same bundle can be installed again. The same for a disk that fails, and a full one.
+from appliance import PAIRS, Appliance
+
+dut = Appliance(gateway)
+KIB, MIB = 1024, 1024 * 1024
+SECTOR = 512
+B_IMAGES = dict(zip(PAIRS["B"], dut.images("2.0")))
+
+
+def arrived():
+    """Which of the new release's images are on the disk, whole."""
+    return {name for name, (digest, size) in B_IMAGES.items() if dut.head_digest(name, size) == digest}
+
+
+def check_slot_a():
+    t.assertEqual(slot_a, dut.digests(*PAIRS["A"]), "slot A was written to")
+    t.assertEqual(table, dut.table_digest())
+
+
+def install_and_boot():
+    """The bundle installs, and boots."""
+    dut.install("release-2.0")
+    t.assertEqual(set(PAIRS["B"]), arrived())
+    dut.reboot()
+    t.assertEqual(("B", "2.0"), dut.running())
+
+
+def back_to_a():
+    gateway.succeed("rauc status mark-active other", "rauc status mark-bad booted")
+    dut.reboot()
+    t.assertEqual(("A", "1.0"), dut.running())
+
+
+with subtest("release 1.0 runs in slot A; what an installation writes is measured"):
+    dut.start()
+    t.assertEqual(("A", "1.0"), dut.running())
+    slot_a, table = dut.digests(*PAIRS["A"]), dut.table_digest()
+    dut.bundle("release-2.0")
+    t.assertEqual(set(), arrived())
+    begin = gateway.disk_written()
+    dut.install("release-2.0")
+    total = gateway.disk_written() - begin
+    boot_size, rootfs_size = (size for _, size in B_IMAGES.values())
+    t.assertGreaterEqual(total, boot_size + rootfs_size)
+    gateway.succeed("rauc status mark-bad other")
+
+# Where power fails, in bytes written since the installation began, and what may have arrived by then.
+CUTS = [
+    # the state: B is marked bad
+    (1, set()),
+    (12 * KIB, set()),
+    # boot-b
+    (2 * MIB, set()),
+    (boot_size * 3 // 4, set()),
+    # rootfs-b
+    (boot_size + 2 * MIB, {"boot-b"}),
+    (boot_size + rootfs_size // 2, {"boot-b"}),
+    (boot_size + rootfs_size * 9 // 10, {"boot-b"}),
+    # the state: B becomes primary
+    (total - 24 * KIB, {"boot-b", "rootfs-b"}),
+    (total - 8 * KIB, {"boot-b", "rootfs-b"}),
+    (total - 1, {"boot-b", "rootfs-b"}),
+]
+
+for cut, expected in CUTS:
+    with subtest(f"power fails after {cut} of {total} bytes"):
+        # something else than the last time, so that what arrives is seen
+        for name, (_, size) in B_IMAGES.items():
+            gateway.succeed(
+                f"dd if=/dev/zero of=/dev/disk/by-partlabel/{name} bs=1M count={size // MIB} "
+                "oflag=direct status=none"
+            )
+        t.assertEqual(set(), arrived())
+        begin = gateway.disk_written()
+        gateway.execute("rauc install /data/release-2.0.raucb", check_output=False, check_return=False)
+        gateway.wait_for_disk_written(begin + cut)
+        gateway.crash()
+
+        dut.start()
+        found = arrived()
+        gateway.log(f"arrived: {sorted(found)}; the state: {dut.boot_state()}")
+        t.assertEqual(expected, found, "power failed at another point than it was to")
+        slot, release = dut.running()
+        if slot == "B":
+            # the installation was over but for its last word
+            t.assertEqual(set(PAIRS["B"]), found)
+            t.assertEqual("2.0", release)
+            check_slot_a()
+            back_to_a()
+        else:
+            t.assertEqual("1.0", release)
+            t.assertEqual((3, True), dut.slot_state("A"))
+            t.assertEqual("A", dut.rauc()["primary"])
+        check_slot_a()
+        install_and_boot()
+        check_slot_a()
+        back_to_a()
+
+
+def fail_writes(partition):
+    """From now on, writes to the partition return EIO."""
+    start, size = dut.range_of(partition)
+    # a rule fails what covers its sector
+    sectors = range(start // SECTOR, (start + size) // SECTOR, 64 * KIB // SECTOR)
+    rules = [{"event": "none", "iotype": "write", "errno": 5, "sector": s} for s in sectors]
+    gateway.qmp(
+        "blockdev-add",
+        driver="blkdebug",
+        image="overlay0",
+        **{"node-name": "faulty0", "inject-error": rules},
+    )
+    put_below_disk("faulty0")
+
+
+def mend_disk():
+    put_below_disk("overlay0")
+    gateway.qmp("blockdev-del", **{"node-name": "faulty0"})
+
+
+def put_below_disk(node):
+    disk = {"driver": "raw", "node-name": "disk0", "discard": "unmap", "file": node}
+    gateway.qmp("blockdev-reopen", options=[disk])
+
+
+def must_fail_to_install(reason):
+    gateway.fail("rauc install /data/release-2.0.raucb")
+    said = gateway.succeed("journalctl -b -u rauc -o cat -n 60").rsplit(": started", 1)[1]
+    t.assertIn(reason, said)
+    t.assertEqual("A", dut.rauc()["primary"])
+    t.assertEqual((3, True), dut.slot_state("A"))
+    check_slot_a()
+
+
+for partition, slot in [("boot-b", "boot.1"), ("rootfs-b", "rootfs.1")]:
+    with subtest(f"writes to {partition} fail"):
+        fail_writes(partition)
+        must_fail_to_install(f"Failed updating slot {slot}")
+        t.assertEqual((0, False), dut.slot_state("B"))
+        mend_disk()
+        dut.reboot()
+        t.assertEqual(("A", "1.0"), dut.running())
+        install_and_boot()
+        back_to_a()
+
+with subtest("/data is full"):
+    gateway.succeed("rauc status mark-bad other")
+    # to the last block, those that are kept for root too
+    gateway.execute("dd if=/dev/zero of=/data/filler bs=1M; dd if=/dev/zero of=/data/filler2 bs=4k; sync")
+    must_fail_to_install("/data is full")
+    gateway.crash()
+    dut.start()
+    t.assertEqual(("A", "1.0"), dut.running())
+    gateway.succeed("rm -f /data/filler /data/filler2", "sync -f /data")
+    install_and_boot()
+    check_slot_a()
+
+gateway.shutdown()

@@ -1,0 +1,122 @@
+# A bad release is left by itself, whatever is bad about it, and the device goes on with what it had.
+import random
+import time
+
+from appliance import Appliance, device
+
+dut = Appliance(gateway)
+NOTE = "slot B: 3 attempts used, falling back to A"
+B_THRICE = [("B", f"attempt {n} of 3") for n in (1, 2, 3)]
+
+
+def check_fallback(note):
+    """Slot A runs, B is bad, and the journal knows why."""
+    t.assertEqual(("A", "1.0"), dut.running())
+    t.assertEqual({"booted": "A", "primary": "A", "A": "good", "B": "bad"}, dut.rauc())
+    t.assertEqual((0, False), dut.slot_state("B"))
+    t.assertEqual((3, True), dut.slot_state("A"))
+    t.assertEqual("LAST_GOOD=A", gateway.succeed("head -n 1 /state/last-good").strip())
+    said = gateway.succeed("journalctl -b -t slot-selector -o cat")
+    if note:
+        t.assertIn(note, said)
+    else:
+        t.assertEqual("", said)
+
+
+def check_recovery():
+    """A good release can still be installed, and boots; then back to slot A."""
+    dut.install("release-2.0")
+    t.assertEqual("B", dut.rauc()["primary"])
+    dut.reboot()
+    t.assertEqual(("B", "2.0"), dut.running())
+    t.assertEqual((2, False), dut.slot_state("B"))
+    gateway.succeed("rauc status mark-active other")
+    dut.reboot()
+    t.assertEqual(("A", "1.0"), dut.running())
+
+
+def boots_since(count):
+    return dut.boots()[count:]
+
+
+with subtest("release 1.0 runs in slot A"):
+    dut.start()
+    t.assertEqual(("A", "1.0"), dut.running())
+
+with subtest("a slot marked bad is not booted"):
+    dut.install("release-2.0")
+    t.assertEqual("B", dut.rauc()["primary"])
+    gateway.succeed("rauc status mark-bad other")
+    count = len(dut.boots())
+    dut.reboot()
+    t.assertEqual([("A", "good")], boots_since(count))
+    check_fallback(NOTE)
+    check_recovery()
+
+with subtest("a release that fails its health check is left after three boots"):
+    dut.install("unhealthy")
+    count = len(dut.boots())
+    gateway.reboot()
+    dut.wait_until_boots("A")
+    t.assertEqual([*B_THRICE, ("A", "good")], boots_since(count))
+    check_fallback(NOTE)
+    reasons = dut.messages().count("slot B stays unconfirmed: dnsmasq.service has failed")
+    t.assertEqual(3, reasons, "each boot of B must have said why it was not confirmed")
+    t.assertNotIn("slot B is confirmed", dut.messages())
+    check_recovery()
+
+with subtest("a release whose kernel panics is left after three boots"):
+    dut.install("panic")
+    count = len(dut.boots())
+    panics = gateway.get_console_log().count("Kernel panic")
+    gateway.reboot()
+    dut.wait_until_boots("A")
+    t.assertEqual([*B_THRICE, ("A", "good")], boots_since(count))
+    t.assertEqual(3, gateway.get_console_log().count("Kernel panic") - panics)
+    check_fallback(NOTE)
+
+with subtest("a release whose root file system is broken is left after three boots"):
+    dut.install("release-2.0")
+    gateway.succeed(f"dd if=/dev/zero of={device('rootfs-b')} bs=1M count=1 oflag=direct")
+    count = len(dut.boots())
+    gateway.reboot()
+    dut.wait_until_boots("A")
+    t.assertEqual([*B_THRICE, ("A", "good")], boots_since(count))
+    check_fallback(NOTE)
+
+with subtest("a kernel that is broken or missing is an attempt used, without a reset"):
+    for breakage, reason in [
+        ("rm /run/b/initrd.img", "slot B does not boot: boot-b: initrd.img: No such file"),
+        ("truncate -s 1M /run/b/vmlinux.lz4", "slot B does not boot: boot-b: vmlinux.lz4: "),
+        ("rm /run/b/vmlinux.lz4", "slot B does not boot: boot-b: vmlinuz: No such file"),
+    ]:
+        gateway.succeed(
+            "rauc status mark-active other",
+            f"mkdir -p /run/b; mount {device('boot-b')} /run/b",
+            breakage,
+            "umount /run/b",
+        )
+        count = len(dut.boots())
+        dut.reboot()
+        t.assertEqual([("B", "attempt 1 of 3"), ("A", "good")], boots_since(count))
+        t.assertEqual((2, False), dut.slot_state("B"))
+        t.assertEqual((3, True), dut.slot_state("A"))
+        t.assertIn(reason, gateway.succeed("journalctl -b -t slot-selector -o cat"))
+    gateway.succeed("rauc status mark-bad other")
+    check_recovery()
+
+with subtest("ten quick power cycles leave a good slot where it is"):
+    count = len(dut.boots())
+    moments = random.Random(0)
+    gateway.crash()
+    for cycle in range(10):
+        gateway.start(allow_reboot=True)
+        # at any instant of a boot: from the firmware to a system that is up
+        time.sleep(moments.uniform(0, 14))
+        gateway.crash()
+    dut.start()
+    t.assertEqual(("A", "1.0"), dut.running())
+    t.assertEqual({("A", "good")}, set(boots_since(count)))
+    t.assertEqual((3, True), dut.slot_state("A"))
+
+gateway.shutdown()

@@ -1,0 +1,56 @@
+# A system that hangs is reset by the watchdog. An unconfirmed release that hangs each time is left
+# after its third boot.
+from appliance import Appliance
+
+dut = Appliance(gateway)
+
+
+def hang():
+    """Freeze PID 1, which feeds the watchdog, and wait until QEMU tells of the reset."""
+    gateway.succeed("echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze")
+    t.assertEqual("reset", gateway.wait_for_qmp_event("WATCHDOG", timeout=60)["action"])
+
+
+with subtest("release 2.0 boots in slot B, unconfirmed"):
+    dut.start()
+    t.assertEqual(("A", "1.0"), dut.running())
+    dut.install("release-2.0")
+    dut.reboot()
+    t.assertEqual(("B", "2.0"), dut.running())
+    t.assertEqual((2, False), dut.slot_state("B"))
+
+with subtest("the watchdog is armed, and fed by systemd"):
+    t.assertIn("i6300ESB", gateway.succeed("cat /sys/class/watchdog/watchdog0/identity"))
+    t.assertEqual("active\n", gateway.succeed("cat /sys/class/watchdog/watchdog0/state"))
+    t.assertEqual(
+        "10s", gateway.succeed("systemctl show --value -p RuntimeWatchdogUSec").strip()
+    )
+
+with subtest("it resets a system that hangs, and each boot counts"):
+    for attempt in [2, 3]:
+        hang()
+        dut.wait_until_boots("B")
+        t.assertEqual(("B", "2.0"), dut.running())
+        t.assertEqual((3 - attempt, False), dut.slot_state("B"))
+        t.assertEqual(("B", f"attempt {attempt} of 3"), dut.boots()[-1])
+
+with subtest("after the third time slot A runs, and knows why"):
+    hang()
+    dut.wait_until_boots("A")
+    t.assertEqual(("A", "1.0"), dut.running())
+    t.assertEqual(("A", "good"), dut.boots()[-1])
+    t.assertEqual((0, False), dut.slot_state("B"))
+    t.assertEqual((3, True), dut.slot_state("A"))
+    t.assertEqual({"booted": "A", "primary": "A", "A": "good", "B": "bad"}, dut.rauc())
+    t.assertIn(
+        "slot B: 3 attempts used, falling back to A",
+        gateway.succeed("journalctl -b -t slot-selector -o cat"),
+    )
+
+with subtest("a good slot that hangs is reset too, and stays"):
+    hang()
+    dut.wait_until_boots("A")
+    t.assertEqual(("A", "good"), dut.boots()[-1])
+    t.assertEqual((3, True), dut.slot_state("A"))
+
+gateway.shutdown()
