@@ -32,9 +32,12 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
     gboolean is_verbose = FALSE;
+    int jobs = (int)g_get_num_processors();
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
             "Show commands and consoles while they run", NULL},
+        {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs,
+            "How many tests run at once (as many as there are processors)", "N"},
         {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
@@ -50,6 +53,8 @@ int sp_cmd_run(int argc, char **argv)
     if (!sp_parse_options(
             &argc, &argv, "slotproof run", "[TEST...]", "Run the tests named, or all.", options))
         return 2;
+    if (jobs < 1)
+        return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
     list =
         sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0), &error);
     folder = sp_images_folder(images_option);
@@ -61,8 +66,10 @@ int sp_cmd_run(int argc, char **argv)
             return sp_usage_error("%s", error->message);
     }
     out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
-    const SpRunOptions run_options = {
-        .images = folder, .out = out_absolute, .is_verbose = is_verbose};
+    const SpRunOptions run_options = {.images = folder,
+        .out = out_absolute,
+        .is_verbose = is_verbose,
+        .jobs = MIN((guint)jobs, list->len)};
     return sp_run_tests(list, &sp_local_engine, &run_options);
 }
 

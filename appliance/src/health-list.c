@@ -9,8 +9,8 @@
 #include <json-c/json.h>
 #include <string.h>
 
-/* An array of strings, and nothing deeper. */
-#define DEPTH_MAX 2
+/* An array of strings; a little deeper, so that what is wrong is told better than by its depth. */
+#define DEPTH_MAX 4
 
 static void put_json(json_object **object)
 {

@@ -22,6 +22,7 @@ static const SpKey image_keys[] = {
     {"Image", "Kernel"},
     {"Image", "Initrd"},
     {"Image", "CommandLine"},
+    {"Image", "VirtualTimeCommandLine"},
     {"Image", "Memory"},
     {"Image", "CPUs"},
     {"Image", "Agent"},
@@ -71,6 +72,7 @@ static bool read_keys(SpImage *image, SpKeyFile *file, GError **error)
     image->kernel = get_path(file, image->dir, "Kernel");
     image->initrd = get_path(file, image->dir, "Initrd");
     image->command_line = sp_key_file_string(file, "Image", "CommandLine");
+    image->virtual_time_command_line = sp_key_file_string(file, "Image", "VirtualTimeCommandLine");
     image->watchdog = sp_key_file_string(file, "Image", "Watchdog");
     if (!image->kernel && (image->initrd || image->command_line))
         return sp_key_file_refuse(file, "Image", image->initrd ? "Initrd" : "CommandLine",
@@ -112,6 +114,7 @@ void sp_image_free(SpImage *image)
     g_free(image->kernel);
     g_free(image->initrd);
     g_free(image->command_line);
+    g_free(image->virtual_time_command_line);
     g_free(image->watchdog);
     g_strfreev(image->build_command);
     g_free(image);

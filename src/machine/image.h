@@ -14,6 +14,10 @@
  *   Kernel=selector/vmlinuz         optional: loaded by QEMU as the firmware's next stage
  *   Initrd=selector/initrd.cpio     optional, with Kernel
  *   CommandLine=console=ttyS0       optional, with Kernel
+ *   VirtualTimeCommandLine=nohz=off optional: words added to it for machines with virtual time. An
+ *                                   idle guest leaps to its next timer even while it waits for its
+ *                                   disk, so it should have timers that are not far apart: a kernel
+ *                                   that ticks all the time, or its own time-outs come too soon
  *   Memory=512M                     default for machines: number with M or G; 512M if missing
  *   CPUs=2                          default for machines; 1 if missing
  *   Agent=virtio-serial             virtio-serial (default) or none
@@ -30,9 +34,10 @@ typedef struct {
     char *architecture;
     char *disk; /* absolute paths from here on */
     char *disk_format;
-    char *kernel;       /* or NULL */
-    char *initrd;       /* or NULL */
-    char *command_line; /* or NULL */
+    char *kernel;                    /* or NULL */
+    char *initrd;                    /* or NULL */
+    char *command_line;              /* or NULL */
+    char *virtual_time_command_line; /* or NULL */
     guint memory_mib;
     guint cpus;
     bool has_agent;

@@ -91,6 +91,16 @@ static void add_processor(GPtrArray *argv, const SpMachineConfig *config)
     add(argv, "-smp", "%u", config->cpus);
 }
 
+static void add_command_line(GPtrArray *argv, const SpMachineConfig *config)
+{
+    const char *words = config->image->command_line;
+    const char *more = config->has_virtual_time ? config->image->virtual_time_command_line : NULL;
+
+    if (words || more)
+        add(argv, "-append", "%s%s%s", words ? words : "", words && more ? " " : "",
+            more ? more : "");
+}
+
 static void add_disk(GPtrArray *argv)
 {
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
@@ -139,8 +149,7 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
         add(argv, "-kernel", "%s", image->kernel);
         if (image->initrd)
             add(argv, "-initrd", "%s", image->initrd);
-        if (image->command_line)
-            add(argv, "-append", "%s", image->command_line);
+        add_command_line(argv, config);
     }
     add_disk(argv);
     add_console_and_agent(argv, config);

@@ -166,6 +166,10 @@ static gboolean on_report(int fd, GIOCondition condition, void *data)
 
 static void print_line(const char *line, void *data)
 {
+    const SpJob *job = data;
+
+    if (job->options->jobs > 1)
+        printf("%s: ", job->test->name);
     printf("%s\n", line);
     fflush(stdout);
 }
@@ -207,7 +211,7 @@ static SpJob *local_start(const SpTestConf *test, const SpRunOptions *options)
         return job;
     }
     if (options->is_verbose)
-        sp_process_set_line_func(job->worker, print_line, NULL);
+        sp_process_set_line_func(job->worker, print_line, job);
     job->report_source =
         g_unix_fd_add(job->report_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_report, job);
     set_test_timeout(job, 1);

@@ -8,8 +8,13 @@
 #include <stdio.h>
 
 typedef struct {
+    const SpTestConf *test;
+    SpJob *job;
+} Running;
+
+typedef struct {
     const SpEngine *engine;
-    SpJob *job;        /* the one that runs; NULL between two */
+    GArray *running;   /* of Running, the one that began first in front */
     int signal_number; /* 0: nobody wants to stop */
 } Run;
 
@@ -31,8 +36,8 @@ static void stop(Run *run, int signal_number)
     if (run->signal_number != 0)
         return;
     run->signal_number = signal_number;
-    if (run->job)
-        run->engine->stop(run->job, signal_number);
+    for (guint i = 0; i < run->running->len; i++)
+        run->engine->stop(g_array_index(run->running, Running, i).job, signal_number);
 }
 
 static gboolean on_sigint(void *data)
@@ -47,11 +52,22 @@ static gboolean on_sigterm(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-static bool job_is_done(void *data, GError **error)
+/* The first that is done; the number of those that run if none is. */
+static guint find_done(const Run *run)
 {
-    Run *run = data;
+    guint i = 0;
 
-    return run->engine->is_done(run->job);
+    while (
+        i < run->running->len && !run->engine->is_done(g_array_index(run->running, Running, i).job))
+        i++;
+    return i;
+}
+
+static bool one_is_done(void *data, GError **error)
+{
+    const Run *run = data;
+
+    return find_done(run) < run->running->len;
 }
 
 static void print_result(const SpTestConf *test, const SpResult *result)
@@ -72,12 +88,28 @@ static void print_result(const SpTestConf *test, const SpResult *result)
     fflush(stdout);
 }
 
-static void run_test(
-    Run *run, const SpTestConf *test, const SpRunOptions *options, SpResult *ret_result)
+static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *options)
 {
-    run->job = run->engine->start(test, options);
-    sp_wait(job_is_done, run, SP_FOREVER, NULL, NULL);
-    run->engine->finish(g_steal_pointer(&run->job), ret_result);
+    const Running running = {.test = test, .job = run->engine->start(test, options)};
+
+    g_array_append_val(run->running, running);
+}
+
+/* Wait for one of those that run to end, and count and tell how it went. */
+static void finish_test(Run *run, guint *counts)
+{
+    SpResult result = {0};
+    Running running;
+    guint i;
+
+    sp_wait(one_is_done, run, SP_FOREVER, NULL, NULL);
+    i = find_done(run);
+    running = g_array_index(run->running, Running, i);
+    g_array_remove_index(run->running, i);
+    run->engine->finish(running.job, &result);
+    counts[result.kind]++;
+    print_result(running.test, &result);
+    sp_result_clear(&result);
 }
 
 static int exit_status(const Run *run, const guint *counts)
@@ -92,22 +124,22 @@ static int exit_status(const Run *run, const guint *counts)
 int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *options)
 {
     guint counts[SP_RESULT_SKIPPED + 1] = {0};
-    Run run = {.engine = engine};
+    Run run = {.engine = engine, .running = g_array_new(FALSE, FALSE, sizeof(Running))};
+    guint jobs = MAX(options->jobs, 1);
+    guint next = 0;
     const guint sources[] = {
         g_unix_signal_add(SIGINT, on_sigint, &run), g_unix_signal_add(SIGTERM, on_sigterm, &run)};
 
-    for (guint i = 0; i < tests->len; i++) {
-        const SpTestConf *test = g_ptr_array_index(tests, i);
-        SpResult result = {0};
-        if (run.signal_number != 0) {
-            counts[SP_RESULT_SKIPPED]++;
-            continue;
-        }
-        run_test(&run, test, options, &result);
-        counts[result.kind]++;
-        print_result(test, &result);
-        sp_result_clear(&result);
+    while (next < tests->len || run.running->len > 0) {
+        if (next < tests->len && run.signal_number == 0 && run.running->len < jobs)
+            start_test(&run, g_ptr_array_index(tests, next++), options);
+        else if (run.running->len > 0)
+            finish_test(&run, counts);
+        else
+            break; /* stopped */
     }
+    counts[SP_RESULT_SKIPPED] += tests->len - next;
+    g_array_unref(run.running);
     for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
         g_source_remove(sources[i]);
     printf("%u passed, %u failed, %u skipped\n", counts[SP_RESULT_PASSED],

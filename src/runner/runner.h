@@ -33,6 +33,7 @@ typedef struct {
     const char *images;
     const char *out; /* folder that gets one folder a test */
     bool is_verbose; /* show the log while it comes, consoles too */
+    guint jobs;      /* how many tests may run at once; 0: one */
     gint64 stop_ms;  /* how long a test that is asked to stop may take; 0: ten seconds */
 } SpRunOptions;
 
@@ -58,7 +59,8 @@ typedef struct {
 extern const SpEngine sp_local_engine;
 
 /**
- * Run @tests (of SpTestConf) one after another, saying on stdout how each went.
+ * Run @tests (of SpTestConf), as many at once as @options say, saying on stdout how each went as
+ * soon as it is known. They are started in the order in which they stand.
  *
  * SIGINT and SIGTERM stop what runs and end the run. Returns the program's exit status: 0 if all
  * passed, 1 if one failed, 2 if one was not in order, 128 + signal if it was stopped.

@@ -24,6 +24,7 @@ typedef struct {
     char *out;
     char *output; /* what the last run printed */
     gint64 stop_ms;
+    guint jobs;
 } Fixture;
 
 static void write_file(const char *dir, const char *name, const char *text, gssize length)
@@ -76,7 +77,8 @@ static void add_test(Fixture *f, const char *name, const char *script)
 /* Run all tests; what is printed goes to f->output instead of among this program's own lines. */
 static int run(Fixture *f)
 {
-    const SpRunOptions options = {.images = f->images, .out = f->out, .stop_ms = f->stop_ms};
+    const SpRunOptions options = {
+        .images = f->images, .out = f->out, .stop_ms = f->stop_ms, .jobs = f->jobs};
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
@@ -223,6 +225,51 @@ static void test_out_dir(Fixture *f, gconstpointer data)
     g_assert_true(g_file_test(outside, G_FILE_TEST_EXISTS));
 }
 
+/* Waits until the other two run as well. */
+#define MEET(name)                                                                                 \
+    "import os, time\nopen(machine.out_dir + '/../" name "', 'w')\n"                               \
+    "while not all(os.path.exists(f'{machine.out_dir}/../{n}') for n in 'xyz'):\n"                 \
+    "    time.sleep(0.01)\n"
+
+static void test_jobs(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", MEET("x"));
+    add_test(f, "b", MEET("y") "assert False, 'this one'\n");
+    add_test(f, "c", MEET("z"));
+    add_test(f, "d", "");
+    f->jobs = 3;
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "a  passed");
+    expect(f, "b  failed");
+    expect(f, "this one");
+    expect(f, "c  passed");
+    expect(f, "d  passed");
+    expect(f, "3 passed, 1 failed, 0 skipped");
+    /* and no more of them than that */
+    for (const char *name = "xyz"; *name; name++) {
+        g_autofree char *path = g_strdup_printf("%s/%c", f->out, *name);
+        g_assert_cmpint(g_unlink(path), ==, 0);
+    }
+    f->jobs = 2;
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "timed out");
+}
+
+/* Those that run are stopped, those that wait are not begun. */
+static void test_jobs_stopped(Fixture *f, gconstpointer data)
+{
+    add_test(f, "a", "import time\ntime.sleep(60)\n");
+    add_test(f, "b",
+        "import os, signal, time\ntime.sleep(0.3)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n");
+    add_test(f, "c", "");
+    f->jobs = 2;
+    g_assert_cmpint(run(f), ==, 130);
+    expect(f, "a  stopped");
+    expect(f, "b  stopped");
+    expect(f, "0 passed, 0 failed, 3 skipped");
+}
+
 static void test_report(void)
 {
     g_autofree char *line = sp_report_format(SP_REPORT_SUBTEST, "failed", "a \"b\"\n\xff", 1.5);
@@ -299,6 +346,8 @@ int main(int argc, char **argv)
         {"/runner/stubborn", test_stubborn},
         {"/runner/signals", test_signals},
         {"/runner/out-dir", test_out_dir},
+        {"/runner/jobs", test_jobs},
+        {"/runner/jobs-stopped", test_jobs_stopped},
     };
 
     if (argc >= 5 && g_str_equal(argv[1], "_worker"))

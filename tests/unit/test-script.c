@@ -315,6 +315,46 @@ static void test_isolated(Fixture *f, gconstpointer data)
     g_unsetenv("PYTHONPATH");
 }
 
+static void test_monitor(Fixture *f, gconstpointer data)
+{
+    expect_passed(f,
+        "t.assertEqual({'status': [1, '\\u00e9']}, machine.qmp('query', a=[1], b={'c': None}))\n"
+        "machine.qmp('bare')\n"
+        "with t.assertRaisesRegex(Exception, 'QEMU refused'):\n"
+        "    machine.qmp('refused')\n"
+        "with t.assertRaises(TypeError):\n    machine.qmp('query', a=machine)\n"
+        "t.assertEqual({}, machine.wait_for_qmp_event('WATCHDOG', timeout=3))\n"
+        "t.assertEqual(5000000000, machine.disk_written())\n"
+        "machine.wait_for_disk_written(6000000000, timeout=1)\n"
+        "with t.assertRaises(ValueError):\n    machine.wait_for_disk_written(-1)\n"
+        "t.assertEqual('/images/fake', machine.image_dir)\n"
+        "t.assertIsInstance(machine.get_console_log(), str)\n");
+    expect_commands(f, "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
+                       "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000");
+}
+
+/* Modules come from the script's folder, and else from the one above. */
+static void test_modules(Fixture *f, gconstpointer data)
+{
+    g_autofree char *inner = g_build_filename(f->dir, "inner", NULL);
+    g_autofree char *own = g_build_filename(inner, "one.py", NULL);
+    g_autofree char *shared = g_build_filename(f->dir, "one.py", NULL);
+    g_autofree char *other = g_build_filename(f->dir, "two.py", NULL);
+
+    g_assert_cmpint(g_mkdir(inner, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(own, "where = 'inner'\n", -1, NULL));
+    g_assert_true(g_file_set_contents(shared, "where = 'shared'\n", -1, NULL));
+    g_assert_true(g_file_set_contents(other, "def add(a, b):\n    return a + b\n", -1, NULL));
+    g_free(f->path);
+    f->path = g_build_filename(inner, "script.py", NULL);
+    expect_passed(f, "import one, two\nassert one.where == 'inner' and two.add(1, 2) == 3\n");
+    g_unlink(own);
+    g_unlink(shared);
+    g_unlink(other);
+    g_unlink(f->path);
+    g_rmdir(inner);
+}
+
 static void test_names(void)
 {
     g_assert_null(sp_script_name_fault("gateway_2"));
@@ -349,6 +389,8 @@ int main(int argc, char **argv)
         {"/script/retry", test_retry, false},
         {"/script/interrupt", test_interrupt, false},
         {"/script/isolated", test_isolated, false},
+        {"/script/monitor", test_monitor, false},
+        {"/script/modules", test_modules, false},
     };
 
     g_test_init(&argc, &argv, NULL);

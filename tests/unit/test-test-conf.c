@@ -76,6 +76,16 @@ static void test_defaults(Fixture *f, gconstpointer data)
     g_assert_no_error(error);
     g_assert_cmpstr(conf->description, ==, "");
     g_assert_cmpuint(conf->timeout_s, ==, 3600);
+    g_assert_false(conf->has_virtual_time);
+}
+
+static void test_virtual_time(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpTestConf) conf = load(f, "[Test]\nClock=virtual\n[Machine gateway]\n", &error);
+
+    g_assert_no_error(error);
+    g_assert_true(conf->has_virtual_time);
 }
 
 /* Each is refused by naming the line and what was expected. */
@@ -95,7 +105,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Machine a]\nMemory=512\n", "test.conf:2:", "a size in whole M or G"},
         {"[Test]\nTimeout=0\n[Machine a]\n", "test.conf:2:", "whole number from 1"},
         {"[Test]\nTimeout=1h\n[Machine a]\n", "test.conf:2:", "whole number"},
-        {"[Test]\nClock=virtual\n[Machine a]\n", "test.conf:2:", "not available yet"},
+        {"[Test]\nClock=virtual\n[Machine a]\n[Machine b]\n", "test.conf:2:", "a clock of its own"},
         {"[Test]\nClock=fast\n[Machine a]\n", "test.conf:2:", "expected 'real'"},
         {"[Test]\n[Machine 2nd]\n", "test.conf:2:", "a name for Python"},
         {"[Test]\n[Machine a/b]\n", "test.conf:2:", "a name for Python"},
@@ -164,6 +174,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/test-conf/all-keys", test_all_keys},
         {"/test-conf/defaults", test_defaults},
+        {"/test-conf/virtual-time", test_virtual_time},
         {"/test-conf/refused", test_refused},
         {"/test-conf/no-script", test_no_script},
         {"/test-conf/discover", test_discover},

@@ -68,8 +68,8 @@ for cut, expected in CUTS:
         # something else than the last time, so that what arrives is seen
         for name, (_, size) in B_IMAGES.items():
             gateway.succeed(
-                f"dd if=/dev/zero of=/dev/disk/by-partlabel/{name} bs=1M count={size // MIB} "
-                "oflag=direct status=none"
+                f"yes | dd of=/dev/disk/by-partlabel/{name} bs=1M count=1 seek={size // MIB - 1} "
+                "iflag=fullblock oflag=direct status=none || true"
             )
         t.assertEqual(set(), arrived())
         begin = gateway.disk_written()
