@@ -12,13 +12,13 @@
 
 #define ORDER_MAX 16384u
 
-static int load(int dirfd, const char *name)
+static int load(int dirfd, const char *name, const char *parameters)
 {
     sp_auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
-    if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST && errno != ENODEV)
+    if (syscall(SYS_finit_module, fd, parameters, 0) < 0 && errno != EEXIST && errno != ENODEV)
         return -errno;
     return 0;
 }
@@ -37,11 +37,13 @@ int boot_modules_load(const char *folder, boot_modules_error_func on_error, void
     order[length] = '\0';
 
     while ((name = strsep(&rest, "\n"))) {
+        char *parameters = name;
         int r;
 
         if (*name == '\0' || *name == '#')
             continue;
-        r = load(dirfd, name);
+        name = strsep(&parameters, " ");
+        r = load(dirfd, name, parameters ? parameters : "");
         if (r < 0)
             on_error(data, name, r);
     }

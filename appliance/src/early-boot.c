@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define LINE_SIZE 320u
-#define WATCHDOG_TIMEOUT_S 2
+#define RESET_TIMEOUT_S 2
+#define WATCHDOG_TIMEOUT_S 30
 #define WATCHDOG_WAIT_MS 10000
 
 static const struct {
@@ -70,6 +71,17 @@ void early_boot_drain(const struct early_boot *boot)
         ;
 }
 
+/* Where there is one. It stays armed when its descriptor is closed without the magic character, and
+ * over a kexec; a kernel that does not get as far as to feed it is reset. */
+static void arm_watchdog(void)
+{
+    sp_auto_close int fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
+    int timeout_s = WATCHDOG_TIMEOUT_S;
+
+    if (fd >= 0)
+        (void)ioctl(fd, WDIOC_SETTIMEOUT, &timeout_s);
+}
+
 static void on_module_error(void *data, const char *name, int error)
 {
     early_boot_say(data, "module %s: %s", name, strerror(-error));
@@ -107,6 +119,7 @@ void early_boot_start(struct early_boot *boot, const char *program)
     r = boot_modules_load("/modules", on_module_error, boot);
     if (r < 0)
         early_boot_say(boot, "/modules/order: %s", strerror(-r));
+    arm_watchdog();
 }
 
 int early_boot_cmdline(char *ret_cmdline, size_t size)
@@ -141,7 +154,7 @@ int early_boot_mount_partition(const struct early_boot *boot, const char *label,
 static void reset_by_watchdog(void)
 {
     sp_auto_close int fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
-    int timeout_s = WATCHDOG_TIMEOUT_S;
+    int timeout_s = RESET_TIMEOUT_S;
 
     if (fd < 0)
         return;

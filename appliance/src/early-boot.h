@@ -18,7 +18,8 @@ struct early_boot {
 };
 
 /**
- * Mount /proc, /sys and /dev, open the console, and load the modules in /modules. Must be pid 1:
+ * Mount /proc, /sys and /dev, open the console, load the modules in /modules, and arm the watchdog,
+ * which then has to be fed within half a minute by who comes after. Must be pid 1:
  * ends the process if it is not. What fails is said on the console; the parts that need it fail
  * later.
  */

@@ -127,4 +127,15 @@ with subtest("a release whose sshd dies after half a minute is not confirmed"):
     t.assertEqual(3, said.count("slot A stays unconfirmed: ssh.service"))
     t.assertNotIn("slot A is confirmed: all was well for 60 s\n", said.split("slot B is confirmed")[1])
 
+with subtest("a release that hangs before it can feed the watchdog is left after three boots"):
+    dut.install("hang")
+    count = len(dut.boots())
+    gateway.reboot()
+    dut.wait_until_boots("B")
+    t.assertEqual([*thrice, ("B", "good")], dut.boots()[count:])
+    for _ in range(3):
+        t.assertEqual("reset", gateway.wait_for_qmp_event("WATCHDOG", timeout=1)["action"])
+    t.assertEqual(("B", "2.0"), dut.running())
+    t.assertEqual((0, False), dut.slot_state("A"))
+
 gateway.shutdown()

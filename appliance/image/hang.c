@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The init of a release that comes up and then does nothing: for the tests. */
+
+#include <unistd.h>
+
+int main(void)
+{
+    for (;;)
+        (void)pause();
+}
