@@ -21,7 +21,6 @@ struct SpMachine {
     SpQmp *qmp;
     SpAgent *agent;        /* NULL too where the image has none */
     guint resets;          /* of the guest since the start */
-    guint boots;           /* starts and resets since the machine was made */
     char *shutdown_reason; /* QEMU's word for why it ends, once it does */
     char *host_failure;    /* why the guest can't go on, where that is the host's fault */
     char *fatal;           /* the line by which the kernel gave up; until the next reset */

@@ -44,6 +44,15 @@ static const char *event_string(JsonObject *data, const char *name)
     return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
 }
 
+/* What the guest was up to is over: nothing of it is to be taken for what comes next. */
+static void forget_boot(SpMachine *machine)
+{
+    machine->start_line = sp_console_next_line(machine->console);
+    g_clear_pointer(&machine->fatal, g_free);
+    if (machine->agent)
+        sp_agent_reset(machine->agent, "the guest was reset");
+}
+
 static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
 {
     SpMachine *machine = user_data;
@@ -51,11 +60,10 @@ static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
     sp_log(machine->config.log, machine->config.name, "QEMU: %s", event);
     if (g_str_equal(event, "RESET")) {
         machine->resets++;
-        machine->boots++;
-        machine->start_line = sp_console_next_line(machine->console);
-        g_clear_pointer(&machine->fatal, g_free);
-        if (machine->agent)
-            sp_agent_reset(machine->agent, "the guest was reset");
+        forget_boot(machine);
+    } else if (g_str_equal(event, "WATCHDOG") &&
+               g_strcmp0(event_string(data, "action"), "reset") == 0) {
+        forget_boot(machine); /* the guest has stopped, its reset follows */
     } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
         if (machine->agent)
             sp_agent_reset(machine->agent, "the agent was lost");
@@ -258,7 +266,6 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         return false;
     }
     machine->resets = 0;
-    machine->boots++;
     machine->start_line = sp_console_next_line(machine->console);
     machine->qmp = sp_qmp_new(sockets->ours[0], on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[1]);
@@ -411,9 +418,4 @@ const char *sp_machine_disk_image(SpMachine *machine)
 const char *sp_machine_image_dir(SpMachine *machine)
 {
     return machine->config.image->dir;
-}
-
-guint sp_machine_boot_count(SpMachine *machine)
-{
-    return machine->boots;
 }

@@ -112,9 +112,6 @@ bool sp_machine_copy_from_host(
 bool sp_machine_copy_from_machine(
     SpMachine *machine, const char *source, const char *target_dir, GError **error);
 
-/** How often the machine began to boot: its starts, and its resets since. */
-guint sp_machine_boot_count(SpMachine *machine);
-
 /**
  * Have QEMU execute @command of QMP, with @arguments, the text of a JSON object (NULL: none).
  * @ret_answer is given what it returned, as JSON. SP_ERROR_GUEST with QEMU's own words if it

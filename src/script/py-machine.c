@@ -208,11 +208,6 @@ static PyObject *get_image_dir(SpPyMachine *self, void *unused)
     return PyUnicode_DecodeFSDefault(sp_machine_image_dir(self->machine));
 }
 
-static PyObject *get_boot_count(SpPyMachine *self, void *unused)
-{
-    return PyLong_FromUnsignedLong(sp_machine_boot_count(self->machine));
-}
-
 static PyObject *represent(SpPyMachine *self)
 {
     return PyUnicode_FromFormat("<Machine '%s'>", sp_machine_name(self->machine));
@@ -232,8 +227,6 @@ static PyGetSetDef attributes[] = {
         PyDoc_STR("The host's folder for what is copied out, as a str."), NULL},
     {"image_dir", (getter)get_image_dir, NULL,
         PyDoc_STR("The host's folder of the machine's image, as a str."), NULL},
-    {"boot_count", (getter)get_boot_count, NULL,
-        PyDoc_STR("How often the machine began to boot: its starts and resets."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

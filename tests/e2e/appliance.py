@@ -25,7 +25,7 @@ class Appliance:
     def wait_until_boots(self, slot):
         """Wait until the slot selector has chosen this slot, and its system is up. What came
         before, be it panics and resets, is not minded."""
-        self.machine.wait_for_console_text(rf"slot-selector: slot {slot} \(")
+        self.machine.wait_for_console_text(rf"slot-selector: slot {slot} \(", timeout=600)
         self.machine.wait_for_unit("multi-user.target")
 
     def boots(self):

@@ -271,11 +271,6 @@ const char *sp_machine_image_dir(SpMachine *machine)
     return "/images/fake";
 }
 
-guint sp_machine_boot_count(SpMachine *machine)
-{
-    return 2;
-}
-
 bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
     char **ret_answer, GError **error)
 {

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: MIT */
+#include "network/switch.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ADDRESS_SIZE 6
+#define LENGTH_SIZE 4u
+#define READ_SIZE (128u * 1024)
+/* How much of one port is taken in before another has its turn. */
+#define READS_PER_TURN 8
+
+struct SpPort {
+    SpSwitch *owner;
+    char *name;
+    guint interface; /* of the capture */
+    int fd;          /* -1: the driver's own port, or its peer is gone */
+    SpFrameFunc func;
+    void *func_data;
+    GSource *in, *out;  /* of fd; out only while something waits */
+    GByteArray *input;  /* a frame that is not whole yet, behind its length */
+    GByteArray *output; /* frames behind their lengths, which the socket did not take yet */
+    gsize written;      /* of output */
+    GQueue delayed;     /* of Delayed, the first due first */
+    gsize delayed_bytes;
+    guint delay_source;
+    guint delay_ms;
+    double loss;
+    bool is_blocked;
+    SpPortStats stats;
+};
+
+typedef struct {
+    gint64 due;
+    GBytes *frame;
+} Delayed;
+
+typedef struct {
+    SpPort *port;
+    gint64 seen;
+} Station;
+
+struct SpSwitch {
+    char *name;
+    GPtrArray *ports;
+    GHashTable *stations; /* guint64 address, of Station */
+    GRand *random;
+    SpCapture *capture;
+};
+
+static guint64 address_at(const guint8 *bytes)
+{
+    guint64 address = 0;
+
+    for (int i = 0; i < ADDRESS_SIZE; i++)
+        address = address << 8 | bytes[i];
+    return address;
+}
+
+static bool is_group(const guint8 *address)
+{
+    return (address[0] & 1) != 0;
+}
+
+static void destroy_source(GSource **source)
+{
+    if (!*source)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
+
+/* The other end is gone, or can't be understood any more. */
+static void disconnect(SpPort *port)
+{
+    destroy_source(&port->in);
+    destroy_source(&port->out);
+    if (port->fd >= 0)
+        close(port->fd);
+    port->fd = -1;
+    g_byte_array_set_size(port->input, 0);
+    g_byte_array_set_size(port->output, 0);
+    port->written = 0;
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data);
+
+/* Write what the socket takes; what it does not waits until it can. */
+static void write_output(SpPort *port)
+{
+    while (port->fd >= 0 && port->written < port->output->len) {
+        ssize_t n = send(port->fd, port->output->data + port->written,
+            port->output->len - port->written, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n >= 0)
+            port->written += (gsize)n;
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            break;
+        else if (errno != EINTR)
+            disconnect(port);
+    }
+    if (port->written == port->output->len) {
+        g_byte_array_set_size(port->output, 0);
+        port->written = 0;
+        destroy_source(&port->out);
+    } else if (!port->out) {
+        port->out = g_unix_fd_source_new(port->fd, G_IO_OUT | G_IO_ERR | G_IO_HUP);
+        g_source_set_callback(port->out, G_SOURCE_FUNC(on_writable), port, NULL);
+        g_source_attach(port->out, NULL);
+    }
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data)
+{
+    SpPort *port = data;
+
+    write_output(port);
+    return port->out ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* To the socket's queue, or the driver's function. */
+static void deliver(SpPort *port, const guint8 *frame, gsize length)
+{
+    guint32 header = GUINT32_TO_BE((guint32)length);
+
+    if (port->func) {
+        port->stats.sent++;
+        port->func(frame, length, port->func_data);
+        return;
+    }
+    if (port->fd < 0)
+        return;
+    if (port->output->len - port->written + LENGTH_SIZE + length > SP_PORT_QUEUE_MAX) {
+        port->stats.overflown++;
+        return;
+    }
+    if (port->written > SP_PORT_QUEUE_MAX) {
+        g_byte_array_remove_range(port->output, 0, (guint)port->written);
+        port->written = 0;
+    }
+    g_byte_array_append(port->output, (const guint8 *)&header, LENGTH_SIZE);
+    g_byte_array_append(port->output, frame, (guint)length);
+    port->stats.sent++;
+}
+
+static void delayed_free(void *data)
+{
+    Delayed *delayed = data;
+
+    g_bytes_unref(delayed->frame);
+    g_free(delayed);
+}
+
+static void plan_delayed(SpPort *port);
+
+static gboolean on_due(void *data)
+{
+    SpPort *port = data;
+    gint64 now = g_get_monotonic_time();
+    Delayed *first;
+
+    port->delay_source = 0;
+    while ((first = g_queue_peek_head(&port->delayed)) && first->due <= now) {
+        gsize length;
+        const guint8 *frame = g_bytes_get_data(first->frame, &length);
+
+        g_queue_pop_head(&port->delayed);
+        port->delayed_bytes -= length;
+        if (port->is_blocked)
+            port->stats.blocked++;
+        else
+            deliver(port, frame, length);
+        delayed_free(first);
+    }
+    write_output(port);
+    plan_delayed(port);
+    return G_SOURCE_REMOVE;
+}
+
+static void plan_delayed(SpPort *port)
+{
+    const Delayed *first = g_queue_peek_head(&port->delayed);
+    gint64 wait_us;
+
+    if (!first || port->delay_source != 0)
+        return;
+    wait_us = MAX(first->due - g_get_monotonic_time(), 0);
+    port->delay_source = g_timeout_add((guint)((wait_us + 999) / 1000), on_due, port);
+}
+
+static void delay(SpPort *port, const guint8 *frame, gsize length)
+{
+    Delayed *delayed;
+
+    if (port->delayed_bytes + length > SP_PORT_QUEUE_MAX) {
+        port->stats.overflown++;
+        return;
+    }
+    delayed = g_new(Delayed, 1);
+    delayed->due = g_get_monotonic_time() + (gint64)port->delay_ms * 1000;
+    delayed->frame = g_bytes_new(frame, length);
+    g_queue_push_tail(&port->delayed, delayed);
+    port->delayed_bytes += length;
+    plan_delayed(port);
+}
+
+static bool is_lost(SpPort *port)
+{
+    if (port->is_blocked) {
+        port->stats.blocked++;
+        return true;
+    }
+    if (port->loss > 0 && g_rand_double(port->owner->random) < port->loss) {
+        port->stats.lost++;
+        return true;
+    }
+    return false;
+}
+
+/* Out at @port. What a socket is to write is written at the end of the turn, many frames at once.
+ */
+static void forward(SpPort *port, const guint8 *frame, gsize length)
+{
+    if (is_lost(port))
+        return;
+    if (port->delay_ms > 0 || !g_queue_is_empty(&port->delayed))
+        delay(port, frame, length);
+    else
+        deliver(port, frame, length);
+}
+
+static void learn(SpSwitch *sw, SpPort *port, guint64 address, gint64 now)
+{
+    Station *station = g_hash_table_lookup(sw->stations, &address);
+    guint64 *key;
+
+    if (!station) {
+        /* a sender of made-up addresses costs us no more than that others are flooded to */
+        if (g_hash_table_size(sw->stations) >= SP_SWITCH_STATIONS_MAX)
+            g_hash_table_remove_all(sw->stations);
+        key = g_new(guint64, 1);
+        *key = address;
+        station = g_new(Station, 1);
+        g_hash_table_insert(sw->stations, key, station);
+    }
+    *station = (Station){.port = port, .seen = now};
+}
+
+static SpPort *find_station(SpSwitch *sw, const guint8 *address, gint64 now)
+{
+    guint64 key = address_at(address);
+    const Station *station = is_group(address) ? NULL : g_hash_table_lookup(sw->stations, &key);
+
+    return station && now - station->seen < SP_SWITCH_AGE_US ? station->port : NULL;
+}
+
+/* In at @port. */
+static void take_frame(SpPort *port, const guint8 *frame, gsize length)
+{
+    SpSwitch *sw = port->owner;
+    gint64 now = g_get_monotonic_time();
+    SpPort *target;
+
+    if (length < SP_FRAME_MIN || length > SP_FRAME_MAX || is_group(frame + ADDRESS_SIZE)) {
+        port->stats.malformed++;
+        return;
+    }
+    if (is_lost(port))
+        return;
+    port->stats.received++;
+    if (sw->capture)
+        sp_capture_frame(sw->capture, port->interface, g_get_real_time(), frame, length);
+    learn(sw, port, address_at(frame + ADDRESS_SIZE), now);
+    target = find_station(sw, frame, now);
+    if (target) {
+        if (target != port)
+            forward(target, frame, length);
+        return;
+    }
+    for (guint i = 0; i < sw->ports->len; i++) {
+        SpPort *other = g_ptr_array_index(sw->ports, i);
+
+        if (other != port)
+            forward(other, frame, length);
+    }
+}
+
+static void write_all(SpSwitch *sw)
+{
+    for (guint i = 0; i < sw->ports->len; i++)
+        write_output(g_ptr_array_index(sw->ports, i));
+}
+
+/* Take the whole frames out of the input. False if it can't be one's of a network card. */
+static bool take_input(SpPort *port)
+{
+    gsize at = 0;
+
+    while (port->input->len - at >= LENGTH_SIZE) {
+        guint32 length;
+
+        memcpy(&length, port->input->data + at, LENGTH_SIZE);
+        length = GUINT32_FROM_BE(length);
+        if (length > SP_FRAME_MAX)
+            return false; /* nobody knows where the next one begins */
+        if (port->input->len - at - LENGTH_SIZE < length)
+            break;
+        take_frame(port, port->input->data + at + LENGTH_SIZE, length);
+        at += LENGTH_SIZE + length;
+    }
+    if (at > 0)
+        g_byte_array_remove_range(port->input, 0, (guint)at);
+    return true;
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    SpPort *port = data;
+    bool is_open = true;
+
+    for (int i = 0; i < READS_PER_TURN && is_open; i++) {
+        guint length = port->input->len;
+        ssize_t n;
+
+        g_byte_array_set_size(port->input, length + READ_SIZE);
+        n = recv(fd, port->input->data + length, READ_SIZE, MSG_DONTWAIT);
+        g_byte_array_set_size(port->input, length + (guint)MAX(n, 0));
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+            break;
+        is_open = n > 0 && take_input(port);
+        if (n > 0 && !is_open)
+            port->stats.malformed++;
+        if (n < (ssize_t)READ_SIZE)
+            break;
+    }
+    write_all(port->owner);
+    if (is_open)
+        return G_SOURCE_CONTINUE;
+    if (port->fd >= 0)
+        disconnect(port);
+    return G_SOURCE_REMOVE;
+}
+
+SpSwitch *sp_switch_new(const char *name, guint32 seed)
+{
+    SpSwitch *sw = g_new0(SpSwitch, 1);
+
+    sw->name = g_strdup(name);
+    sw->ports = g_ptr_array_new();
+    sw->stations = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    sw->random = g_rand_new_with_seed(seed);
+    return sw;
+}
+
+void sp_switch_free(SpSwitch *sw)
+{
+    if (!sw)
+        return;
+    while (sw->ports->len > 0)
+        sp_port_unplug(g_ptr_array_index(sw->ports, sw->ports->len - 1));
+    g_ptr_array_unref(sw->ports);
+    g_hash_table_unref(sw->stations);
+    g_rand_free(sw->random);
+    g_free(sw->name);
+    g_free(sw);
+}
+
+static void add_interface(SpSwitch *sw, SpPort *port)
+{
+    if (sw->capture)
+        port->interface = sp_capture_add_interface(sw->capture, port->name);
+}
+
+void sp_switch_set_capture(SpSwitch *sw, SpCapture *capture)
+{
+    sw->capture = capture;
+    for (guint i = 0; i < sw->ports->len; i++)
+        add_interface(sw, g_ptr_array_index(sw->ports, i));
+}
+
+static SpPort *port_new(SpSwitch *sw, const char *name)
+{
+    SpPort *port = g_new0(SpPort, 1);
+
+    port->owner = sw;
+    port->name = g_strdup(name);
+    port->fd = -1;
+    port->input = g_byte_array_new();
+    port->output = g_byte_array_new();
+    g_queue_init(&port->delayed);
+    g_ptr_array_add(sw->ports, port);
+    add_interface(sw, port);
+    return port;
+}
+
+SpPort *sp_switch_plug(SpSwitch *sw, const char *name, int fd)
+{
+    SpPort *port = port_new(sw, name);
+
+    port->fd = fd;
+    port->in = g_unix_fd_source_new(fd, G_IO_IN | G_IO_ERR | G_IO_HUP);
+    g_source_set_callback(port->in, G_SOURCE_FUNC(on_readable), port, NULL);
+    g_source_attach(port->in, NULL);
+    return port;
+}
+
+SpPort *sp_switch_plug_func(SpSwitch *sw, const char *name, SpFrameFunc func, void *data)
+{
+    SpPort *port = port_new(sw, name);
+
+    port->func = func;
+    port->func_data = data;
+    return port;
+}
+
+void sp_port_send(SpPort *port, const guint8 *frame, gsize length)
+{
+    take_frame(port, frame, length);
+    write_all(port->owner);
+}
+
+static gboolean is_behind(void *key, void *value, void *port)
+{
+    return ((const Station *)value)->port == port;
+}
+
+void sp_port_unplug(SpPort *port)
+{
+    if (!port)
+        return;
+    disconnect(port);
+    if (port->delay_source != 0)
+        g_source_remove(port->delay_source);
+    g_queue_clear_full(&port->delayed, delayed_free);
+    g_hash_table_foreach_remove(port->owner->stations, is_behind, port);
+    g_ptr_array_remove(port->owner->ports, port);
+    g_byte_array_unref(port->input);
+    g_byte_array_unref(port->output);
+    g_free(port->name);
+    g_free(port);
+}
+
+bool sp_port_is_connected(const SpPort *port)
+{
+    return port->func || port->fd >= 0;
+}
+
+void sp_port_set_blocked(SpPort *port, bool is_blocked)
+{
+    port->is_blocked = is_blocked;
+}
+
+void sp_port_set_loss(SpPort *port, double loss)
+{
+    port->loss = CLAMP(loss, 0, 1);
+}
+
+void sp_port_set_delay(SpPort *port, guint delay_ms)
+{
+    port->delay_ms = delay_ms;
+}
+
+const SpPortStats *sp_port_stats(const SpPort *port)
+{
+    return &port->stats;
+}
