@@ -9,7 +9,7 @@
  */
 typedef struct {
     char *name;         /* "kvm" or "tcg" */
-    char *argument;     /* for -accel, e.g. "tcg,thread=multi" */
+    char *argument;     /* for -accel, e.g. "tcg,thread=single" */
     char *cpu;          /* for -cpu */
     char *reason;       /* why this one, a sentence */
     double time_factor; /* by which default time-outs are stretched; 1 for kvm */

@@ -2,7 +2,8 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-files.c copies, machine-monitor.c talks to QEMU for the script. */
+ * machine-files.c copies, machine-monitor.c talks to QEMU for the script,
+ * machine-snapshot.c saves and loads. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -17,15 +18,21 @@ struct SpMachine {
     SpOverlay *overlay; /* made at the first start */
     SpConsole *console;
     guint64 start_line; /* the console's first line since the last start or reset */
-    SpProcess *qemu;    /* these four only while it runs */
+    SpProcess *qemu;    /* these five only while it runs */
     SpQmp *qmp;
-    SpAgent *agent;        /* NULL too where the image has none */
-    guint resets;          /* of the guest since the start */
-    char *shutdown_reason; /* QEMU's word for why it ends, once it does */
-    char *host_failure;    /* why the guest can't go on, where that is the host's fault */
-    char *fatal;           /* the line by which the kernel gave up; until the next reset */
+    SpAgent *agent;                     /* NULL too where the image has none */
+    SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */
+    guint jobs;                         /* begun with QEMU, for their names */
+    guint resets;                       /* of the guest since the start */
+    char *shutdown_reason;              /* QEMU's word for why it ends, once it does */
+    char *host_failure; /* why the guest can't go on, where that is the host's fault */
+    char *fatal;        /* the line by which the kernel gave up; until the next reset */
     gint64 fatal_since;
 };
+
+/** What the guest was up to is over, and nothing of it is to be taken for what comes next. @why is
+ * for those who talk to its agent. */
+void sp_machine_forget_boot(SpMachine *machine, const char *why);
 
 /** How much a wait bears with. */
 typedef enum {

@@ -44,13 +44,12 @@ static const char *event_string(JsonObject *data, const char *name)
     return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
 }
 
-/* What the guest was up to is over: nothing of it is to be taken for what comes next. */
-static void forget_boot(SpMachine *machine)
+void sp_machine_forget_boot(SpMachine *machine, const char *why)
 {
     machine->start_line = sp_console_next_line(machine->console);
     g_clear_pointer(&machine->fatal, g_free);
     if (machine->agent)
-        sp_agent_reset(machine->agent, "the guest was reset");
+        sp_agent_reset(machine->agent, why);
 }
 
 static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
@@ -60,10 +59,11 @@ static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
     sp_log(machine->config.log, machine->config.name, "QEMU: %s", event);
     if (g_str_equal(event, "RESET")) {
         machine->resets++;
-        forget_boot(machine);
+        sp_machine_forget_boot(machine, "the guest was reset");
     } else if (g_str_equal(event, "WATCHDOG") &&
                g_strcmp0(event_string(data, "action"), "reset") == 0) {
-        forget_boot(machine); /* the guest has stopped, its reset follows */
+        /* the guest has stopped, its reset follows */
+        sp_machine_forget_boot(machine, "the guest was reset");
     } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
         if (machine->agent)
             sp_agent_reset(machine->agent, "the agent was lost");
@@ -180,6 +180,8 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->qemu, sp_process_free);
     g_clear_pointer(&machine->agent, sp_agent_free);
     g_clear_pointer(&machine->qmp, sp_qmp_free);
+    for (guint i = 0; i < machine->config.nics; i++)
+        g_clear_pointer(&machine->ports[i], sp_port_unplug);
     g_clear_pointer(&machine->fatal, g_free);
     g_clear_pointer(&machine->shutdown_reason, g_free);
     g_clear_pointer(&machine->host_failure, g_free);
@@ -220,66 +222,83 @@ bool sp_machine_is_up(SpMachine *machine)
     return machine->qemu && !sp_process_has_ended(machine->qemu);
 }
 
+/* In the order in which they stand. */
+enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
+#define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
+
 typedef struct {
-    int ours[3], theirs[3];
+    guint count;
+    int ours[SOCKETS_MAX], theirs[SOCKETS_MAX];
 } Sockets;
 
-static bool open_sockets(Sockets *sockets, GError **error)
+static void close_sockets(int *sockets, guint count)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(sockets->ours); i++) {
+    for (guint i = 0; i < count; i++)
+        close(sockets[i]);
+}
+
+static bool open_sockets(Sockets *sockets, guint count, GError **error)
+{
+    for (sockets->count = 0; sockets->count < count; sockets->count++) {
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
             g_set_error(
                 error, SP_ERROR, SP_ERROR_HOST, "no socket for a machine: %s", g_strerror(errno));
+            close_sockets(sockets->ours, sockets->count);
+            close_sockets(sockets->theirs, sockets->count);
             return false;
         }
-        sockets->ours[i] = pair[0];
-        sockets->theirs[i] = pair[1];
+        sockets->ours[sockets->count] = pair[0];
+        sockets->theirs[sockets->count] = pair[1];
     }
     return true;
 }
 
-static void close_sockets(int sockets[static 3])
+static void plug_in(SpMachine *machine, const Sockets *sockets)
 {
-    for (gsize i = 0; i < 3; i++) {
-        if (sockets[i] >= 0)
-            close(sockets[i]);
-        sockets[i] = -1;
+    for (guint i = 0; i < machine->config.nics; i++) {
+        g_autofree char *name = g_strdup_printf("%s.%u", machine->config.name, i);
+        machine->ports[i] =
+            sp_switch_plug(machine->config.networks[i], name, sockets->ours[SOCKET_NIC + i]);
     }
 }
 
 static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
 {
     g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, allow_reboot);
-    const SpProcessFd fds[] = {
-        {sockets->theirs[0], SP_QEMU_FD_QMP},
-        {sockets->theirs[1], SP_QEMU_FD_CONSOLE},
-        {sockets->theirs[2], SP_QEMU_FD_AGENT},
+    SpProcessFd fds[SOCKETS_MAX + 2] = {
+        {sockets->theirs[SOCKET_QMP], SP_QEMU_FD_QMP},
+        {sockets->theirs[SOCKET_CONSOLE], SP_QEMU_FD_CONSOLE},
+        {sockets->theirs[SOCKET_AGENT], SP_QEMU_FD_AGENT},
         {sp_overlay_rw_fd(machine->overlay), SP_QEMU_FD_DISK_RW},
         {sp_overlay_ro_fd(machine->overlay), SP_QEMU_FD_DISK_RO},
     };
 
-    machine->qemu = sp_process_start((const char *const *)argv, fds, G_N_ELEMENTS(fds), error);
-    close_sockets(sockets->theirs);
+    for (guint i = 0; i < machine->config.nics; i++)
+        fds[5 + i] = (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
+    machine->qemu =
+        sp_process_start((const char *const *)argv, fds, 5 + machine->config.nics, error);
+    close_sockets(sockets->theirs, sockets->count);
     if (!machine->qemu) {
-        close_sockets(sockets->ours);
+        close_sockets(sockets->ours, sockets->count);
         return false;
     }
     machine->resets = 0;
     machine->start_line = sp_console_next_line(machine->console);
-    machine->qmp = sp_qmp_new(sockets->ours[0], on_qmp_event, machine);
-    sp_console_attach(machine->console, sockets->ours[1]);
+    machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], on_qmp_event, machine);
+    sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)
-        machine->agent = sp_agent_new(sockets->ours[2]);
+        machine->agent = sp_agent_new(sockets->ours[SOCKET_AGENT]);
     else
-        close(sockets->ours[2]);
+        close(sockets->ours[SOCKET_AGENT]);
+    plug_in(machine, sockets);
     return true;
 }
 
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
     const SpImage *image = machine->config.image;
-    Sockets sockets = {{-1, -1, -1}, {-1, -1, -1}};
+    Sockets sockets;
 
     if (sp_machine_is_up(machine))
         return true;
@@ -289,11 +308,8 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
         if (!machine->overlay)
             return false;
     }
-    if (!open_sockets(&sockets, error)) {
-        close_sockets(sockets.ours);
-        close_sockets(sockets.theirs);
+    if (!open_sockets(&sockets, SOCKET_NIC + machine->config.nics, error))
         return false;
-    }
     sp_log(machine->config.log, machine->config.name, "starting (%s)", machine->config.accel->name);
     if (!spawn(machine, allow_reboot, &sockets, error))
         return false;

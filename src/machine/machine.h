@@ -5,6 +5,7 @@
 #include "base/wait.h"
 #include "machine/accel.h"
 #include "machine/image.h"
+#include "network/switch.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -32,14 +33,16 @@ typedef struct SpMachine SpMachine;
 /** 900 s as in the NixOS test driver, stretched without hardware virtualisation. */
 #define SP_DEFAULT_TIMEOUT_MS 900000
 #define SP_NO_TIMEOUT (-2)
+#define SP_MACHINE_NICS_MAX 8u
 
 typedef struct {
-    const char *name;      /* of the test's own choosing; copied */
-    const SpImage *image;  /* not owned; outlives the machine */
-    const SpAccel *accel;  /* not owned */
-    guint cpus;            /* 0: the image's default */
-    guint memory_mib;      /* 0: the image's default */
-    guint nics;            /* network cards, each with a link but nobody at its other end */
+    const char *name;                        /* of the test's own choosing; copied */
+    const SpImage *image;                    /* not owned; outlives the machine */
+    const SpAccel *accel;                    /* not owned */
+    guint cpus;                              /* 0: the image's default */
+    guint memory_mib;                        /* 0: the image's default */
+    SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card; not owned */
+    guint nics;
     bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
     guint64 seed;          /* decides MAC addresses and the like, unique a machine of a run */
     const char *out_dir;   /* existing folder for console logs and files copied out; copied */
@@ -125,6 +128,21 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
  */
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error);
+
+/**
+ * Keep memory, devices and disk of the running machine under @name, in place of what had that name.
+ * Snapshots live as long as the machine object does, over power cuts as well.
+ */
+bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error);
+/**
+ * Go on from a snapshot; a machine that is off is switched on for it. The guest goes on where it
+ * was, and knows nothing of the time between: its clock stands as it did.
+ */
+bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error);
+
+/** Take the link of all network cards away, or give it back, as the guest sees it too. Holds for
+ * the running machine. */
+bool sp_machine_set_links(SpMachine *machine, bool are_up, GError **error);
 
 /** The bytes that the guest has written to its disk since the last start. */
 bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error);

@@ -68,7 +68,8 @@ static void add(GPtrArray *argv, const char *option, const char *format, ...)
 static void add_nics(GPtrArray *argv, const SpMachineConfig *config)
 {
     for (guint i = 0; i < config->nics; i++) {
-        add(argv, "-netdev", "hubport,id=net%u,hubid=%u", i, i);
+        add(argv, "-netdev", "stream,id=net%u,server=off,addr.type=fd,addr.str=%u", i,
+            SP_QEMU_FD_NIC + i);
         /* Locally administered; the seed keeps machines of one run apart. */
         add(argv, "-device",
             "virtio-net-pci,netdev=net%u,bus=pcie.0,addr=0x%x,romfile=,"
@@ -108,11 +109,12 @@ static void add_disk(GPtrArray *argv)
     /* no-flush: a power cut of the machine is the end of QEMU, not of the host. What the guest
      * flushed has left QEMU for the host's page cache, and that is enough. */
     add(argv, "-blockdev",
-        "driver=qcow2,node-name=overlay0,discard=unmap,cache.no-flush=on,"
+        "driver=qcow2,node-name=" SP_QEMU_OVERLAY_NODE ",discard=unmap,cache.no-flush=on,"
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on");
     /* passes all on; what is to break a disk is put between the two */
-    add(argv, "-blockdev", "driver=raw,node-name=disk0,discard=unmap,file=overlay0");
-    add(argv, "-device", "virtio-blk-pci,drive=disk0,id=disk0,bootindex=1");
+    add(argv, "-blockdev",
+        "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);
+    add(argv, "-device", "virtio-blk-pci,drive=" SP_QEMU_DISK_NODE ",id=disk0,bootindex=1");
 }
 
 static void add_console_and_agent(GPtrArray *argv, const SpMachineConfig *config)

@@ -12,7 +12,12 @@ enum {
     SP_QEMU_FD_AGENT,
     SP_QEMU_FD_DISK_RW,
     SP_QEMU_FD_DISK_RO,
+    SP_QEMU_FD_NIC, /* the first one's, the others follow */
 };
+
+/** The block nodes: what a disk is to the guest, and below it the overlay. */
+#define SP_QEMU_DISK_NODE "disk0"
+#define SP_QEMU_OVERLAY_NODE "overlay0"
 
 /** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
 char *sp_qemu_program(const char *architecture, GError **error);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define TIMEOUT_DEFAULT_S 3600u
-#define NICS_MAX 8u
 
 static const SpKey test_keys[] = {
     {"Test", "Description"},
@@ -17,7 +16,7 @@ static const SpKey test_keys[] = {
     {"Machine *", "Image"},
     {"Machine *", "Memory"},
     {"Machine *", "CPUs"},
-    {"Machine *", "NICs"},
+    {"Machine *", "Networks"},
     {NULL, NULL},
 };
 
@@ -28,6 +27,27 @@ static void machine_free(void *data)
     g_free(machine->name);
     g_free(machine->image);
     g_free(machine);
+}
+
+/* Of the form "1 2": a network card each, in that order. */
+static bool read_networks(
+    SpTestMachine *machine, SpKeyFile *file, const char *group, GError **error)
+{
+    g_autofree char *text = sp_key_file_string(file, group, "Networks");
+    g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \t", -1);
+
+    for (char **word = words; *word; word++) {
+        guint64 number;
+
+        if (!**word)
+            continue;
+        if (machine->nics == SP_MACHINE_NICS_MAX ||
+            !g_ascii_string_to_unsigned(*word, 10, 1, SP_NETWORK_MAX, &number, NULL))
+            return sp_key_file_refuse(file, group, "Networks",
+                "the numbers of at most 8 networks, from 1 to 255, with blanks between", error);
+        machine->networks[machine->nics++] = (guint)number;
+    }
+    return true;
 }
 
 static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
@@ -44,7 +64,7 @@ static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, G
     machine->image = sp_key_file_string(file, group, "Image");
     return sp_key_file_size_mib(file, group, "Memory", 0, &machine->memory_mib, error) &&
            sp_key_file_uint(file, group, "CPUs", 0, 1, 255, &machine->cpus, error) &&
-           sp_key_file_uint(file, group, "NICs", 0, 0, NICS_MAX, &machine->nics, error);
+           read_networks(machine, file, group, error);
 }
 
 static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)

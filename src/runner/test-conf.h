@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "machine/machine.h"
+
 #include <glib.h>
 #include <stdbool.h>
+
+#define SP_NETWORK_MAX 255u
 
 /** A machine of a test, as test.conf says. */
 typedef struct {
     char *name;
-    char *image;      /* the image's name; NULL for the only one there is */
-    guint memory_mib; /* 0: the image's default */
-    guint cpus;       /* 0: the image's default */
+    char *image;                         /* the image's name; NULL for the only one there is */
+    guint memory_mib;                    /* 0: the image's default */
+    guint cpus;                          /* 0: the image's default */
+    guint networks[SP_MACHINE_NICS_MAX]; /* number of each network card's */
     guint nics;
 } SpTestMachine;
 
@@ -23,7 +28,8 @@ typedef struct {
  * missing [Machine NAME]               one or more; NAME is the machine's name in the script
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
  *   Memory=512M, CPUs=2          the image's own if missing
- *   NICs=2                       network cards, 0 if missing
+ *   Networks=1 2                 a network card each, joined to the others on the network of that
+ *                                number (1 to 255); none if missing
  */
 typedef struct {
     char *name; /* the folder's */

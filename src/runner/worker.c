@@ -21,11 +21,14 @@ typedef struct {
     SpAccel *accel;
     SpLog *log;
     GPtrArray *machines;
+    SpSwitch *networks[SP_NETWORK_MAX + 1]; /* by number; NULL where there is none */
 } Worker;
 
 static void worker_clear(Worker *worker)
 {
     g_clear_pointer(&worker->machines, g_ptr_array_unref);
+    for (guint i = 0; i <= SP_NETWORK_MAX; i++)
+        g_clear_pointer(&worker->networks[i], sp_switch_free);
     g_clear_pointer(&worker->log, sp_log_free);
     g_clear_pointer(&worker->accel, sp_accel_free);
     g_clear_pointer(&worker->images, g_ptr_array_unref);
@@ -59,6 +62,15 @@ static guint64 seed_of(const char *test, const char *machine)
     return (guint64)g_str_hash(test) * 31 + g_str_hash(machine);
 }
 
+static SpSwitch *get_network(Worker *worker, guint number)
+{
+    g_autofree char *name = g_strdup_printf("%u", number);
+
+    if (!worker->networks[number])
+        worker->networks[number] = sp_switch_new(name, number);
+    return worker->networks[number];
+}
+
 static bool make_machine(
     Worker *worker, const SpTestMachine *wanted, const char *out_dir, GError **error)
 {
@@ -78,6 +90,8 @@ static bool make_machine(
     };
     SpMachine *machine = NULL;
 
+    for (guint i = 0; i < wanted->nics; i++)
+        config.networks[i] = get_network(worker, wanted->networks[i]);
     if (image && sp_image_check(image, error))
         machine = sp_machine_new(&config, error);
     if (machine)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Methods of Machine that talk to QEMU itself. JSON is turned into Python by Python's own module.
+/* Methods of Machine that talk to QEMU itself, and its snapshots. JSON is turned into Python by
+ * Python's own module.
  */
 
 #include "script/py-machine.h"
@@ -71,6 +72,35 @@ static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject 
     return answer(self, is_good, ret, error);
 }
 
+typedef bool (*SnapshotFunc)(SpMachine *machine, const char *name, GError **error);
+
+static PyObject *snapshot(
+    SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *what, SnapshotFunc func)
+{
+    char *keywords[] = {"name", NULL};
+    GError *error = NULL;
+    const char *name;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s", keywords, &name) || !sp_py_is_main_thread())
+        return NULL;
+    if (!*name)
+        return PyErr_Format(PyExc_ValueError, "a snapshot needs a name");
+    sp_py_machine_begin(self, "snapshot", "%s snapshot '%s'", what, name);
+    is_good = func(self->machine, name, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *save_snapshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return snapshot(self, args, kwargs, "save", sp_machine_save_snapshot);
+}
+
+static PyObject *load_snapshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return snapshot(self, args, kwargs, "load", sp_machine_load_snapshot);
+}
+
 static PyObject *disk_written(SpPyMachine *self, PyObject *unused)
 {
     GError *error = NULL;
@@ -112,6 +142,13 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
         "wait_for_qmp_event(event, timeout=900)\n--\n\nTake the first event of this name that "
         "QEMU has sent since the machine's start and that was not taken yet; wait if there is "
         "none. Returns its data as a dict."),
+    SP_PY_METHOD("save_snapshot", save_snapshot, SP_PY_KEYWORDS,
+        "save_snapshot(name)\n--\n\nKeep memory, devices and disk of the running machine, until "
+        "the "
+        "test ends."),
+    SP_PY_METHOD("load_snapshot", load_snapshot, SP_PY_KEYWORDS,
+        "load_snapshot(name)\n--\n\nGo on from there. The guest does not know of the time "
+        "between."),
     SP_PY_METHOD("disk_written", disk_written, METH_NOARGS,
         "disk_written()\n--\n\nThe bytes that the guest has written to its disk since the "
         "machine's start."),

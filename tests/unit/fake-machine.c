@@ -304,3 +304,21 @@ bool sp_machine_wait_for_disk_written(
         timeout_ms);
     return true;
 }
+
+bool sp_machine_set_links(SpMachine *machine, bool are_up, GError **error)
+{
+    keep(machine, "set_links %d", are_up);
+    return true;
+}
+
+bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    keep(machine, "save_snapshot %s", name);
+    return true;
+}
+
+bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    keep(machine, "load_snapshot %s", name);
+    return true;
+}

@@ -137,10 +137,11 @@ static void test_power(Fixture *f, gconstpointer data)
                      "machine.crash()\nassert not machine.is_up()\nmachine.connect()\n"
                      "assert machine.is_up()\nmachine.shutdown()\nmachine.wait_for_shutdown()\n"
                      "machine.copy_from_host('a', target='b')\nmachine.copy_from_machine('c')\n"
-                     "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n");
+                     "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n"
+                     "machine.block()\nmachine.unblock()\n");
     expect_commands(f, "start 1\nstart 0\nreboot\ncrash\nshutdown\nwait_for_shutdown\n"
                        "copy_from_host a b\ncopy_from_machine c ''\ncopy_from_machine c 'd'\n"
-                       "-2 sleep 1.500000");
+                       "-2 sleep 1.500000\nset_links 0\nset_links 1");
 }
 
 static void test_commands(Fixture *f, gconstpointer data)
@@ -327,10 +328,13 @@ static void test_monitor(Fixture *f, gconstpointer data)
         "t.assertEqual(5000000000, machine.disk_written())\n"
         "machine.wait_for_disk_written(6000000000, timeout=1)\n"
         "with t.assertRaises(ValueError):\n    machine.wait_for_disk_written(-1)\n"
+        "machine.save_snapshot('s')\nmachine.load_snapshot(name='s')\n"
+        "with t.assertRaises(ValueError):\n    machine.load_snapshot('')\n"
         "t.assertEqual('/images/fake', machine.image_dir)\n"
         "t.assertIsInstance(machine.get_console_log(), str)\n");
     expect_commands(f, "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
-                       "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000");
+                       "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000\n"
+                       "save_snapshot s\nload_snapshot s");
 }
 
 /* Modules come from the script's folder, and else from the one above. */

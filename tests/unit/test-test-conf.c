@@ -47,7 +47,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_autoptr(GError) error = NULL;
     g_autoptr(SpTestConf) conf = load(f,
         "[Test]\nDescription=what it shows\nTimeout=60\nClock=real\n"
-        "[Machine b]\nImage=gateway\nMemory=1G\nCPUs=2\nNICs=8\n[Machine a]\n",
+        "[Machine b]\nImage=gateway\nMemory=1G\nCPUs=2\nNetworks=1 255  7\n[Machine a]\n",
         &error);
     const SpTestMachine *machine;
 
@@ -61,7 +61,10 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_assert_cmpstr(machine->image, ==, "gateway");
     g_assert_cmpuint(machine->memory_mib, ==, 1024);
     g_assert_cmpuint(machine->cpus, ==, 2);
-    g_assert_cmpuint(machine->nics, ==, 8);
+    g_assert_cmpuint(machine->nics, ==, 3);
+    g_assert_cmpuint(machine->networks[0], ==, 1);
+    g_assert_cmpuint(machine->networks[1], ==, 255);
+    g_assert_cmpuint(machine->networks[2], ==, 7);
     machine = g_ptr_array_index(conf->machines, 1);
     g_assert_cmpstr(machine->name, ==, "a");
     g_assert_cmpstr(machine->image, ==, NULL);
@@ -99,8 +102,11 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Test]\nTimeout=1\n", "test.conf:1:", "at least one machine"},
         {"[Test]\nTimeot=1\n[Machine a]\n", "test.conf:2:", "unknown key 'Timeot'"},
         {"[Tset]\n[Machine a]\n", "test.conf:1:", "unknown group [Tset]"},
-        {"[Machine a]\n\nNICs=9\n", "test.conf:3:", "from 0 to 8"},
-        {"[Machine a]\nNICs=-1\n", "test.conf:2:", "from 0 to 8"},
+        {"[Machine a]\n\nNetworks=0\n", "test.conf:3:", "from 1 to 255"},
+        {"[Machine a]\nNetworks=256\n", "test.conf:2:", "from 1 to 255"},
+        {"[Machine a]\nNetworks=1,2\n", "test.conf:2:", "with blanks between"},
+        {"[Machine a]\nNetworks=wan\n", "test.conf:2:", "from 1 to 255"},
+        {"[Machine a]\nNetworks=1 2 3 4 5 6 7 8 9\n", "test.conf:2:", "at most 8"},
         {"[Machine a]\nCPUs=0\n", "test.conf:2:", "whole number from 1"},
         {"[Machine a]\nMemory=512\n", "test.conf:2:", "a size in whole M or G"},
         {"[Test]\nTimeout=0\n[Machine a]\n", "test.conf:2:", "whole number from 1"},

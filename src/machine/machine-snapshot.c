@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Snapshots within a test: memory, devices and disk of a running machine, kept in its overlay
+ * (QEMU, QMP reference, "snapshot-save" and "snapshot-load"). */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+#include "machine/qemu-command.h"
+
+/* A guest's whole memory is written, or read. */
+#define TIMEOUT_MS 300000
+
+static const char *string_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+
+    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+}
+
+static bool execute(
+    SpMachine *machine, const char *command, JsonObject *arguments, JsonNode **ret, GError **error)
+{
+    return sp_qmp_execute(
+        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, ret, error);
+}
+
+/* QEMU tells of each step of each job. */
+static bool wait_for_job(SpMachine *machine, const char *id, GError **error)
+{
+    for (;;) {
+        JsonObject *data = NULL;
+        bool is_over;
+
+        if (!sp_qmp_wait_event(machine->qmp, "JOB_STATUS_CHANGE", TIMEOUT_MS,
+                &machine->config.interrupt, &data, error))
+            return false;
+        is_over = g_strcmp0(string_member(data, "id"), id) == 0 &&
+                  g_strcmp0(string_member(data, "status"), "concluded") == 0;
+        if (data)
+            json_object_unref(data);
+        if (is_over)
+            return true;
+    }
+}
+
+/* The error of a job that is over; NULL if it has none. */
+static char *job_error(JsonNode *jobs, const char *id)
+{
+    JsonArray *array = jobs && JSON_NODE_HOLDS_ARRAY(jobs) ? json_node_get_array(jobs) : NULL;
+
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *node = json_array_get_element(array, i);
+        JsonObject *job = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+
+        if (g_strcmp0(string_member(job, "id"), id) == 0)
+            return g_strdup(string_member(job, "error"));
+    }
+    return g_strdup("QEMU has forgotten the job");
+}
+
+static bool run_job(SpMachine *machine, const char *command, const char *name, GError **error)
+{
+    g_autofree char *id = g_strdup_printf("snapshot%u", machine->jobs++);
+    g_autofree char *fault = NULL;
+    g_autoptr(JsonNode) jobs = NULL;
+    JsonObject *arguments = json_object_new(), *dismissal = json_object_new();
+    JsonArray *devices = json_array_new();
+
+    json_array_add_string_element(devices, SP_QEMU_OVERLAY_NODE);
+    json_object_set_string_member(arguments, "job-id", id);
+    json_object_set_string_member(arguments, "tag", name);
+    json_object_set_string_member(arguments, "vmstate", SP_QEMU_OVERLAY_NODE);
+    json_object_set_array_member(arguments, "devices", devices);
+    json_object_set_string_member(dismissal, "id", id);
+    if (!execute(machine, command, arguments, NULL, error) || !wait_for_job(machine, id, error) ||
+        !execute(machine, "query-jobs", NULL, &jobs, error)) {
+        json_object_unref(dismissal);
+        return false;
+    }
+    if (!execute(machine, "job-dismiss", dismissal, NULL, error))
+        return false;
+    fault = job_error(jobs, id);
+    if (fault)
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "snapshot '%s': %s", name, fault);
+    return !fault;
+}
+
+bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    if (!sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    } else if (run_job(machine, "snapshot-save", name, error)) {
+        return true;
+    }
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    if (!sp_machine_start(machine, true, error))
+        return false;
+    if (!run_job(machine, "snapshot-load", name, error)) {
+        sp_machine_explain(machine, error);
+        return false;
+    }
+    sp_machine_forget_boot(machine, "the guest is another one since its snapshot was loaded");
+    return true;
+}
