@@ -40,11 +40,13 @@ static int parse_json(
 
     if (!tokener)
         return -ENOMEM;
-    /* with the closing NUL: only then is it known that nothing goes on behind the last byte */
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     if (memchr(text, '\0', length))
         return bad(ret_why, "it has a NUL byte");
-    object = json_tokener_parse_ex(tokener, text, (int)length + 1);
+    object = json_tokener_parse_ex(tokener, text, (int)length);
+    /* A NUL ends what could still go on behind the last byte; @text need not have one. */
+    if (json_tokener_get_error(tokener) == json_tokener_continue)
+        object = json_tokener_parse_ex(tokener, "", 1);
     if (json_tokener_get_error(tokener) != json_tokener_success)
         return bad(ret_why, json_tokener_error_desc(json_tokener_get_error(tokener)));
     *ret_object = object;
@@ -106,7 +108,7 @@ int health_list_parse(
 
 int health_list_load(const char *path, struct health_list *ret_list, const char **ret_why)
 {
-    sp_auto_free char *text = malloc(HEALTH_LIST_FILE_MAX + 1);
+    sp_auto_free char *text = malloc(HEALTH_LIST_FILE_MAX);
     ssize_t length;
 
     if (!text)
@@ -120,7 +122,6 @@ int health_list_load(const char *path, struct health_list *ret_list, const char 
         return bad(ret_why, "it is larger than 64 KiB");
     if (length < 0)
         return (int)length;
-    text[length] = '\0';
     return health_list_parse(text, (size_t)length, ret_list, ret_why);
 }
 
