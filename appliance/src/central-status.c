@@ -118,10 +118,28 @@ static int write_copy(int dirfd, struct text *status)
         dirfd, CENTRAL_STATUS_COPY, status->bytes, HEADER_SIZE + status->length, 0600);
 }
 
+static int carry_out(
+    int dirfd, enum central_status_done done, struct text *status, const struct text *copy)
+{
+    switch (done) {
+    case CENTRAL_STATUS_LEFT:
+        if (status->length == copy->length &&
+            memcmp(content(status), content(copy), copy->length) == 0)
+            return 0;
+        return write_copy(dirfd, status);
+    case CENTRAL_STATUS_RESTORED:
+        return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, content(copy), copy->length, 0600);
+    case CENTRAL_STATUS_BEGUN:
+        return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, BEGINNING, strlen(BEGINNING), 0600);
+    }
+    return -EINVAL;
+}
+
 int central_status_keep(
     int dirfd, enum central_status_found *ret_found, enum central_status_done *ret_done)
 {
     auto_text struct text status = {0}, copy = {0};
+    enum central_status_done done = CENTRAL_STATUS_LEFT;
     enum central_status_found found;
     int r = text_init(&status);
 
@@ -133,18 +151,12 @@ int central_status_keep(
     r = read_status(dirfd, &status, &copy, &found);
     if (r < 0)
         return r;
+    if (found != CENTRAL_STATUS_WHOLE)
+        done = copy.length > 0 ? CENTRAL_STATUS_RESTORED : CENTRAL_STATUS_BEGUN;
+    r = carry_out(dirfd, done, &status, &copy);
+    if (r < 0)
+        return r;
     *ret_found = found;
-    if (found == CENTRAL_STATUS_WHOLE) {
-        *ret_done = CENTRAL_STATUS_LEFT;
-        if (status.length == copy.length &&
-            memcmp(content(&status), content(&copy), copy.length) == 0)
-            return 0;
-        return write_copy(dirfd, &status);
-    }
-    if (copy.length > 0) {
-        *ret_done = CENTRAL_STATUS_RESTORED;
-        return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, content(&copy), copy.length, 0600);
-    }
-    *ret_done = CENTRAL_STATUS_BEGUN;
-    return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, BEGINNING, strlen(BEGINNING), 0600);
+    *ret_done = done;
+    return 0;
 }
