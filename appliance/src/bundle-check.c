@@ -80,13 +80,15 @@ static int read_to_end(int fd)
 static bool check_image(const char *folder, const char *name, const char *slot, const char *device)
 {
     sp_auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    sp_auto_close int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_CLOEXEC);
+    sp_auto_close int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     uint64_t size = 0;
     struct stat st;
     int r;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return refuse("image %s of the bundle: %s", name, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return refuse("image %s of the bundle is not a file", name);
     r = device_size(device, &size);
     if (r < 0)
         return refuse("device %s of slot %s: %s", device, slot, strerror(-r));
