@@ -56,7 +56,7 @@ static int add_segment(struct elf_kernel *kernel, const uint8_t *header, size_t 
         .memory = GET(header, Elf64_Phdr, p_memsz),
     };
 
-    if (segment.memory == 0)
+    if (segment.memory == 0 && segment.size == 0)
         return 0;
     if (kernel->count == ELF_KERNEL_SEGMENTS_MAX || segment.size > file_size ||
         segment.offset > file_size - segment.size || segment.size > segment.memory ||
