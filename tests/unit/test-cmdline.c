@@ -82,6 +82,65 @@ static void test_build_limit(void)
     }
 }
 
+static void test_note(void)
+{
+    static const struct {
+        const char *cmdline, *expected;
+    } cases[] = {
+        {"", ""},
+        {"quiet rauc.slot=A\n", ""},
+        {"slot_selector.note=", ""},
+        {"slot_selector.note=why", "why"},
+        {"quiet slot_selector.note=why\n", "why"},
+        {"slot_selector.note=why rauc.slot=A", "why"},
+        {"slot_selector.note=slot_B:_3_attempts_used,_falling_back_to_A",
+            "slot B: 3 attempts used, falling back to A"},
+        {"slot_selector.note=a_x;_b__y_", "a x; b  y "},
+        {"slot_selector.note=a=b", "a=b"},
+        {"slot_selector.note=first quiet slot_selector.note=last", "last"},
+        {"slot_selector.note=first slot_selector.note=", ""},
+        {"slot_selector.note=longer slot_selector.note=x", "x"},
+        {"xslot_selector.note=why", ""},
+        {"slot_selector.notes=why", ""},
+        {"slot_selector.note", ""},
+        {"slot_selector_note=why", ""},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        char note[CMDLINE_MAX];
+
+        memset(note, 'x', sizeof note);
+        cmdline_note(cases[i].cmdline, note);
+        g_assert_cmpstr(note, ==, cases[i].expected);
+    }
+}
+
+/* What does not fit is none; all that a kernel's command line can hold does. */
+static void test_note_limit(void)
+{
+    for (size_t length = CMDLINE_MAX - 3; length < CMDLINE_MAX + 3; length++) {
+        g_autofree char *value = g_strnfill(length, '_'), *expected = g_strnfill(length, ' ');
+        g_autofree char *cmdline = g_strconcat("slot_selector.note=", value, " x", NULL);
+        g_autofree char *note = g_malloc(CMDLINE_MAX);
+
+        cmdline_note(cmdline, note);
+        g_assert_cmpstr(note, ==, length < CMDLINE_MAX ? expected : "");
+    }
+}
+
+/* What is built is found again, and is the last word, whatever the others say. */
+static void test_build_and_note(void)
+{
+    char cmdline[CMDLINE_MAX], note[CMDLINE_MAX];
+
+    g_assert_cmpint(cmdline_build("slot.arg=slot_selector.note=a slot.arg=rauc.slot=A",
+                        "slot_selector.note=b rauc.slot=A\n", 33, SP_SLOT_B, "c_d", cmdline),
+        ==, 0);
+    cmdline_note(cmdline, note);
+    g_assert_cmpstr(note, ==, "c d");
+    g_assert_cmpint(cmdline_slot(cmdline), ==, SP_SLOT_B);
+}
+
 static void test_uevent(void)
 {
     static const char text[] = "MAJOR=254\nMINOR=2\nDEVNAME=vda2\nDEVTYPE=partition\n"
@@ -124,6 +183,9 @@ int main(int argc, char **argv)
     g_test_add_func("/cmdline/build", test_build);
     g_test_add_func("/cmdline/build-refuses", test_build_refuses);
     g_test_add_func("/cmdline/build-limit", test_build_limit);
+    g_test_add_func("/cmdline/note", test_note);
+    g_test_add_func("/cmdline/note-limit", test_note_limit);
+    g_test_add_func("/cmdline/build-and-note", test_build_and_note);
     g_test_add_func("/partition/uevent", test_uevent);
     return g_test_run();
 }
