@@ -23,7 +23,7 @@ static void append_note(struct boot_plan *plan, const char *line)
     size_t length = strlen(plan->note);
 
     if (length > 0) {
-        if (length + 2 >= sizeof plan->note)
+        if (length + 3 >= sizeof plan->note) /* not even its first character fits */
             return;
         memcpy(plan->note + length, ";_", 3);
         length += 2;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "appliance/src/boot-plan.h"
 
+#include "appliance/src/cmdline.h"
+
 #include <glib.h>
 #include <string.h>
 
@@ -205,6 +207,51 @@ static void test_no_order(Fixture *f, gconstpointer data)
     assert_end(f);
 }
 
+/* Two lines are parted by a semicolon and a blank: slot-note makes lines of them again. */
+static void test_two_notes(Fixture *f, gconstpointer data)
+{
+    char cmdline[CMDLINE_MAX], note[CMDLINE_MAX];
+
+    start(f, make_state(B, good, used_up), A);
+    assert_next(f, A, false);
+    boot_plan_failed(&f->plan, A, "x");
+    g_assert_cmpstr(
+        f->plan.note, ==, "slot_B:_3_attempts_used,_falling_back_to_A;_slot_A_does_not_boot:_x");
+    boot_plan_failed(&f->plan, A, "a;b"); /* what is said has no semicolon */
+    g_assert_true(g_str_has_suffix(f->plan.note, "_x;_slot_A_does_not_boot:_a_b"));
+    g_assert_cmpint(cmdline_build("", "", 0, A, f->plan.note, cmdline), ==, 0);
+    cmdline_note(cmdline, note);
+    g_assert_cmpstr(note, ==,
+        "slot B: 3 attempts used, falling back to A; slot A does not boot: x; "
+        "slot A does not boot: a b");
+}
+
+/* Wherever the room ends, it does not end with a line that says nothing. */
+static void test_note_lengths(Fixture *f, gconstpointer data)
+{
+    static const char half[] = "slot_A_does_not_boot:_";
+    g_autofree char *long_why = g_strnfill(150, 'x');
+
+    for (size_t length = 0; length < 30; length++) {
+        g_autofree char *why = g_strnfill(length, 'x');
+        size_t before;
+
+        start(f, make_state(A, good, good), A);
+        boot_plan_failed(&f->plan, A, long_why);
+        boot_plan_failed(&f->plan, A, long_why);
+        boot_plan_failed(&f->plan, A, why);
+        before = strlen(f->plan.note);
+        g_assert_cmpuint(before, ==, MIN(2 * 172 + 2 + 24 + length, BOOT_NOTE_MAX - 1));
+        boot_plan_failed(&f->plan, A, "x");
+        g_assert_cmpuint(strlen(f->plan.note), <, BOOT_NOTE_MAX);
+        if (before + 3 < BOOT_NOTE_MAX)
+            g_assert_cmpmem(f->plan.note + before + 2, strlen(f->plan.note) - before - 2, half,
+                BOOT_NOTE_MAX - 1 - before - 2);
+        else
+            g_assert_cmpuint(strlen(f->plan.note), ==, before);
+    }
+}
+
 /* The note is bounded, whatever is said. */
 static void test_note_is_bounded(Fixture *f, gconstpointer data)
 {
@@ -215,8 +262,8 @@ static void test_note_is_bounded(Fixture *f, gconstpointer data)
         boot_plan_failed(&f->plan, A, why);
     g_assert_cmpuint(strlen(f->plan.note), <, BOOT_NOTE_MAX);
     g_assert_cmpuint(strlen(f->plan.note), >, BOOT_NOTE_MAX - 8);
-    g_assert_cmpuint(
-        strspn(f->plan.note, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:,.-"),
+    g_assert_cmpuint(strspn(f->plan.note,
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:,.-;"),
         ==, strlen(f->plan.note));
 }
 
@@ -238,6 +285,8 @@ int main(int argc, char **argv)
     add("/boot-plan/unreadable", test_unreadable);
     add("/boot-plan/not-stored", test_not_stored);
     add("/boot-plan/no-order", test_no_order);
+    add("/boot-plan/two-notes", test_two_notes);
+    add("/boot-plan/note-lengths", test_note_lengths);
     add("/boot-plan/note-is-bounded", test_note_is_bounded);
     return g_test_run();
 }
