@@ -123,4 +123,12 @@ with subtest("ten quick power cycles leave a good slot where it is"):
     t.assertEqual({("A", "good")}, set(boots_since(count)))
     t.assertEqual((3, True), dut.slot_state("A"))
 
-gateway.shutdown()
+with subtest("where nothing boots, the console says so, and the machine tries again"):
+    for partition in ["boot-a", "boot-b"]:
+        gateway.succeed(f"dd if=/dev/zero of={device(partition)} bs=1M count=1 oflag=direct")
+    gateway.reboot()
+    for _ in range(2):
+        gateway.wait_for_console_text("slot-selector: no slot boots, resetting", timeout=120)
+        t.assertEqual("reset", gateway.wait_for_qmp_event("WATCHDOG", timeout=60)["action"])
+
+gateway.crash()
