@@ -68,6 +68,12 @@ static void test_copy_unreadable(StatusFolder *f, gconstpointer data)
 
 /* --- power cuts ------------------------------------------------------------------------------ */
 
+/* Short ones: each byte of them makes some folders more. */
+static const char older[] = "[a]\nb=1\n";
+static const char whole[] = "[a]\nb=1\n\n[c]\nx=\n";
+static const char newer[] = "[a]\nb=1\n\n[c]\nx=\ne=3\n";
+static const char other[] = "# x\n[c]\nx=4\n";
+
 typedef struct {
     const char *old, *new; /* what may be there in the end; old NULL: any that is whole */
     bool is_durable;       /* once all is done, it is the new one, before the next boot already */
@@ -92,7 +98,7 @@ static bool is_recovered(int dirfd, bool is_complete, void *data)
     enum central_status_found found;
     enum central_status_done done;
     const Cut *cut = data;
-    char text[2048];
+    char text[256];
     ssize_t length;
 
     if (is_complete && cut->is_durable && !is_durable(dirfd, cut))
@@ -150,16 +156,16 @@ static void test_cut_keep(StatusFolder *f, gconstpointer data)
         const char *expected, *kept;
     } cases[] = {
         /* the copy is replaced, or the first one */
-        {status_text, status_older, sizeof status_text - 1, status_text, status_text},
-        {status_older, status_other, sizeof status_older - 1, status_older, status_older},
-        {status_text, NULL, sizeof status_text - 1, status_text, status_text},
+        {whole, older, sizeof whole - 1, whole, whole},
+        {older, other, sizeof older - 1, older, older},
+        {whole, NULL, sizeof whole - 1, whole, whole},
         /* the file is restored */
-        {status_older, status_older, 100, status_older, status_older},
-        {status_older, status_older, 0, status_older, status_older},
-        {NULL, status_older, 0, status_older, status_older},
+        {older, older, 6, older, older},
+        {older, older, 0, older, older},
+        {NULL, older, 0, older, older},
         /* it is begun */
-        {status_older, NULL, 100, STATUS_BEGINNING, NULL},
-        {status_older, NULL, 0, STATUS_BEGINNING, NULL},
+        {older, NULL, 6, STATUS_BEGINNING, NULL},
+        {older, NULL, 0, STATUS_BEGINNING, NULL},
         {NULL, NULL, 0, STATUS_BEGINNING, NULL},
     };
 
@@ -185,8 +191,7 @@ static void test_cut_keep(StatusFolder *f, gconstpointer data)
 /* An installation: RAUC writes its file, and the post-install handler keeps it. */
 static void test_cut_install(StatusFolder *f, gconstpointer data)
 {
-    static const char *const texts[] = {
-        status_older, status_text, status_newer, status_other, status_older};
+    static const char *const texts[] = {older, whole, newer, other, older};
 
     status_put(f, STATUS_BEGINNING, strlen(STATUS_BEGINNING));
     status_put_copy(f, STATUS_BEGINNING);
@@ -207,24 +212,23 @@ static void test_cut_install(StatusFolder *f, gconstpointer data)
  * part, though there is no copy yet. */
 static void test_cut_first(StatusFolder *f, gconstpointer data)
 {
-    Cut cut = {.old = STATUS_BEGINNING, .new = status_text},
-        alone = {.old = "", .new = status_text};
+    Cut cut = {.old = STATUS_BEGINNING, .new = whole}, alone = {.old = "", .new = whole};
 
     keep(f);
     cut_record(f->fd);
-    write_as_rauc(f, status_text);
+    write_as_rauc(f, whole);
     g_assert_cmpuint(check_cuts(f, &cut), ==, 0);
 
     /* it is not so without that, or the model would see nothing */
     status_drop(f, CENTRAL_STATUS_FILE);
     cut_record(f->fd);
-    write_as_rauc(f, status_text);
+    write_as_rauc(f, whole);
     g_assert_cmpuint(check_cuts(f, &alone), >, 0);
     /* and yet the next boot has a file that is whole */
     alone.old = NULL;
     status_drop(f, CENTRAL_STATUS_FILE);
     cut_record(f->fd);
-    write_as_rauc(f, status_text);
+    write_as_rauc(f, whole);
     g_assert_cmpuint(check_cuts(f, &alone), ==, 0);
 }
 
