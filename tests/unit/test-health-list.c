@@ -10,6 +10,8 @@
 
 #define UNTOUCHED "untouched"
 
+static char *untouched_units[1];
+
 /* From the heap and no longer than @length, so that valgrind and sanitizers see a read past it. */
 static int parse_exact(
     const char *text, size_t length, struct health_list *ret_list, const char **ret_why)
@@ -26,7 +28,7 @@ static int parse_exact(
 /* @why is the sentence's end that must be given; NULL where some words of json-c's will do. */
 static void assert_refused(const char *text, size_t length, const char *why)
 {
-    struct health_list list = {.units = (char **)UNTOUCHED, .length = 77};
+    struct health_list list = {.units = untouched_units, .length = 77};
     const char *said = NULL;
 
     g_assert_cmpint(parse_exact(text, length, &list, &said), ==, -EBADMSG);
@@ -34,7 +36,7 @@ static void assert_refused(const char *text, size_t length, const char *why)
     g_assert_cmpstr(said, !=, "");
     if (why)
         g_assert_cmpstr(said, ==, why);
-    g_assert_true(list.units == (char **)UNTOUCHED && list.length == 77);
+    g_assert_true(list.units == untouched_units && list.length == 77);
 }
 
 static void assert_parsed(const char *text, const char *const *expected)
@@ -298,11 +300,11 @@ static void assert_loaded(const Fixture *f, size_t length)
 /* @why NULL: the error says it all. */
 static void assert_not_loaded(const Fixture *f, int error, const char *why)
 {
-    struct health_list list = {.units = (char **)UNTOUCHED, .length = 77};
+    struct health_list list = {.units = untouched_units, .length = 77};
     const char *said = NULL;
 
     g_assert_cmpint(health_list_load(f->path, &list, &said), ==, error);
-    g_assert_true(list.units == (char **)UNTOUCHED && list.length == 77);
+    g_assert_true(list.units == untouched_units && list.length == 77);
     g_assert_cmpint(said != NULL, ==, error == -EBADMSG);
     if (why)
         g_assert_cmpstr(said, ==, why);
