@@ -6,8 +6,8 @@ typedef void (*boot_modules_error_func)(void *data, const char *name, int error)
 
 /**
  * Load the kernel modules that the text file @folder/order names, one a line, relative to @folder,
- * in that order; parameters may follow behind a blank. Blank lines and those that start with '#' are
- * skipped.
+ * in that order; parameters may follow behind a blank. Blank lines and those that start with '#'
+ * are skipped.
  *
  * A module that is there already is fine, and so is one whose hardware is not (ENODEV). One that
  * cannot be loaded is told to @on_error, and the next one is tried: what is really missing shows

@@ -5,9 +5,11 @@
  * RAUC itself would notice some faults of a bundle only when it comes to them, with the inactive
  * slot overwritten in part. Here all of the bundle is looked at before the first byte is written:
  * it has an image for each slot of the pair, each image fits, and each can be read to its end,
- * which for a bundle in the verity format proves every byte of it.
+ * which for a bundle in the verity format proves every byte of it. Nor may a release that is not
+ * confirmed overwrite the one that is.
  */
 
+#include "lib/boot-state.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -26,6 +28,7 @@
 #define PROGRAM "bundle-check"
 #define BUFFER_SIZE (1024u * 1024)
 #define DATA_DIR "/data"
+#define STATE_DIR "/state"
 /* For RAUC's status file, written anew during an install. */
 #define DATA_FREE_MIN (UINT64_C(1024) * 1024)
 
@@ -143,11 +146,33 @@ static bool check_data(const char *folder)
     return true;
 }
 
+/* The one who asks runs in a slot that nobody has confirmed, and would overwrite one that is. Where
+ * neither is good there is nothing to lose. */
+static bool check_confirmed(const char *folder, const char *bootname)
+{
+    sp_auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    enum sp_slot current = sp_slot_from_bootname(bootname), other;
+    struct sp_boot_state state;
+    int r = dir < 0 ? -errno : sp_boot_state_load(dir, &state, NULL);
+
+    if (r < 0)
+        return refuse("the boot state in %s can't be read: %s", folder, strerror(-r));
+    if (current == SP_SLOT_NONE)
+        return refuse("RAUC did not say which slot runs");
+    other = current == SP_SLOT_A ? SP_SLOT_B : SP_SLOT_A;
+    if (!state.slot[current].is_good && state.slot[other].is_good)
+        return refuse("slot %s is not confirmed yet, and slot %s is the only good one: wait for "
+                      "os-verification, or mark slot %s good",
+            bootname, sp_slot_bootname(other), bootname);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     const char *bundle = getenv("RAUC_BUNDLE_MOUNT_POINT");
     const char *slots = getenv("RAUC_TARGET_SLOTS");
-    const char *data = getenv("SLOTPROOF_DATA"); /* for tests */
+    const char *current = getenv("RAUC_CURRENT_BOOTNAME");
+    const char *data = getenv("SLOTPROOF_DATA"), *state = getenv("SLOT_STATE_DIR"); /* for tests */
     bool is_good;
 
     if (!bundle || !slots) {
@@ -156,6 +181,7 @@ int main(int argc, char **argv)
             stderr);
         return 2;
     }
-    is_good = check_data(data ? data : DATA_DIR) && check_slots(bundle, slots);
+    is_good = check_confirmed(state ? state : STATE_DIR, current ? current : "") &&
+              check_data(data ? data : DATA_DIR) && check_slots(bundle, slots);
     return is_good && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -75,8 +75,8 @@ static char *list_known(const SpKey *keys, const char *group)
         if (group)
             g_string_append_printf(text, " %s", keys->key);
         else
-            g_string_append_printf(
-                text, " [%s]", g_str_has_suffix(last, " *") ? "Machine NAME" : last);
+            g_string_append_printf(text, g_str_has_suffix(last, " *") ? " [%.*s NAME]" : " [%.*s]",
+                (int)strcspn(last, " "), last);
     }
     return g_string_free(text, FALSE);
 }

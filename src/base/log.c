@@ -100,7 +100,8 @@ static void write_lines(SpLog *log, const char *machine, const char *text)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
-        if (**line || !line[1])
+        /* what follows the newline at the end is no line */
+        if (**line || line[1] || line == lines)
             write_line(log, machine, *line, true);
     }
 }

@@ -19,7 +19,7 @@ typedef struct {
  * Find the accelerator for @qemu (path of a qemu-system-* of the host's architecture).
  *
  * Where /dev/kvm can be opened for writing, a tiny guest (some bytes of code that end QEMU by its
- * debug exit device or its reset) is run under it with a deadline of a few seconds: only one that
+ * debug exit device or its reset) is run under it with a deadline of ten seconds: only one that
  * ends as it should makes it KVM; an abort, an error or a hang is TCG. The answer is remembered in
  * @cache_dir (NULL: not) under a key of host boot id, kernel release and QEMU binary (path, size,
  * time). The environment variable SLOTPROOF_ACCEL=kvm|tcg overrides; another value is

@@ -132,7 +132,7 @@ static bool refuse(const SpImage *image, const char *path, GError **error, const
 static int open_file(const SpImage *image, const char *path, goffset *ret_size, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
+    struct stat st = {0};
 
     if (fd < 0) {
         refuse(image, path, error,
@@ -142,7 +142,7 @@ static int open_file(const SpImage *image, const char *path, goffset *ret_size, 
         return -1;
     }
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
-        refuse(image, path, error, st.st_size == 0 ? "is empty" : "is not a file");
+        refuse(image, path, error, S_ISREG(st.st_mode) ? "is empty" : "is not a file");
         close(fd);
         return -1;
     }
@@ -204,7 +204,8 @@ static const char *raw_disk_fault(int fd, goffset size)
         return NULL;
     if (!gpt_header_is_good(fd, 1, size, &backup))
         return "has a broken partition table";
-    if (!gpt_header_is_good(fd, backup, size, &primary))
+    /* one that names itself, or the MBR, has no backup */
+    if (backup <= 1 || !gpt_header_is_good(fd, backup, size, &primary))
         return "is truncated: its backup partition table is not where it should be";
     return NULL;
 }

@@ -3,6 +3,8 @@
 /* Runs the built bundle-check, BUNDLE_CHECK, in the environment that RAUC gives to its pre-install
  * handler, with plain files for the slots' devices. */
 
+#include "lib/boot-state.h"
+
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -68,6 +70,8 @@ static void fixture_up(Fixture *f, gconstpointer data)
     f->environment = g_get_environ();
     set(f, "SLOTPROOF_DATA", f->path);
     set(f, "RAUC_BUNDLE_MOUNT_POINT", f->bundle);
+    set(f, "SLOT_STATE_DIR", f->path); /* there is none: A is the good one */
+    set(f, "RAUC_CURRENT_BOOTNAME", "A");
     set(f, "RAUC_TARGET_SLOTS", "2 4");
     set(f, "RAUC_SLOT_NAME_2", "boot.1");
     set(f, "RAUC_SLOT_DEVICE_2", f->boot);
@@ -167,6 +171,39 @@ static void test_too_large(Fixture *f, gconstpointer data)
     make_file(f->bundle, "rootfs.img", (G_GINT64_CONSTANT(1) << 32) + 1);
     assert_refused(
         f, "image rootfs.img has 4294967297 bytes, but slot rootfs.1 holds only 4294967296");
+}
+
+/* --- from which slot ------------------------------------------------------------------------- */
+
+static void test_unconfirmed(Fixture *f, gconstpointer data)
+{
+    struct sp_boot_state state;
+    int dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    g_assert_cmpint(dir, >=, 0);
+    set(f, "RAUC_CURRENT_BOOTNAME", "B");
+    assert_refused(f, "slot B is not confirmed yet, and slot A is the only good one: wait for "
+                      "os-verification, or mark slot B good");
+    /* both good, neither good, and only the one that runs */
+    sp_boot_state_init(&state);
+    sp_boot_set_good(&state, SP_SLOT_B);
+    g_assert_cmpint(sp_boot_state_store(dir, &state), ==, 0);
+    assert_accepted(f);
+    sp_boot_set_bad(&state, SP_SLOT_A);
+    g_assert_cmpint(sp_boot_state_store(dir, &state), ==, 0);
+    assert_accepted(f);
+    set(f, "RAUC_CURRENT_BOOTNAME", "A");
+    assert_refused(f, "slot A is not confirmed yet, and slot B is the only good one: wait for "
+                      "os-verification, or mark slot A good");
+    sp_boot_set_bad(&state, SP_SLOT_B);
+    g_assert_cmpint(sp_boot_state_store(dir, &state), ==, 0);
+    assert_accepted(f);
+    drop(f->path, SP_BOOT_STATE_FILE);
+    close(dir);
+    unset(f, "RAUC_CURRENT_BOOTNAME");
+    assert_refused(f, "RAUC did not say which slot runs");
+    set(f, "SLOT_STATE_DIR", "/nonexistent");
+    assert_refused(f, "the boot state in /nonexistent can't be read: No such file or directory");
 }
 
 /* --- what the bundle lacks ------------------------------------------------------------------- */
@@ -352,6 +389,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     alarm(60); /* it waits for nothing */
+    add("/bundle-check/unconfirmed", test_unconfirmed);
     add("/bundle-check/fits", test_fits);
     add("/bundle-check/too-large", test_too_large);
     add("/bundle-check/missing-image", test_missing_image);

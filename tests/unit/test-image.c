@@ -269,7 +269,7 @@ static void test_broken_disks(Fixture *f, gconstpointer data)
 static void test_hostile_headers(Fixture *f, gconstpointer data)
 {
     const guint64 lengths[] = {0, 91, 513, 0xffffffff};
-    const guint64 backups[] = {SECTORS, G_MAXUINT64, G_MAXINT64 / SECTOR + 1, 0};
+    const guint64 backups[] = {SECTORS, G_MAXUINT64, G_MAXINT64 / SECTOR + 1, 0, 1};
 
     for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
         put_le(f->disk->data + SECTOR + 12, lengths[i], 4);
@@ -302,6 +302,7 @@ static void test_missing_files(Fixture *f, gconstpointer data)
     assert_bad(f, WITH_KERNEL, kernel, "is ");
     unlink(disk);
     assert_bad(f, MINIMAL, disk, "is missing");
+    assert_bad(f, "[Image]\nArchitecture=x86_64\nDisk=/dev/null\n", "/dev/null", "is not a file");
 }
 
 int main(int argc, char **argv)

@@ -81,7 +81,7 @@ static void test_steps(Fixture *f, gconstpointer data)
     sp_log_begin(f->log, "gateway", "command", "run %s", "ls");
     g_assert_cmpuint(sp_log_depth(f->log), ==, 1);
     sp_log_begin(f->log, NULL, "wait", "inner");
-    sp_log(f->log, "gateway", "first\nsecond");
+    sp_log(f->log, "gateway", "first\n\nsecond\n");
     sp_log_end(f->log, "no luck");
     sp_log_console(f->log, "gateway", "login:");
     sp_log_end(f->log, NULL);
@@ -93,6 +93,7 @@ static void test_steps(Fixture *f, gconstpointer data)
         "gateway: run ls\n"
         "  inner\n"
         "    gateway: first\n"
+        "    gateway: \n"
         "    gateway: second\n"
         "  (failed: inner, T)\n"
         "  gateway: # login:\n"

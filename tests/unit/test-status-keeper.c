@@ -82,6 +82,10 @@ static void test_fails(StatusFolder *f, gconstpointer data)
         ==, 1);
     g_assert_cmpint(mkdirat(f->fd, CENTRAL_STATUS_FILE, 0700), ==, 0);
     g_assert_cmpint(run(f->path, "", why), ==, 1);
+    /* as a handler, after an installation that is over */
+    g_setenv("RAUC_BUNDLE_MOUNT_POINT", "/run/rauc/bundle", TRUE);
+    g_assert_cmpint(run(f->path, "", why), ==, 0);
+    g_unsetenv("RAUC_BUNDLE_MOUNT_POINT");
 }
 
 static void add(const char *path, void (*test)(StatusFolder *, gconstpointer))

@@ -94,6 +94,35 @@ with subtest("files and folders, both ways"):
     failure(gateway.copy_from_host, "/nowhere/at/all", "/run/x", kind=ValueError)
     t.assertEqual("", gateway.succeed("find /run/new -name '*new-*'"))
 
+with subtest("QEMU itself"):
+    t.assertEqual("running", gateway.qmp("query-status")["status"])
+    message, _ = failure(gateway.qmp, "no-such-command", kind=Exception)
+    t.assertIn("no-such-command", message)
+    gateway.qmp("stop")
+    gateway.wait_for_qmp_event("STOP", timeout=10)
+    gateway.qmp("cont")
+    gateway.wait_for_qmp_event("RESUME", timeout=10)
+    failure(gateway.wait_for_qmp_event, "NEVER", timeout=0.5, kind=Exception)
+    written = gateway.disk_written()
+    gateway.execute("sleep 0.5; dd if=/dev/zero of=/data/zeros bs=1M count=8 oflag=direct", check_output=False)
+    gateway.wait_for_disk_written(written + 8000000, timeout=60)
+    failure(gateway.wait_for_disk_written, 1 << 60, timeout=0.5, kind=Exception)
+
+with subtest("snapshots"):
+    gateway.succeed("echo before >/run/memory; echo before >/data/disk; sync -f /data")
+    gateway.save_snapshot("before")
+    for power_cut in [False, True]:
+        gateway.succeed("echo after >/run/memory; echo after >/data/disk; sync -f /data")
+        if power_cut:
+            gateway.crash()
+        gateway.load_snapshot("before")
+        t.assertEqual("before\n", gateway.succeed("cat /run/memory"))
+        gateway.succeed("echo 3 >/proc/sys/vm/drop_caches")
+        t.assertEqual("before\n", gateway.succeed("cat /data/disk"))
+        t.assertEqual("", gateway.succeed("systemctl list-units --failed --plain --no-legend"))
+    message, _ = failure(gateway.load_snapshot, "never saved", kind=MachineError)
+    t.assertIn("never saved", message)
+
 with subtest("the agent is lost and comes back"):
     message, seconds = failure(
         gateway.succeed, "systemctl kill --signal=KILL slotproof-agent; sleep 1000", kind=MachineError

@@ -44,7 +44,6 @@ with subtest("release 1.0 runs in slot A; what an installation writes is measure
 CUTS = [
     # the state: B is marked bad
     (1, set()),
-    (12 * KIB, set()),
     # boot-b
     (2 * MIB, set()),
     (boot_size * 3 // 4, set()),
@@ -54,7 +53,6 @@ CUTS = [
     (boot_size + rootfs_size * 9 // 10, {"boot-b"}),
     # the state: B becomes primary
     (total - 24 * KIB, {"boot-b", "rootfs-b"}),
-    (total - 8 * KIB, {"boot-b", "rootfs-b"}),
     (total - 1, {"boot-b", "rootfs-b"}),
 ]
 
@@ -128,7 +126,9 @@ for partition, slot in [("boot-b", "boot.1"), ("rootfs-b", "rootfs.1")]:
         mend_disk()
         dut.reboot()
         t.assertEqual(("A", "1.0"), dut.running())
-        install_and_boot()
+        dut.install("release-2.0")
+        t.assertEqual(set(PAIRS["B"]), arrived())
+        t.assertEqual("B", dut.rauc()["primary"])
 
 with subtest("/data is full"):
     gateway.load_snapshot("slot A, B empty")
@@ -140,6 +140,5 @@ with subtest("/data is full"):
     t.assertEqual(("A", "1.0"), dut.running())
     gateway.succeed("rm -f /data/filler /data/filler2", "sync -f /data")
     install_and_boot()
-    check_slot_a()
 
-gateway.shutdown()
+gateway.crash()
