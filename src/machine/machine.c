@@ -225,6 +225,7 @@ bool sp_machine_is_up(SpMachine *machine)
 /* In the order in which they stand. */
 enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
+#define FDS_FIXED 6u /* before those of the network cards */
 
 typedef struct {
     guint count;
@@ -266,18 +267,20 @@ static void plug_in(SpMachine *machine, const Sockets *sockets)
 static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
 {
     g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, allow_reboot);
-    SpProcessFd fds[SOCKETS_MAX + 2] = {
+    SpProcessFd fds[FDS_FIXED + SP_MACHINE_NICS_MAX] = {
         {sockets->theirs[SOCKET_QMP], SP_QEMU_FD_QMP},
         {sockets->theirs[SOCKET_CONSOLE], SP_QEMU_FD_CONSOLE},
         {sockets->theirs[SOCKET_AGENT], SP_QEMU_FD_AGENT},
         {sp_overlay_rw_fd(machine->overlay), SP_QEMU_FD_DISK_RW},
         {sp_overlay_ro_fd(machine->overlay), SP_QEMU_FD_DISK_RO},
+        {sp_overlay_base_fd(machine->overlay), SP_QEMU_FD_DISK_BASE},
     };
 
     for (guint i = 0; i < machine->config.nics; i++)
-        fds[5 + i] = (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
+        fds[FDS_FIXED + i] =
+            (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
     machine->qemu =
-        sp_process_start((const char *const *)argv, fds, 5 + machine->config.nics, error);
+        sp_process_start((const char *const *)argv, fds, FDS_FIXED + machine->config.nics, error);
     close_sockets(sockets->theirs, sockets->count);
     if (!machine->qemu) {
         close_sockets(sockets->ours, sockets->count);

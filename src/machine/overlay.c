@@ -16,6 +16,7 @@
 struct SpOverlay {
     int rw_fd;
     int ro_fd;
+    int base_fd;
 };
 
 static const char *temporary_folder(void)
@@ -55,7 +56,11 @@ SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **er
     SpProcessFd fd = {-1, CHILD_FD};
 
     overlay->ro_fd = -1;
-    overlay->rw_fd = open_unnamed(error);
+    overlay->base_fd = open(absolute, O_RDONLY | O_CLOEXEC);
+    if (overlay->base_fd < 0)
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be opened: %s", absolute,
+            g_strerror(errno));
+    overlay->rw_fd = overlay->base_fd < 0 ? -1 : open_unnamed(error);
     if (overlay->rw_fd < 0)
         return NULL;
     self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);
@@ -85,6 +90,8 @@ void sp_overlay_free(SpOverlay *overlay)
         close(overlay->rw_fd);
     if (overlay->ro_fd >= 0)
         close(overlay->ro_fd);
+    if (overlay->base_fd >= 0)
+        close(overlay->base_fd);
     g_free(overlay);
 }
 
@@ -96,4 +103,9 @@ int sp_overlay_rw_fd(SpOverlay *overlay)
 int sp_overlay_ro_fd(SpOverlay *overlay)
 {
     return overlay->ro_fd;
+}
+
+int sp_overlay_base_fd(SpOverlay *overlay)
+{
+    return overlay->base_fd;
 }

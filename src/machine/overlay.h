@@ -22,3 +22,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpOverlay, sp_overlay_free)
 int sp_overlay_rw_fd(SpOverlay *overlay);
 /** For reading only; owned by the overlay. */
 int sp_overlay_ro_fd(SpOverlay *overlay);
+/** The base, for reading only; owned by the overlay. Who has it sees the same base even where
+ * another file has taken its name meanwhile, as when an image is built anew. */
+int sp_overlay_base_fd(SpOverlay *overlay);

@@ -102,15 +102,18 @@ static void add_command_line(GPtrArray *argv, const SpMachineConfig *config)
             more ? more : "");
 }
 
-static void add_disk(GPtrArray *argv)
+static void add_disk(GPtrArray *argv, const SpMachineConfig *config)
 {
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RO);
+    add(argv, "-add-fd", "fd=%d,set=2", SP_QEMU_FD_DISK_BASE);
     /* no-flush: a power cut of the machine is the end of QEMU, not of the host. What the guest
      * flushed has left QEMU for the host's page cache, and that is enough. */
     add(argv, "-blockdev",
         "driver=qcow2,node-name=" SP_QEMU_OVERLAY_NODE ",discard=unmap,cache.no-flush=on,"
-        "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on");
+        "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on,"
+        "backing.driver=%s,backing.file.driver=file,backing.file.filename=/dev/fdset/2",
+        config->image->disk_format);
     /* passes all on; what is to break a disk is put between the two */
     add(argv, "-blockdev",
         "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);
@@ -153,7 +156,7 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
             add(argv, "-initrd", "%s", image->initrd);
         add_command_line(argv, config);
     }
-    add_disk(argv);
+    add_disk(argv, config);
     add_console_and_agent(argv, config);
     add(argv, "-device", "virtio-rng-pci");
     if (image->watchdog)

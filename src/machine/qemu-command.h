@@ -12,6 +12,7 @@ enum {
     SP_QEMU_FD_AGENT,
     SP_QEMU_FD_DISK_RW,
     SP_QEMU_FD_DISK_RO,
+    SP_QEMU_FD_DISK_BASE,
     SP_QEMU_FD_NIC, /* the first one's, the others follow */
 };
 

@@ -74,6 +74,22 @@ static void test_descriptors(Fixture *f, gconstpointer data)
     g_assert_cmpint(memcmp(magic, "QFI\xfb", 4), ==, 0);
 }
 
+/* An image that is built anew while a test runs takes the base's name, not its place. */
+static void test_base_replaced(Fixture *f, gconstpointer data)
+{
+    g_autofree char *other = g_strconcat(f->base, ".new", NULL);
+    g_autofree char *before = NULL;
+    g_autoptr(SpOverlay) overlay = make(f);
+    char after[4096];
+
+    g_assert_true(g_file_get_contents(f->base, &before, NULL, NULL));
+    g_assert_true(g_file_set_contents(other, "another", -1, NULL));
+    g_assert_cmpint(rename(other, f->base), ==, 0);
+    g_assert_cmpint(fcntl(sp_overlay_base_fd(overlay), F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+    g_assert_cmpint(pread(sp_overlay_base_fd(overlay), after, sizeof after, 0), ==, sizeof after);
+    g_assert_cmpint(memcmp(before, after, sizeof after), ==, 0);
+}
+
 /* Have qemu-io do @command on the overlay, and expect it to be well. */
 static void with_image(SpOverlay *overlay, const char *command)
 {
