@@ -171,6 +171,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, func) g_test_add("/overlay/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("descriptors", test_descriptors);
+    ADD("base-replaced", test_base_replaced);
     ADD("contents", test_contents);
     ADD("refused", test_refused);
     ADD("no-room", test_no_room);

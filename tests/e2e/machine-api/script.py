@@ -109,7 +109,7 @@ with subtest("QEMU itself"):
     failure(gateway.wait_for_disk_written, 1 << 60, timeout=0.5, kind=Exception)
 
 with subtest("snapshots"):
-    gateway.succeed("echo before >/run/memory; echo before >/data/disk; sync -f /data")
+    gateway.succeed("systemctl reset-failed; echo before >/run/memory; echo before >/data/disk; sync -f /data")
     gateway.save_snapshot("before")
     for power_cut in [False, True]:
         gateway.succeed("echo after >/run/memory; echo after >/data/disk; sync -f /data")
