@@ -22,6 +22,7 @@ struct SpMachine {
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */
     SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */
+    GHashTable *snapshots;              /* names of those that were saved */
     guint jobs;                         /* begun with QEMU, for their names */
     guint resets;                       /* of the guest since the start */
     char *shutdown_reason;              /* QEMU's word for why it ends, once it does */

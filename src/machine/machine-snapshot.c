@@ -90,6 +90,7 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
     } else if (run_job(machine, "snapshot-save", name, error)) {
+        g_hash_table_add(machine->snapshots, g_strdup(name));
         return true;
     }
     sp_machine_explain(machine, error);
@@ -98,6 +99,12 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
 
 bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
 {
+    /* asked for one that it does not have, QEMU stops the guest and leaves it so */
+    if (!g_hash_table_contains(machine->snapshots, name)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' has no snapshot '%s'",
+            machine->config.name, name);
+        return false;
+    }
     if (!sp_machine_start(machine, true, error))
         return false;
     if (!run_job(machine, "snapshot-load", name, error)) {

@@ -161,6 +161,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     g_autofree char *log_path = g_build_filename(config->out_dir, log_name, NULL);
 
     machine->config = *config;
+    machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     machine->config.name = g_strdup(config->name);
     machine->config.out_dir = g_strdup(config->out_dir);
     if (config->cpus == 0)
@@ -196,6 +197,7 @@ void sp_machine_free(SpMachine *machine)
     drop_qemu(machine);
     sp_console_free(machine->console);
     sp_overlay_free(machine->overlay);
+    g_hash_table_unref(machine->snapshots);
     g_free(machine->program);
     g_free((char *)machine->config.name);
     g_free((char *)machine->config.out_dir);

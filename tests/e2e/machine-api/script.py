@@ -120,8 +120,9 @@ with subtest("snapshots"):
         gateway.succeed("echo 3 >/proc/sys/vm/drop_caches")
         t.assertEqual("before\n", gateway.succeed("cat /data/disk"))
         t.assertEqual("", gateway.succeed("systemctl list-units --failed --plain --no-legend"))
-    message, _ = failure(gateway.load_snapshot, "never saved", kind=MachineError)
+    message, _ = failure(gateway.load_snapshot, "never saved", kind=ValueError)
     t.assertIn("never saved", message)
+    t.assertEqual("running", gateway.qmp("query-status")["status"])
 
 with subtest("the agent is lost and comes back"):
     message, seconds = failure(
