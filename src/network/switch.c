@@ -49,6 +49,7 @@ struct SpSwitch {
     GHashTable *stations; /* guint64 address, of Station */
     GRand *random;
     SpCapture *capture;
+    guint write_source; /* for what the driver's own ports sent */
 };
 
 static guint64 address_at(const guint8 *bytes)
@@ -294,6 +295,17 @@ static void write_all(SpSwitch *sw)
         write_output(g_ptr_array_index(sw->ports, i));
 }
 
+/* Not from within take_frame(): a write may find that the port has no peer any more, the input of
+ * which is being taken. */
+static gboolean on_write(void *data)
+{
+    SpSwitch *sw = data;
+
+    sw->write_source = 0;
+    write_all(sw);
+    return G_SOURCE_REMOVE;
+}
+
 /* Take the whole frames out of the input. False if it can't be one's of a network card. */
 static bool take_input(SpPort *port)
 {
@@ -304,7 +316,7 @@ static bool take_input(SpPort *port)
 
         memcpy(&length, port->input->data + at, LENGTH_SIZE);
         length = GUINT32_FROM_BE(length);
-        if (length > SP_FRAME_MAX)
+        if (length > SP_FRAME_LENGTH_MAX)
             return false; /* nobody knows where the next one begins */
         if (port->input->len - at - LENGTH_SIZE < length)
             break;
@@ -361,6 +373,8 @@ void sp_switch_free(SpSwitch *sw)
         return;
     while (sw->ports->len > 0)
         sp_port_unplug(g_ptr_array_index(sw->ports, sw->ports->len - 1));
+    if (sw->write_source != 0)
+        g_source_remove(sw->write_source);
     g_ptr_array_unref(sw->ports);
     g_hash_table_unref(sw->stations);
     g_rand_free(sw->random);
@@ -416,10 +430,18 @@ SpPort *sp_switch_plug_func(SpSwitch *sw, const char *name, SpFrameFunc func, vo
     return port;
 }
 
+SpPort *sp_switch_find(SpSwitch *sw, const guint8 *address)
+{
+    return find_station(sw, address, g_get_monotonic_time());
+}
+
 void sp_port_send(SpPort *port, const guint8 *frame, gsize length)
 {
+    SpSwitch *sw = port->owner;
+
     take_frame(port, frame, length);
-    write_all(port->owner);
+    if (sw->write_source == 0)
+        sw->write_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_write, sw, NULL);
 }
 
 static gboolean is_behind(void *key, void *value, void *port)

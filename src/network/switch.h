@@ -13,7 +13,20 @@
  * A machine's network card is a stream socket to it, as QEMU's "-netdev stream" speaks: a length of
  * 32 bits, big endian, in front of each frame. Every frame is read as soon as it comes, and one for
  * a receiver that has SP_PORT_QUEUE_MAX bytes waiting is dropped and counted: a slow machine never
- * stops a fast one, and nothing grows without a bound. A port whose peer goes away unplugs itself.
+ * stops a fast one, and nothing grows without a bound. A port whose peer goes away is closed.
+ *
+ * Why a stream and not "-netdev dgram", which QEMU 7.2 offers too: one read or write takes many
+ * frames, where each datagram costs one of its own; a frame of 64 KiB needs no larger socket
+ * buffer; and the end of QEMU is seen as the end of the stream, where a datagram socket says
+ * nothing until something is sent. As seen with QEMU 7.2:
+ *
+ * - Where we are slow, QEMU keeps the rest of a frame and stops taking frames from its card, so
+ *   that the guest's own queue fills: nothing is lost between the guest's driver and us.
+ * - A card that has no room for a frame (no driver yet, a machine that is stopped) makes QEMU stop
+ *   reading. What was sent meanwhile waits in the socket and in the port's queue, and comes in when
+ *   the driver is up; the only frames lost on this way are those counted as overflown.
+ * - QEMU ends a connection on which it is told of a frame longer than SP_FRAME_LENGTH_MAX. Where
+ *   we end one, it goes on with a card that has no cable.
  *
  * Works while the default main context turns. Main thread only.
  */
@@ -22,6 +35,8 @@ typedef struct SpPort SpPort;
 
 #define SP_FRAME_MIN 14u    /* the header; Ethernet's padding is left to who sends */
 #define SP_FRAME_MAX 65550u /* a header, and what a virtio card may send without segmentation */
+/* What QEMU may say is a frame's length (its NET_BUFSIZE); one between the two is passed over. */
+#define SP_FRAME_LENGTH_MAX 69632u
 #define SP_PORT_QUEUE_MAX (4u * 1024 * 1024)
 #define SP_SWITCH_STATIONS_MAX 4096u
 #define SP_SWITCH_AGE_US (300 * G_TIME_SPAN_SECOND)
@@ -43,9 +58,17 @@ SpPort *sp_switch_plug(SpSwitch *sw, const char *name, int fd);
 
 /** Called for each frame that goes out at the port; @frame lives during the call. */
 typedef void (*SpFrameFunc)(const guint8 *frame, gsize length, void *data);
-/** A port for the driver itself. @func must not plug or unplug. */
+/** A port for the driver itself. @func may send, but must not plug or unplug. */
 SpPort *sp_switch_plug_func(SpSwitch *sw, const char *name, SpFrameFunc func, void *data);
-/** Send a frame into the switch as if it had come in at @port. */
+/**
+ * The port behind which the station with the 6 bytes of @address was last heard; NULL where it was
+ * not, or not for SP_SWITCH_AGE_US.
+ */
+SpPort *sp_switch_find(SpSwitch *sw, const guint8 *address);
+/**
+ * Send a frame into the switch as if it had come in at @port. Another port of the driver's gets it
+ * at once; to sockets it is written, with others, when the main context turns next.
+ */
 void sp_port_send(SpPort *port, const guint8 *frame, gsize length);
 
 /** Remove the port; what was learned of it is forgotten. NULL is fine. */
