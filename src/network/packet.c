@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+#include "network/packet.h"
+
+#include <string.h>
+
+#define ETHERNET_SIZE 14u
+#define ARP_SIZE 28u
+#define IPV4_SIZE 20u
+#define IPV6_SIZE 40u
+#define ICMP_SIZE 8u
+#define UDP_SIZE 8u
+#define TCP_SIZE 20u
+#define QUOTE_SIZE 8u /* RFC 792: "64 bits of original data datagram" */
+#define EXTENSIONS_MAX 8
+#define HOP_LIMIT 64
+
+enum {
+    PROTOCOL_HOP_BY_HOP = 0,
+    PROTOCOL_ICMP = 1,
+    PROTOCOL_TCP = 6,
+    PROTOCOL_UDP = 17,
+    PROTOCOL_ROUTING = 43,
+    PROTOCOL_FRAGMENT = 44,
+    PROTOCOL_ICMPV6 = 58,
+    PROTOCOL_DESTINATION = 60,
+};
+
+static guint16 get16(const guint8 *bytes)
+{
+    return (guint16)(bytes[0] << 8 | bytes[1]);
+}
+
+static guint32 get32(const guint8 *bytes)
+{
+    return (guint32)get16(bytes) << 16 | get16(bytes + 2);
+}
+
+static void put16(guint8 *bytes, guint32 value)
+{
+    bytes[0] = (guint8)(value >> 8);
+    bytes[1] = (guint8)value;
+}
+
+static void put32(guint8 *bytes, guint32 value)
+{
+    put16(bytes, value >> 16);
+    put16(bytes + 2, value);
+}
+
+/* RFC 1071. Only the last piece may be of an odd length, and all together of no more than some
+ * 64 KiB, so that @sum does not run over. */
+static guint32 add_up(guint32 sum, const guint8 *bytes, gsize length)
+{
+    for (; length >= 2; bytes += 2, length -= 2)
+        sum += get16(bytes);
+    return length > 0 ? sum + (guint32)(bytes[0] << 8) : sum;
+}
+
+static guint16 fold(guint32 sum)
+{
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (guint16)~sum;
+}
+
+/* Over the pseudo-header (RFC 768, RFC 9293 3.1, RFC 8200 8.1) and the @length bytes: 0 where they
+ * hold the right checksum, the one that is right where they hold 0. ICMP has no pseudo-header. */
+static guint16 transport_checksum(const SpPacket *packet, const guint8 *bytes, gsize length)
+{
+    guint32 sum = 0;
+
+    if (packet->protocol != PROTOCOL_ICMP) {
+        sum = add_up(sum, packet->from.bytes, sp_ip_size(&packet->from));
+        sum = add_up(sum, packet->to.bytes, sp_ip_size(&packet->to));
+        sum += (guint32)length + packet->protocol;
+    }
+    return fold(add_up(sum, bytes, length));
+}
+
+static SpIp get_ip(const guint8 *bytes, bool is_v6)
+{
+    SpIp ip = {.is_v6 = is_v6};
+
+    memcpy(ip.bytes, bytes, sp_ip_size(&ip));
+    return ip;
+}
+
+static SpMac get_mac(const guint8 *bytes)
+{
+    SpMac mac;
+
+    memcpy(mac.bytes, bytes, SP_MAC_SIZE);
+    return mac;
+}
+
+static void set_payload(SpPacket *packet, const guint8 *bytes, gsize length)
+{
+    packet->payload = bytes;
+    packet->payload_length = length;
+}
+
+/* RFC 826, for Ethernet and IPv4; others are OTHER. */
+static bool parse_arp(SpPacket *packet)
+{
+    const guint8 *b = packet->payload;
+
+    if (packet->payload_length < 8)
+        return false;
+    if (get16(b) != 1 || get16(b + 2) != SP_ETHER_TYPE_IPV4)
+        return true;
+    if (packet->payload_length < ARP_SIZE || b[4] != SP_MAC_SIZE || b[5] != 4)
+        return false;
+    packet->kind = SP_PACKET_ARP;
+    packet->arp.operation = get16(b + 6);
+    packet->arp.sender = get_mac(b + 8);
+    packet->from = get_ip(b + 14, false);
+    packet->arp.target = get_mac(b + 18);
+    packet->to = get_ip(b + 24, false);
+    set_payload(packet, b + ARP_SIZE, 0);
+    return true;
+}
+
+static bool parse_udp(SpPacket *packet)
+{
+    const guint8 *b = packet->payload;
+    gsize length;
+
+    if (packet->payload_length < UDP_SIZE)
+        return false;
+    length = get16(b + 4);
+    if (length < UDP_SIZE || length > packet->payload_length)
+        return false;
+    /* 0: not computed, which IPv6 does not allow (RFC 8200, 8.1) */
+    if (get16(b + 6) == 0 ? packet->from.is_v6 : transport_checksum(packet, b, length) != 0)
+        return false;
+    packet->kind = SP_PACKET_UDP;
+    packet->from_port = get16(b);
+    packet->to_port = get16(b + 2);
+    set_payload(packet, b + UDP_SIZE, length - UDP_SIZE);
+    return true;
+}
+
+static bool parse_tcp(SpPacket *packet)
+{
+    const guint8 *b = packet->payload;
+    gsize header;
+
+    if (packet->payload_length < TCP_SIZE)
+        return false;
+    header = (gsize)(b[12] >> 4) * 4;
+    if (header < TCP_SIZE || header > packet->payload_length ||
+        transport_checksum(packet, b, packet->payload_length) != 0)
+        return false;
+    packet->kind = SP_PACKET_TCP;
+    packet->from_port = get16(b);
+    packet->to_port = get16(b + 2);
+    packet->tcp.sequence = get32(b + 4);
+    packet->tcp.acknowledgment = get32(b + 8);
+    packet->tcp.flags = b[13];
+    packet->tcp.window = get16(b + 14);
+    set_payload(packet, b + header, packet->payload_length - header);
+    return true;
+}
+
+static bool parse_icmp(SpPacket *packet)
+{
+    const guint8 *b = packet->payload;
+
+    if (packet->payload_length < ICMP_SIZE ||
+        transport_checksum(packet, b, packet->payload_length) != 0)
+        return false;
+    packet->kind = SP_PACKET_ICMP;
+    packet->icmp.type = b[0];
+    packet->icmp.code = b[1];
+    packet->icmp.rest = get32(b + 4);
+    set_payload(packet, b + ICMP_SIZE, packet->payload_length - ICMP_SIZE);
+    return true;
+}
+
+static bool parse_transport(SpPacket *packet)
+{
+    packet->kind = SP_PACKET_IP;
+    if (packet->is_fragment)
+        return true;
+    if (packet->protocol == PROTOCOL_UDP)
+        return parse_udp(packet);
+    if (packet->protocol == PROTOCOL_TCP)
+        return parse_tcp(packet);
+    if (packet->protocol == (packet->from.is_v6 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP))
+        return parse_icmp(packet);
+    return true;
+}
+
+/* RFC 791, 3.1. @is_quote: the packet may be cut short behind its header. */
+static bool parse_ipv4(SpPacket *packet, bool is_quote)
+{
+    const guint8 *b = packet->payload;
+    gsize header, total;
+
+    if (packet->payload_length < IPV4_SIZE || b[0] >> 4 != 4)
+        return false;
+    header = (gsize)(b[0] & 0xf) * 4;
+    total = get16(b + 2);
+    if (header < IPV4_SIZE || header > packet->payload_length || total < header)
+        return false;
+    /* a router has counted down the TTL of what it quotes */
+    if (!is_quote && (total > packet->payload_length || fold(add_up(0, b, header)) != 0))
+        return false;
+    packet->is_fragment = (get16(b + 6) & 0x3fff) != 0;
+    packet->hop_limit = b[8];
+    packet->protocol = b[9];
+    packet->from = get_ip(b + 12, false);
+    packet->to = get_ip(b + 16, false);
+    set_payload(packet, b + header, MIN(total, packet->payload_length) - header);
+    return true;
+}
+
+/* RFC 8200, 4. Stands before the extension header that packet->protocol names. */
+static bool skip_extension(SpPacket *packet)
+{
+    const guint8 *b = packet->payload;
+    gsize length;
+
+    if (packet->payload_length < 8)
+        return false;
+    length = packet->protocol == PROTOCOL_FRAGMENT ? 8 : 8 + (gsize)b[1] * 8;
+    if (length > packet->payload_length)
+        return false;
+    /* a fragment that is all there is, is none (RFC 8200, 4.5; RFC 6946) */
+    if (packet->protocol == PROTOCOL_FRAGMENT && (get16(b + 2) & 0xfff9) != 0)
+        packet->is_fragment = true;
+    packet->protocol = b[0];
+    set_payload(packet, b + length, packet->payload_length - length);
+    return true;
+}
+
+static bool is_extension(guint8 protocol)
+{
+    return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
+           protocol == PROTOCOL_FRAGMENT || protocol == PROTOCOL_DESTINATION;
+}
+
+static bool parse_ipv6(SpPacket *packet, bool is_quote)
+{
+    const guint8 *b = packet->payload;
+    gsize length;
+
+    if (packet->payload_length < IPV6_SIZE || b[0] >> 4 != 6)
+        return false;
+    length = get16(b + 4);
+    if (!is_quote && length > packet->payload_length - IPV6_SIZE)
+        return false;
+    packet->protocol = b[6];
+    packet->hop_limit = b[7];
+    packet->from = get_ip(b + 8, true);
+    packet->to = get_ip(b + 24, true);
+    set_payload(packet, b + IPV6_SIZE, MIN(length, packet->payload_length - IPV6_SIZE));
+    for (int i = 0; is_extension(packet->protocol) && !packet->is_fragment; i++) {
+        if (i >= EXTENSIONS_MAX || !skip_extension(packet))
+            return false;
+    }
+    return true;
+}
+
+bool sp_packet_parse(const guint8 *frame, gsize length, SpPacket *ret_packet)
+{
+    SpPacket packet = {0};
+    bool is_sound = true;
+
+    if (length < ETHERNET_SIZE)
+        return false;
+    packet.destination = get_mac(frame);
+    packet.source = get_mac(frame + 6);
+    packet.ether_type = get16(frame + 12);
+    set_payload(&packet, frame + ETHERNET_SIZE, length - ETHERNET_SIZE);
+    if (packet.ether_type == SP_ETHER_TYPE_ARP)
+        is_sound = parse_arp(&packet);
+    else if (packet.ether_type == SP_ETHER_TYPE_IPV4)
+        is_sound = parse_ipv4(&packet, false) && parse_transport(&packet);
+    else if (packet.ether_type == SP_ETHER_TYPE_IPV6)
+        is_sound = parse_ipv6(&packet, false) && parse_transport(&packet);
+    if (is_sound)
+        *ret_packet = packet;
+    return is_sound;
+}
+
+bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote)
+{
+    SpPacket quote = {.kind = SP_PACKET_IP};
+    bool is_v6 = packet->from.is_v6;
+    guint8 type = packet->icmp.type;
+    /* RFC 792: unreachable, source quench, time exceeded, parameter problem; RFC 4443, 2.1 */
+    bool is_error =
+        is_v6 ? type >= 1 && type < 128 : type == 3 || type == 4 || type == 11 || type == 12;
+
+    if (packet->kind != SP_PACKET_ICMP || !is_error)
+        return false;
+    set_payload(&quote, packet->payload, packet->payload_length);
+    if (!(is_v6 ? parse_ipv6(&quote, true) : parse_ipv4(&quote, true)))
+        return false;
+    if (quote.is_fragment || quote.payload_length < QUOTE_SIZE)
+        return false;
+    if (quote.protocol == PROTOCOL_UDP || quote.protocol == PROTOCOL_TCP) {
+        quote.kind = quote.protocol == PROTOCOL_UDP ? SP_PACKET_UDP : SP_PACKET_TCP;
+        quote.from_port = get16(quote.payload);
+        quote.to_port = get16(quote.payload + 2);
+        if (quote.kind == SP_PACKET_TCP)
+            quote.tcp.sequence = get32(quote.payload + 4);
+    }
+    *ret_quote = quote;
+    return true;
+}
+
+bool sp_packet_get_neighbour(const SpPacket *packet, SpNeighbour *ret_neighbour)
+{
+    bool is_solicitation = packet->icmp.type == SP_ICMPV6_SOLICITATION;
+    guint8 wanted = is_solicitation ? 1 : 2; /* RFC 4861, 4.6.1 */
+    SpNeighbour neighbour = {0};
+    const guint8 *b = packet->payload;
+    gsize left = packet->payload_length;
+
+    if (packet->kind != SP_PACKET_ICMP || !packet->from.is_v6 || packet->hop_limit != 255 ||
+        packet->icmp.code != 0 || left < 16)
+        return false;
+    if (!is_solicitation && packet->icmp.type != SP_ICMPV6_ADVERTISEMENT)
+        return false;
+    neighbour.target = get_ip(b, true);
+    if (sp_ip_is_group(&neighbour.target))
+        return false;
+    for (b += 16, left -= 16; left > 0;) {
+        gsize length = left >= 8 ? (gsize)b[1] * 8 : 0;
+
+        if (length == 0 || length > left)
+            return false;
+        if (b[0] == wanted && length == 8) {
+            neighbour.has_link = true;
+            neighbour.link = get_mac(b + 2);
+        }
+        b += length;
+        left -= length;
+    }
+    if (is_solicitation && sp_ip_is_unspecified(&packet->from) && neighbour.has_link)
+        return false;
+    *ret_neighbour = neighbour;
+    return true;
+}
+
+void sp_packet_set_neighbour(SpPacket *packet, guint8 type, const SpNeighbour *neighbour,
+    guint8 payload[SP_NEIGHBOUR_PAYLOAD])
+{
+    packet->kind = SP_PACKET_ICMP;
+    packet->hop_limit = 255;
+    packet->icmp.type = type;
+    packet->icmp.code = 0;
+    memcpy(payload, neighbour->target.bytes, 16);
+    payload[16] = type == SP_ICMPV6_SOLICITATION ? 1 : 2;
+    payload[17] = 1; /* in units of 8 bytes */
+    memcpy(payload + 18, neighbour->link.bytes, SP_MAC_SIZE);
+    set_payload(packet, payload, neighbour->has_link ? SP_NEIGHBOUR_PAYLOAD : 16);
+}
+
+static void build_arp(const SpPacket *packet, guint8 *b)
+{
+    put16(b, 1);
+    put16(b + 2, SP_ETHER_TYPE_IPV4);
+    b[4] = SP_MAC_SIZE;
+    b[5] = 4;
+    put16(b + 6, packet->arp.operation);
+    memcpy(b + 8, packet->arp.sender.bytes, SP_MAC_SIZE);
+    memcpy(b + 14, packet->from.bytes, 4);
+    memcpy(b + 18, packet->arp.target.bytes, SP_MAC_SIZE);
+    memcpy(b + 24, packet->to.bytes, 4);
+}
+
+static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
+{
+    if (packet->from.is_v6) {
+        b[0] = 6 << 4;
+        put16(b + 4, (guint32)(total - IPV6_SIZE));
+        b[6] = packet->protocol;
+        b[7] = packet->hop_limit;
+        memcpy(b + 8, packet->from.bytes, 16);
+        memcpy(b + 24, packet->to.bytes, 16);
+        return;
+    }
+    b[0] = 4 << 4 | IPV4_SIZE / 4;
+    put16(b + 2, (guint32)total);
+    put16(b + 6, 0x4000); /* never a fragment: "don't fragment" */
+    b[8] = packet->hop_limit;
+    b[9] = packet->protocol;
+    memcpy(b + 12, packet->from.bytes, 4);
+    memcpy(b + 16, packet->to.bytes, 4);
+    put16(b + 10, fold(add_up(0, b, IPV4_SIZE)));
+}
+
+/* The header at @b, in front of the payload; @length is that of both. */
+static void build_transport(const SpPacket *packet, guint8 *b, gsize length)
+{
+    guint16 sum;
+
+    if (packet->kind == SP_PACKET_ICMP) {
+        b[0] = packet->icmp.type;
+        b[1] = packet->icmp.code;
+        put32(b + 4, packet->icmp.rest);
+        put16(b + 2, transport_checksum(packet, b, length));
+    } else if (packet->kind == SP_PACKET_UDP) {
+        put16(b, packet->from_port);
+        put16(b + 2, packet->to_port);
+        put16(b + 4, (guint32)length);
+        sum = transport_checksum(packet, b, length);
+        put16(b + 6, sum == 0 ? 0xffff : sum);
+    } else if (packet->kind == SP_PACKET_TCP) {
+        put16(b, packet->from_port);
+        put16(b + 2, packet->to_port);
+        put32(b + 4, packet->tcp.sequence);
+        put32(b + 8, packet->tcp.acknowledgment);
+        b[12] = TCP_SIZE / 4 << 4;
+        b[13] = packet->tcp.flags;
+        put16(b + 14, packet->tcp.window);
+        put16(b + 16, transport_checksum(packet, b, length));
+    }
+}
+
+/* What goes in front of the payload, by kind: the header of ARP or the transport, the EtherType
+ * and protocol where they follow from the kind. */
+static gsize complete(SpPacket *packet)
+{
+    static const struct {
+        gsize header;
+        guint8 protocol;
+    } kinds[] = {
+        [SP_PACKET_OTHER] = {0, 0},
+        [SP_PACKET_ARP] = {ARP_SIZE, 0},
+        [SP_PACKET_IP] = {0, 0},
+        [SP_PACKET_ICMP] = {ICMP_SIZE, PROTOCOL_ICMP},
+        [SP_PACKET_UDP] = {UDP_SIZE, PROTOCOL_UDP},
+        [SP_PACKET_TCP] = {TCP_SIZE, PROTOCOL_TCP},
+    };
+
+    if (packet->kind == SP_PACKET_ARP)
+        packet->ether_type = SP_ETHER_TYPE_ARP;
+    else if (packet->kind != SP_PACKET_OTHER)
+        packet->ether_type = packet->from.is_v6 ? SP_ETHER_TYPE_IPV6 : SP_ETHER_TYPE_IPV4;
+    if (kinds[packet->kind].protocol != 0)
+        packet->protocol = kinds[packet->kind].protocol;
+    if (packet->kind == SP_PACKET_ICMP && packet->from.is_v6)
+        packet->protocol = PROTOCOL_ICMPV6;
+    if (packet->hop_limit == 0)
+        packet->hop_limit = HOP_LIMIT;
+    return kinds[packet->kind].header;
+}
+
+bool sp_packet_build(const SpPacket *template, GByteArray *frame)
+{
+    SpPacket packet = *template;
+    gsize header = complete(&packet);
+    bool is_ip = packet.kind >= SP_PACKET_IP;
+    gsize ip_header = !is_ip ? 0 : packet.from.is_v6 ? IPV6_SIZE : IPV4_SIZE;
+    gsize total;
+    guint8 *b;
+
+    g_byte_array_set_size(frame, 0);
+    if (packet.payload_length > 65535 - ip_header - header ||
+        packet.from.is_v6 != packet.to.is_v6 || (packet.kind == SP_PACKET_ARP && packet.from.is_v6))
+        return false;
+    total = ip_header + header + packet.payload_length;
+    g_byte_array_set_size(frame, (guint)(ETHERNET_SIZE + total));
+    b = frame->data;
+    memset(b, 0, ETHERNET_SIZE + ip_header + header);
+    memcpy(b, packet.destination.bytes, SP_MAC_SIZE);
+    memcpy(b + 6, packet.source.bytes, SP_MAC_SIZE);
+    put16(b + 12, packet.ether_type);
+    b += ETHERNET_SIZE;
+    if (packet.payload_length > 0)
+        memcpy(b + ip_header + header, packet.payload, packet.payload_length);
+    if (packet.kind == SP_PACKET_ARP)
+        build_arp(&packet, b);
+    if (is_ip) {
+        build_ip(&packet, b, total);
+        build_transport(&packet, b + ip_header, total - ip_header);
+    }
+    return true;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "network/endpoint.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * Which TCP and UDP ports of an address answer, and how.
+ *
+ * # How it is known that a silent port is silent
+ *
+ * No answer says nothing by itself: the probe may have been lost. So:
+ *
+ * 1. Probes go out in windows of at most SP_PROBE_WINDOW_MAX. The last frame of each is a sentinel
+ *    that the target's stack answers below what a firewall for IP sees: an ARP probe (RFC 5227,
+ *    2.1.1: a request from 0.0.0.0, which a host must answer and takes nothing into its table
+ *    from), or for IPv6 a neighbour solicitation, which a host's rules must let in for it to be
+ *    reachable at all. Each carries the number of its window in the address that the answer goes
+ *    to, so that a late answer is not taken for a later one.
+ * 2. All between here and the target's stack keeps the order: the switch's queue, a stream socket,
+ *    QEMU's queue and the card's one ring. A sentinel that was answered proves that the probes
+ *    before it were taken in and dealt with.
+ * 3. A window whose sentinel is not answered is sent again (what of it has not answered yet), and
+ *    so is one during which a counter of dropped frames moved on the two ports of the switch that
+ *    are involved. Windows shrink when that happens and grow when it does not.
+ * 4. An answer may still get lost in the target, or be overtaken by the sentinel's: a queueing
+ *    discipline such as fq_codel serves flows in turn. Windows are smaller than a card's queue
+ *    (1,000 frames), answers count whenever they come, and after each round sentinels go on until
+ *    one brings no more answers. Then all silent ports are probed again from another source port,
+ *    in rounds, until a whole round has changed nothing. Where SP_PROBE_ROUNDS_MAX rounds do not
+ *    get there, the call fails: it never reports a silence that it has reason to doubt.
+ *
+ * # Where that ends
+ *
+ * - Rules for ARP (tables of family arp, netdev or bridge), a sysctl such as arp_ignore, or an IPv6
+ *   ruleset without neighbour discovery keep sentinels from being answered: an error, no result.
+ * - A card with several queues, or receive packet steering, keeps no order between flows: the
+ *   sentinel may then pass a probe by. The second round is what remains.
+ * - Linux limits its ICMP errors: one a second to each host (net.ipv4.icmp_ratelimit; bursts of 6)
+ *   and 1,000 a second to all (icmp_msgs_per_sec), and ICMPv6 errors likewise
+ *   (net.ipv6.icmp.ratelimit). Closed UDP ports beyond that, and TCP ports that a ruleset rejects
+ *   with ICMP, are silent indeed. As each round then hears a few more, the call mostly fails as
+ *   said under 4; a target of which closed UDP ports are to be told from filtered ones needs
+ *   net.ipv4.icmp_ratelimit=0, net.ipv4.icmp_msgs_per_sec=1000000, net.ipv4.icmp_msgs_burst=1000000
+ *   and net.ipv6.icmp.ratelimit=0. Resets are not limited.
+ * - A full connection tracking table (nf_conntrack_max) drops packets in the target's firewall.
+ *   What rules accept, and only that, takes an entry for each probe.
+ * - A UDP service that does not answer to what it does not understand is as silent as a filter.
+ *   Known ports are sent something that makes sense to them (DNS, NTP, OpenVPN), all others an
+ *   empty datagram.
+ * - Everybody's answers count that name the address and quote the probe, not just those from the
+ *   MAC address that was resolved: better a port too many that answers than one too few.
+ */
+#define SP_PROBE_PORTS 65536u
+#define SP_PROBE_WINDOW_MAX 512u
+#define SP_PROBE_ROUNDS_MAX 4u
+
+typedef enum { SP_PROBE_TCP, SP_PROBE_UDP } SpProbeProtocol;
+
+/** What is known of a port; a stronger answer replaces a weaker one, in this order. */
+typedef enum {
+    SP_PROBE_NONE,     /* it was not asked for */
+    SP_PROBE_SILENT,   /* no answer: dropped */
+    SP_PROBE_REJECTED, /* another ICMP error, such as "administratively prohibited" */
+    SP_PROBE_CLOSED,   /* a reset, or "port unreachable" */
+    SP_PROBE_OPEN,     /* a SYN-ACK, which gets a reset; any UDP answer */
+} SpProbeState;
+
+/** "open", "closed", "rejected", "silent"; "none" for anything else. */
+const char *sp_probe_state_name(SpProbeState state);
+
+typedef struct {
+    guint64 probes; /* frames sent, without sentinels */
+    guint windows;  /* sent, */
+    guint repeated; /* of those, as a sentinel was not answered or a frame was dropped */
+    guint rounds;
+    guint late; /* ports that first answered in a later round than the first */
+    gint64 time_us;
+} SpProbeStats;
+
+/**
+ * Probe @ports (NULL: 1 to 65535) of @target, which is on the link.
+ *
+ * @ret_states gets a SpProbeState for each port number, @ret_stats may be NULL; both are untouched
+ * on failure. SP_ERROR_TIMEOUT at @deadline, or when the target does not answer ARP (neighbour
+ * solicitations) at all for SP_PROBE_PATIENCE_MS, or the link loses so much that no window gets
+ * through; SP_ERROR_MACHINE when the target's machine goes away; SP_ERROR_GUEST when its answers
+ * are still not settled after SP_PROBE_ROUNDS_MAX rounds; SP_ERROR_USAGE where the endpoint has no
+ * address of the family; SP_ERROR_INTERRUPTED.
+ */
+#define SP_PROBE_PATIENCE_MS 10000
+bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol protocol,
+    const guint16 *ports, gsize n_ports, gint64 deadline, const SpInterrupt *interrupt,
+    guint8 ret_states[SP_PROBE_PORTS], SpProbeStats *ret_stats, GError **error);
