@@ -3,6 +3,7 @@
 
 #include "base/wait.h"
 #include "network/address.h"
+#include "network/kept-frames.h"
 #include "network/packet.h"
 #include "network/switch.h"
 
@@ -15,8 +16,7 @@
  *
  * By itself it answers what makes a station reachable, for the addresses it has: ARP (RFC 826),
  * neighbour solicitations (RFC 4861, 7.2.4) and echo requests. It keeps no neighbour table and no
- * routes: who is asked is taken to be on the link. What it does not understand it keeps for
- * sp_endpoint_receive().
+ * routes: who is asked is taken to be on the link. What came in is kept for sp_endpoint_receive().
  *
  *     g_autoptr(SpEndpoint) host = sp_endpoint_new(sw, "scanner", &mac);
  *     sp_endpoint_add_address(host, "172.20.30.9/24", &error);
@@ -27,10 +27,6 @@
 typedef struct SpEndpoint SpEndpoint;
 
 #define SP_ENDPOINT_ADDRESSES_MAX 16u
-/* Frames that nobody waits for; beyond either, the oldest are forgotten. */
-#define SP_ENDPOINT_KEPT_MAX 4096u
-#define SP_ENDPOINT_KEPT_BYTES_MAX (4u * 1024 * 1024)
-
 /**
  * Plug a station called @name into @sw. It has the link-local IPv6 address that follows from @mac,
  * which must be no group's, and no other yet.
@@ -78,12 +74,10 @@ void sp_endpoint_send_frame(SpEndpoint *endpoint, const guint8 *frame, gsize len
  */
 bool sp_endpoint_send(SpEndpoint *endpoint, const SpPacket *packet, GError **error);
 
-/** @packet is what is in the frame, NULL where that is malformed. */
-typedef bool (*SpMatchFunc)(const guint8 *frame, gsize length, const SpPacket *packet, void *data);
-
 /**
  * Take the first frame that @match (NULL: any) says yes to out of those that came since the last
  * sp_endpoint_forget(), and wait for one until @deadline where there is none; 0 waits for none.
+ * Of those, the last SP_KEPT_FRAMES_MAX are there.
  *
  * Frames come in here in the order in which they came to the switch, those included that are not
  * for this station and were flooded. Not kept: answers to a probe that was running. NULL with
