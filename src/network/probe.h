@@ -19,9 +19,10 @@
  *    from), or for IPv6 a neighbour solicitation, which a host's rules must let in for it to be
  *    reachable at all. Each carries the number of its window in the address that the answer goes
  *    to, so that a late answer is not taken for a later one.
- * 2. All between here and the target's stack keeps the order: the switch's queue, a stream socket,
- *    QEMU's queue and the card's one ring. A sentinel that was answered proves that the probes
- *    before it were taken in and dealt with.
+ * 2. All between here and the target's stack keeps the order, and waits rather than drops: the
+ *    switch's queue (which counts what it drops), a stream socket, QEMU, which stops reading it
+ *    where the card has no room, and the card's one ring. A sentinel that was answered proves that
+ *    the probes before it were taken in and dealt with.
  * 3. A window whose sentinel is not answered is sent again (what of it has not answered yet), and
  *    so is one during which a counter of dropped frames moved on the two ports of the switch that
  *    are involved. Windows shrink when that happens and grow when it does not.

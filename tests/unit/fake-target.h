@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "network/probe.h"
+
+/**
+ * A machine on a network that answers like a kernel: ARP, neighbour solicitations, and each TCP and
+ * UDP port as @tcp and @udp say. Its faults are counted in frames, not in time.
+ */
+typedef struct {
+    SpMac mac;
+    SpIp v4, v6;
+    guint8 tcp[SP_PROBE_PORTS]; /* SpProbeState; NONE is silent too */
+    guint8 udp[SP_PROBE_PORTS];
+
+    guint lose_answers;   /* every so-manieth answer of a port is lost; 0: none */
+    guint mute_from;      /* from this frame on all is lost, 0: never, */
+    guint mute_sentinels; /* until so many sentinels were, or resolutions */
+    guint dies_at;        /* it goes away at this frame; 0: never */
+    bool limits_icmp;     /* 6 errors, and one more each 100 frames */
+    bool holds_answers;   /* until it has answered the next sentinel */
+    bool has_no_arp;      /* nor neighbour discovery */
+    bool answers_wrongly; /* with numbers, ports and quotes of probes that nobody sent */
+
+    guint frames;    /* came in */
+    guint half_open; /* TCP connections that were not reset */
+    guint udp_bytes; /* of payload, of the last datagram */
+
+    int fd;
+    GSource *source;
+    GByteArray *input;
+    GPtrArray *held; /* of GByteArray */
+    guint answers, errors;
+    GByteArray *frame;
+} FakeTarget;
+
+/** Plugged into @sw; has the addresses 10.0.0.2 and fd00::2. */
+FakeTarget *fake_target_new(SpSwitch *sw);
+void fake_target_free(FakeTarget *target);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeTarget, fake_target_free)
+/** Set all ports of both protocols. */
+void fake_target_set_all(FakeTarget *target, SpProbeState state);
