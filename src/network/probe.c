@@ -390,8 +390,8 @@ static bool run_rounds(Probe *probe, guint n_ports, GError **error)
         if (probe->stats.rounds == SP_PROBE_ROUNDS_MAX) {
             text = sp_ip_format(&probe->target);
             g_set_error(error, SP_ERROR, SP_ERROR_GUEST,
-                "%s is not to be relied on: in each of %u rounds more of its %s ports answered, "
-                "which were silent before; does it limit its answers (icmp_ratelimit)?",
+                "the silence of %s proves nothing: in each of %u rounds more of its %s ports "
+                "answered, which were silent before; does it limit its answers (icmp_ratelimit)?",
                 text, SP_PROBE_ROUNDS_MAX, probe->protocol == SP_PROBE_TCP ? "TCP" : "UDP");
             return false;
         }
