@@ -96,9 +96,13 @@ static void take_tcp(FakeTarget *target, const SpPacket *packet, const guint8 *f
     }
     if (state == SP_PROBE_OPEN)
         target->half_open++;
+    if (target->contradicts)
+        send_error(target, packet, frame, length, false);
     if (state == SP_PROBE_OPEN || state == SP_PROBE_CLOSED || target->answers_wrongly)
         send_answer(target, &answer);
     else if (state == SP_PROBE_REJECTED)
+        send_error(target, packet, frame, length, false);
+    if (target->contradicts)
         send_error(target, packet, frame, length, false);
 }
 
@@ -131,21 +135,20 @@ static void release_held(FakeTarget *target)
     g_ptr_array_set_size(target->held, 0);
 }
 
-static void take_arp(FakeTarget *target, const SpPacket *packet)
+/* Build the answer to an ARP request. */
+static bool answer_arp(FakeTarget *target, const SpPacket *packet)
 {
     SpPacket answer = answer_to(target, packet, &target->v4);
 
     if (packet->arp.operation != SP_ARP_REQUEST || !sp_ip_equal(&packet->to, &target->v4))
-        return;
+        return false;
     answer.arp.operation = SP_ARP_REPLY;
     answer.arp.sender = target->mac;
     answer.arp.target = packet->arp.sender;
-    g_assert_true(sp_packet_build(&answer, target->frame));
-    send_frame(target, target->frame);
-    release_held(target);
+    return sp_packet_build(&answer, target->frame);
 }
 
-static void take_solicitation(FakeTarget *target, const SpPacket *packet)
+static bool answer_solicitation(FakeTarget *target, const SpPacket *packet)
 {
     guint8 payload[SP_NEIGHBOUR_PAYLOAD];
     SpPacket answer = answer_to(target, packet, &target->v6);
@@ -153,12 +156,46 @@ static void take_solicitation(FakeTarget *target, const SpPacket *packet)
 
     if (!sp_packet_get_neighbour(packet, &neighbour) ||
         !sp_ip_equal(&neighbour.target, &target->v6))
-        return;
+        return false;
     neighbour.link = target->mac;
     sp_packet_set_neighbour(&answer, SP_ICMPV6_ADVERTISEMENT, &neighbour, payload);
-    g_assert_true(sp_packet_build(&answer, target->frame));
+    return sp_packet_build(&answer, target->frame);
+}
+
+static bool is_sentinel(const SpPacket *packet)
+{
+    return packet->kind == SP_PACKET_ARP || packet->icmp.type == SP_ICMPV6_SOLICITATION;
+}
+
+static bool answer_sentinel(FakeTarget *target, const SpPacket *packet)
+{
+    return packet->kind == SP_PACKET_ARP ? answer_arp(target, packet)
+                                         : answer_solicitation(target, packet);
+}
+
+static void take_sentinel(FakeTarget *target, const SpPacket *packet)
+{
+    if (target->has_no_arp || !answer_sentinel(target, packet))
+        return;
     send_frame(target, target->frame);
     release_held(target);
+}
+
+/* True where the frame is lost. */
+static bool is_muted(FakeTarget *target, const SpPacket *packet)
+{
+    if (target->mute_from == 0 || target->frames < target->mute_from || target->mute_sentinels == 0)
+        return false;
+    if (!is_sentinel(packet))
+        return true;
+    target->mute_sentinels--;
+    if (!target->answers_late)
+        return true;
+    if (target->late->len == 0 && answer_sentinel(target, packet))
+        g_byte_array_append(target->late, target->frame->data, target->frame->len);
+    else
+        send_frame(target, target->late);
+    return true;
 }
 
 static void take_frame(FakeTarget *target, const guint8 *frame, gsize length)
@@ -171,16 +208,10 @@ static void take_frame(FakeTarget *target, const guint8 *frame, gsize length)
         return;
     }
     g_assert_true(sp_packet_parse(frame, length, &packet));
-    if (target->mute_from != 0 && target->frames >= target->mute_from &&
-        target->mute_sentinels > 0) {
-        target->mute_sentinels -=
-            packet.kind == SP_PACKET_ARP || packet.icmp.type == SP_ICMPV6_SOLICITATION;
+    if (is_muted(target, &packet))
         return;
-    }
-    if (packet.kind == SP_PACKET_ARP && !target->has_no_arp)
-        take_arp(target, &packet);
-    else if (packet.icmp.type == SP_ICMPV6_SOLICITATION && !target->has_no_arp)
-        take_solicitation(target, &packet);
+    if (is_sentinel(&packet))
+        take_sentinel(target, &packet);
     else if (packet.kind == SP_PACKET_TCP)
         take_tcp(target, &packet, frame, length);
     else if (packet.kind == SP_PACKET_UDP)
@@ -228,6 +259,7 @@ FakeTarget *fake_target_new(SpSwitch *sw)
     g_assert_true(sp_ip_parse("fd00::2", &target->v6, NULL));
     target->input = g_byte_array_new();
     target->frame = g_byte_array_new();
+    target->late = g_byte_array_new();
     target->held = g_ptr_array_new_with_free_func(frame_free);
     target->fd = pair[0];
     sp_switch_plug(sw, "target", pair[1]);
@@ -247,6 +279,7 @@ void fake_target_free(FakeTarget *target)
         close(target->fd);
     g_byte_array_unref(target->input);
     g_byte_array_unref(target->frame);
+    g_byte_array_unref(target->late);
     g_ptr_array_unref(target->held);
     g_free(target);
 }

@@ -16,6 +16,8 @@ typedef struct {
     guint lose_answers;   /* every so-manieth answer of a port is lost; 0: none */
     guint mute_from;      /* from this frame on all is lost, 0: never, */
     guint mute_sentinels; /* until so many sentinels were, or resolutions */
+    bool answers_late;    /* the first of those is answered in place of the last */
+    bool contradicts;     /* an error before and after each SYN-ACK */
     guint dies_at;        /* it goes away at this frame; 0: never */
     bool limits_icmp;     /* 6 errors, and one more each 100 frames */
     bool holds_answers;   /* until it has answered the next sentinel */
@@ -30,6 +32,7 @@ typedef struct {
     GSource *source;
     GByteArray *input;
     GPtrArray *held; /* of GByteArray */
+    GByteArray *late;
     guint answers, errors;
     GByteArray *frame;
 } FakeTarget;

@@ -77,6 +77,35 @@ static void test_resolve(Fixture *f, gconstpointer data)
     }
 }
 
+static gboolean send_wrong_answer(void *data)
+{
+    Fixture *f = data;
+    SpPacket answer = {.kind = SP_PACKET_ICMP,
+        .destination = mac_a,
+        .source = {{0x52, 0x54, 0, 0, 0, 3}},
+        .from = ip("10.0.0.2"),
+        .to = ip("10.0.0.1"),
+        .icmp.rest = 0x12345678};
+    g_autoptr(GByteArray) frame = g_byte_array_new();
+
+    g_assert_true(sp_packet_build(&answer, frame));
+    sp_port_send(f->other, frame->data, frame->len);
+    return G_SOURCE_CONTINUE;
+}
+
+/* An echo that answers another request is none. */
+static void test_ping_number(Fixture *f, gconstpointer data)
+{
+    guint source = g_timeout_add(10, send_wrong_answer, f);
+    SpIp target = ip("10.0.0.2");
+    gint64 time_us = 0;
+
+    sp_port_set_delay(sp_endpoint_port(f->b), 100);
+    g_assert_true(sp_endpoint_ping(f->a, &target, sp_deadline(5000), NULL, &time_us, &f->error));
+    g_assert_cmpint(time_us, >=, 100000);
+    g_source_remove(source);
+}
+
 static bool is_tired(void *data)
 {
     return ++*(guint *)data > 2;
@@ -431,6 +460,7 @@ int main(int argc, char **argv)
         void (*test)(Fixture *f, gconstpointer data);
     } tests[] = {
         {"/endpoint/resolve", test_resolve},
+        {"/endpoint/ping-number", test_ping_number},
         {"/endpoint/nobody", test_nobody},
         {"/endpoint/answers-arp", test_answers_arp},
         {"/endpoint/answers-solicitation", test_answers_solicitation},

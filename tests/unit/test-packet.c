@@ -195,7 +195,7 @@ static void test_refused(void)
 static void test_extensions(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
-    guint8 body[8 + 16 + 8] = {60, 0, [8] = 44, [9] = 0, [16] = 17, [24] = 0};
+    guint8 body[8 + 16 + 8] = {60, 0, [8] = 44, [9] = 0, [16] = 17, [29] = 8};
     SpPacket packet = between(SP_PACKET_IP, "fd00::1", "fd00::2"), parsed;
 
     packet.protocol = 0;
@@ -213,9 +213,80 @@ static void test_extensions(void)
     body[1] = 200; /* longer than the packet */
     g_assert_true(sp_packet_build(&packet, frame));
     g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
-    memset(body, 0, sizeof body); /* one after the other, without an end */
+}
+
+/* More extension headers than anybody has a use for. */
+static void test_many_extensions(void)
+{
+    g_autoptr(GByteArray) frame = g_byte_array_new();
+    guint8 body[100 * 8] = {0};
+    SpPacket packet = between(SP_PACKET_IP, "fd00::1", "fd00::2"), parsed;
+
+    for (guint i = 0; i < 100; i++)
+        body[i * 8] = i == 99 ? 59 : 60; /* at last, nothing */
+    packet.protocol = 60;
+    packet.payload = body + 92 * 8;
+    packet.payload_length = 8 * 8;
+    g_assert_true(sp_packet_build(&packet, frame));
+    g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
+    g_assert_cmpuint(parsed.protocol, ==, 59);
+    packet.payload = body;
+    packet.payload_length = sizeof body;
     g_assert_true(sp_packet_build(&packet, frame));
     g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
+}
+
+/* A sum that would be 0 is sent as its other form, as 0 says that there is none (RFC 768). */
+static void test_udp_sum(void)
+{
+    g_autoptr(GByteArray) frame = g_byte_array_new();
+    SpPacket packet = between(SP_PACKET_UDP, "10.0.0.1", "10.0.0.2"), parsed;
+    guint all_ones = 0;
+
+    for (guint i = 0; i < 65536; i++) {
+        guint8 payload[2] = {(guint8)(i >> 8), (guint8)i};
+        const guint8 *sum;
+
+        packet.payload = payload;
+        packet.payload_length = sizeof payload;
+        g_assert_true(sp_packet_build(&packet, frame));
+        sum = frame->data + 14 + 20 + 6;
+        g_assert_true(sum[0] != 0 || sum[1] != 0);
+        all_ones += sum[0] == 0xff && sum[1] == 0xff;
+        g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
+    }
+    g_assert_cmpuint(all_ones, >=, 1);
+}
+
+/* Headers that say they are longer than what is there, with checksums that are right. */
+static void test_long_headers(void)
+{
+    g_autoptr(GByteArray) frame = g_byte_array_new();
+    SpPacket packet = between(SP_PACKET_TCP, "10.0.0.1", "10.0.0.2"), parsed, quote;
+    guint8 header[28] = {0x4f, 0, 0, 60, [9] = 17};
+    guint8 *tcp;
+    guint sum;
+
+    g_assert_true(sp_packet_build(&packet, frame));
+    tcp = frame->data + 14 + 20;
+    g_assert_cmphex(tcp[12], ==, 0x50);
+    tcp[12] = 0xf0;
+    sum = (guint)(tcp[16] << 8 | tcp[17]);
+    sum = sum >= 0xa000 ? sum - 0xa000 : sum - 0xa000 + 0xffff;
+    tcp[16] = (guint8)(sum >> 8);
+    tcp[17] = (guint8)sum;
+    g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
+    tcp[12] = 0x50; /* it was that alone: in another place the same bits are taken */
+    tcp[14] ^= 0xa0;
+    g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
+    /* a quote of which even the header is cut */
+    packet = between(SP_PACKET_ICMP, "10.0.0.2", "10.0.0.1");
+    packet.icmp.type = SP_ICMP_UNREACHABLE;
+    packet.payload = header;
+    packet.payload_length = sizeof header;
+    g_assert_false(sp_packet_get_quote(&packet, &quote));
+    header[0] = 0x45;
+    g_assert_true(sp_packet_get_quote(&packet, &quote));
 }
 
 /* A solicitation as it must be, and each way in which it must not. */
@@ -366,6 +437,9 @@ int main(int argc, char **argv)
     g_test_add_func("/packet/corrupt", test_corrupt);
     g_test_add_func("/packet/refused", test_refused);
     g_test_add_func("/packet/extensions", test_extensions);
+    g_test_add_func("/packet/many-extensions", test_many_extensions);
+    g_test_add_func("/packet/udp-sum", test_udp_sum);
+    g_test_add_func("/packet/long-headers", test_long_headers);
     g_test_add_func("/packet/neighbour", test_neighbour);
     g_test_add_func("/packet/quote", test_quote);
     g_test_add_func("/packet/addresses", test_addresses);

@@ -152,6 +152,38 @@ static void test_lost_probes(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->stats.late, ==, 0); /* seen at once, not in a later round */
 }
 
+/* The answer to the sentinel of a window comes when that of another one is waited for, of which
+ * all is lost. */
+static void test_late_sentinel(Fixture *f, gconstpointer data)
+{
+    for (guint i = 0; i < 2; i++) {
+        fake_target_set_all(f->target, SP_PROBE_CLOSED);
+        f->target->frames = 0;
+        f->target->mute_from = 1000;
+        f->target->mute_sentinels = 2;
+        f->target->answers_late = true;
+        g_byte_array_set_size(f->target->late, 0);
+        probe(f, i == 1, SP_PROBE_TCP, NULL, 0);
+        assert_truth(f, SP_PROBE_TCP);
+        g_assert_cmpuint(f->stats.repeated, ==, 2);
+        g_assert_cmpuint(f->stats.late, ==, 0);
+    }
+}
+
+/* Of answers that contradict each other, the strongest counts. */
+static void test_contradiction(Fixture *f, gconstpointer data)
+{
+    static const guint16 ports[] = {1, 2, 3};
+
+    f->target->contradicts = true;
+    f->target->tcp[1] = SP_PROBE_OPEN;
+    f->target->tcp[2] = SP_PROBE_CLOSED;
+    g_assert_true(probe(f, false, SP_PROBE_TCP, ports, G_N_ELEMENTS(ports)));
+    g_assert_cmpuint(f->states[1], ==, SP_PROBE_OPEN);
+    g_assert_cmpuint(f->states[2], ==, SP_PROBE_CLOSED);
+    g_assert_cmpuint(f->states[3], ==, SP_PROBE_REJECTED);
+}
+
 /* The sentinel's answer comes, a port's does not. */
 static void test_lost_answers(Fixture *f, gconstpointer data)
 {
@@ -177,12 +209,12 @@ static void test_overtaken(Fixture *f, gconstpointer data)
 /* A link that loses frames, each way and without the switch's knowing which. */
 static void test_lossy_link(Fixture *f, gconstpointer data)
 {
-    guint16 ports[200];
+    guint16 ports[1000];
 
     for (guint i = 0; i < G_N_ELEMENTS(ports); i++)
         ports[i] = (guint16)(i + 1);
     mix(f);
-    sp_port_set_loss(sp_endpoint_port(f->endpoint), 0.02);
+    sp_port_set_loss(sp_endpoint_port(f->endpoint), 0.03);
     g_assert_true(probe(f, true, SP_PROBE_TCP, ports, G_N_ELEMENTS(ports)));
     for (guint i = 0; i < G_N_ELEMENTS(ports); i++)
         g_assert_cmpuint(f->states[ports[i]], ==, MAX(f->target->tcp[ports[i]], SP_PROBE_SILENT));
@@ -319,6 +351,8 @@ int main(int argc, char **argv)
         {"/probe/some", test_some},
         {"/probe/questions", test_questions},
         {"/probe/lost-probes", test_lost_probes},
+        {"/probe/late-sentinel", test_late_sentinel},
+        {"/probe/contradiction", test_contradiction},
         {"/probe/lost-answers", test_lost_answers},
         {"/probe/overtaken", test_overtaken},
         {"/probe/lossy-link", test_lossy_link},

@@ -38,6 +38,16 @@ static void tear_down(Fixture *f, gconstpointer data)
     sp_switch_free(f->sw);
 }
 
+/* How far the clock that the switch reads runs ahead of the real one. */
+static gint64 clock_ahead;
+
+gint64 __real_g_get_monotonic_time(void);
+gint64 __wrap_g_get_monotonic_time(void);
+gint64 __wrap_g_get_monotonic_time(void)
+{
+    return __real_g_get_monotonic_time() + clock_ahead;
+}
+
 /* The main loop, until nothing is left to do. */
 static void turn(void)
 {
@@ -344,6 +354,15 @@ static void test_delay(Fixture *f, gconstpointer data)
         g_main_context_iteration(NULL, TRUE);
     turn();
     assert_received(f, "", "c d ", "c d ");
+    /* cut with frames on the way */
+    sp_port_set_delay(f->port[1], 20);
+    send_frame(f, 0, 1, "f");
+    sp_port_set_blocked(f->port[1], true);
+    while (sp_port_stats(f->port[1])->blocked == 0)
+        g_main_context_iteration(NULL, TRUE);
+    sp_port_set_blocked(f->port[1], false);
+    turn();
+    assert_received(f, "", "", "f ");
     /* unplugged with frames on the way */
     sp_port_set_delay(f->port[1], 60);
     send_frame(f, 0, 1, "e");
@@ -443,12 +462,34 @@ static void test_many_stations(Fixture *f, gconstpointer data)
     turn();
     g_free(received(f, 1));
     g_free(received(f, 2));
+    {
+        static const guint8 first[] = {0x52, 0x54, 0, 0, 0, 0};
+        guint8 last[] = {0x52, 0x54, (SP_SWITCH_STATIONS_MAX + 9) >> 8,
+            (SP_SWITCH_STATIONS_MAX + 9) & 0xff, 0, 0};
+
+        g_assert_null(sp_switch_find(f->sw, first));
+        g_assert_true(sp_switch_find(f->sw, last) == f->port[0]);
+    }
     send_frame(f, 1, 0, "x");
     send_frame(f, 0, 1, "y");
     {
         g_autofree char *texts = received(f, 1);
         g_assert_cmpstr(texts, ==, "y ");
     }
+}
+
+/* A station that has been silent for long is looked for everywhere. */
+static void test_ageing(Fixture *f, gconstpointer data)
+{
+    send_frame(f, 0, 1, "x");
+    assert_received(f, "", "x ", "x ");
+    clock_ahead += SP_SWITCH_AGE_US - G_TIME_SPAN_SECOND;
+    send_frame(f, 1, 0, "still there");
+    assert_received(f, "still there ", "", "");
+    clock_ahead += G_TIME_SPAN_SECOND;
+    send_frame(f, 1, 0, "forgotten");
+    assert_received(f, "forgotten ", "", "forgotten ");
+    g_assert_null(port_of(f, 0));
 }
 
 static void test_capture(Fixture *f, gconstpointer data)
@@ -506,6 +547,7 @@ int main(int argc, char **argv)
         {"/switch/dying-while-answered", test_dying_while_answered},
         {"/switch/find", test_find},
         {"/switch/many-stations", test_many_stations},
+        {"/switch/ageing", test_ageing},
         {"/switch/capture", test_capture},
     };
 
