@@ -45,7 +45,7 @@ static void send_answer(FakeTarget *target, const SpPacket *answer)
         return;
     g_assert_true(sp_packet_build(answer, target->frame));
     if (target->holds_answers)
-        g_ptr_array_add(target->held,
+        g_queue_push_tail(&target->held,
             g_byte_array_append(g_byte_array_new(), target->frame->data, target->frame->len));
     else
         send_frame(target, target->frame);
@@ -130,9 +130,10 @@ static void take_udp(FakeTarget *target, const SpPacket *packet, const guint8 *f
 
 static void release_held(FakeTarget *target)
 {
-    for (guint i = 0; i < target->held->len; i++)
-        send_frame(target, g_ptr_array_index(target->held, i));
-    g_ptr_array_set_size(target->held, 0);
+    for (guint i = 0; i < 100 && !g_queue_is_empty(&target->held); i++) {
+        g_autoptr(GByteArray) frame = g_queue_pop_head(&target->held);
+        send_frame(target, frame);
+    }
 }
 
 /* Build the answer to an ARP request. */
@@ -260,7 +261,7 @@ FakeTarget *fake_target_new(SpSwitch *sw)
     target->input = g_byte_array_new();
     target->frame = g_byte_array_new();
     target->late = g_byte_array_new();
-    target->held = g_ptr_array_new_with_free_func(frame_free);
+    g_queue_init(&target->held);
     target->fd = pair[0];
     sp_switch_plug(sw, "target", pair[1]);
     target->source = g_unix_fd_source_new(target->fd, G_IO_IN | G_IO_HUP);
@@ -280,7 +281,7 @@ void fake_target_free(FakeTarget *target)
     g_byte_array_unref(target->input);
     g_byte_array_unref(target->frame);
     g_byte_array_unref(target->late);
-    g_ptr_array_unref(target->held);
+    g_queue_clear_full(&target->held, frame_free);
     g_free(target);
 }
 

@@ -20,7 +20,7 @@ typedef struct {
     bool contradicts;     /* an error before and after each SYN-ACK */
     guint dies_at;        /* it goes away at this frame; 0: never */
     bool limits_icmp;     /* 6 errors, and one more each 100 frames */
-    bool holds_answers;   /* until it has answered the next sentinel */
+    bool holds_answers;   /* and lets 100 go behind each answer to a sentinel */
     bool has_no_arp;      /* nor neighbour discovery */
     bool answers_wrongly; /* with numbers, ports and quotes of probes that nobody sent */
 
@@ -31,7 +31,7 @@ typedef struct {
     int fd;
     GSource *source;
     GByteArray *input;
-    GPtrArray *held; /* of GByteArray */
+    GQueue held; /* of GByteArray */
     GByteArray *late;
     guint answers, errors;
     GByteArray *frame;
