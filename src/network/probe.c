@@ -35,6 +35,11 @@ typedef struct {
     SpProbeStats stats;
 } Probe;
 
+static const guint window_max[] = {
+    [SP_PROBE_TCP] = SP_PROBE_TCP_WINDOW_MAX,
+    [SP_PROBE_UDP] = SP_PROBE_UDP_WINDOW_MAX,
+};
+
 /* Something that a service answers, where an empty datagram is not. */
 static const struct {
     guint16 port;
@@ -304,7 +309,7 @@ static void adapt(Probe *probe, bool is_clean, bool is_answered, gint64 time_us)
     }
     if (is_clean) {
         probe->dirty = 0;
-        probe->window = MIN(probe->window * 2, SP_PROBE_WINDOW_MAX);
+        probe->window = MIN(probe->window * 2, window_max[probe->protocol]);
         return;
     }
     probe->stats.repeated++;

@@ -33,7 +33,7 @@ static void make_sample(guint number, GByteArray *frame)
     SpPacketKind kind = kinds[number / 2];
     bool is_v6 = number % 2 == 1 && kind != SP_PACKET_ARP;
     SpPacket packet = between(kind, from[is_v6], to[is_v6]);
-    guint8 nd[SP_NEIGHBOUR_PAYLOAD];
+    guint8 payload[SP_NEIGHBOUR_PAYLOAD];
 
     packet.payload = (const guint8 *)"payload!";
     packet.payload_length = 7 + number % 2;
@@ -55,7 +55,7 @@ static void make_sample(guint number, GByteArray *frame)
     }
     if (number == SAMPLES - 1)
         sp_packet_set_neighbour(&packet, SP_ICMPV6_SOLICITATION,
-            &(SpNeighbour){.target = ip("fd00::2"), .has_link = true, .link = mac_a}, nd);
+            &(SpNeighbour){.target = ip("fd00::2"), .has_link = true, .link = mac_a}, payload);
     g_assert_true(sp_packet_build(&packet, frame));
 }
 
