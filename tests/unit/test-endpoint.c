@@ -125,7 +125,7 @@ static void test_nobody(Fixture *f, gconstpointer data)
         guint before = f->heard;
 
         target = ip(addresses[i]);
-        g_assert_false(sp_endpoint_ping(f->a, &target, sp_deadline(600), NULL, NULL, &f->error));
+        g_assert_false(sp_endpoint_ping(f->a, &target, sp_deadline(900), NULL, NULL, &f->error));
         g_assert_error(f->error, SP_ERROR, SP_ERROR_TIMEOUT);
         g_assert_nonnull(strstr(f->error->message, words[i]));
         g_clear_error(&f->error);
