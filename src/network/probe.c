@@ -9,6 +9,7 @@
 #define PATIENCE_MIN_MS 200 /* for a sentinel's answer; doubled when it does not come */
 #define PATIENCE_MAX_MS 4000
 #define DIRTY_MAX 100u    /* windows one after the other during which frames were dropped */
+#define SENTINEL_BYTE 12  /* of its IPv6 address */
 #define NDP_SENTINELS 16u /* each makes an entry in the target's neighbour table */
 
 typedef struct {
@@ -128,7 +129,7 @@ static SpIp sentinel_ip(const Probe *probe)
 
     /* not ff:fe, so that it follows from no MAC address */
     ip.bytes[11] = 0x53;
-    ip.bytes[12] = (guint8)(probe->sentinel % NDP_SENTINELS);
+    ip.bytes[SENTINEL_BYTE] = (guint8)(probe->sentinel % NDP_SENTINELS);
     return ip;
 }
 
@@ -150,19 +151,28 @@ static void send_sentinel(const Probe *probe)
     sp_endpoint_send(probe->endpoint, &packet, NULL);
 }
 
-static bool is_sentinel_answer(const Probe *probe, const SpPacket *packet)
+/* The answer to a sentinel, of whatever number. @ret_is_last: to the one that is out. */
+static bool is_sentinel_answer(const Probe *probe, const SpPacket *packet, bool *ret_is_last)
 {
     SpMac mac = sentinel_mac(probe);
     SpIp ip = sentinel_ip(probe);
     SpNeighbour neighbour;
 
-    if (!probe->target.is_v6)
-        return packet->kind == SP_PACKET_ARP && packet->arp.operation == SP_ARP_REPLY &&
-               sp_ip_equal(&packet->from, &probe->target) &&
-               sp_mac_equal(&packet->arp.target, &mac);
-    return packet->icmp.type == SP_ICMPV6_ADVERTISEMENT &&
-           sp_packet_get_neighbour(packet, &neighbour) &&
-           sp_ip_equal(&neighbour.target, &probe->target) && sp_ip_equal(&packet->to, &ip);
+    if (!probe->target.is_v6) {
+        if (packet->kind != SP_PACKET_ARP || packet->arp.operation != SP_ARP_REPLY ||
+            !sp_ip_equal(&packet->from, &probe->target) ||
+            memcmp(packet->arp.target.bytes, mac.bytes, SP_MAC_SIZE - 1) != 0)
+            return false;
+        *ret_is_last = sp_mac_equal(&packet->arp.target, &mac);
+        return true;
+    }
+    if (packet->icmp.type != SP_ICMPV6_ADVERTISEMENT ||
+        !sp_packet_get_neighbour(packet, &neighbour) ||
+        !sp_ip_equal(&neighbour.target, &probe->target))
+        return false;
+    *ret_is_last = sp_ip_equal(&packet->to, &ip);
+    ip.bytes[SENTINEL_BYTE] = packet->to.bytes[SENTINEL_BYTE];
+    return sp_ip_equal(&packet->to, &ip);
 }
 
 static bool is_source_port(const Probe *probe, guint16 port)
@@ -228,11 +238,12 @@ static SpProbeState judge(const Probe *probe, const SpPacket *packet, guint16 *r
 static bool on_packet(const SpPacket *packet, void *data)
 {
     Probe *probe = data;
+    bool is_last = false;
     guint16 port = 0;
     SpProbeState state;
 
-    if (is_sentinel_answer(probe, packet)) {
-        probe->is_answered = true;
+    if (is_sentinel_answer(probe, packet, &is_last)) {
+        probe->is_answered = probe->is_answered || is_last;
         return true;
     }
     state = judge(probe, packet, &port);

@@ -69,6 +69,16 @@ static void assert_failed(Fixture *f, SpErrorCode code, const char *words)
     g_assert_cmpuint(f->states[80], ==, 0xee);
 }
 
+/* Nothing of a probe is kept for who waits for a frame. */
+static void assert_nothing_left(Fixture *f)
+{
+    g_autoptr(GBytes) left = sp_endpoint_receive(f->endpoint, NULL, NULL, 0, NULL, &f->error);
+
+    g_assert_null(left);
+    g_assert_error(f->error, SP_ERROR, SP_ERROR_TIMEOUT);
+    g_clear_error(&f->error);
+}
+
 /* Some of each, over all ports. */
 static void mix(Fixture *f)
 {
@@ -95,12 +105,7 @@ static void test_all(Fixture *f, gconstpointer data)
             i % 2 == 0 ? "TCP" : "UDP", (guint)(f->stats.time_us / 1000), f->stats.windows,
             f->stats.repeated);
     }
-    {
-        /* nothing of all that is left for who waits for a frame */
-        g_autoptr(GBytes) left = sp_endpoint_receive(f->endpoint, NULL, NULL, 0, NULL, &f->error);
-        g_assert_null(left);
-        g_assert_error(f->error, SP_ERROR, SP_ERROR_TIMEOUT);
-    }
+    assert_nothing_left(f);
 }
 
 static void test_some(Fixture *f, gconstpointer data)
@@ -168,6 +173,7 @@ static void test_late_sentinel(Fixture *f, gconstpointer data)
         assert_truth(f, SP_PROBE_TCP);
         g_assert_cmpuint(f->stats.repeated, >=, 2);
         g_assert_cmpuint(f->stats.late, ==, 0);
+        assert_nothing_left(f);
     }
 }
 
