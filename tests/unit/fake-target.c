@@ -209,6 +209,9 @@ static void take_frame(FakeTarget *target, const guint8 *frame, gsize length)
         return;
     }
     g_assert_true(sp_packet_parse(frame, length, &packet));
+    target->window = is_sentinel(&packet) ? 0 : target->window + 1;
+    if (!(packet.tcp.flags & SP_TCP_RST))
+        target->largest_window = MAX(target->largest_window, target->window);
     if (is_muted(target, &packet))
         return;
     if (is_sentinel(&packet))

@@ -90,12 +90,18 @@ static void mix(Fixture *f)
 
 static void test_all(Fixture *f, gconstpointer data)
 {
+    static const guint most[] = {SP_PROBE_TCP_WINDOW_MAX, SP_PROBE_UDP_WINDOW_MAX};
+
     mix(f);
     for (guint i = 0; i < 4; i++) {
         SpProbeProtocol protocol = i % 2 == 0 ? SP_PROBE_TCP : SP_PROBE_UDP;
 
+        f->target->largest_window = 0;
         probe(f, i >= 2, protocol, NULL, 0);
         assert_truth(f, protocol);
+        /* as large as they may be, with the resets of what was open in between */
+        g_assert_cmpuint(f->target->largest_window, >=, most[i % 2]);
+        g_assert_cmpuint(f->target->largest_window, <=, most[i % 2] * 5 / 4);
         g_assert_cmpuint(f->stats.rounds, ==, 2);
         g_assert_cmpuint(f->stats.late, ==, 0);
         /* each once, and the silent ones twice */
