@@ -74,9 +74,10 @@ static char *list_known(const SpKey *keys, const char *group)
         last = keys->group;
         if (group)
             g_string_append_printf(text, " %s", keys->key);
+        else if (g_str_has_suffix(last, " *"))
+            g_string_append_printf(text, " [%.*s NAME]", (int)strlen(last) - 2, last);
         else
-            g_string_append_printf(text, g_str_has_suffix(last, " *") ? " [%.*s NAME]" : " [%.*s]",
-                (int)strcspn(last, " "), last);
+            g_string_append_printf(text, " [%s]", last);
     }
     return g_string_free(text, FALSE);
 }

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-static const SpKey keys[] = {{"One", "A"}, {"One", "B"}, {"Machine *", "Memory"}, {NULL, NULL}};
+static const SpKey keys[] = {{"One", "A"}, {"One", "B"}, {"Two Words", "A"},
+    {"Machine *", "Memory"}, {"Far Network *", "Delay"}, {NULL, NULL}};
 
 static SpKeyFile *parse(const char *text, GError **error)
 {
@@ -27,7 +28,9 @@ static void test_refused(void)
     g_autofree char *huge = g_strnfill(1024 * 1024 + 1, '#');
 
     refuses("[One]\nA=1\nC=2\n", "x.conf:3:", "unknown key 'C' in [One]: expected one of A B");
-    refuses("# c\n\n[Two]\nA=1\n", "x.conf:3:", "unknown group [Two]");
+    refuses("# c\n\n[Two]\nA=1\n", "x.conf:3:",
+        "unknown group [Two]: expected a group out of [One] [Two Words] [Machine NAME] "
+        "[Far Network NAME]");
     refuses("[One]\nA=1\nnonsense\n", "x.conf:3:", "expected '[Group]'");
     refuses("A=1\n", "x.conf:1:", "expected");
     refuses("[One]\nA=1\nB=2\nA=3\n", "x.conf:4:", "already");
