@@ -104,22 +104,25 @@ static SpProcess *start_guest(const char *qemu, GError **error)
     return process;
 }
 
-SpAccel *sp_accel_probe_device(const char *qemu, const char *device, gint64 timeout_ms)
+/* Runs a guest under KVM. @ret_has_ended says whether QEMU came to an end by itself, which it would
+ * come to again. */
+static SpAccel *ask_qemu(
+    const char *qemu, const char *device, gint64 timeout_ms, bool *ret_has_ended)
 {
     g_autoptr(SpProcess) process = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *end = NULL;
     g_autofree char *output = NULL;
-    int fd = open(device, O_RDWR | O_CLOEXEC);
 
-    if (fd < 0)
-        return make("tcg", g_strdup_printf("%s can't be opened: %s", device, g_strerror(errno)));
-    close(fd);
+    *ret_has_ended = false;
     process = start_guest(qemu, &error);
     if (!process)
         return make("tcg", g_strdup(error->message));
     if (!sp_process_wait(process, sp_deadline(timeout_ms), NULL, NULL))
-        return make("tcg", g_strdup_printf("%s is there, but a guest under KVM hangs", device));
+        return make(
+            "tcg", g_strdup_printf("%s is there, but a guest under KVM did not end within %.1f s",
+                       device, (double)timeout_ms / 1000));
+    *ret_has_ended = true;
     if (WIFEXITED(sp_process_wait_status(process)) &&
         WEXITSTATUS(sp_process_wait_status(process)) == GUEST_STATUS)
         return make("kvm", g_strdup("a guest ran under KVM"));
@@ -169,25 +172,37 @@ static void save(const char *cache_dir, const char *path, const char *key, const
         g_file_set_contents(path, text, -1, NULL);
 }
 
-SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error)
+SpAccel *sp_accel_probe_device(
+    const char *qemu, const char *device, const char *cache_dir, gint64 timeout_ms)
 {
-    const char *override = g_getenv("SLOTPROOF_ACCEL");
     g_autofree char *key = cache_key(qemu);
     g_autofree char *path = cache_dir ? g_build_filename(cache_dir, "accelerator", NULL) : NULL;
+    int fd = open(device, O_RDWR | O_CLOEXEC);
+    bool has_ended;
     SpAccel *accel;
 
-    if (override && *override) {
-        if (g_str_equal(override, "kvm") || g_str_equal(override, "tcg"))
-            return make(override, g_strdup("SLOTPROOF_ACCEL says so"));
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "SLOTPROOF_ACCEL=%s is not known: expected 'kvm' or 'tcg'", override);
-        return NULL;
-    }
+    /* Asked each time: it costs nothing, and who is let to it may change. */
+    if (fd < 0)
+        return make("tcg", g_strdup_printf("%s can't be opened: %s", device, g_strerror(errno)));
+    close(fd);
     accel = key && path ? load(path, key) : NULL;
     if (accel)
         return accel;
-    accel = sp_accel_probe_device(qemu, "/dev/kvm", PROBE_TIMEOUT_MS);
-    if (key && path)
+    accel = ask_qemu(qemu, device, timeout_ms, &has_ended);
+    if (key && path && has_ended)
         save(cache_dir, path, key, accel);
     return accel;
+}
+
+SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error)
+{
+    const char *override = g_getenv("SLOTPROOF_ACCEL");
+
+    if (!override || !*override)
+        return sp_accel_probe_device(qemu, "/dev/kvm", cache_dir, PROBE_TIMEOUT_MS);
+    if (g_str_equal(override, "kvm") || g_str_equal(override, "tcg"))
+        return make(override, g_strdup("SLOTPROOF_ACCEL says so"));
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "SLOTPROOF_ACCEL=%s is not known: expected 'kvm' or 'tcg'", override);
+    return NULL;
 }

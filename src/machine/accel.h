@@ -20,14 +20,17 @@ typedef struct {
  *
  * Where /dev/kvm can be opened for writing, a tiny guest (some bytes of code that end QEMU by its
  * debug exit device or its reset) is run under it with a deadline of ten seconds: only one that
- * ends as it should makes it KVM; an abort, an error or a hang is TCG. The answer is remembered in
- * @cache_dir (NULL: not) under a key of host boot id, kernel release and QEMU binary (path, size,
- * time). The environment variable SLOTPROOF_ACCEL=kvm|tcg overrides; another value is
- * SP_ERROR_USAGE.
+ * ends as it should makes it KVM; an abort, an error or a hang is TCG. How the guest ended is
+ * remembered in @cache_dir (NULL: not) under a key of host boot id, kernel release and QEMU binary
+ * (path, size, time). That it did not end in time, or could not be started, is not: a busy host may
+ * do better the next time. Nor is that /dev/kvm can't be opened. The environment variable
+ * SLOTPROOF_ACCEL=kvm|tcg overrides; another value is SP_ERROR_USAGE.
  */
 SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error);
 void sp_accel_free(SpAccel *accel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpAccel, sp_accel_free)
 
-/** For tests: sp_accel_probe() with another path for /dev/kvm and another deadline. */
-SpAccel *sp_accel_probe_device(const char *qemu, const char *device, gint64 timeout_ms);
+/** For tests: sp_accel_probe() with another path for /dev/kvm and another deadline, and without a
+ * look at the environment. */
+SpAccel *sp_accel_probe_device(
+    const char *qemu, const char *device, const char *cache_dir, gint64 timeout_ms);
