@@ -299,10 +299,11 @@ static void test_missing_files(Fixture *f, gconstpointer data)
     unlink(kernel);
     assert_bad(f, WITH_KERNEL, kernel, "is missing");
     g_assert_cmpint(g_mkdir(kernel, 0700), ==, 0);
-    assert_bad(f, WITH_KERNEL, kernel, "is ");
+    assert_bad(f, WITH_KERNEL, kernel, "is not a file");
     unlink(disk);
     assert_bad(f, MINIMAL, disk, "is missing");
     assert_bad(f, "[Image]\nArchitecture=x86_64\nDisk=/dev/null\n", "/dev/null", "is not a file");
+    assert_bad(f, "[Image]\nArchitecture=x86_64\nDisk=.\n", f->dir, "is not a file");
 }
 
 int main(int argc, char **argv)
