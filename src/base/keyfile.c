@@ -82,6 +82,16 @@ static char *list_known(const SpKey *keys, const char *group)
     return g_string_free(text, FALSE);
 }
 
+/* GLib leaves out of a value what it does not understand. */
+static bool check_escapes(SpKeyFile *file, const char *group, const char *key, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    g_free(g_key_file_get_string(file->keys, group, key, &local));
+    return !local || sp_key_file_refuse(
+                         file, group, key, "a backslash only as \\s, \\n, \\t, \\r or \\\\", error);
+}
+
 static bool check_key(
     SpKeyFile *file, const SpKey *keys, const char *group, const char *key, GError **error)
 {
@@ -89,7 +99,7 @@ static bool check_key(
 
     for (const SpKey *k = keys; k->group; k++) {
         if (group_matches(k->group, group) && g_str_equal(k->key, key))
-            return true;
+            return check_escapes(file, group, key, error);
     }
     expected = list_known(keys, group);
     g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "%s:%u: unknown key '%s' in [%s]: expected %s",
@@ -180,7 +190,9 @@ SpKeyFile *sp_key_file_parse(
     }
     g_autofree char *copy = g_strndup(text, length);
     file->lines = g_strsplit(copy, "\n", -1);
-    if (!g_key_file_load_from_data(file->keys, copy, length, G_KEY_FILE_NONE, &local)) {
+    /* without its flag, translated keys of all languages but the user's are passed over */
+    if (!g_key_file_load_from_data(
+            file->keys, copy, length, G_KEY_FILE_KEEP_TRANSLATIONS, &local)) {
         refuse_syntax(file, local, error);
         return NULL;
     }

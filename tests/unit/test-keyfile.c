@@ -37,6 +37,10 @@ static void test_refused(void)
     refuses("[One]\nA=1\n[One]\nB=1\n", "x.conf:3:", "already");
     refuses("[Machine ]\n", "x.conf:1:", "unknown group");
     refuses("[One]\nA=\xff\n", "x.conf:1:", "UTF-8");
+    /* nothing is passed over, or guessed */
+    refuses("[One]\nA=1\nA[de]=2\n", "x.conf:3:", "unknown key 'A[de]' in [One]");
+    refuses("[One]\nA=1\nB=C:\\dir\n", "x.conf:3: B=C:\\dir: ", "a backslash only as");
+    refuses("[One]\nA=1\\", "x.conf:2: A=1\\: ", "\\s, \\n, \\t, \\r or \\\\");
     refuses(huge, "x.conf:1:", "1 MiB");
     g_assert_null(sp_key_file_parse("[One]\0A=1", 9, "x.conf", keys, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
