@@ -9,6 +9,7 @@
 #include <glib-unix.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A read takes at least one whole frame; with room for two, few reads end in the middle of one. */
@@ -290,6 +291,17 @@ static bool take_frame(SpAgent *agent, const struct sp_frame *frame)
     }
 }
 
+/* @length, for the caller to drop, unless that is too much in the end. */
+static gsize skip(SpAgent *agent, gsize length)
+{
+    agent->skipped += length;
+    if (agent->skipped > SKIP_MAX)
+        agent_fail(agent, SP_ERROR_PROTOCOL,
+            "what answers on the agent's port is not slotproof's agent: see that the image runs "
+            "slotproof-agent and nothing else uses the port " SP_AGENT_PORT);
+    return length;
+}
+
 /* Each returns how many bytes of the input are dealt with, 0 if more are needed. */
 static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
 {
@@ -298,23 +310,16 @@ static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
     struct sp_frame frame;
     ssize_t n;
 
-    if (at < 0) {
-        gsize drop = length > keep ? length - keep : 0;
-        agent->skipped += drop;
-        if (agent->skipped > SKIP_MAX)
-            agent_fail(agent, SP_ERROR_PROTOCOL,
-                "what answers on the agent's port is not slotproof's agent: see that the image "
-                "runs slotproof-agent and nothing else uses the port " SP_AGENT_PORT);
-        return drop;
-    }
+    if (at < 0)
+        return skip(agent, length > keep ? length - keep : 0);
     if (at > 0)
-        return (gsize)at;
+        return skip(agent, (gsize)at);
     n = sp_frame_decode(data, length, &frame);
     if (n == 0)
         return 0;
     if (n > 0 && take_hello(agent, &frame))
         return (gsize)n;
-    return 1; /* not the one that we wait for: look behind its first byte */
+    return skip(agent, 1); /* not the one that we wait for: look behind its first byte */
 }
 
 static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
@@ -378,7 +383,8 @@ static gboolean on_writable(int fd, GIOCondition condition, void *data)
 {
     SpAgent *agent = data;
     GByteArray *output = agent->output;
-    ssize_t n = write(fd, output->data + agent->output_sent, output->len - agent->output_sent);
+    ssize_t n =
+        send(fd, output->data + agent->output_sent, output->len - agent->output_sent, MSG_NOSIGNAL);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return G_SOURCE_CONTINUE;
