@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/agent-private.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COMMAND_OUTPUT_MAX (256u * 1024 * 1024)
+#define STATE_STRINGS_MAX 16u
+
+struct SpChannel {
+    SpAgent *agent; /* NULL once ended */
+    guint32 id;
+    bool is_done;
+    GError *error;
+    int status;
+    GString *output;
+    GString *errors;
+    char **state;
+    guint state_serial;
+    int file; /* being sent or received; -1 */
+    gsize credit;
+};
+
+void sp_channel_end(SpChannel *channel, GError *error)
+{
+    SpAgent *agent = channel->agent;
+
+    if (!agent) {
+        g_clear_error(&error);
+        return;
+    }
+    g_hash_table_remove(agent->channels, GUINT_TO_POINTER(channel->id));
+    g_queue_remove(&agent->sending, channel);
+    channel->agent = NULL;
+    channel->is_done = true;
+    channel->error = error;
+    if (channel->file >= 0) {
+        close(channel->file);
+        channel->file = -1;
+    }
+}
+
+static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
+{
+    GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
+    gsize done = 0;
+
+    if (channel->file < 0) {
+        if (channel->output->len + channel->errors->len + frame->length > COMMAND_OUTPUT_MAX) {
+            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+            sp_channel_end(channel,
+                g_error_new(SP_ERROR, SP_ERROR_GUEST,
+                    "the command wrote more than %u MiB and was killed: have it write to a file",
+                    COMMAND_OUTPUT_MAX / (1024 * 1024)));
+            return;
+        }
+        g_string_append_len(into, (const char *)frame->payload, (gssize)frame->length);
+        return;
+    }
+    while (done < frame->length) {
+        ssize_t n = write(channel->file, frame->payload + done, frame->length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            int saved = errno;
+            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+            sp_channel_end(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
+                                        "the host's copy can't be written: %s", g_strerror(saved)));
+            return;
+        }
+        done += (gsize)n;
+    }
+}
+
+static bool channel_take_state(SpChannel *channel, const struct sp_frame *frame)
+{
+    g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
+    struct sp_payload p;
+    const char *text;
+
+    sp_payload_init(&p, frame);
+    while (p.left > 0) {
+        if (strings->len >= STATE_STRINGS_MAX || sp_payload_take_string(&p, &text) < 0)
+            return false;
+        g_ptr_array_add(strings, g_utf8_make_valid(text, -1));
+    }
+    g_ptr_array_add(strings, NULL);
+    g_strfreev(channel->state);
+    channel->state = (char **)g_ptr_array_steal(strings, NULL);
+    channel->state_serial++;
+    return true;
+}
+
+static bool channel_take_exit(SpChannel *channel, const struct sp_frame *frame)
+{
+    struct sp_payload p;
+    uint32_t how, code;
+
+    sp_payload_init(&p, frame);
+    if (sp_payload_take_u32(&p, &how) < 0 || sp_payload_take_u32(&p, &code) < 0 || how > 1 ||
+        code > 255)
+        return false;
+    channel->status = how == 0 ? (int)code : 128 + (int)code;
+    sp_channel_end(channel, NULL);
+    return true;
+}
+
+static bool channel_take_error(SpChannel *channel, const struct sp_frame *frame)
+{
+    struct sp_payload p;
+    uint32_t number;
+    g_autofree char *text = NULL;
+
+    sp_payload_init(&p, frame);
+    if (sp_payload_take_u32(&p, &number) < 0)
+        return false;
+    text = g_utf8_make_valid((const char *)p.data, (gssize)p.left);
+    sp_channel_end(channel,
+        g_error_new(SP_ERROR, SP_ERROR_GUEST, "%s", *text ? text : g_strerror((int)number)));
+    return true;
+}
+
+static bool channel_take_credit(SpChannel *channel, const struct sp_frame *frame)
+{
+    struct sp_payload p;
+    uint32_t bytes;
+
+    sp_payload_init(&p, frame);
+    if (sp_payload_take_u32(&p, &bytes) < 0 || bytes > G_MAXINT32 - channel->credit)
+        return false;
+    channel->credit += bytes;
+    sp_agent_pump_files(channel->agent);
+    return true;
+}
+
+bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame)
+{
+    switch (frame->type) {
+    case SP_FRAME_DATA:
+        channel_take_data(channel, frame);
+        return true;
+    case SP_FRAME_END:
+        return true;
+    case SP_FRAME_STATE:
+        return channel_take_state(channel, frame);
+    case SP_FRAME_EXIT:
+        return channel_take_exit(channel, frame);
+    case SP_FRAME_ERROR:
+        return channel_take_error(channel, frame);
+    case SP_FRAME_CREDIT:
+        return channel_take_credit(channel, frame);
+    default:
+        return false;
+    }
+}
+
+/* Read on in one channel's file; false when it has nothing more to send for now. */
+static bool pump_channel(SpAgent *agent, SpChannel *channel)
+{
+    gsize want = MIN(channel->credit, SP_FRAME_PAYLOAD_MAX);
+    guint start = agent->output->len;
+    ssize_t n;
+
+    if (want == 0)
+        return false;
+    g_byte_array_set_size(agent->output, start + SP_FRAME_HEADER_SIZE + (guint)want);
+    do
+        n = read(channel->file, agent->output->data + start + SP_FRAME_HEADER_SIZE, want);
+    while (n < 0 && errno == EINTR);
+    g_byte_array_set_size(agent->output, start + (n > 0 ? SP_FRAME_HEADER_SIZE + (guint)n : 0));
+    if (n < 0) {
+        int saved = errno;
+        sp_agent_send_frame(agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+        sp_channel_end(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
+                                    "the host's file can't be read: %s", g_strerror(saved)));
+        return false;
+    }
+    if (n == 0) {
+        sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
+        g_queue_remove(&agent->sending, channel);
+        close(channel->file);
+        channel->file = -1;
+        return false;
+    }
+    g_assert(sp_frame_encode_header(agent->output->data + start, SP_FRAME_DATA, SP_STREAM_STDIN,
+                 channel->id, (gsize)n) == 0);
+    channel->credit -= (gsize)n;
+    sp_agent_want_write(agent);
+    return true;
+}
+
+void sp_agent_pump_files(SpAgent *agent)
+{
+    guint idle = 0;
+
+    while (agent->output->len - agent->output_sent < SP_AGENT_OUTPUT_LOW &&
+           idle < g_queue_get_length(&agent->sending)) {
+        SpChannel *channel = g_queue_pop_head(&agent->sending);
+        g_queue_push_tail(&agent->sending, channel);
+        idle = pump_channel(agent, channel) ? 0 : idle + 1;
+    }
+}
+
+static SpChannel *channel_new(SpAgent *agent)
+{
+    SpChannel *channel = g_new0(SpChannel, 1);
+
+    channel->file = -1;
+    channel->output = g_string_new(NULL);
+    channel->errors = g_string_new(NULL);
+    channel->credit = SP_INITIAL_CREDIT;
+    channel->id = ++agent->last_channel;
+    channel->agent = agent;
+    g_hash_table_insert(agent->channels, GUINT_TO_POINTER(channel->id), channel);
+    return channel;
+}
+
+static void append_u32(GByteArray *array, guint32 value)
+{
+    guint8 bytes[4];
+
+    sp_put_u32(bytes, value);
+    g_byte_array_append(array, bytes, sizeof bytes);
+}
+
+/* Send the frame that opens @channel, unless it is too long or the agent is not there. */
+static void channel_open(SpChannel *channel, enum sp_frame_type type, const GByteArray *payload)
+{
+    SpAgent *agent = channel->agent;
+
+    if (agent->state != SP_AGENT_READY)
+        sp_channel_end(
+            channel, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "the agent is not connected"));
+    else if (payload->len > SP_FRAME_PAYLOAD_MAX)
+        sp_channel_end(channel,
+            g_error_new(SP_ERROR, SP_ERROR_USAGE,
+                "the command or path is longer than %u KiB: copy it into the guest as a file",
+                SP_FRAME_PAYLOAD_MAX / 1024));
+    else
+        sp_agent_send_frame(agent, type, channel->id, payload->data, payload->len);
+}
+
+SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+    guint32 argc = g_strv_length((char **)argv);
+
+    append_u32(payload, 0);
+    append_u32(payload, 0); /* rows and columns: no pty */
+    append_u32(payload, argc);
+    for (guint32 i = 0; i < argc; i++)
+        g_byte_array_append(payload, (const guint8 *)argv[i], (guint)strlen(argv[i]) + 1);
+    channel_open(channel, SP_FRAME_EXEC, payload);
+    if (channel->agent)
+        sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
+    return channel;
+}
+
+SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    append_u32(payload, kind);
+    g_byte_array_append(payload, (const guint8 *)what, (guint)strlen(what) + 1);
+    channel_open(channel, SP_FRAME_WATCH, payload);
+    return channel;
+}
+
+SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    channel->file = fd;
+    append_u32(payload, mode);
+    g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
+    channel_open(channel, SP_FRAME_PUT, payload);
+    if (channel->agent) {
+        g_queue_push_tail(&agent->sending, channel);
+        sp_agent_pump_files(agent);
+    }
+    return channel;
+}
+
+SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    channel->file = fd;
+    g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
+    channel_open(channel, SP_FRAME_GET, payload);
+    return channel;
+}
+
+bool sp_channel_is_done(SpChannel *channel, GError **error)
+{
+    if (channel->error)
+        g_propagate_error(error, g_error_copy(channel->error));
+    return channel->is_done;
+}
+
+int sp_channel_status(SpChannel *channel)
+{
+    return channel->status;
+}
+
+GString *sp_channel_output(SpChannel *channel)
+{
+    return channel->output;
+}
+
+GString *sp_channel_errors(SpChannel *channel)
+{
+    return channel->errors;
+}
+
+char **sp_channel_state(SpChannel *channel, guint *ret_serial)
+{
+    if (ret_serial)
+        *ret_serial = channel->state_serial;
+    return channel->state;
+}
+
+void sp_channel_free(SpChannel *channel)
+{
+    if (!channel)
+        return;
+    if (channel->agent) {
+        if (channel->agent->state == SP_AGENT_READY)
+            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+        sp_channel_end(channel, NULL);
+    }
+    g_clear_error(&channel->error);
+    g_strfreev(channel->state);
+    g_string_free(channel->output, TRUE);
+    g_string_free(channel->errors, TRUE);
+    g_free(channel);
+}

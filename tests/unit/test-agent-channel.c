@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Requests to an agent whose every byte the test chooses. */
+
+#include "base/error.h"
+#include "fake-agent.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void test_command(void)
+{
+    const char *const argv[] = {"echo", "a b", NULL};
+    const guint8 exit_3[8] = {0, 0, 0, 0, 3}, signal_9[8] = {1, 0, 0, 0, 9};
+    FakeAgent f;
+    SpChannel *channel, *killed;
+    struct sp_frame frame;
+
+    fake_connect(&f);
+    channel = sp_agent_exec(f.agent, argv);
+    frame = fake_hear(&f);
+    g_assert_cmpint(frame.type, ==, SP_FRAME_EXEC);
+    g_assert_cmpmem(frame.payload + 12, frame.length - 12, "echo\0a b", 9);
+    g_assert_cmpint(fake_hear(&f).type, ==, SP_FRAME_END); /* no stdin */
+    fake_say(&f, SP_FRAME_DATA, frame.channel, SP_STREAM_STDOUT, "out", 3);
+    fake_say(&f, SP_FRAME_DATA, frame.channel, SP_STREAM_STDERR, "err", 3);
+    g_assert_false(sp_channel_is_done(channel, NULL));
+    fake_say(&f, SP_FRAME_EXIT, frame.channel, 0, exit_3, sizeof exit_3);
+    g_assert_true(sp_channel_is_done(channel, NULL));
+    g_assert_cmpint(sp_channel_status(channel), ==, 3);
+    g_assert_cmpstr(sp_channel_output(channel)->str, ==, "out");
+    g_assert_cmpstr(sp_channel_errors(channel)->str, ==, "err");
+    /* what comes after the end belongs to nobody, and harms nobody */
+    fake_say(&f, SP_FRAME_DATA, frame.channel, SP_STREAM_STDOUT, "more", 4);
+    g_assert_true(sp_agent_is_ready(f.agent));
+    killed = sp_agent_exec(f.agent, argv);
+    frame = fake_hear(&f);
+    fake_say(&f, SP_FRAME_EXIT, frame.channel, 0, signal_9, sizeof signal_9);
+    g_assert_cmpint(sp_channel_status(killed), ==, 128 + 9);
+    sp_channel_free(channel);
+    sp_channel_free(killed);
+    fake_tear_down(&f);
+}
+
+static void test_cancel_and_errors(void)
+{
+    const char *const argv[] = {"sleep", NULL};
+    const guint8 enoent[] = {2, 0, 0, 0, 'g', 'o', 'n', 'e'};
+    FakeAgent f;
+    SpChannel *channel;
+    g_autoptr(GError) error = NULL;
+    guint32 id;
+
+    fake_connect(&f);
+    channel = sp_agent_exec(f.agent, argv);
+    id = fake_hear(&f).channel;
+    fake_hear(&f);
+    sp_channel_free(channel);
+    struct sp_frame frame = fake_hear(&f);
+    g_assert_cmpint(frame.type, ==, SP_FRAME_CANCEL);
+    g_assert_cmpuint(frame.channel, ==, id);
+    channel = sp_agent_watch(f.agent, SP_WATCH_FILE, "/x");
+    id = fake_hear(&f).channel;
+    fake_say(&f, SP_FRAME_STATE, id, 0, "0", 2);
+    g_assert_cmpstr(sp_channel_state(channel, NULL)[0], ==, "0");
+    fake_say(&f, SP_FRAME_ERROR, id, 0, enoent, sizeof enoent);
+    g_assert_true(sp_channel_is_done(channel, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);
+    g_assert_cmpstr(error->message, ==, "gone");
+    sp_channel_free(channel);
+    fake_tear_down(&f);
+}
+
+/* A file arrives whole, and never more of it than credit was given. */
+static void test_put(void)
+{
+    const gsize size = 3 * 1024 * 1024 + 17;
+    guint8 credit[4], done[8] = {0};
+    FakeAgent f;
+    int fd = memfd_create("put", MFD_CLOEXEC);
+    gsize got = 0, granted = SP_INITIAL_CREDIT;
+    SpChannel *channel;
+    struct sp_frame frame;
+    guint32 id;
+
+    for (gsize i = 0; i < size; i++) {
+        guint8 byte = (guint8)(i * 7 + i / 256);
+        if (write(fd, &byte, 1) != 1)
+            g_error("memfd");
+    }
+    lseek(fd, 0, SEEK_SET);
+    fake_connect(&f);
+    channel = sp_agent_put(f.agent, fd, "/target", 0640);
+    frame = fake_hear(&f);
+    id = frame.channel;
+    g_assert_cmpint(frame.type, ==, SP_FRAME_PUT);
+    g_assert_cmpint(frame.payload[0] | frame.payload[1] << 8, ==, 0640);
+    for (;;) {
+        if (got == granted) {
+            /* nothing comes without credit */
+            fake_turn();
+            g_assert_cmpint(recv(f.fd, credit, 1, MSG_DONTWAIT | MSG_PEEK), ==, -1);
+            sp_put_u32(credit, SP_INITIAL_CREDIT);
+            fake_say(&f, SP_FRAME_CREDIT, id, 0, credit, sizeof credit);
+            granted += SP_INITIAL_CREDIT;
+        }
+        frame = fake_hear(&f);
+        if (frame.type == SP_FRAME_END)
+            break;
+        g_assert_cmpint(frame.type, ==, SP_FRAME_DATA);
+        for (gsize i = 0; i < frame.length; i++) {
+            gsize at = got + i;
+            g_assert_cmpint(frame.payload[i], ==, (guint8)(at * 7 + at / 256));
+        }
+        got += frame.length;
+        g_assert_cmpuint(got, <=, granted);
+    }
+    g_assert_cmpuint(got, ==, size);
+    g_assert_false(sp_channel_is_done(channel, NULL));
+    fake_say(&f, SP_FRAME_EXIT, id, 0, done, sizeof done);
+    g_assert_true(sp_channel_is_done(channel, NULL));
+    sp_channel_free(channel);
+    fake_tear_down(&f);
+}
+
+static void test_get(void)
+{
+    const guint8 done[8] = {0};
+    char buffer[16] = "";
+    int fd = memfd_create("get", MFD_CLOEXEC), copy = dup(fd);
+    FakeAgent f;
+    SpChannel *channel;
+    guint32 id;
+
+    fake_connect(&f);
+    channel = sp_agent_get(f.agent, "/source", fd);
+    id = fake_hear(&f).channel;
+    fake_say(&f, SP_FRAME_DATA, id, SP_STREAM_STDOUT, "con", 3);
+    fake_say(&f, SP_FRAME_DATA, id, SP_STREAM_STDOUT, "tent", 4);
+    fake_say(&f, SP_FRAME_END, id, SP_STREAM_STDOUT, NULL, 0);
+    fake_say(&f, SP_FRAME_EXIT, id, 0, done, sizeof done);
+    g_assert_true(sp_channel_is_done(channel, NULL));
+    g_assert_cmpint(pread(copy, buffer, sizeof buffer, 0), ==, 7);
+    g_assert_cmpstr(buffer, ==, "content");
+    sp_channel_free(channel);
+    close(copy);
+    fake_tear_down(&f);
+}
+
+static void assert_lost(SpChannel *channel, const char *reason, int taken_fd)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(sp_channel_is_done(channel, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_MACHINE);
+    g_assert_cmpstr(error->message, ==, reason);
+    g_assert_cmpint(fcntl(taken_fd, F_GETFD), ==, -1);
+}
+
+/* Nothing of a file that was on its way gets into the guest's next life. */
+static void test_reset_in_put(void)
+{
+    guint8 credit[4];
+    const guint8 done[8] = {0};
+    int fd = memfd_create("put", MFD_CLOEXEC), next;
+    FakeAgent f;
+    SpChannel *channel, *again;
+    struct sp_frame frame;
+    guint32 id;
+
+    g_assert_cmpint(ftruncate(fd, 3 * 1024 * 1024), ==, 0);
+    fake_connect(&f);
+    channel = sp_agent_put(f.agent, fd, "/target", 0640);
+    id = fake_hear(&f).channel;
+    g_assert_cmpint(fake_hear(&f).type, ==, SP_FRAME_DATA);
+    sp_agent_reset(f.agent, "the guest was reset");
+    assert_lost(channel, "the guest was reset", fd);
+    /* of what had not left the driver nothing does any more */
+    g_assert_cmpuint(fake_connect_again(&f), <=, 4 * FAKE_SOCKET_HOLDS);
+    sp_put_u32(credit, SP_INITIAL_CREDIT);
+    fake_say(&f, SP_FRAME_CREDIT, id, 0, credit, sizeof credit);
+    next = memfd_create("next", MFD_CLOEXEC);
+    g_assert_cmpint(pwrite(next, "next", 4, 0), ==, 4);
+    again = sp_agent_put(f.agent, next, "/target", 0640);
+    frame = fake_hear(&f);
+    g_assert_cmpint(frame.type, ==, SP_FRAME_PUT);
+    g_assert_cmpuint(frame.channel, !=, id);
+    id = frame.channel;
+    frame = fake_hear(&f);
+    g_assert_cmpuint(frame.channel, ==, id);
+    g_assert_cmpmem(frame.payload, frame.length, "next", 4);
+    g_assert_cmpint(fake_hear(&f).type, ==, SP_FRAME_END);
+    fake_say(&f, SP_FRAME_EXIT, id, 0, done, sizeof done);
+    g_assert_true(sp_channel_is_done(again, NULL));
+    sp_channel_free(channel);
+    sp_channel_free(again);
+    fake_tear_down(&f);
+}
+
+/* Half a frame before the reset is no part of what comes after it. */
+static void test_reset_in_get(void)
+{
+    guint8 half[SP_FRAME_HEADER_SIZE + 2] = {0};
+    char buffer[16] = "";
+    int fd = memfd_create("get", MFD_CLOEXEC), copy = dup(fd);
+    FakeAgent f;
+    SpChannel *channel;
+    guint32 id;
+
+    fake_connect(&f);
+    channel = sp_agent_get(f.agent, "/source", fd);
+    id = fake_hear(&f).channel;
+    fake_say(&f, SP_FRAME_DATA, id, SP_STREAM_STDOUT, "con", 3);
+    sp_frame_encode_header(half, SP_FRAME_DATA, SP_STREAM_STDOUT, id, 4);
+    g_assert_cmpint(write(f.fd, half, sizeof half), ==, sizeof half);
+    fake_turn();
+    sp_agent_reset(f.agent, "the guest was reset");
+    assert_lost(channel, "the guest was reset", fd);
+    fake_connect_again(&f);
+    fake_say(&f, SP_FRAME_DATA, id, SP_STREAM_STDOUT, "tent", 4);
+    g_assert_true(sp_agent_is_ready(f.agent));
+    g_assert_cmpint(pread(copy, buffer, sizeof buffer, 0), ==, 3);
+    g_assert_cmpstr(buffer, ==, "con");
+    sp_channel_free(channel);
+    close(copy);
+    fake_tear_down(&f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/agent-channel/command", test_command);
+    g_test_add_func("/agent-channel/cancel-and-errors", test_cancel_and_errors);
+    g_test_add_func("/agent-channel/put", test_put);
+    g_test_add_func("/agent-channel/get", test_get);
+    g_test_add_func("/agent-channel/reset-in-put", test_reset_in_put);
+    g_test_add_func("/agent-channel/reset-in-get", test_reset_in_get);
+    return g_test_run();
+}
