@@ -21,6 +21,7 @@ struct SpChannel {
     char **state;
     guint state_serial;
     int file; /* being sent or received; -1 */
+    bool is_put;
     gsize credit;
 };
 
@@ -140,6 +141,8 @@ bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame)
 {
     switch (frame->type) {
     case SP_FRAME_DATA:
+        if (channel->is_put)
+            return false;
         channel_take_data(channel, frame);
         return true;
     case SP_FRAME_END:
@@ -277,6 +280,7 @@ SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
     g_autoptr(GByteArray) payload = g_byte_array_new();
 
     channel->file = fd;
+    channel->is_put = true;
     append_u32(payload, mode);
     g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
     channel_open(channel, SP_FRAME_PUT, payload);

@@ -126,6 +126,28 @@ static void test_put(void)
     fake_tear_down(&f);
 }
 
+/* A guest can't write to the host's file that it is sent. */
+static void test_put_answered_by_data(void)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = memfd_create("put", MFD_CLOEXEC), copy = dup(fd);
+    char buffer[16] = "";
+    FakeAgent f;
+    SpChannel *channel;
+    guint32 id;
+
+    fake_connect(&f);
+    channel = sp_agent_put(f.agent, fd, "/target", 0640);
+    id = fake_hear(&f).channel;
+    fake_say(&f, SP_FRAME_DATA, id, SP_STREAM_STDOUT, "evil", 4);
+    g_assert_true(sp_channel_is_done(channel, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+    g_assert_cmpint(pread(copy, buffer, sizeof buffer, 0), ==, 0);
+    sp_channel_free(channel);
+    fake_tear_down(&f);
+    close(copy);
+}
+
 static void test_get(void)
 {
     const guint8 done[8] = {0};
@@ -235,6 +257,7 @@ int main(int argc, char **argv)
     g_test_add_func("/agent-channel/command", test_command);
     g_test_add_func("/agent-channel/cancel-and-errors", test_cancel_and_errors);
     g_test_add_func("/agent-channel/put", test_put);
+    g_test_add_func("/agent-channel/put-answered-by-data", test_put_answered_by_data);
     g_test_add_func("/agent-channel/get", test_get);
     g_test_add_func("/agent-channel/reset-in-put", test_reset_in_put);
     g_test_add_func("/agent-channel/reset-in-get", test_reset_in_get);
