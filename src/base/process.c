@@ -138,16 +138,27 @@ static gboolean on_output(int fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
+/* Until the child is reaped its number, which is its group's too, is nobody else's. */
+static void kill_group_at_end(SpProcess *process)
+{
+    siginfo_t info;
+
+    while (waitid(P_PID, (id_t)process->pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        ;
+    kill(-process->pid, SIGKILL);
+}
+
 static void reap(SpProcess *process)
 {
     if (process->has_ended)
         return;
+    kill_group_at_end(process);
     while (waitpid(process->pid, &process->wait_status, 0) < 0 && errno == EINTR)
         ;
     process->has_ended = true;
     stop_source(&process->exit_source);
-    /* What it wrote fits in the pipe. Its own children may still be writing: those don't keep us.
-     */
+    /* What it wrote fits in the pipe. One that left its group may still be writing: it does not
+     * keep us. */
     for (guint i = 0; i < LAST_READS && read_output(process); i++)
         ;
     stop_source(&process->output_source);

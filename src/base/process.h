@@ -10,9 +10,11 @@
 /**
  * A child process that does not outlive us, however we end.
  *
- * It runs in a session of its own, with stdin from /dev/null; it gets SIGKILL when the thread that
- * started it ends. What it writes to stdout and stderr is read while the default main context
- * turns; the last SP_PROCESS_OUTPUT_MAX bytes are kept. Main thread only.
+ * It runs in a session and process group of its own, with stdin from /dev/null; it gets SIGKILL
+ * when the thread that started it ends. What it started and left in its group gets SIGKILL once it
+ * has ended itself, unless we were killed and are not there to see it. What it writes to stdout and
+ * stderr is read while the default main context turns; the last SP_PROCESS_OUTPUT_MAX bytes are
+ * kept. Main thread only.
  */
 typedef struct SpProcess SpProcess;
 

@@ -3,6 +3,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -169,6 +170,49 @@ static void test_failures(void)
     g_assert_cmpint(kill(pid, 0), ==, -1);
 }
 
+/* A child with one of its own, and @told, from which EOF comes when both are gone. */
+static SpProcess *start_with_child(const char *script, int *told)
+{
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    int fds[2];
+    SpProcessFd held;
+    SpProcess *process;
+
+    g_assert_cmpint(pipe2(fds, O_CLOEXEC), ==, 0);
+    held = (SpProcessFd){fds[1], 3};
+    process = sp_process_start(argv, &held, 1, NULL);
+    g_assert_nonnull(process);
+    close(fds[1]);
+    *told = fds[0];
+    return process;
+}
+
+static void assert_gone(int told)
+{
+    struct pollfd event = {told, POLLIN, 0};
+
+    g_assert_cmpint(poll(&event, 1, 10000), ==, 1);
+    g_assert_true(event.revents & POLLHUP);
+    close(told);
+}
+
+/* What a child has started goes with it, however it ends. */
+static void test_grandchildren(void)
+{
+    int told[3];
+    g_autoptr(SpProcess) ends = start_with_child("sleep 60 & exit 3", &told[0]);
+    g_autoptr(SpProcess) dies = start_with_child("sleep 60 & kill -KILL $$", &told[1]);
+    SpProcess *freed = start_with_child("sleep 60; :", &told[2]);
+
+    wait_for(ends);
+    g_assert_cmpint(WEXITSTATUS(sp_process_wait_status(ends)), ==, 3);
+    assert_gone(told[0]);
+    wait_for(dies);
+    assert_gone(told[1]);
+    sp_process_free(freed);
+    assert_gone(told[2]);
+}
+
 /* A child goes when the process that started it is killed, which then can clean up nothing. */
 static void test_orphans(void)
 {
@@ -204,6 +248,7 @@ int main(int argc, char **argv)
     g_test_add_func("/process/ignored-sigchld", test_ignored_sigchld);
     g_test_add_func("/process/descriptors", test_descriptors);
     g_test_add_func("/process/failures", test_failures);
+    g_test_add_func("/process/grandchildren", test_grandchildren);
     g_test_add_func("/process/orphans", test_orphans);
     return g_test_run();
 }

@@ -12,9 +12,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <glib/gstdio.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct {
@@ -152,6 +156,46 @@ static void test_dying_worker(Fixture *f, gconstpointer data)
     add_test(f, "a", "import os\nos._exit(0)\n");
     g_assert_cmpint(run(f), ==, 1);
     expect(f, "ended with status 0 without a result");
+}
+
+/* The process of the host whose number a test has left in its folder is gone. */
+static void assert_gone(Fixture *f, const char *test)
+{
+    g_autofree char *path = g_build_filename(f->out, test, "pid", NULL);
+    g_autofree char *text = NULL;
+    struct pollfd end = {.events = POLLIN};
+    pid_t pid;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
+    end.fd = pidfd_open(pid, 0); /* ours to reap, as whose parent ended before */
+    g_assert_cmpint(end.fd, >=, 0);
+    g_assert_cmpint(poll(&end, 1, 10000), ==, 1);
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    close(end.fd);
+}
+
+/* What a script starts on the host does not outlive the test, whatever becomes of the worker. */
+static void test_children(Fixture *f, gconstpointer data)
+{
+#define START                                                                                      \
+    "import signal, subprocess\n"                                                                  \
+    "child = subprocess.Popen(['sleep', '60'])\n"                                                  \
+    "open(machine.out_dir + '/pid', 'w').write(str(child.pid))\n"
+    static const char *const names[] = {"a", "b", "c"};
+
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    f->stop_ms = 200;
+    add_test(f, "a", START);
+    add_test(f, "b", START "machine.succeed('die')\n");
+    add_test(
+        f, "c", START "signal.signal(signal.SIGINT, signal.SIG_IGN)\nmachine.succeed('hang')\n");
+    g_assert_cmpint(run(f), ==, 1);
+    expect(f, "1 passed, 2 failed, 0 skipped");
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        assert_gone(f, names[i]);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+#undef START
 }
 
 /* What is told before the end does not count if the end is a bad one. */
@@ -341,6 +385,7 @@ int main(int argc, char **argv)
         {"/runner/failed", test_failed},
         {"/runner/error", test_error},
         {"/runner/dying-worker", test_dying_worker},
+        {"/runner/children", test_children},
         {"/runner/dying-after-result", test_dying_after_result},
         {"/runner/time-out", test_time_out},
         {"/runner/stubborn", test_stubborn},
