@@ -145,6 +145,43 @@ static void test_attach(void)
     g_assert_nonnull(strstr(lines->str, "log ends here: No space left"));
 }
 
+/* The file has every byte as it came, escapes and NULs too, behind what was in it. */
+static void test_log_file(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *dir = g_dir_make_tmp("slotproof-test-XXXXXX", &error);
+    g_autofree char *path = g_build_filename(dir, "console.log", NULL);
+    g_autofree char *link = g_build_filename(dir, "link", NULL);
+    g_autofree char *found = NULL;
+    g_autoptr(GByteArray) all = g_byte_array_new();
+    gsize length;
+
+    g_assert_no_error(error);
+    for (guint boot = 0; boot < 2; boot++) {
+        g_autoptr(SpConsole) console = sp_console_new(path, NULL, NULL, &error);
+
+        g_assert_no_error(error);
+        for (guint i = 0; i < 3 * 256; i++) {
+            guint8 byte = (guint8)(i + boot);
+            g_byte_array_append(all, &byte, 1);
+        }
+        sp_console_take(console, all->data + boot * 768, 100);
+        sp_console_take(console, all->data + boot * 768 + 100, 668);
+        /* there at once, for who looks while the machine runs */
+        g_clear_pointer(&found, g_free);
+        g_assert_true(g_file_get_contents(path, &found, &length, NULL));
+        g_assert_cmpmem(found, length, all->data, all->len);
+    }
+    /* nor is another's file written to */
+    g_assert_cmpint(symlink(path, link), ==, 0);
+    g_assert_null(sp_console_new(link, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
+    g_assert_nonnull(strstr(error->message, link));
+    unlink(link);
+    unlink(path);
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
 static void test_fatal(void)
 {
     static const char *const fatal[] = {
@@ -199,6 +236,7 @@ int main(int argc, char **argv)
     g_test_add_func("/console/write", test_write);
     g_test_add_func("/console/bounds", test_bounds);
     g_test_add_func("/console/attach", test_attach);
+    g_test_add_func("/console/log-file", test_log_file);
     g_test_add_func("/console/fatal", test_fatal);
     return g_test_run();
 }

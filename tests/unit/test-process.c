@@ -213,6 +213,27 @@ static void test_grandchildren(void)
     assert_gone(told[2]);
 }
 
+/* One that does not end in time is killed, and that is said. */
+static void test_run_time_out(void)
+{
+    const char *const argv[] = {"/bin/sh", "-c", "sleep 60; :", NULL};
+    const char *const quick[] = {"/bin/sh", "-c", "sleep 0.01", NULL};
+    g_autoptr(GError) error = NULL;
+    int fds[2];
+    SpProcessFd held;
+
+    g_assert_cmpint(pipe2(fds, O_CLOEXEC), ==, 0);
+    held = (SpProcessFd){fds[1], 3};
+    g_assert_false(sp_process_run(argv, &held, 1, 100, &error));
+    close(fds[1]);
+    g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    g_assert_cmpstr(error->message, ==, "'/bin/sh' did not end: timed out");
+    assert_gone(fds[0]);
+    g_clear_error(&error);
+    g_assert_true(sp_process_run(quick, NULL, 0, 20000, &error));
+    g_assert_no_error(error);
+}
+
 /* A child goes when the process that started it is killed, which then can clean up nothing. */
 static void test_orphans(void)
 {
@@ -249,6 +270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/process/descriptors", test_descriptors);
     g_test_add_func("/process/failures", test_failures);
     g_test_add_func("/process/grandchildren", test_grandchildren);
+    g_test_add_func("/process/run-time-out", test_run_time_out);
     g_test_add_func("/process/orphans", test_orphans);
     return g_test_run();
 }
