@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PROBE_TIMEOUT_MS 10000
+#define HANG_LIFETIME_S 3600
 #define GUEST_FD 3
 /* isa-debug-exit ends QEMU with (value << 1) | 1. */
 #define GUEST_STATUS ((0x31 << 1) | 1)
@@ -104,25 +105,27 @@ static SpProcess *start_guest(const char *qemu, GError **error)
     return process;
 }
 
-/* Runs a guest under KVM. @ret_has_ended says whether QEMU came to an end by itself, which it would
- * come to again. */
+/* Runs a guest under KVM. @ret_lifetime_s says for how long the answer holds: 0 not beyond this
+ * call, G_MAXINT64 as long as host and QEMU are the same. */
 static SpAccel *ask_qemu(
-    const char *qemu, const char *device, gint64 timeout_ms, bool *ret_has_ended)
+    const char *qemu, const char *device, gint64 timeout_ms, gint64 *ret_lifetime_s)
 {
     g_autoptr(SpProcess) process = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *end = NULL;
     g_autofree char *output = NULL;
 
-    *ret_has_ended = false;
+    *ret_lifetime_s = 0;
     process = start_guest(qemu, &error);
     if (!process)
         return make("tcg", g_strdup(error->message));
+    /* A host that is only busy may do better later; one that hangs does so for each worker. */
+    *ret_lifetime_s = HANG_LIFETIME_S;
     if (!sp_process_wait(process, sp_deadline(timeout_ms), NULL, NULL))
         return make(
             "tcg", g_strdup_printf("%s is there, but a guest under KVM did not end within %.1f s",
                        device, (double)timeout_ms / 1000));
-    *ret_has_ended = true;
+    *ret_lifetime_s = G_MAXINT64;
     if (WIFEXITED(sp_process_wait_status(process)) &&
         WEXITSTATUS(sp_process_wait_status(process)) == GUEST_STATUS)
         return make("kvm", g_strdup("a guest ran under KVM"));
@@ -147,25 +150,36 @@ static char *cache_key(const char *qemu)
         (guint)geteuid());
 }
 
-/* The remembered answer: the key's line, the name's line and the reason. */
+static gint64 now_s(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+/* The remembered answer: the key's line, the name's line, until when it holds and the reason. */
 static SpAccel *load(const char *path, const char *key)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
+    gint64 until_s;
 
     if (!g_file_get_contents(path, &text, NULL, NULL) || !g_str_has_prefix(text, key))
         return NULL;
-    lines = g_strsplit(text + strlen(key), "\n", 3);
-    if (g_strv_length(lines) < 2 ||
-        (!g_str_equal(lines[0], "kvm") && !g_str_equal(lines[0], "tcg")))
+    lines = g_strsplit(text + strlen(key), "\n", 4);
+    if (g_strv_length(lines) < 3 ||
+        (!g_str_equal(lines[0], "kvm") && !g_str_equal(lines[0], "tcg")) ||
+        !g_ascii_string_to_signed(lines[1], 10, 0, G_MAXINT64, &until_s, NULL) ||
+        until_s <= now_s() || (until_s != G_MAXINT64 && until_s > now_s() + HANG_LIFETIME_S))
         return NULL;
-    return make(lines[0], g_utf8_make_valid(lines[1], -1));
+    return make(lines[0], g_utf8_make_valid(lines[2], -1));
 }
 
-static void save(const char *cache_dir, const char *path, const char *key, const SpAccel *accel)
+static void save(const char *cache_dir, const char *path, const char *key, const SpAccel *accel,
+    gint64 lifetime_s)
 {
+    gint64 until_s = lifetime_s == G_MAXINT64 ? G_MAXINT64 : now_s() + lifetime_s;
     g_autofree char *reason = g_strdelimit(g_strdup(accel->reason), "\r\n", ' ');
-    g_autofree char *text = g_strdup_printf("%s%s\n%s\n", key, accel->name, reason);
+    g_autofree char *text =
+        g_strdup_printf("%s%s\n%" G_GINT64_FORMAT "\n%s\n", key, accel->name, until_s, reason);
 
     /* Only a memory: without it the next run asks again. */
     if (g_mkdir_with_parents(cache_dir, 0700) == 0)
@@ -178,7 +192,7 @@ SpAccel *sp_accel_probe_device(
     g_autofree char *key = cache_key(qemu);
     g_autofree char *path = cache_dir ? g_build_filename(cache_dir, "accelerator", NULL) : NULL;
     int fd = open(device, O_RDWR | O_CLOEXEC);
-    bool has_ended;
+    gint64 lifetime_s;
     SpAccel *accel;
 
     /* Asked each time: it costs nothing, and who is let to it may change. */
@@ -188,9 +202,9 @@ SpAccel *sp_accel_probe_device(
     accel = key && path ? load(path, key) : NULL;
     if (accel)
         return accel;
-    accel = ask_qemu(qemu, device, timeout_ms, &has_ended);
-    if (key && path && has_ended)
-        save(cache_dir, path, key, accel);
+    accel = ask_qemu(qemu, device, timeout_ms, &lifetime_s);
+    if (key && path && lifetime_s > 0)
+        save(cache_dir, path, key, accel, lifetime_s);
     return accel;
 }
 
