@@ -131,6 +131,19 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     return true;
 }
 
+/* SpScriptNetwork, in order of their numbers. */
+static GArray *list_networks(const Worker *worker)
+{
+    GArray *networks = g_array_new(FALSE, FALSE, sizeof(SpScriptNetwork));
+
+    for (guint i = 0; i <= SP_NETWORK_MAX; i++) {
+        SpScriptNetwork network = {.number = i, .sw = worker->networks[i]};
+        if (network.sw)
+            g_array_append_val(networks, network);
+    }
+    return networks;
+}
+
 /* Once all is there. False with @error where the interpreter does not come up. */
 static bool run_script(
     Worker *worker, const char *out_dir, const char **ret_word, char **ret_report, GError **error)
@@ -141,11 +154,14 @@ static bool run_script(
         [SP_SCRIPT_INVALID] = "error",
         [SP_SCRIPT_INTERRUPTED] = "interrupted",
     };
+    g_autoptr(GArray) networks = list_networks(worker);
     const SpScriptConfig script = {
         .path = worker->conf->script,
         .out_dir = out_dir,
         .machines = (SpMachine *const *)worker->machines->pdata,
         .n_machines = worker->machines->len,
+        .networks = (const SpScriptNetwork *)(const void *)networks->data,
+        .n_networks = networks->len,
         .log = worker->log,
         .subtest_func = on_subtest,
     };

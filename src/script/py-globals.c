@@ -3,7 +3,7 @@
 /* The globals of a script, and the functions among them. */
 
 #include "base/error.h"
-#include "script/py-convert.h"
+#include "script/py-network.h"
 
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 250
@@ -272,6 +272,7 @@ static bool fill(PyObject *globals, PyObject *module)
     SpPyState *state = sp_py_module_state(module);
 
     return add_machines(globals, state) && add_functions(globals, module) &&
+           add(globals, "networks", sp_py_networks_new(state)) &&
            add(globals, "log", make_plain(state->log_type)) &&
            add(globals, "driver", make_driver(globals)) && add(globals, "t", make_test_case()) &&
            add(globals, "__name__", PyUnicode_FromString("__main__")) &&

@@ -49,6 +49,8 @@ static bool add_types(PyObject *module, SpPyState *state)
         {&sp_py_subtest_spec, &state->subtest_type},
         {&sp_py_log_spec, &state->log_type},
         {&sp_py_stream_spec, &state->stream_type},
+        {&sp_py_network_spec, &state->network_type},
+        {&sp_py_endpoint_spec, &state->endpoint_type},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
@@ -92,6 +94,8 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->subtest_type);
     Py_VISIT(state->log_type);
     Py_VISIT(state->stream_type);
+    Py_VISIT(state->network_type);
+    Py_VISIT(state->endpoint_type);
     return 0;
 }
 
@@ -105,6 +109,8 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->subtest_type);
     Py_CLEAR(state->log_type);
     Py_CLEAR(state->stream_type);
+    Py_CLEAR(state->network_type);
+    Py_CLEAR(state->endpoint_type);
     g_clear_pointer(&state->failed_subtest, g_free);
     return 0;
 }

@@ -17,6 +17,9 @@ typedef struct {
     PyTypeObject *subtest_type;
     PyTypeObject *log_type;
     PyTypeObject *stream_type;
+    PyTypeObject *network_type;
+    PyTypeObject *endpoint_type;
+    GPtrArray *stations; /* SpPyStation: the endpoints that the script made */
     char *failed_subtest; /* the innermost that failed first; NULL for none */
 } SpPyState;
 
@@ -29,6 +32,8 @@ extern PyType_Spec sp_py_machine_spec;
 extern PyType_Spec sp_py_subtest_spec;
 extern PyType_Spec sp_py_log_spec;
 extern PyType_Spec sp_py_stream_spec;
+extern PyType_Spec sp_py_network_spec;
+extern PyType_Spec sp_py_endpoint_spec;
 
 /* Methods of Machine, by what they are about: these are put together in py-machine.c. */
 extern PyMethodDef sp_py_machine_power_methods[];

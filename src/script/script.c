@@ -2,7 +2,7 @@
 #include "script/script.h"
 
 #include "base/error.h"
-#include "script/py-module.h"
+#include "script/py-network.h"
 
 #include <signal.h>
 #include <string.h>
@@ -16,6 +16,7 @@ static const char *const taken_names[] = {
     "log",
     "machine",
     "machines",
+    "networks",
     "retry",
     "slotproof",
     "start_all",
@@ -135,14 +136,15 @@ static SpScriptOutcome judge(SpPyState *state, const char *source, char **ret_re
 }
 
 /* With the interpreter up. */
-static SpScriptOutcome run(
-    const SpScriptConfig *config, PyObject *module, const char *source, char **ret_report)
+static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
+    const char *source, char **ret_report)
 {
     SpPyState *state = sp_py_module_state(module);
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
     PyObject *code, *globals, *result = NULL;
 
     state->config = config;
+    state->stations = stations;
     code = Py_CompileString(source, config->path, Py_file_input);
     if (!code && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         *ret_report = sp_py_syntax_report(state);
@@ -187,6 +189,9 @@ bool sp_script_run(
     g_autofree char *report = NULL;
     g_autofree char *source = read_source(config->path, &report);
     SpScriptOutcome outcome = SP_SCRIPT_INVALID;
+    /* until after the interpreter: what is left in it may still have objects for them */
+    g_autoptr(GPtrArray) stations =
+        g_ptr_array_new_with_free_func((GDestroyNotify)sp_py_station_free);
     PyObject *module;
 
     if (source) {
@@ -196,7 +201,7 @@ bool sp_script_run(
             return false;
         module = PyImport_ImportModule("slotproof");
         if (module)
-            outcome = run(config, module, source, &report);
+            outcome = run(config, module, stations, source, &report);
         else
             g_set_error(error, SP_ERROR, SP_ERROR_HOST,
                 "the embedded Python can't load its module 'slotproof'");

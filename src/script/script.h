@@ -2,6 +2,7 @@
 #pragma once
 
 #include "machine/machine.h"
+#include "network/switch.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -24,10 +25,18 @@ typedef struct {
 /** Called when a subtest ends; @subtest lives during the call. */
 typedef void (*SpSubtestFunc)(const SpSubtest *subtest, void *data);
 
+/** One of the networks that the machines are on. */
+typedef struct {
+    guint number; /* as in test.conf */
+    SpSwitch *sw;
+} SpScriptNetwork;
+
 typedef struct {
     const char *path; /* of the script */
     SpMachine *const *machines;
     gsize n_machines;
+    const SpScriptNetwork *networks;
+    gsize n_networks;
     SpLog *log;                 /* may be NULL */
     const char *out_dir;        /* where the report says that the rest lies; may be NULL */
     SpSubtestFunc subtest_func; /* may be NULL */

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "network/endpoint.h"
+#include "script/py-convert.h"
+
+/**
+ * A station of the driver's own that a script made. It belongs to the script's state, not to the
+ * Python object: it must go before its switch, which Python promises nothing about.
+ */
+typedef struct {
+    SpEndpoint *endpoint;
+    char *name;
+    GByteArray *frame; /* the one that is sent over and over */
+    guint repeat_id;
+} SpPyStation;
+
+void sp_py_station_free(SpPyStation *station);
+
+/** A new Endpoint for @station, which the state of @network has; NULL with an exception. */
+PyObject *sp_py_endpoint_new(SpPyState *state, SpPyStation *station);
+
+/** The dictionary `networks`, number to Network; NULL with an exception. */
+PyObject *sp_py_networks_new(SpPyState *state);
