@@ -31,13 +31,15 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
-    gboolean is_verbose = FALSE;
+    gboolean is_verbose = FALSE, is_captured = FALSE;
     int jobs = (int)g_get_num_processors();
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
             "Show commands and consoles while they run", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs,
             "How many tests run at once (as many as there are processors)", "N"},
+        {"capture", 0, 0, G_OPTION_ARG_NONE, &is_captured,
+            "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
         {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
@@ -69,6 +71,7 @@ int sp_cmd_run(int argc, char **argv)
     const SpRunOptions run_options = {.images = folder,
         .out = out_absolute,
         .is_verbose = is_verbose,
+        .is_captured = is_captured,
         .jobs = MIN((guint)jobs, list->len)};
     return sp_run_tests(list, &sp_local_engine, &run_options);
 }
@@ -77,5 +80,5 @@ int sp_cmd_worker(int argc, char **argv)
 {
     if (argc < 4)
         return sp_usage_error("'_worker' is for slotproof itself; see 'slotproof run --help'");
-    return sp_worker_main(argv[1], argv[2], argv[3], argc > 4);
+    return sp_worker_main(argv[1], argv[2], argv[3], (const char *const *)argv + 4);
 }

@@ -176,8 +176,8 @@ static void print_line(const char *line, void *data)
 
 static bool start_worker(SpJob *job, const char *out, GError **error)
 {
-    const char *argv[] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out,
-        job->options->is_verbose ? "verbose" : NULL, NULL};
+    const char *argv[8] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
+    gsize argc = 5;
     int fds[2];
     SpProcessFd report;
 
@@ -185,6 +185,10 @@ static bool start_worker(SpJob *job, const char *out, GError **error)
         return false;
     job->report_fd = fds[0];
     g_unix_set_fd_nonblocking(job->report_fd, TRUE, NULL);
+    if (job->options->is_verbose)
+        argv[argc++] = "consoles";
+    if (job->options->is_captured)
+        argv[argc++] = "capture";
     report = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
     job->worker = sp_process_start(argv, &report, 1, error);
     close(fds[1]);

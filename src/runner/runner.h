@@ -31,10 +31,11 @@ void sp_subtest_result_free(SpSubtestResult *subtest);
 
 typedef struct {
     const char *images;
-    const char *out; /* folder that gets one folder a test */
-    bool is_verbose; /* show the log while it comes, consoles too */
-    guint jobs;      /* how many tests may run at once; 0: one */
-    gint64 stop_ms;  /* how long a test that is asked to stop may take; 0: ten seconds */
+    const char *out;  /* folder that gets one folder a test */
+    bool is_verbose;  /* show the log while it comes, consoles too */
+    bool is_captured; /* write what the networks carry, whatever test.conf says */
+    guint jobs;       /* how many tests may run at once; 0: one */
+    gint64 stop_ms;   /* how long a test that is asked to stop may take; 0: ten seconds */
 } SpRunOptions;
 
 /** A test that runs, or ran; of an engine's own making. */

@@ -13,6 +13,7 @@ static const SpKey test_keys[] = {
     {"Test", "Description"},
     {"Test", "Timeout"},
     {"Test", "Clock"},
+    {"Test", "Capture"},
     {"Machine *", "Image"},
     {"Machine *", "Memory"},
     {"Machine *", "CPUs"},
@@ -71,6 +72,7 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)
 {
     g_auto(GStrv) groups = sp_key_file_groups(file);
     g_autofree char *clock = sp_key_file_string(file, "Test", "Clock");
+    g_autofree char *capture = sp_key_file_string(file, "Test", "Capture");
 
     conf->description = sp_key_file_string(file, "Test", "Description");
     if (!conf->description)
@@ -81,6 +83,9 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)
     conf->has_virtual_time = g_strcmp0(clock, "virtual") == 0;
     if (clock && !conf->has_virtual_time && !g_str_equal(clock, "real"))
         return sp_key_file_refuse(file, "Test", "Clock", "'real' or 'virtual'", error);
+    conf->has_capture = g_strcmp0(capture, "yes") == 0;
+    if (capture && !conf->has_capture && !g_str_equal(capture, "no"))
+        return sp_key_file_refuse(file, "Test", "Capture", "'yes' or 'no'", error);
     for (char **group = groups; *group; group++) {
         if (g_str_has_prefix(*group, "Machine ") && !read_machine(conf, file, *group, error))
             return false;

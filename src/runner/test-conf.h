@@ -24,8 +24,12 @@ typedef struct {
  *   [Test]
  *   Description=what it shows    optional
  *   Timeout=600                  seconds; 3600 if missing; longer without hardware virtualisation
- *   Clock=virtual                sleeps of the guest take no time; one machine only; real if
- * missing [Machine NAME]               one or more; NAME is the machine's name in the script
+ *   Clock=virtual                sleeps of the guest take no time; one machine only; 'real' is
+ *                                the default
+ *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng, as
+ *                                'slotproof run --capture' does for all; no if missing
+ *
+ *   [Machine NAME]               one or more; NAME is the machine's name in the script
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
  *   Memory=512M, CPUs=2          the image's own if missing
  *   Networks=1 2                 a network card each, joined to the others on the network of that
@@ -38,6 +42,7 @@ typedef struct {
     char *description; /* "" if there is none */
     guint timeout_s;
     bool has_virtual_time;
+    bool has_capture;
     GPtrArray *machines; /* of SpTestMachine */
 } SpTestConf;
 

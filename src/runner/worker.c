@@ -21,14 +21,30 @@ typedef struct {
     SpAccel *accel;
     SpLog *log;
     GPtrArray *machines;
-    SpSwitch *networks[SP_NETWORK_MAX + 1]; /* by number; NULL where there is none */
+    SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
+    SpCapture *captures[SP_NETWORK_MAX + 1]; /* of these; NULL unless they are wanted */
 } Worker;
+
+/* A test does not fail for its capture. */
+static void close_capture(Worker *worker, guint number)
+{
+    SpCapture *capture = worker->captures[number];
+
+    if (!capture)
+        return;
+    sp_capture_flush(capture);
+    if (sp_capture_error(capture))
+        sp_log(worker->log, NULL, "warning: %s", sp_capture_error(capture)->message);
+    g_clear_pointer(&worker->captures[number], sp_capture_free);
+}
 
 static void worker_clear(Worker *worker)
 {
     g_clear_pointer(&worker->machines, g_ptr_array_unref);
-    for (guint i = 0; i <= SP_NETWORK_MAX; i++)
+    for (guint i = 0; i <= SP_NETWORK_MAX; i++) {
         g_clear_pointer(&worker->networks[i], sp_switch_free);
+        close_capture(worker, i);
+    }
     g_clear_pointer(&worker->log, sp_log_free);
     g_clear_pointer(&worker->accel, sp_accel_free);
     g_clear_pointer(&worker->images, g_ptr_array_unref);
@@ -62,12 +78,26 @@ static guint64 seed_of(const char *test, const char *machine)
     return (guint64)g_str_hash(test) * 31 + g_str_hash(machine);
 }
 
-static SpSwitch *get_network(Worker *worker, guint number)
+static bool start_capture(Worker *worker, guint number, const char *out_dir, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("network-%u.pcapng", number);
+    g_autofree char *path = g_build_filename(out_dir, name, NULL);
+
+    worker->captures[number] = sp_capture_new(path, error);
+    if (worker->captures[number])
+        sp_switch_set_capture(worker->networks[number], worker->captures[number]);
+    return worker->captures[number];
+}
+
+static SpSwitch *get_network(Worker *worker, guint number, const char *out_dir, GError **error)
 {
     g_autofree char *name = g_strdup_printf("%u", number);
 
-    if (!worker->networks[number])
-        worker->networks[number] = sp_switch_new(name, number);
+    if (worker->networks[number])
+        return worker->networks[number];
+    worker->networks[number] = sp_switch_new(name, number);
+    if (worker->conf->has_capture && !start_capture(worker, number, out_dir, error))
+        return NULL;
     return worker->networks[number];
 }
 
@@ -90,8 +120,11 @@ static bool make_machine(
     };
     SpMachine *machine = NULL;
 
-    for (guint i = 0; i < wanted->nics; i++)
-        config.networks[i] = get_network(worker, wanted->networks[i]);
+    for (guint i = 0; i < wanted->nics; i++) {
+        config.networks[i] = get_network(worker, wanted->networks[i], out_dir, error);
+        if (!config.networks[i])
+            return false;
+    }
     if (image && sp_image_check(image, error))
         machine = sp_machine_new(&config, error);
     if (machine)
@@ -100,10 +133,11 @@ static bool make_machine(
 }
 
 static bool set_up(Worker *worker, const char *test_dir, const char *images, const char *out_dir,
-    bool with_consoles, GError **error)
+    const char *const *options, GError **error)
 {
-    const SpLogConfig log = {
-        .dir = out_dir, .stream_fd = STDOUT_FILENO, .with_consoles = with_consoles};
+    const SpLogConfig log = {.dir = out_dir,
+        .stream_fd = STDOUT_FILENO,
+        .with_consoles = g_strv_contains(options, "consoles")};
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
     const SpTestMachine *first;
@@ -114,6 +148,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->log = worker->images ? sp_log_new(&log, error) : NULL;
     if (!worker->log)
         return false;
+    worker->conf->has_capture = worker->conf->has_capture || g_strv_contains(options, "capture");
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
     /* the machines of one test share the accelerator, so the first one's program stands for all */
     first = g_ptr_array_index(worker->conf->machines, 0);
@@ -174,7 +209,7 @@ static bool run_script(
 }
 
 int sp_worker_main(
-    const char *test_dir, const char *images, const char *out_dir, bool with_consoles)
+    const char *test_dir, const char *images, const char *out_dir, const char *const *options)
 {
     g_auto(Worker) worker = {0};
     g_autoptr(GError) error = NULL;
@@ -185,7 +220,7 @@ int sp_worker_main(
     /* what a script starts must not hold the report open */
     if (fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
         return 2;
-    if (!set_up(&worker, test_dir, images, out_dir, with_consoles, &error) ||
+    if (!set_up(&worker, test_dir, images, out_dir, options, &error) ||
         !run_script(&worker, out_dir, &word, &report, &error)) {
         word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
         report = g_strdup(error->message);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <stdbool.h>
-
 /** The descriptor on which a worker reports (runner/report.h) to the program that started it. */
 #define SP_WORKER_REPORT_FD 3
 
 /**
  * Run the one test in @test_dir, in this process, with images from @images and output to @out_dir,
- * which exists; the log's lines go to stdout, reports to SP_WORKER_REPORT_FD.
+ * which exists; the log's lines go to stdout, reports to SP_WORKER_REPORT_FD. @options are words,
+ * ended by NULL: "consoles" logs those too, "capture" writes what the networks carry to
+ * network-N.pcapng in @out_dir, also where test.conf does not ask for it.
  *
  * Returns the process's exit status.
  */
 int sp_worker_main(
-    const char *test_dir, const char *images, const char *out_dir, bool with_consoles);
+    const char *test_dir, const char *images, const char *out_dir, const char *const *options);

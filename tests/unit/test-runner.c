@@ -29,6 +29,7 @@ typedef struct {
     char *output; /* what the last run printed */
     gint64 stop_ms;
     guint jobs;
+    bool is_captured;
 } Fixture;
 
 static void write_file(const char *dir, const char *name, const char *text, gssize length)
@@ -82,7 +83,12 @@ static void add_test(Fixture *f, const char *name, const char *script)
 static int run(Fixture *f)
 {
     const SpRunOptions options = {
-        .images = f->images, .out = f->out, .stop_ms = f->stop_ms, .jobs = f->jobs};
+        .images = f->images,
+        .out = f->out,
+        .stop_ms = f->stop_ms,
+        .jobs = f->jobs,
+        .is_captured = f->is_captured,
+    };
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
@@ -314,6 +320,34 @@ static void test_jobs_stopped(Fixture *f, gconstpointer data)
     expect(f, "0 passed, 0 failed, 3 skipped");
 }
 
+/* Where the test or the user asks for it, and for the networks that there are. */
+static void test_capture(Fixture *f, gconstpointer data)
+{
+    static const char *const conf = "[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n";
+    static const struct {
+        const char *word;
+        bool is_captured, is_there;
+    } cases[] = {{"no", false, false}, {"no", true, true}, {"yes", false, true}};
+    g_autofree char *dir = g_build_filename(f->tests, "a", NULL);
+
+    add_test(f, "a", "pass\n");
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf(conf, cases[i].word);
+
+        write_file(dir, "test.conf", text, -1);
+        f->is_captured = cases[i].is_captured;
+        g_assert_cmpint(run(f), ==, 0);
+        for (guint number = 1; number <= 8; number++) {
+            g_autofree char *name = g_strdup_printf("network-%u.pcapng", number);
+            g_autofree char *path = g_build_filename(f->out, "a", name, NULL);
+            bool is_used = number == 1 || number == 7;
+
+            g_assert_cmpint(
+                g_file_test(path, G_FILE_TEST_EXISTS), ==, cases[i].is_there && is_used);
+        }
+    }
+}
+
 static void test_report(void)
 {
     g_autofree char *line = sp_report_format(SP_REPORT_SUBTEST, "failed", "a \"b\"\n\xff", 1.5);
@@ -393,10 +427,11 @@ int main(int argc, char **argv)
         {"/runner/out-dir", test_out_dir},
         {"/runner/jobs", test_jobs},
         {"/runner/jobs-stopped", test_jobs_stopped},
+        {"/runner/capture", test_capture},
     };
 
     if (argc >= 5 && g_str_equal(argv[1], "_worker"))
-        return sp_worker_main(argv[2], argv[3], argv[4], argc > 5);
+        return sp_worker_main(argv[2], argv[3], argv[4], (const char *const *)argv + 5);
     g_test_init(&argc, &argv, NULL);
     /* no QEMU is started, and this one's time factor is 1 */
     g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);

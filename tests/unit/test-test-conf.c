@@ -46,7 +46,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(SpTestConf) conf = load(f,
-        "[Test]\nDescription=what it shows\nTimeout=60\nClock=real\n"
+        "[Test]\nDescription=what it shows\nTimeout=60\nClock=real\nCapture=yes\n"
         "[Machine b]\nImage=gateway\nMemory=1G\nCPUs=2\nNetworks=1 255  7\n[Machine a]\n",
         &error);
     const SpTestMachine *machine;
@@ -55,6 +55,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_assert_cmpstr(conf->name, ==, "one");
     g_assert_cmpstr(conf->description, ==, "what it shows");
     g_assert_cmpuint(conf->timeout_s, ==, 60);
+    g_assert_true(conf->has_capture);
     g_assert_cmpuint(conf->machines->len, ==, 2);
     machine = g_ptr_array_index(conf->machines, 0);
     g_assert_cmpstr(machine->name, ==, "b");
@@ -80,6 +81,7 @@ static void test_defaults(Fixture *f, gconstpointer data)
     g_assert_cmpstr(conf->description, ==, "");
     g_assert_cmpuint(conf->timeout_s, ==, 3600);
     g_assert_false(conf->has_virtual_time);
+    g_assert_false(conf->has_capture);
 }
 
 static void test_virtual_time(Fixture *f, gconstpointer data)
@@ -112,6 +114,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Test]\nTimeout=0\n[Machine a]\n", "test.conf:2:", "whole number from 1"},
         {"[Test]\nTimeout=1h\n[Machine a]\n", "test.conf:2:", "whole number"},
         {"[Test]\nClock=virtual\n[Machine a]\n[Machine b]\n", "test.conf:2:", "a clock of its own"},
+        {"[Test]\nCapture=maybe\n[Machine a]\n", "test.conf:2:", "expected 'yes' or 'no'"},
         {"[Test]\nClock=fast\n[Machine a]\n", "test.conf:2:", "expected 'real'"},
         {"[Test]\n[Machine 2nd]\n", "test.conf:2:", "a name for Python"},
         {"[Test]\n[Machine a/b]\n", "test.conf:2:", "a name for Python"},
