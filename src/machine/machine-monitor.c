@@ -83,19 +83,6 @@ bool sp_machine_wait_for_event(
     return true;
 }
 
-bool sp_machine_set_links(SpMachine *machine, bool are_up, GError **error)
-{
-    for (guint i = 0; i < machine->config.nics; i++) {
-        g_autofree char *arguments =
-            g_strdup_printf("{\"name\": \"net%u\", \"up\": %s}", i, are_up ? "true" : "false");
-        g_autofree char *answer = NULL;
-
-        if (!sp_machine_qmp(machine, "set_link", arguments, &answer, error))
-            return false;
-    }
-    return true;
-}
-
 /* The member @name of @node, an object; NULL where there is none. */
 static JsonNode *member(JsonNode *node, const char *name)
 {

@@ -2,8 +2,8 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-files.c copies, machine-monitor.c talks to QEMU for the script,
- * machine-snapshot.c saves and loads. */
+ * machine-files.c copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the
+ * cables, machine-snapshot.c saves and loads. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -12,11 +12,17 @@
 #include "machine/overlay.h"
 #include "machine/qmp.h"
 
+typedef struct {
+    double loss;
+    guint delay_ms;
+} SpCable;
+
 struct SpMachine {
     SpMachineConfig config; /* its strings are copies */
     char *program;
     SpOverlay *overlay; /* made at the first start */
     SpConsole *console;
+    SpCable cables[SP_MACHINE_NICS_MAX];
     guint64 start_line; /* the console's first line since the last start or reset */
     SpProcess *qemu;    /* these five only while it runs */
     SpQmp *qmp;
@@ -34,6 +40,9 @@ struct SpMachine {
 /** What the guest was up to is over, and nothing of it is to be taken for what comes next. @why is
  * for those who talk to its agent. */
 void sp_machine_forget_boot(SpMachine *machine, const char *why);
+
+/** Have the port of that network card, if it is plugged in, do as machine->cables says. */
+void sp_machine_apply_cable(SpMachine *machine, guint nic);
 
 /** How much a wait bears with. */
 typedef enum {

@@ -263,6 +263,7 @@ static void plug_in(SpMachine *machine, const Sockets *sockets)
         g_autofree char *name = g_strdup_printf("%s.%u", machine->config.name, i);
         machine->ports[i] =
             sp_switch_plug(machine->config.networks[i], name, sockets->ours[SOCKET_NIC + i]);
+        sp_machine_apply_cable(machine, i);
     }
 }
 

@@ -140,9 +140,19 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
  */
 bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error);
 
-/** Take the link of all network cards away, or give it back, as the guest sees it too. Holds for
- * the running machine. */
-bool sp_machine_set_links(SpMachine *machine, bool are_up, GError **error);
+/**
+ * Take the link of the card on the network of that name away, or of all cards (NULL), or give it
+ * back, as the guest sees it too. Holds for the running machine. SP_ERROR_USAGE where the machine
+ * has no card on that network.
+ */
+bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error);
+/**
+ * From now on, over power cuts as well, @loss (0 to 1) of the frames each way between the card on
+ * the network of that name and the switch are lost, and those to the machine take @delay_ms more.
+ * SP_ERROR_USAGE as above.
+ */
+bool sp_machine_set_cable(
+    SpMachine *machine, const char *network, double loss, guint delay_ms, GError **error);
 
 /** The bytes that the guest has written to its disk since the last start. */
 bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error);

@@ -382,6 +382,11 @@ void sp_switch_free(SpSwitch *sw)
     g_free(sw);
 }
 
+const char *sp_switch_name(const SpSwitch *sw)
+{
+    return sw->name;
+}
+
 static void add_interface(SpSwitch *sw, SpPort *port)
 {
     if (sw->capture)

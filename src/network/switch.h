@@ -47,6 +47,9 @@ SpSwitch *sp_switch_new(const char *name, guint32 seed);
 void sp_switch_free(SpSwitch *sw);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpSwitch, sp_switch_free)
 
+/** As given; the switch's. */
+const char *sp_switch_name(const SpSwitch *sw);
+
 /** Write each frame that comes in, and was not lost, to @capture (not owned; NULL: no more). */
 void sp_switch_set_capture(SpSwitch *sw, SpCapture *capture);
 

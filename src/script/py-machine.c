@@ -87,26 +87,6 @@ static PyObject *reboot(SpPyMachine *self, PyObject *unused)
     return change_power(self, "reboot", sp_machine_reboot);
 }
 
-static bool cut_links(SpMachine *machine, GError **error)
-{
-    return sp_machine_set_links(machine, false, error);
-}
-
-static PyObject *block(SpPyMachine *self, PyObject *unused)
-{
-    return change_power(self, "block", cut_links);
-}
-
-static bool mend_links(SpMachine *machine, GError **error)
-{
-    return sp_machine_set_links(machine, true, error);
-}
-
-static PyObject *unblock(SpPyMachine *self, PyObject *unused)
-{
-    return change_power(self, "unblock", mend_links);
-}
-
 static bool await_shutdown(SpMachine *machine, GError **error)
 {
     return sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, error);
@@ -199,9 +179,6 @@ PyMethodDef sp_py_machine_power_methods[] = {
         "reboot()\n--\n\nHave the guest reboot, and return when it has left its old boot."),
     SP_PY_METHOD("wait_for_shutdown", wait_for_shutdown, METH_NOARGS,
         "wait_for_shutdown()\n--\n\nWait until the machine has gone off by itself."),
-    SP_PY_METHOD(
-        "block", block, METH_NOARGS, "block()\n--\n\nTake the link of all its network cards away."),
-    SP_PY_METHOD("unblock", unblock, METH_NOARGS, "unblock()\n--\n\nGive it back."),
     SP_PY_METHOD("is_up", is_up, METH_NOARGS, "is_up()\n--\n\nWhether the machine is on."),
     SP_PY_METHOD("copy_from_host", copy_from_host, SP_PY_KEYWORDS,
         "copy_from_host(source, target)\n--\n\nCopy the host's file or folder source to the "

@@ -22,6 +22,7 @@ static bool add_methods(PyTypeObject *type)
         sp_py_machine_command_methods,
         sp_py_machine_wait_methods,
         sp_py_machine_monitor_methods,
+        sp_py_machine_network_methods,
         sp_py_machine_unit_methods,
     };
 

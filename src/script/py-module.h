@@ -40,6 +40,7 @@ extern PyMethodDef sp_py_machine_power_methods[];
 extern PyMethodDef sp_py_machine_command_methods[];
 extern PyMethodDef sp_py_machine_wait_methods[];
 extern PyMethodDef sp_py_machine_monitor_methods[];
+extern PyMethodDef sp_py_machine_network_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
 
 /** Functions of the module: start_all(), retry(). */

@@ -305,10 +305,17 @@ bool sp_machine_wait_for_disk_written(
     return true;
 }
 
-bool sp_machine_set_links(SpMachine *machine, bool are_up, GError **error)
+bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error)
 {
-    keep(machine, "set_links %d", are_up);
+    keep(machine, "set_links %s %d", network ? network : "all", are_up);
     return true;
+}
+
+bool sp_machine_set_cable(
+    SpMachine *machine, const char *network, double loss, guint delay_ms, GError **error)
+{
+    keep(machine, "set_cable %s %.3f %u", network, loss, delay_ms);
+    return !g_str_equal(network, "9") || fail(error, SP_ERROR_USAGE, "its networks are 1, 2");
 }
 
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)

@@ -137,11 +137,10 @@ static void test_power(Fixture *f, gconstpointer data)
                      "machine.crash()\nassert not machine.is_up()\nmachine.connect()\n"
                      "assert machine.is_up()\nmachine.shutdown()\nmachine.wait_for_shutdown()\n"
                      "machine.copy_from_host('a', target='b')\nmachine.copy_from_machine('c')\n"
-                     "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n"
-                     "machine.block()\nmachine.unblock()\n");
+                     "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n");
     expect_commands(f, "start 1\nstart 0\nreboot\ncrash\nshutdown\nwait_for_shutdown\n"
                        "copy_from_host a b\ncopy_from_machine c ''\ncopy_from_machine c 'd'\n"
-                       "-2 sleep 1.500000\nset_links 0\nset_links 1");
+                       "-2 sleep 1.500000");
 }
 
 static void test_commands(Fixture *f, gconstpointer data)
@@ -337,6 +336,27 @@ static void test_monitor(Fixture *f, gconstpointer data)
                        "save_snapshot s\nload_snapshot s");
 }
 
+static void test_network(Fixture *f, gconstpointer data)
+{
+    expect_passed(f,
+        "machine.block()\nmachine.unblock()\nmachine.block(2)\n"
+        "machine.unblock(network=2)\nmachine.block(None)\n"
+        "machine.set_link(1)\nmachine.set_link(2, 0.25, delay=0.0125)\n"
+        "machine.set_link(network=2, loss=1, delay=3600)\n"
+        "with t.assertRaisesRegex(ValueError, 'its networks are 1, 2'):\n"
+        "    machine.set_link(9)\n"
+        "nan = float('nan')\n"
+        "for loss, delay in [(-.1, 0), (1.1, 0), (nan, 0), (0, -.1), (0, 3601), (0, nan)]:\n"
+        "    with t.assertRaises(ValueError):\n"
+        "        machine.set_link(1, loss, delay)\n"
+        "for call in [machine.block, machine.unblock, machine.set_link]:\n"
+        "    with t.assertRaises(TypeError):\n"
+        "        call('lan')\n");
+    expect_commands(f, "set_links all 0\nset_links all 1\nset_links 2 0\nset_links 2 1\n"
+                       "set_links all 0\nset_cable 1 0.000 0\nset_cable 2 0.250 13\n"
+                       "set_cable 2 1.000 3600000\nset_cable 9 0.000 0");
+}
+
 /* Modules come from the script's folder, and else from the one above. */
 static void test_modules(Fixture *f, gconstpointer data)
 {
@@ -394,6 +414,7 @@ int main(int argc, char **argv)
         {"/script/interrupt", test_interrupt, false},
         {"/script/isolated", test_isolated, false},
         {"/script/monitor", test_monitor, false},
+        {"/script/network", test_network, false},
         {"/script/modules", test_modules, false},
     };
 

@@ -1,5 +1,34 @@
 # What the driver's switch carries: a lease from one machine to another, large and many packets, and
 # nothing while the link is cut. The client is a gateway too, on the other's LAN by its own WAN port.
+# Asks the gateway's time server, an answer a datagram, all in one shell: the first argument says how
+# often before the first answer is read, and each answer's time in seconds is printed.
+ASK = r"""
+exec 3<>/dev/udp/172.20.30.1/123
+begin=${EPOCHREALTIME/./}
+for i in $(seq "$1"); do printf '\43%b' "$(printf '\\0%.0s' {1..47})" >&3; done
+while [ "$1" -gt 0 ] && read -r -t 3 -N 1 <&3; do
+    echo $((${EPOCHREALTIME/./} - begin))
+    set -- $(($1 - 1))
+done
+"""
+
+
+def ask(count):
+    with open(f"{client.out_dir}/ask", "w") as file:
+        file.write(ASK)
+    client.copy_from_host(f"{client.out_dir}/ask", "/run/ask")
+    return [int(line) / 1e6 for line in client.succeed(f"bash /run/ask {count}").split()]
+
+
+def answers(count):
+    return len(ask(count))
+
+
+def round_trip():
+    """The shortest of three: a busy host makes one longer, nothing makes one shorter."""
+    return min(ask(1)[0] for _ in range(3))
+
+
 start_all()
 for machine in machines:
     machine.wait_for_unit("multi-user.target")
@@ -32,6 +61,42 @@ with subtest("a link that is cut carries nothing, and is seen by the guest"):
     gateway.unblock()
     gateway.wait_until_succeeds("grep -q 1 /sys/class/net/lan/carrier")
     client.wait_until_succeeds("timeout 3 bash -c 'exec 3<>/dev/tcp/172.20.30.1/22'")
+
+with subtest("one link is cut, and the other is not"):
+    gateway.block(network=1)
+    gateway.wait_until_succeeds("grep -q 0 /sys/class/net/wan/carrier")
+    gateway.succeed("grep -q 1 /sys/class/net/lan/carrier")
+    gateway.unblock(network=1)
+    gateway.wait_until_succeeds("grep -q 1 /sys/class/net/wan/carrier")
+
+with subtest("a link loses frames, and no more once it is mended"):
+    t.assertEqual(100, answers(100))
+    for machine in machines:
+        machine.set_link(2, loss=0.3)
+        # each way: of 100 some 49 are answered
+        t.assertTrue(20 < answers(100) < 80)
+        machine.set_link(2)
+        t.assertEqual(100, answers(100))
+
+with subtest("a link takes time, also after a power cut, and no more once it is mended"):
+    t.assertLess(round_trip(), 0.3)
+    client.set_link(2, delay=0.5)
+    t.assertTrue(0.5 <= round_trip() < 1)
+    gateway.set_link(2, delay=0.5)
+    t.assertTrue(1 <= round_trip() < 1.5)
+    client.set_link(2)
+    gateway.crash()
+    gateway.start()
+    gateway.wait_for_unit("chrony")
+    t.assertTrue(0.5 <= round_trip() < 1)
+    gateway.set_link(2)
+    t.assertLess(round_trip(), 0.3)
+
+with subtest("a network that a machine is not on"):
+    for call in [client.block, client.unblock, client.set_link]:
+        with t.assertRaisesRegex(ValueError, "'client'.*network 1: its networks are 2, 3"):
+            call(1)
+    t.assertEqual(1, answers(1))
 
 with subtest("a machine that dies leaves the other alone"):
     client.crash()

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The cables of a machine's network cards. */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+
+static char *describe_networks(SpMachine *machine)
+{
+    GString *text = g_string_new(machine->config.nics == 0 ? "none" : NULL);
+
+    for (guint i = 0; i < machine->config.nics; i++)
+        g_string_append_printf(
+            text, "%s%s", i > 0 ? ", " : "", sp_switch_name(machine->config.networks[i]));
+    return g_string_free(text, FALSE);
+}
+
+static bool is_on(SpMachine *machine, guint nic, const char *network)
+{
+    return !network || g_str_equal(network, sp_switch_name(machine->config.networks[nic]));
+}
+
+static bool has_network(SpMachine *machine, const char *network, GError **error)
+{
+    g_autofree char *networks = NULL;
+
+    if (!network)
+        return true;
+    for (guint i = 0; i < machine->config.nics; i++) {
+        if (is_on(machine, i, network))
+            return true;
+    }
+    networks = describe_networks(machine);
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "machine '%s': has no card on network %s: its networks are %s", machine->config.name,
+        network, networks);
+    return false;
+}
+
+bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error)
+{
+    if (!has_network(machine, network, error))
+        return false;
+    for (guint i = 0; i < machine->config.nics; i++) {
+        g_autofree char *arguments =
+            g_strdup_printf("{\"name\": \"net%u\", \"up\": %s}", i, are_up ? "true" : "false");
+        g_autofree char *answer = NULL;
+
+        if (is_on(machine, i, network) &&
+            !sp_machine_qmp(machine, "set_link", arguments, &answer, error))
+            return false;
+    }
+    return true;
+}
+
+void sp_machine_apply_cable(SpMachine *machine, guint nic)
+{
+    if (!machine->ports[nic])
+        return;
+    sp_port_set_loss(machine->ports[nic], machine->cables[nic].loss);
+    sp_port_set_delay(machine->ports[nic], machine->cables[nic].delay_ms);
+}
+
+bool sp_machine_set_cable(
+    SpMachine *machine, const char *network, double loss, guint delay_ms, GError **error)
+{
+    if (!has_network(machine, network, error))
+        return false;
+    for (guint i = 0; i < machine->config.nics; i++) {
+        if (!is_on(machine, i, network))
+            continue;
+        machine->cables[i] = (SpCable){.loss = loss, .delay_ms = delay_ms};
+        sp_machine_apply_cable(machine, i);
+    }
+    return true;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Methods of Machine that are about its network cards. A network is a number, as in test.conf. */
+
+#include "script/py-machine.h"
+
+#include <math.h>
+
+#define DELAY_MAX_S 3600.0
+
+static PyObject *set_links(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool are_up)
+{
+    char *keywords[] = {"network", NULL};
+    const char *what = are_up ? "unblock" : "block";
+    g_autofree char *name = NULL;
+    PyObject *network = NULL;
+    GError *error = NULL;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", keywords, &network) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (network && network != Py_None) {
+        long number = PyLong_AsLong(network);
+        if (PyErr_Occurred())
+            return NULL;
+        name = g_strdup_printf("%ld", number);
+    }
+    sp_py_machine_begin(self, "network", "%s %s", what, name ? name : "all networks");
+    is_good = sp_machine_set_links(self->machine, name, are_up, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *block(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return set_links(self, args, kwargs, false);
+}
+
+static PyObject *unblock(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return set_links(self, args, kwargs, true);
+}
+
+static PyObject *set_link(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"network", "loss", "delay", NULL};
+    double loss = 0, delay = 0;
+    g_autofree char *name = NULL;
+    GError *error = NULL;
+    long network;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "l|dd:set_link", keywords, &network, &loss, &delay) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (!(loss >= 0 && loss <= 1))
+        return PyErr_Format(PyExc_ValueError, "loss is a fraction, from 0.0 to 1.0");
+    if (!(delay >= 0 && delay <= DELAY_MAX_S))
+        return PyErr_Format(PyExc_ValueError, "delay is seconds, from 0.0 to an hour's");
+    name = g_strdup_printf("%ld", network);
+    sp_py_machine_begin(self, "network", "network %s: loss %.3f, delay %.3f s", name, loss, delay);
+    is_good = sp_machine_set_cable(self->machine, name, loss, (guint)lround(delay * 1000), &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+PyMethodDef sp_py_machine_network_methods[] = {
+    SP_PY_METHOD("block", block, SP_PY_KEYWORDS,
+        "block(network=None)\n--\n\nTake the link of its card on that network away, or of all its "
+        "network cards. The guest sees it; holds while the machine runs."),
+    SP_PY_METHOD("unblock", unblock, SP_PY_KEYWORDS, "unblock(network=None)\n--\n\nGive it back."),
+    SP_PY_METHOD("set_link", set_link, SP_PY_KEYWORDS,
+        "set_link(network, loss=0.0, delay=0.0)\n--\n\nFrom now on, that fraction of the frames "
+        "between the network and the machine is lost, each way, and those to the machine take "
+        "delay seconds more. Holds until it is set anew, also while the machine is off."),
+    {NULL, NULL, 0, NULL},
+};
