@@ -35,7 +35,14 @@
 #define BUS_TIMEOUT_US (UINT64_C(10) * 1000000)
 #define INVOCATION_SIZE 16
 
-static const char *const own_units[] = {"dnsmasq.service", "chrony.service", "ssh.service"};
+static const char *const own_units[] = {
+    "chrony.service",
+    "dnsmasq.service",
+    "nftables.service",
+    "nginx.service",
+    "openvpn-server@gateway.service",
+    "ssh.service",
+};
 #define OWN_UNITS (sizeof own_units / sizeof *own_units)
 
 struct watched_unit {

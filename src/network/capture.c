@@ -102,6 +102,11 @@ void sp_capture_free(SpCapture *capture)
     g_free(capture);
 }
 
+const char *sp_capture_path(const SpCapture *capture)
+{
+    return capture->path;
+}
+
 guint sp_capture_add_interface(SpCapture *capture, const char *name)
 {
     gsize length = MIN(strlen(name), 255);

@@ -25,6 +25,8 @@ guint sp_capture_add_interface(SpCapture *capture, const char *name);
 /** Add a frame that came in at @interface at @time_us, microseconds since 1970. */
 void sp_capture_frame(
     SpCapture *capture, guint interface, gint64 time_us, const guint8 *frame, gsize length);
+/** Its file. */
+const char *sp_capture_path(const SpCapture *capture);
 /** Write out what is held. */
 void sp_capture_flush(SpCapture *capture);
 /** What went wrong; NULL while nothing has. */

@@ -172,7 +172,8 @@ static GArray *list_networks(const Worker *worker)
     GArray *networks = g_array_new(FALSE, FALSE, sizeof(SpScriptNetwork));
 
     for (guint i = 0; i <= SP_NETWORK_MAX; i++) {
-        SpScriptNetwork network = {.number = i, .sw = worker->networks[i]};
+        SpScriptNetwork network = {
+            .number = i, .sw = worker->networks[i], .capture = worker->captures[i]};
         if (network.sw)
             g_array_append_val(networks, network);
     }

@@ -64,11 +64,11 @@ static bool add_types(PyObject *module, SpPyState *state)
 }
 
 static bool add_exception(
-    PyObject *module, const char *name, const char *doc, PyObject **ret_exception)
+    PyObject *module, const char *name, const char *doc, PyObject *base, PyObject **ret_exception)
 {
     g_autofree char *full = g_strconcat("slotproof.", name, NULL);
 
-    *ret_exception = PyErr_NewExceptionWithDoc(full, doc, NULL, NULL);
+    *ret_exception = PyErr_NewExceptionWithDoc(full, doc, base, NULL);
     return *ret_exception && PyModule_AddObjectRef(module, name, *ret_exception) >= 0;
 }
 
@@ -78,9 +78,9 @@ static int module_exec(PyObject *module)
 
     if (!add_types(module, state) ||
         !add_exception(module, "RequestedAssertionFailed", "What a test claimed does not hold.",
-            &state->assertion_failed) ||
-        !add_exception(
-            module, "MachineError", "A machine failed, or the host did.", &state->machine_error))
+            PyExc_AssertionError, &state->assertion_failed) ||
+        !add_exception(module, "MachineError", "A machine failed, or the host did.",
+            PyExc_Exception, &state->machine_error))
         return -1;
     return 0;
 }

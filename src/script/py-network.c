@@ -3,6 +3,7 @@
 /* The type Network: an Ethernet segment of the test, as a script sees it. */
 
 #include "script/py-network.h"
+#include "network/frames.h"
 
 #include <structmember.h>
 
@@ -88,11 +89,54 @@ static PyObject *create_endpoint(Network *self, PyObject *args, PyObject *kwargs
     return endpoint;
 }
 
+static PyObject *list_frames(const GPtrArray *frames)
+{
+    PyObject *list = PyList_New(0);
+
+    for (guint i = 0; i < frames->len && list; i++) {
+        gsize length;
+        gconstpointer data = g_bytes_get_data(frames->pdata[i], &length);
+        PyObject *frame = PyBytes_FromStringAndSize(data, (Py_ssize_t)length);
+
+        if (!frame || PyList_Append(list, frame) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(frame);
+    }
+    return list;
+}
+
+static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"filter", NULL};
+    SpPyState *state = sp_py_state((PyObject *)self);
+    g_autoptr(GPtrArray) frames = NULL;
+    const char *filter = "";
+    GError *error = NULL;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:get_frames", keywords, &filter) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (!self->network->capture)
+        return PyErr_Format(PyExc_ValueError,
+            "network %u has no capture: write Capture=yes below [Test] in test.conf, or run with "
+            "--capture",
+            self->number);
+    sp_capture_flush(self->network->capture);
+    if (sp_capture_error(self->network->capture))
+        return sp_py_raise(state, g_error_copy(sp_capture_error(self->network->capture)));
+    frames = sp_capture_frames(sp_capture_path(self->network->capture), filter, &error);
+    return frames ? list_frames(frames) : sp_py_raise(state, error);
+}
+
 static PyMethodDef methods[] = {
     {"create_endpoint", (PyCFunction)(void (*)(void))create_endpoint, METH_VARARGS | METH_KEYWORDS,
         PyDoc_STR("create_endpoint(name, addresses=(), mac=None)\n--\n\nPlug a station of the "
                   "driver's own into this network: an Endpoint. addresses are such as "
                   "'172.20.30.9/24' or 'fd00::9/64'; a link-local one it has anyway.")},
+    {"get_frames", (PyCFunction)(void (*)(void))get_frames, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("get_frames(filter='')\n--\n\nThe frames that this network has carried so far "
+                  "and that filter (as tcpdump's, see pcap-filter(7)) takes: a list of bytes. "
+                  "Needs Capture=yes in test.conf.")},
     {NULL, NULL, 0, NULL},
 };
 

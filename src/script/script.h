@@ -2,6 +2,7 @@
 #pragma once
 
 #include "machine/machine.h"
+#include "network/capture.h"
 #include "network/switch.h"
 
 #include <glib.h>
@@ -29,6 +30,7 @@ typedef void (*SpSubtestFunc)(const SpSubtest *subtest, void *data);
 typedef struct {
     guint number; /* as in test.conf */
     SpSwitch *sw;
+    SpCapture *capture; /* NULL where none is written */
 } SpScriptNetwork;
 
 typedef struct {

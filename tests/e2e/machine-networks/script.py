@@ -47,7 +47,7 @@ with subtest("much gets through unharmed"):
     # sshd is the one that listens; a file goes through it with a key made for that
     client.succeed("ssh-keygen -q -t ed25519 -N '' -f /run/key", "head -c 20000000 /dev/urandom >/run/sent")
     key = client.succeed("cat /run/key.pub")
-    gateway.succeed(f"mkdir -p -m 700 /root/.ssh; echo '{key}' >/root/.ssh/authorized_keys")
+    gateway.succeed(f"echo '{key}' >/data/ssh/authorized_keys")
     client.succeed(
         "ssh -i /run/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes "
         "root@172.20.30.1 'cat >/run/received' </run/sent"

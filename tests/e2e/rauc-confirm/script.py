@@ -54,9 +54,10 @@ with subtest("what the device itself asks for must be well too"):
         t.assertIn(reason, said)
     gateway.succeed(f"""echo '["no-such-unit.service"]' >{LIST}""")
     t.assertIn("no-such-unit.service can't be loaded", verify(1))
-    gateway.succeed(f"""echo '["nginx.service"]' >{LIST}""", "systemctl stop nginx")
-    t.assertIn("slot A stays unconfirmed: nginx.service is not active", verify(1))
+    gateway.succeed(f"""echo '["rsyslog.service"]' >{LIST}""", "systemctl stop syslog.socket rsyslog")
+    t.assertIn("slot A stays unconfirmed: rsyslog.service is not active", verify(1))
     t.assertEqual((3, False), dut.slot_state("A"))
+    gateway.succeed("systemctl start rsyslog")
     gateway.succeed(f"""echo '["rsyslog.service", "rauc.service"]' >{LIST}""")
     t.assertIn("slot A is confirmed", verify(0))
     t.assertEqual((3, True), dut.slot_state("A"))
@@ -65,6 +66,12 @@ with subtest("each part is looked at, again and again"):
     faults = {
         "dnsmasq.service": ("systemctl stop dnsmasq", "systemctl start dnsmasq"),
         "chrony.service": ("systemctl stop chrony", "systemctl start chrony"),
+        "nftables.service": ("systemctl stop nftables", "systemctl start systemd-networkd"),
+        "nginx.service": ("systemctl stop nginx", "systemctl start nginx"),
+        "openvpn-server@gateway.service": (
+            "systemctl stop openvpn-server@gateway",
+            "systemctl start openvpn-server@gateway",
+        ),
         "ssh.service": ("systemctl stop ssh", "systemctl start ssh"),
         "lan does not carry": (
             "ip address del 172.20.30.1/24 dev lan",

@@ -1,0 +1,83 @@
+# What the tests of the gateway's network share: the hosts on its two sides.
+#
+# The machine 'client' is two hosts that know nothing of each other: on the LAN in its own right, on
+# the WAN in a network namespace, where it is the provider: it leases the gateway its address, tells
+# it its IPv6 prefix and has a web server, so that there is somebody to reach.
+WAN, LAN = 1, 2
+
+GATEWAY_LAN = "172.20.30.1"
+PROVIDER = "203.0.113.1"
+PROVIDER_V6 = "2001:db8:113::1"
+PROVIDER_NET = "203.0.113."
+
+SSH = (
+    "ssh -i /run/key -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
+    "-o LogLevel=ERROR -o ConnectTimeout=5"
+)
+KEYS = "/data/ssh/authorized_keys"
+
+
+class Provider:
+    """The WAN's host, made of a card of a machine."""
+
+    def __init__(self, machine, card):
+        self.machine = machine
+        machine.succeed(
+            "ip netns add provider",
+            f"ip link set {card} netns provider",
+            f"ip -n provider link set {card} name eth0",
+            "ip -n provider link set lo up",
+            "ip -n provider link set eth0 up",
+            f"ip -n provider address add {PROVIDER}/24 dev eth0",
+            f"ip -n provider address add {PROVIDER_V6}/64 dev eth0 nodad",
+            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj /CN=provider "
+            "-keyout /run/provider.key -out /run/provider.crt",
+        )
+        self.serve(
+            "dnsmasq",
+            "dnsmasq --keep-in-foreground --conf-file=/dev/null --leasefile-ro --port=0 --bind-dynamic "
+            "--interface=eth0 --dhcp-range=203.0.113.10,203.0.113.99,1h --enable-ra --dhcp-authoritative "
+            "--dhcp-range=2001:db8:113::,ra-only",
+        )
+        self.serve(
+            "web", "openssl s_server -accept 443 -www -quiet -key /run/provider.key -cert /run/provider.crt"
+        )
+
+    def serve(self, name, command):
+        self.machine.succeed(
+            f"systemd-run --quiet --collect --unit=provider-{name} -p NetworkNamespacePath=/run/netns/provider "
+            f"{command}"
+        )
+
+    def succeed(self, command, **options):
+        return self.machine.succeed(f"ip netns exec provider {command}", **options)
+
+    def fail(self, command, **options):
+        return self.machine.fail(f"ip netns exec provider {command}", **options)
+
+    def wait_for_gateway(self, gateway):
+        """Wait until the gateway has its addresses; returns those of IPv4 and IPv6."""
+        gateway.wait_until_succeeds(
+            f"ip -4 -o address show dev wan | grep -F {PROVIDER_NET}", timeout=120
+        )
+        gateway.wait_until_succeeds(
+            "ip -6 -o address show dev wan scope global -tentative | grep -F 2001:db8:113:", timeout=120
+        )
+        return addresses_of(gateway, "wan", "-4")[0], addresses_of(gateway, "wan", "-6")[0]
+
+
+def addresses_of(machine, card, family, scope="global"):
+    lines = machine.succeed(f"ip {family} -o address show dev {card} scope {scope}").splitlines()
+    return [line.split()[3].split("/")[0] for line in lines]
+
+
+def make_ssh_key(machine, gateway):
+    """A key on the machine that the gateway lets in."""
+    machine.succeed("rm -f /run/key*", "ssh-keygen -q -t ed25519 -N '' -f /run/key")
+    key = machine.succeed("cat /run/key.pub").strip()
+    gateway.succeed(f"echo '{key}' >{KEYS}", f"chmod 600 {KEYS}")
+
+
+def fetch(address):
+    """The shell command that prints a page."""
+    return f"sh -c 'printf \"GET / HTTP/1.0\\r\\n\\r\\n\" | timeout 20 openssl s_client -quiet -connect {address}:443'"
