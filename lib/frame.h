@@ -32,6 +32,7 @@
  *           strings, then environment strings NAME=VALUE to the end; each string ends in NUL.
  *           The agent runs it as root in a session and process group of its own, in "/", with
  *           stdin, stdout and stderr as streams (with SP_EXEC_PTY a pty, all output on STDOUT).
+ *           The agent sends END for an output that is at its end before the command is.
  *           When the command ends, output that other processes still hold open is read no longer
  *           than what is already there: a daemon left behind does not keep the channel.
  *   PUT     u32 mode (permission bits), path NUL. Then DATA on STDIN and END. The agent writes
@@ -70,6 +71,9 @@
 #define SP_PROTOCOL_VERSION 1u
 #define SP_INITIAL_CREDIT (1024u * 1024u)
 #define SP_AGENT_PORT "org.slotproof.agent"
+/* What "slotproof-agent connect", which a driver may EXEC, writes to its stderr when its peer has
+ * ended in order: the END of a stdout may as well mean that it is about to EXIT. */
+#define SP_CONNECT_END "end\n"
 
 enum sp_frame_type {
     SP_FRAME_HELLO = 1,

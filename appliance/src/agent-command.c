@@ -73,6 +73,9 @@ static void output_read(struct output *output, bool has_ended)
         output->rest -= (size_t)n;
     if (n == PIPE_SIZE && !has_ended && fcntl(output->fd, F_SETPIPE_SZ, PIPE_SIZE_LARGE) > 0)
         output->size = PIPE_SIZE_LARGE;
+    if (n == 0 && !has_ended) /* the command has closed it, and goes on */
+        queue_frame(output->channel->all->queue, SP_FRAME_END, output->stream, output->channel->id,
+            NULL, 0);
     /* A pty whose last user has gone gives EIO. */
     if (n == 0 || (n < 0 && (n != -EAGAIN || has_ended)))
         output_close(output);

@@ -4,6 +4,7 @@
  * on (a mount over a folder, another network namespace), by looking often. */
 
 #include "agent-channel.h"
+#include "agent-connect.h"
 #include "agent-units.h"
 
 #include <errno.h>
@@ -109,20 +110,6 @@ static void drop_connection(struct watch *watch)
     watch->fd = -1;
 }
 
-/* A port that nobody listens on, but that happened to be the connection's own source port. */
-static bool is_connected_to_itself(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_storage storage;
-    } ours = {0}, theirs = {0};
-    socklen_t our_length = sizeof ours, their_length = sizeof theirs;
-
-    return getsockname(fd, &ours.any, &our_length) == 0 &&
-           getpeername(fd, &theirs.any, &their_length) == 0 && ours.any.sa_family != AF_UNIX &&
-           our_length == their_length && memcmp(&ours, &theirs, our_length) == 0;
-}
-
 static int on_connected(sd_event_source *source, int fd, uint32_t events, void *data);
 
 /* 0 if a connection was made, -EINPROGRESS if that takes time, or another errno. */
@@ -134,7 +121,7 @@ static int try_address(struct watch *watch, const struct address *address)
     if (watch->fd < 0)
         return -errno;
     if (connect(watch->fd, &address->any, address->length) == 0)
-        return is_connected_to_itself(watch->fd) ? -ECONNREFUSED : 0;
+        return connect_is_to_itself(watch->fd) ? -ECONNREFUSED : 0;
     if (errno != EINPROGRESS)
         return -errno;
     r = sd_event_add_io(
@@ -166,7 +153,7 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
-    if (error == 0 && is_connected_to_itself(fd))
+    if (error == 0 && connect_is_to_itself(fd))
         error = ECONNREFUSED;
     return look_on(data, -error);
 }

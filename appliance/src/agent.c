@@ -2,6 +2,7 @@
 
 /* slotproof-agent: serves the driver's requests in a guest (lib/frame.h has the wire format). */
 
+#include "agent-connect.h"
 #include "agent-connection.h"
 
 #include "lib/frame.h"
@@ -28,8 +29,10 @@ struct options {
 static void usage(void)
 {
     puts("usage: slotproof-agent [--port PATH | --fd NUMBER]\n"
+         "       slotproof-agent connect HOST PORT\n"
          "\n"
-         "Serve slotproof's driver from inside a machine.\n"
+         "Serve slotproof's driver from inside a machine; or carry stdin and stdout over a TCP\n"
+         "connection.\n"
          "\n"
          "  --port PATH   the virtio-serial port (" PORT_PATH ")\n"
          "  --fd NUMBER   an open stream socket instead; ends when it closes\n"
@@ -152,8 +155,15 @@ int main(int argc, char **argv)
 {
     struct options options = {.port = PORT_PATH, .fd = -1};
     sd_event *event = NULL;
-    int r = parse(argc, argv, &options);
+    int r;
 
+    if (argc > 1 && strcmp(argv[1], "connect") == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        /* as for watches, see prepare() */
+        __nss_configure_lookup("hosts", "files");
+        return connect_main(argc - 1, argv + 1);
+    }
+    r = parse(argc, argv, &options);
     if (r != 0)
         return r < 0 ? 2 : 0;
     r = sd_event_new(&event);
