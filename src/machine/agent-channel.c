@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,10 +21,30 @@ struct SpChannel {
     GString *errors;
     char **state;
     guint state_serial;
-    int file; /* being sent or received; -1 */
+    int file;                   /* being sent or received; -1 */
+    GSource *readable;          /* of a file that has nothing to read for now */
+    const SpStreamFuncs *funcs; /* NULL unless streamed */
+    void *funcs_data;
     bool is_put;
     gsize credit;
 };
+
+static void drop_readable(SpChannel *channel)
+{
+    if (!channel->readable)
+        return;
+    g_source_destroy(channel->readable);
+    g_clear_pointer(&channel->readable, g_source_unref);
+}
+
+static void close_file(SpChannel *channel)
+{
+    g_queue_remove(&channel->agent->sending, channel);
+    drop_readable(channel);
+    if (channel->file >= 0)
+        close(channel->file);
+    channel->file = -1;
+}
 
 void sp_channel_end(SpChannel *channel, GError *error)
 {
@@ -34,14 +55,12 @@ void sp_channel_end(SpChannel *channel, GError *error)
         return;
     }
     g_hash_table_remove(agent->channels, GUINT_TO_POINTER(channel->id));
-    g_queue_remove(&agent->sending, channel);
+    close_file(channel);
     channel->agent = NULL;
     channel->is_done = true;
     channel->error = error;
-    if (channel->file >= 0) {
-        close(channel->file);
-        channel->file = -1;
-    }
+    if (channel->funcs)
+        channel->funcs->done(channel->funcs_data); /* who may have freed it */
 }
 
 static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
@@ -49,7 +68,11 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
     GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
     gsize done = 0;
 
-    if (channel->file < 0) {
+    if (channel->funcs && frame->stream == SP_STREAM_STDOUT) {
+        channel->funcs->output(frame->payload, frame->length, channel->funcs_data);
+        return;
+    }
+    if (channel->file < 0 || channel->funcs) {
         if (channel->output->len + channel->errors->len + frame->length > COMMAND_OUTPUT_MAX) {
             sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
             sp_channel_end(channel,
@@ -59,6 +82,8 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
             return;
         }
         g_string_append_len(into, (const char *)frame->payload, (gssize)frame->length);
+        if (channel->funcs)
+            channel->funcs->errors(channel->funcs_data);
         return;
     }
     while (done < frame->length) {
@@ -146,6 +171,8 @@ bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame)
         channel_take_data(channel, frame);
         return true;
     case SP_FRAME_END:
+        if (channel->funcs && frame->stream == SP_STREAM_STDOUT)
+            channel->funcs->end(channel->funcs_data);
         return true;
     case SP_FRAME_STATE:
         return channel_take_state(channel, frame);
@@ -160,6 +187,22 @@ bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame)
     }
 }
 
+static gboolean on_file_readable(int fd, GIOCondition condition, void *data)
+{
+    SpChannel *channel = data;
+
+    drop_readable(channel);
+    sp_agent_pump_files(channel->agent);
+    return G_SOURCE_REMOVE;
+}
+
+static void wait_for_file(SpChannel *channel)
+{
+    channel->readable = g_unix_fd_source_new(channel->file, G_IO_IN | G_IO_HUP | G_IO_ERR);
+    g_source_set_callback(channel->readable, G_SOURCE_FUNC(on_file_readable), channel, NULL);
+    g_source_attach(channel->readable, NULL);
+}
+
 /* Read on in one channel's file; false when it has nothing more to send for now. */
 static bool pump_channel(SpAgent *agent, SpChannel *channel)
 {
@@ -167,13 +210,17 @@ static bool pump_channel(SpAgent *agent, SpChannel *channel)
     guint start = agent->output->len;
     ssize_t n;
 
-    if (want == 0)
+    if (want == 0 || channel->readable)
         return false;
     g_byte_array_set_size(agent->output, start + SP_FRAME_HEADER_SIZE + (guint)want);
     do
         n = read(channel->file, agent->output->data + start + SP_FRAME_HEADER_SIZE, want);
     while (n < 0 && errno == EINTR);
     g_byte_array_set_size(agent->output, start + (n > 0 ? SP_FRAME_HEADER_SIZE + (guint)n : 0));
+    if (n < 0 && errno == EAGAIN) {
+        wait_for_file(channel);
+        return false;
+    }
     if (n < 0) {
         int saved = errno;
         sp_agent_send_frame(agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
@@ -183,9 +230,7 @@ static bool pump_channel(SpAgent *agent, SpChannel *channel)
     }
     if (n == 0) {
         sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
-        g_queue_remove(&agent->sending, channel);
-        close(channel->file);
-        channel->file = -1;
+        close_file(channel);
         return false;
     }
     g_assert(sp_frame_encode_header(agent->output->data + start, SP_FRAME_DATA, SP_STREAM_STDIN,
@@ -246,7 +291,7 @@ static void channel_open(SpChannel *channel, enum sp_frame_type type, const GByt
         sp_agent_send_frame(agent, type, channel->id, payload->data, payload->len);
 }
 
-SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
+static SpChannel *open_command(SpAgent *agent, const char *const *argv)
 {
     SpChannel *channel = channel_new(agent);
     g_autoptr(GByteArray) payload = g_byte_array_new();
@@ -258,9 +303,47 @@ SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
     for (guint32 i = 0; i < argc; i++)
         g_byte_array_append(payload, (const guint8 *)argv[i], (guint)strlen(argv[i]) + 1);
     channel_open(channel, SP_FRAME_EXEC, payload);
+    return channel;
+}
+
+SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
+{
+    SpChannel *channel = open_command(agent, argv);
+
     if (channel->agent)
         sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
     return channel;
+}
+
+static void send_file(SpChannel *channel)
+{
+    g_queue_push_tail(&channel->agent->sending, channel);
+    sp_agent_pump_files(channel->agent);
+}
+
+SpChannel *sp_agent_exec_streamed(
+    SpAgent *agent, const char *const *argv, int fd, const SpStreamFuncs *funcs, void *data)
+{
+    SpChannel *channel = open_command(agent, argv);
+
+    if (!channel->agent) {
+        close(fd);
+        return channel;
+    }
+    channel->file = fd;
+    send_file(channel);
+    channel->funcs = funcs;
+    channel->funcs_data = data;
+    return channel;
+}
+
+void sp_channel_signal(SpChannel *channel, guint32 number)
+{
+    guint8 payload[4];
+
+    sp_put_u32(payload, number);
+    if (channel->agent)
+        sp_agent_send_frame(channel->agent, SP_FRAME_SIGNAL, channel->id, payload, sizeof payload);
 }
 
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what)
@@ -284,10 +367,8 @@ SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
     append_u32(payload, mode);
     g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
     channel_open(channel, SP_FRAME_PUT, payload);
-    if (channel->agent) {
-        g_queue_push_tail(&agent->sending, channel);
-        sp_agent_pump_files(agent);
-    }
+    if (channel->agent)
+        send_file(channel);
     return channel;
 }
 
@@ -335,6 +416,7 @@ void sp_channel_free(SpChannel *channel)
 {
     if (!channel)
         return;
+    channel->funcs = NULL;
     if (channel->agent) {
         if (channel->agent->state == SP_AGENT_READY)
             sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);

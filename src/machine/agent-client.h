@@ -47,6 +47,27 @@ const guint8 *sp_agent_boot_id(SpAgent *agent);
  * the command is killed and the channel fails.
  */
 SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv);
+
+/** What a streamed command has to say; each function may free the channel. */
+typedef struct {
+    void (*output)(const guint8 *bytes, gsize length, void *data); /* on its stdout */
+    void (*errors)(void *data); /* on its stderr: sp_channel_errors() */
+    void (*end)(void *data);    /* of its stdout; it is about to exit or has closed it */
+    void (*done)(void *data);   /* sp_channel_is_done() from now on; not after sp_channel_free() */
+} SpStreamFuncs;
+/**
+ * Run @argv in the guest with what @fd reads for its stdin, up to the end of that. @fd is taken; a
+ * socket that does not block is waited for. @funcs is called while the main context turns, never
+ * from within this: a command that can't be started is done at once.
+ *
+ * The guest's agent has no way to wait for a driver that is slow to deal with the output: have the
+ * command stop (SIGSTOP, SIGCONT).
+ */
+SpChannel *sp_agent_exec_streamed(
+    SpAgent *agent, const char *const *argv, int fd, const SpStreamFuncs *funcs, void *data);
+/** Send a signal to the command's process group. Nothing once it is done. */
+void sp_channel_signal(SpChannel *channel, guint32 number);
+
 /** Follow something (enum sp_watch_kind); its latest STATE is sp_channel_state(). */
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what);
 /** Write what @fd holds, from its position to its end, as the guest's file @path. @fd is taken. */

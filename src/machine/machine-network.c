@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The cables of a machine's network cards. */
+/* The cables of a machine's network cards, and the host's ports that lead into it. */
 
 #include "base/error.h"
 #include "machine/machine-private.h"
@@ -72,5 +72,39 @@ bool sp_machine_set_cable(
         machine->cables[i] = (SpCable){.loss = loss, .delay_ms = delay_ms};
         sp_machine_apply_cable(machine, i);
     }
+    return true;
+}
+
+static SpAgent *get_agent(void *data)
+{
+    SpMachine *machine = data;
+
+    return machine->agent && sp_agent_is_ready(machine->agent) ? machine->agent : NULL;
+}
+
+bool sp_machine_forward_port(
+    SpMachine *machine, guint host_port, guint guest_port, guint *ret_port, GError **error)
+{
+    const SpForwardConfig config = {
+        .host_port = host_port,
+        .guest_port = guest_port,
+        .machine = machine->config.name,
+        .log = machine->config.log,
+        .agent = get_agent,
+        .data = machine,
+    };
+    SpForward *forward;
+
+    if (!machine->config.image->has_agent) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s': its image '%s' has no agent, so no port of it can be forwarded",
+            machine->config.name, machine->config.image->name);
+        return false;
+    }
+    forward = sp_forward_new(&config, error);
+    if (!forward)
+        return false;
+    g_ptr_array_add(machine->forwards, forward);
+    *ret_port = sp_forward_port(forward);
     return true;
 }

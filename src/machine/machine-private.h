@@ -3,11 +3,12 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-files.c copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the
- * cables, machine-snapshot.c saves and loads. */
+ * cables and forwards ports, machine-snapshot.c saves and loads. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
 #include "machine/console.h"
+#include "machine/forward.h"
 #include "machine/machine.h"
 #include "machine/overlay.h"
 #include "machine/qmp.h"
@@ -23,8 +24,9 @@ struct SpMachine {
     SpOverlay *overlay; /* made at the first start */
     SpConsole *console;
     SpCable cables[SP_MACHINE_NICS_MAX];
-    guint64 start_line; /* the console's first line since the last start or reset */
-    SpProcess *qemu;    /* these five only while it runs */
+    GPtrArray *forwards; /* of SpForward */
+    guint64 start_line;  /* the console's first line since the last start or reset */
+    SpProcess *qemu;     /* these five only while it runs */
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */
     SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */

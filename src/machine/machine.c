@@ -161,6 +161,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     g_autofree char *log_path = g_build_filename(config->out_dir, log_name, NULL);
 
     machine->config = *config;
+    machine->forwards = g_ptr_array_new_with_free_func((GDestroyNotify)sp_forward_free);
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     machine->config.name = g_strdup(config->name);
     machine->config.out_dir = g_strdup(config->out_dir);
@@ -194,6 +195,7 @@ void sp_machine_free(SpMachine *machine)
 {
     if (!machine)
         return;
+    g_ptr_array_unref(machine->forwards);
     drop_qemu(machine);
     sp_console_free(machine->console);
     sp_overlay_free(machine->overlay);

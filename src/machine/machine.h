@@ -154,6 +154,14 @@ bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, 
 bool sp_machine_set_cable(
     SpMachine *machine, const char *network, double loss, guint delay_ms, GError **error);
 
+/**
+ * Have connections to @host_port of the host's 127.0.0.1 (0: any that is free, told in @ret_port)
+ * reach TCP port @guest_port of the guest's localhost, until the machine is freed: whenever it runs
+ * and its agent answers. SP_ERROR_USAGE where the port is in use, or the image has no agent.
+ */
+bool sp_machine_forward_port(
+    SpMachine *machine, guint host_port, guint guest_port, guint *ret_port, GError **error);
+
 /** The bytes that the guest has written to its disk since the last start. */
 bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error);
 /** Wait until these are at least @bytes. Asks QEMU again and again, since it tells of no such

@@ -64,6 +64,30 @@ static PyObject *set_link(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     return sp_py_machine_end(self, is_good, error);
 }
 
+static PyObject *forward_port(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"host_port", "guest_port", NULL};
+    long host_port = 8080, guest_port = 80;
+    PyObject *none;
+    GError *error = NULL;
+    guint port = 0;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|ll:forward_port", keywords, &host_port, &guest_port) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (host_port < 0 || host_port > G_MAXUINT16 || guest_port < 1 || guest_port > G_MAXUINT16)
+        return PyErr_Format(PyExc_ValueError,
+            "ports are numbers from 1 to 65535, and host_port 0 for any that is free");
+    sp_py_machine_begin(self, "network", "forward port %ld to %ld", host_port, guest_port);
+    is_good =
+        sp_machine_forward_port(self->machine, (guint)host_port, (guint)guest_port, &port, &error);
+    none = sp_py_machine_end(self, is_good, error);
+    Py_XDECREF(none);
+    return none ? PyLong_FromUnsignedLong(port) : NULL;
+}
+
 PyMethodDef sp_py_machine_network_methods[] = {
     SP_PY_METHOD("block", block, SP_PY_KEYWORDS,
         "block(network=None)\n--\n\nTake the link of its card on that network away, or of all its "
@@ -73,5 +97,11 @@ PyMethodDef sp_py_machine_network_methods[] = {
         "set_link(network, loss=0.0, delay=0.0)\n--\n\nFrom now on, that fraction of the frames "
         "between the network and the machine is lost, each way, and those to the machine take "
         "delay seconds more. Holds until it is set anew, also while the machine is off."),
+    SP_PY_METHOD("forward_port", forward_port, SP_PY_KEYWORDS,
+        "forward_port(host_port=8080, guest_port=80)\n--\n\nFrom now on, connections to host_port "
+        "of the host's 127.0.0.1 reach guest_port of the guest's localhost, whenever the machine "
+        "is on and takes commands. Returns the host's port: one that is free for host_port=0. "
+        "What goes over them goes on only while a call of slotproof waits, such as succeed(), "
+        "sleep() or retry(): have another process connect, and wait for it by such a call."),
     {NULL, NULL, 0, NULL},
 };

@@ -318,6 +318,14 @@ bool sp_machine_set_cable(
     return !g_str_equal(network, "9") || fail(error, SP_ERROR_USAGE, "its networks are 1, 2");
 }
 
+bool sp_machine_forward_port(
+    SpMachine *machine, guint host_port, guint guest_port, guint *ret_port, GError **error)
+{
+    keep(machine, "forward_port %u %u", host_port, guest_port);
+    *ret_port = host_port == 0 ? 40000 : host_port;
+    return host_port != 9 || fail(error, SP_ERROR_USAGE, "port 9 is in use");
+}
+
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     keep(machine, "save_snapshot %s", name);

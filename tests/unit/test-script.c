@@ -357,6 +357,18 @@ static void test_network(Fixture *f, gconstpointer data)
                        "set_cable 2 1.000 3600000\nset_cable 9 0.000 0");
 }
 
+static void test_forward_port(Fixture *f, gconstpointer data)
+{
+    expect_passed(f, "t.assertEqual(8080, machine.forward_port())\n"
+                     "t.assertEqual(40000, machine.forward_port(0, guest_port=65535))\n"
+                     "with t.assertRaisesRegex(ValueError, 'port 9 is in use'):\n"
+                     "    machine.forward_port(host_port=9)\n"
+                     "for ports in [(-1, 1), (65536, 1), (1, 0), (1, 65536)]:\n"
+                     "    with t.assertRaises(ValueError):\n"
+                     "        machine.forward_port(*ports)\n");
+    expect_commands(f, "forward_port 8080 80\nforward_port 0 65535\nforward_port 9 80");
+}
+
 /* Modules come from the script's folder, and else from the one above. */
 static void test_modules(Fixture *f, gconstpointer data)
 {
@@ -415,6 +427,7 @@ int main(int argc, char **argv)
         {"/script/isolated", test_isolated, false},
         {"/script/monitor", test_monitor, false},
         {"/script/network", test_network, false},
+        {"/script/forward-port", test_forward_port, false},
         {"/script/modules", test_modules, false},
     };
 
