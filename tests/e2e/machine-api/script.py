@@ -1,6 +1,7 @@
 # What a script may ask of a machine, against a real guest: the answers, the errors, and that a wait
 # that cannot come true any more ends at once.
 import os
+import subprocess
 import time
 
 from slotproof import MachineError, RequestedAssertionFailed
@@ -12,6 +13,38 @@ def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
     with t.assertRaises(kind) as caught:
         call(*args, **kwargs)
     return str(caught.exception), time.monotonic() - begin
+
+
+# The guest's echo.
+LISTEN = r"""
+printf '[Socket]\nListenStream=127.0.0.1:7007\nAccept=yes\n' >/run/systemd/system/echo.socket
+printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service
+systemctl daemon-reload
+systemctl start echo.socket
+"""
+# Says as much as its second argument to the port of its first, ends, and expects the same back.
+TALK = """
+import socket, sys, threading
+said = bytes(range(251)) * (int(sys.argv[2]) // 251)
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as peer:
+    def talk():
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+    threading.Thread(target=talk).start()
+    heard = b"".join(iter(lambda: peer.recv(65536), b""))
+sys.exit("%d bytes of %d came back" % (len(heard), len(said)) if heard != said else 0)
+"""
+
+
+def talk(*sizes):
+    """What went wrong with clients that talk to the guest's echo all at once; in processes of their
+    own, since the connections go on only while a call to a machine waits."""
+    clients = [
+        subprocess.Popen(["python3", "-c", TALK, str(port), str(size)], stderr=subprocess.PIPE, text=True)
+        for size in sizes
+    ]
+    retry(lambda last: all(client.poll() is not None for client in clients), 120)
+    return "".join(client.stderr.read() for client in clients)
 
 
 gateway.start(allow_reboot=True)
@@ -124,6 +157,15 @@ with subtest("snapshots"):
     t.assertIn("never saved", message)
     t.assertEqual("running", gateway.qmp("query-status")["status"])
 
+with subtest("a port of the host's that leads into the guest"):
+    port = gateway.forward_port(0, 7007)
+    t.assertIn("reset", talk(1000))  # nobody listens yet
+    gateway.succeed(LISTEN)
+    t.assertEqual("", talk(0, 1000, 5000000, 1000000, 1000))
+    message, _ = failure(gateway.forward_port, port, kind=ValueError)
+    t.assertIn(f"port {port} ", message)
+    t.assertEqual("0\n", gateway.succeed("pgrep -fc '[e]xe connect localhost' || true"))
+
 with subtest("the agent is lost and comes back"):
     message, seconds = failure(
         gateway.succeed, "systemctl kill --signal=KILL slotproof-agent; sleep 1000", kind=MachineError
@@ -131,6 +173,7 @@ with subtest("the agent is lost and comes back"):
     t.assertIn("agent", message)
     t.assertLess(seconds, 30)
     gateway.succeed("true")
+    t.assertEqual("", talk(1000))
 
 with subtest("a panic ends a wait at once"):
     gateway.execute("sleep 1; echo c >/proc/sysrq-trigger", check_output=False)
@@ -142,9 +185,12 @@ with subtest("a power cut, and the disk as it was"):
     gateway.crash()
     gateway.start()
     gateway.wait_for_unit("multi-user.target")
+    gateway.succeed(LISTEN)
+    t.assertEqual("", talk(1000))
     gateway.succeed("echo kept >/data/config/note", "sync -f /data")
     gateway.crash()
     t.assertFalse(gateway.is_up())
+    t.assertIn("reset", talk(1000))
     gateway.start()
     gateway.wait_for_unit("data.mount")
     t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
