@@ -30,6 +30,15 @@ static void machine_free(void *data)
     g_free(machine);
 }
 
+static bool has_network(const SpTestMachine *machine, guint64 number)
+{
+    for (guint i = 0; i < machine->nics; i++) {
+        if (machine->networks[i] == number)
+            return true;
+    }
+    return false;
+}
+
 /* Of the form "1 2": a network card each, in that order. */
 static bool read_networks(
     SpTestMachine *machine, SpKeyFile *file, const char *group, GError **error)
@@ -43,9 +52,11 @@ static bool read_networks(
         if (!**word)
             continue;
         if (machine->nics == SP_MACHINE_NICS_MAX ||
-            !g_ascii_string_to_unsigned(*word, 10, 1, SP_NETWORK_MAX, &number, NULL))
+            !g_ascii_string_to_unsigned(*word, 10, 1, SP_NETWORK_MAX, &number, NULL) ||
+            has_network(machine, number))
             return sp_key_file_refuse(file, group, "Networks",
-                "the numbers of at most 8 networks, from 1 to 255, with blanks between", error);
+                "the numbers of at most 8 networks, from 1 to 255, each once, with blanks between",
+                error);
         machine->networks[machine->nics++] = (guint)number;
     }
     return true;

@@ -33,7 +33,7 @@ typedef struct {
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
  *   Memory=512M, CPUs=2          the image's own if missing
  *   Networks=1 2                 a network card each, joined to the others on the network of that
- *                                number (1 to 255); none if missing
+ *                                number (1 to 255), each once; none if missing
  */
 typedef struct {
     char *name; /* the folder's */
