@@ -23,8 +23,8 @@ typedef struct {
  * ends as it should makes it KVM; an abort, an error or a hang is TCG. How the guest ended is
  * remembered in @cache_dir (NULL: not) under a key of host boot id, kernel release and QEMU binary
  * (path, size, time), for an hour if it did not end in time: a busy host may do better later. That
- * QEMU could not be started or /dev/kvm could not be opened is not remembered. The environment variable
- * SLOTPROOF_ACCEL=kvm|tcg overrides; another value is SP_ERROR_USAGE.
+ * QEMU could not be started or /dev/kvm could not be opened is not remembered. The environment
+ * variable SLOTPROOF_ACCEL=kvm|tcg overrides; another value is SP_ERROR_USAGE.
  */
 SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error);
 void sp_accel_free(SpAccel *accel);

@@ -19,7 +19,7 @@ typedef struct {
     PyTypeObject *stream_type;
     PyTypeObject *network_type;
     PyTypeObject *endpoint_type;
-    GPtrArray *stations; /* SpPyStation: the endpoints that the script made */
+    GPtrArray *stations;  /* SpPyStation: the endpoints that the script made */
     char *failed_subtest; /* the innermost that failed first; NULL for none */
 } SpPyState;
 
