@@ -108,8 +108,20 @@ int elf_kernel_parse(const uint8_t *file, size_t size, struct elf_kernel *ret_ke
     return 0;
 }
 
+#define TEXT_COLUMNS 80
+#define TEXT_LINES 25
+
 /* Offsets in the boot parameters (zero-page.rst, and boot.rst for those from 0x1f1 on). */
 enum {
+    ORIG_X = 0x000,
+    ORIG_Y = 0x001,
+    ORIG_VIDEO_PAGE = 0x004,
+    ORIG_VIDEO_MODE = 0x006,
+    ORIG_VIDEO_COLS = 0x007,
+    ORIG_VIDEO_EGA_BX = 0x00a,
+    ORIG_VIDEO_LINES = 0x00e,
+    ORIG_VIDEO_IS_VGA = 0x00f,
+    ORIG_VIDEO_POINTS = 0x010,
     EXT_RAMDISK_IMAGE = 0x0c0,
     EXT_RAMDISK_SIZE = 0x0c4,
     EXT_CMD_LINE_PTR = 0x0c8,
@@ -143,6 +155,21 @@ void elf_kernel_boot_params(uint8_t params[static BOOT_PARAMS_SIZE], uint64_t cm
     put_le(params + EXT_CMD_LINE_PTR, cmdline >> 32, 4);
     put_le(params + CMDLINE_SIZE, cmdline_size, 4);
     put_le(params + SETUP_DATA, 0, 8);
+}
+
+void elf_kernel_text_screen(uint8_t params[static BOOT_PARAMS_SIZE], uint16_t cursor)
+{
+    bool is_inside = cursor < TEXT_COLUMNS * TEXT_LINES;
+
+    params[ORIG_X] = is_inside ? cursor % TEXT_COLUMNS : 0;
+    params[ORIG_Y] = is_inside ? cursor / TEXT_COLUMNS : 0;
+    put_le(params + ORIG_VIDEO_PAGE, 0, 2);
+    params[ORIG_VIDEO_MODE] = 3; /* 80x25 in colour */
+    params[ORIG_VIDEO_COLS] = TEXT_COLUMNS;
+    put_le(params + ORIG_VIDEO_EGA_BX, 3, 2); /* an adapter with 256 KiB: no CGA */
+    params[ORIG_VIDEO_LINES] = TEXT_LINES;
+    params[ORIG_VIDEO_IS_VGA] = 1;
+    put_le(params + ORIG_VIDEO_POINTS, 16, 2);
 }
 
 size_t elf_kernel_stub(uint8_t stub[static ELF_KERNEL_STUB_MAX], uint64_t entry, uint64_t params)

@@ -48,5 +48,12 @@ int elf_kernel_parse(const uint8_t *file, size_t size, struct elf_kernel *ret_ke
 void elf_kernel_boot_params(uint8_t params[static BOOT_PARAMS_SIZE], uint64_t cmdline,
     uint32_t cmdline_size, uint64_t initrd, uint64_t initrd_size);
 
+/**
+ * Tell the next kernel of a screen in VGA's text mode of 80 columns and 25 lines, with the cursor
+ * at the character @cursor: a kernel that was itself started without a firmware's questions (PVH)
+ * does not know of it, and hands down that there is none.
+ */
+void elf_kernel_text_screen(uint8_t params[static BOOT_PARAMS_SIZE], uint16_t cursor);
+
 /** Code that enters the kernel with RSI at the boot parameters. Returns its length. */
 size_t elf_kernel_stub(uint8_t stub[static ELF_KERNEL_STUB_MAX], uint64_t entry, uint64_t params);

@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <sys/io.h>
+#endif
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -120,6 +123,38 @@ static uint64_t add(struct layout *layout, const void *data, size_t size)
     return address;
 }
 
+#ifdef __x86_64__
+/* VGA's registers (any manual of it): an index and what it selects. */
+enum { GRAPHICS_INDEX = 0x3ce, CRTC_INDEX = 0x3d4, PORTS_FIRST = 0x3c0, PORTS = 0x20 };
+enum { GRAPHICS_MISCELLANEOUS = 6, CRTC_CURSOR_HIGH = 14, CRTC_CURSOR_LOW = 15 };
+
+static uint8_t read_register(uint16_t index, uint8_t which)
+{
+    outb(which, index);
+    return inb((uint16_t)(index + 1));
+}
+
+/* A screen that the firmware left in text mode: the kernel that runs does not know of it. Where
+ * there is none all bits are set, and so is the one for graphics. */
+static void describe_screen(uint8_t params[static BOOT_PARAMS_SIZE])
+{
+    if (ioperm(PORTS_FIRST, PORTS, 1) < 0)
+        return;
+    if ((read_register(GRAPHICS_INDEX, GRAPHICS_MISCELLANEOUS) & 1) == 0) {
+        unsigned high = read_register(CRTC_INDEX, CRTC_CURSOR_HIGH);
+        unsigned low = read_register(CRTC_INDEX, CRTC_CURSOR_LOW);
+
+        elf_kernel_text_screen(params, (uint16_t)(high << 8 | low));
+    }
+    (void)ioperm(PORTS_FIRST, PORTS, 0);
+}
+#else
+static void describe_screen(uint8_t params[static BOOT_PARAMS_SIZE])
+{
+    (void)params;
+}
+#endif
+
 static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret_what)
 {
     auto_bytes struct bytes packed = {0}, kernel = {0}, initrd = {0};
@@ -142,6 +177,7 @@ static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret
         BOOT_PARAMS_SIZE)
         return failed("/sys/kernel/boot_params/data", -EIO, ret_what);
 
+    describe_screen(params);
     for (size_t i = 0; i < elf.count; i++) {
         layout.next = elf.segment[i].address;
         add(&layout, kernel.data + elf.segment[i].offset, elf.segment[i].size);

@@ -388,6 +388,28 @@ static void test_boot_params(void)
     }
 }
 
+/* struct screen_info in include/uapi/linux/screen_info.h, which is at the start. */
+static void test_text_screen(void)
+{
+    static const struct {
+        guint16 cursor;
+        guint8 x, y;
+    } cases[] = {{0, 0, 0}, {79, 79, 0}, {80, 0, 1}, {1999, 79, 24}, {2000, 0, 0}, {0xffff, 0, 0}};
+    static const guint8 fields[] = {
+        0, 0, 0x55, 0x55, 0, 0, 3, 80, 0x55, 0x55, 3, 0, 0x55, 0x55, 25, 1, 16, 0};
+    guint8 params[BOOT_PARAMS_SIZE], expected[BOOT_PARAMS_SIZE];
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        memset(params, 0x55, sizeof params);
+        memset(expected, 0x55, sizeof expected);
+        memcpy(expected, fields, sizeof fields);
+        expected[0] = cases[i].x;
+        expected[1] = cases[i].y;
+        elf_kernel_text_screen(params, cases[i].cursor);
+        g_assert_cmpmem(params, sizeof params, expected, sizeof expected);
+    }
+}
+
 static void test_stub(void)
 {
     static const guint8 expected[] = {
@@ -419,6 +441,7 @@ int main(int argc, char **argv)
     g_test_add_func("/elf-kernel/too-many", test_too_many);
     g_test_add_func("/elf-kernel/entry", test_entry);
     g_test_add_func("/elf-kernel/boot-params", test_boot_params);
+    g_test_add_func("/elf-kernel/text-screen", test_text_screen);
     g_test_add_func("/elf-kernel/stub", test_stub);
     return g_test_run();
 }
