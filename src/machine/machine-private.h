@@ -3,7 +3,8 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-files.c copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the
- * cables and forwards ports, machine-snapshot.c saves and loads. */
+ * cables and forwards ports, machine-snapshot.c saves and loads, machine-screen.c looks and
+ * machine-keys.c types. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -49,6 +50,7 @@ void sp_machine_apply_cable(SpMachine *machine, guint nic);
 /** How much a wait bears with. */
 typedef enum {
     SP_WAIT_GUEST,   /* needs a guest that is well: a failed kernel ends it */
+    SP_WAIT_QEMU,    /* needs QEMU only: the guest may have failed for good */
     SP_WAIT_CONSOLE, /* a failed kernel may go on printing, or reset, for a moment */
 } SpWaitMood;
 

@@ -133,6 +133,8 @@ bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error)
         return fail(machine, error, g_strdup("is not running"));
     if (sp_process_has_ended(machine->qemu))
         return fail(machine, error, describe_end(machine));
+    if (mood == SP_WAIT_QEMU)
+        return true;
     if (machine->host_failure)
         return fail(machine, error, g_strdup(machine->host_failure));
     if (machine->fatal &&

@@ -108,6 +108,31 @@ bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint por
 bool sp_machine_wait_for_console_text(
     SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error);
 
+/**
+ * Write what the machine's screen shows as a PNG file at the host's @path. SP_ERROR_USAGE where
+ * QEMU can't (before 7.1, or built without libpng).
+ */
+bool sp_machine_screenshot(SpMachine *machine, const char *path, GError **error);
+/**
+ * The text on the screen as a program reads it (machine/ocr.h), in as many ways as @variants says,
+ * at most SP_OCR_VARIANTS: NULL-terminated, the most likely one first.
+ */
+char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error);
+/** Wait until one of these matches @regex. Looks again and again, since a screen has no event. */
+bool sp_machine_wait_for_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error);
+
+/**
+ * Press a key: a character, or keys of QEMU's names (QMP reference, "QKeyCode") joined by '-' for
+ * pressing them together. Returns when they are up again. SP_ERROR_USAGE for what is no key.
+ */
+bool sp_machine_send_key(SpMachine *machine, const char *key, GError **error);
+/** Type UTF-8 @text, waiting @delay_ms behind each key. SP_ERROR_USAGE, with nothing typed, for
+ * what is not on a US keyboard. */
+bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms, GError **error);
+/** Send bytes to the serial console, as if typed there. */
+bool sp_machine_send_console(SpMachine *machine, const guint8 *data, gsize length, GError **error);
+
 /** Copy the host's file or folder to @target in the guest; a folder's target is the new folder. */
 bool sp_machine_copy_from_host(
     SpMachine *machine, const char *source, const char *target, GError **error);

@@ -161,6 +161,8 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
     add(argv, "-device", "virtio-rng-pci");
     if (image->watchdog)
         add(argv, "-device", "%s", image->watchdog);
+    /* plain VGA: a text console needs no driver in the guest */
+    add(argv, "-device", "%s", "VGA,id=screen0");
     add_nics(argv, config);
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);

@@ -24,6 +24,7 @@ static bool add_methods(PyTypeObject *type)
         sp_py_machine_monitor_methods,
         sp_py_machine_network_methods,
         sp_py_machine_unit_methods,
+        sp_py_machine_screen_methods,
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++) {

@@ -42,6 +42,7 @@ extern PyMethodDef sp_py_machine_wait_methods[];
 extern PyMethodDef sp_py_machine_monitor_methods[];
 extern PyMethodDef sp_py_machine_network_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
+extern PyMethodDef sp_py_machine_screen_methods[];
 
 /** Functions of the module: start_all(), retry(). */
 extern PyMethodDef sp_py_functions[];

@@ -326,6 +326,46 @@ bool sp_machine_forward_port(
     return host_port != 9 || fail(error, SP_ERROR_USAGE, "port 9 is in use");
 }
 
+bool sp_machine_screenshot(SpMachine *machine, const char *path, GError **error)
+{
+    keep(machine, "screenshot %s", path);
+    return !strstr(path, "old") || fail(error, SP_ERROR_USAGE, "this QEMU is too old");
+}
+
+char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error)
+{
+    const char *texts[] = {"l0gin:", "login:", "", NULL};
+
+    keep(machine, "screen_text %u", variants);
+    texts[MIN(variants, 3)] = NULL;
+    return g_strdupv((char **)texts);
+}
+
+bool sp_machine_wait_for_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_text %s %" G_GINT64_FORMAT, regex, timeout_ms);
+    return !strstr(regex, "absent") || fail(error, SP_ERROR_TIMEOUT, "no such text in time");
+}
+
+bool sp_machine_send_key(SpMachine *machine, const char *key, GError **error)
+{
+    keep(machine, "send_key %s", key);
+    return !g_str_equal(key, "none") || fail(error, SP_ERROR_USAGE, "no key");
+}
+
+bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms, GError **error)
+{
+    keep(machine, "send_chars %s %" G_GINT64_FORMAT, text, delay_ms);
+    return true;
+}
+
+bool sp_machine_send_console(SpMachine *machine, const guint8 *data, gsize length, GError **error)
+{
+    keep(machine, "send_console %zu %s", length, (const char *)data);
+    return true;
+}
+
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     keep(machine, "save_snapshot %s", name);

@@ -1,254 +1,169 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "fake-machine.h"
-#include "script/script.h"
+#include "script-fixture.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
-typedef struct {
-    char *dir;
-    char *path;
-    SpAccel accel;
-    SpMachine *machines[2];
-    gsize n_machines;
-    GString *subtests; /* "+name" or "-name" each */
-    char *report;
-} Fixture;
-
-static void set_up(Fixture *f, gconstpointer data)
+static void test_globals(ScriptFixture *f, gconstpointer data)
 {
-    static const char *const names[] = {"gateway", "client"};
-    SpMachineConfig config = {.interrupt = sp_script_interrupt(), .out_dir = "/nowhere"};
-
-    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
-    g_assert_nonnull(f->dir);
-    f->path = g_build_filename(f->dir, "script.py", NULL);
-    f->accel.time_factor = 2;
-    f->n_machines = data ? 2 : 1;
-    for (gsize i = 0; i < f->n_machines; i++) {
-        config.name = names[i];
-        config.accel = &f->accel;
-        f->machines[i] = sp_machine_new(&config, NULL);
-    }
-    f->subtests = g_string_new(NULL);
+    script_expect_passed(f,
+        "assert machine is gateway\n"
+        "assert machines == [gateway] and driver.machines is machines\n"
+        "assert isinstance(machine, Machine) and machine.name == 'gateway'\n"
+        "assert machine.out_dir == '/nowhere'\n"
+        "assert t.maxDiff is None\n"
+        "assert not machine.is_up()\n"
+        "driver.start_all()\n"
+        "assert machine.is_up()\n"
+        "log('x'); log.log(msg='y'); machine.log('z')\n"
+        "log.info('x'); log.warning('y'); log.error(msg='z')\n"
+        "from test_driver.errors import RequestedAssertionFailed, MachineError\n"
+        "import slotproof, json, unittest\n"
+        "assert slotproof.MachineError is MachineError\n"
+        "assert slotproof.Machine is Machine\n"
+        "assert __name__ == '__main__' and print('seen') is None\n"
+        "try:\n    Machine()\nexcept TypeError:\n    pass\nelse:\n    assert False\n");
 }
 
-static void tear_down(Fixture *f, gconstpointer data)
+static void test_two_machines(ScriptFixture *f, gconstpointer data)
 {
-    for (gsize i = 0; i < f->n_machines; i++)
-        sp_machine_free(f->machines[i]);
-    g_unlink(f->path);
-    g_rmdir(f->dir);
-    g_free(f->dir);
-    g_free(f->path);
-    g_free(f->report);
-    g_string_free(f->subtests, TRUE);
+    script_expect_passed(f, "assert [m.name for m in machines] == ['gateway', 'client']\n"
+                            "assert 'machine' not in globals()\n"
+                            "start_all()\n"
+                            "assert client.is_up() and gateway.is_up()\n");
 }
 
-static void on_subtest(const SpSubtest *subtest, void *data)
+static void test_power(ScriptFixture *f, gconstpointer data)
 {
-    g_string_append_printf(data, "%c%s ", subtest->passed ? '+' : '-', subtest->name);
+    script_expect_passed(f,
+        "machine.start(allow_reboot=True)\nmachine.start()\nmachine.reboot()\n"
+        "machine.crash()\nassert not machine.is_up()\nmachine.connect()\n"
+        "assert machine.is_up()\nmachine.shutdown()\nmachine.wait_for_shutdown()\n"
+        "machine.copy_from_host('a', target='b')\nmachine.copy_from_machine('c')\n"
+        "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n");
+    script_expect_commands(f,
+        "start 1\nstart 0\nreboot\ncrash\nshutdown\nwait_for_shutdown\n"
+        "copy_from_host a b\ncopy_from_machine c ''\ncopy_from_machine c 'd'\n"
+        "-2 sleep 1.500000");
 }
 
-static SpScriptOutcome run(Fixture *f, const char *text)
+static void test_commands(ScriptFixture *f, gconstpointer data)
 {
-    SpScriptConfig config = {
-        .path = f->path,
-        .machines = f->machines,
-        .n_machines = f->n_machines,
-        .out_dir = "out/here",
-        .subtest_func = on_subtest,
-        .subtest_data = f->subtests,
-    };
-    g_autoptr(GError) error = NULL;
-    SpScriptOutcome outcome;
-
-    g_assert_true(g_file_set_contents(f->path, text, -1, NULL));
-    g_clear_pointer(&f->report, g_free);
-    g_assert_true(sp_script_run(&config, &outcome, &f->report, &error));
-    g_assert_no_error(error);
-    return outcome;
-}
-
-static void expect_passed(Fixture *f, const char *text)
-{
-    SpScriptOutcome outcome = run(f, text);
-
-    g_assert_cmpstr(f->report, ==, NULL);
-    g_assert_cmpint(outcome, ==, SP_SCRIPT_PASSED);
-}
-
-/* Each of @parts stands in the report, in this order. */
-static void expect_failed(Fixture *f, const char *text, const char *const *parts)
-{
-    SpScriptOutcome outcome = run(f, text);
-    const char *at = f->report;
-
-    g_assert_cmpint(outcome, ==, SP_SCRIPT_FAILED);
-    for (; *parts; parts++) {
-        const char *found = strstr(at, *parts);
-        if (!found)
-            g_error("'%s' is missing in: %s", *parts, f->report);
-        at = found + strlen(*parts);
-    }
-}
-#define EXPECT_FAILED(f, text, ...) expect_failed(f, text, (const char *const[]){__VA_ARGS__, NULL})
-
-static void expect_commands(Fixture *f, const char *expected)
-{
-    g_autofree char *all = g_strjoinv("\n", fake_machine_commands(f->machines[0]));
-
-    g_assert_cmpstr(all, ==, expected);
-}
-
-static void test_globals(Fixture *f, gconstpointer data)
-{
-    expect_passed(f, "assert machine is gateway\n"
-                     "assert machines == [gateway] and driver.machines is machines\n"
-                     "assert isinstance(machine, Machine) and machine.name == 'gateway'\n"
-                     "assert machine.out_dir == '/nowhere'\n"
-                     "assert t.maxDiff is None\n"
-                     "assert not machine.is_up()\n"
-                     "driver.start_all()\n"
-                     "assert machine.is_up()\n"
-                     "log('x'); log.log(msg='y'); machine.log('z')\n"
-                     "log.info('x'); log.warning('y'); log.error(msg='z')\n"
-                     "from test_driver.errors import RequestedAssertionFailed, MachineError\n"
-                     "import slotproof, json, unittest\n"
-                     "assert slotproof.MachineError is MachineError\n"
-                     "assert slotproof.Machine is Machine\n"
-                     "assert __name__ == '__main__' and print('seen') is None\n"
-                     "try:\n    Machine()\nexcept TypeError:\n    pass\nelse:\n    assert False\n");
-}
-
-static void test_two_machines(Fixture *f, gconstpointer data)
-{
-    expect_passed(f, "assert [m.name for m in machines] == ['gateway', 'client']\n"
-                     "assert 'machine' not in globals()\n"
-                     "start_all()\n"
-                     "assert client.is_up() and gateway.is_up()\n");
-}
-
-static void test_power(Fixture *f, gconstpointer data)
-{
-    expect_passed(f, "machine.start(allow_reboot=True)\nmachine.start()\nmachine.reboot()\n"
-                     "machine.crash()\nassert not machine.is_up()\nmachine.connect()\n"
-                     "assert machine.is_up()\nmachine.shutdown()\nmachine.wait_for_shutdown()\n"
-                     "machine.copy_from_host('a', target='b')\nmachine.copy_from_machine('c')\n"
-                     "machine.copy_from_machine('c', 'd')\nmachine.sleep(1.5)\n");
-    expect_commands(f, "start 1\nstart 0\nreboot\ncrash\nshutdown\nwait_for_shutdown\n"
-                       "copy_from_host a b\ncopy_from_machine c ''\ncopy_from_machine c 'd'\n"
-                       "-2 sleep 1.500000");
-}
-
-static void test_commands(Fixture *f, gconstpointer data)
-{
-    expect_passed(f, "t.assertEqual('a\\nb\\n', machine.succeed('echo a', 'echo b'))\n"
-                     "t.assertEqual('', machine.succeed())\n"
-                     "t.assertEqual('', machine.fail('complain x'))\n"
-                     "t.assertEqual((3, ''), machine.execute('exit 3'))\n"
-                     "t.assertEqual((0, 'x\\n'), machine.execute(command='echo x'))\n"
-                     "t.assertEqual((-1, 'x\\n'), machine.execute('echo x', check_return=False))\n"
-                     "t.assertEqual((-1, ''), machine.execute('panic', check_return=False))\n"
-                     "t.assertEqual((-2, ''), machine.execute('echo x', check_output=False))\n"
-                     "t.assertEqual((124, ''), machine.execute('hang', timeout=0.01))\n"
-                     "t.assertEqual('a\\ufffdb', machine.succeed('bytes'))\n"
-                     "t.assertEqual('', machine.wait_until_succeeds('third'))\n"
-                     "t.assertEqual('', machine.wait_until_fails('exit 1'))\n");
+    script_expect_passed(f,
+        "t.assertEqual('a\\nb\\n', machine.succeed('echo a', 'echo b'))\n"
+        "t.assertEqual('', machine.succeed())\n"
+        "t.assertEqual('', machine.fail('complain x'))\n"
+        "t.assertEqual((3, ''), machine.execute('exit 3'))\n"
+        "t.assertEqual((0, 'x\\n'), machine.execute(command='echo x'))\n"
+        "t.assertEqual((-1, 'x\\n'), machine.execute('echo x', check_return=False))\n"
+        "t.assertEqual((-1, ''), machine.execute('panic', check_return=False))\n"
+        "t.assertEqual((-2, ''), machine.execute('echo x', check_output=False))\n"
+        "t.assertEqual((124, ''), machine.execute('hang', timeout=0.01))\n"
+        "t.assertEqual('a\\ufffdb', machine.succeed('bytes'))\n"
+        "t.assertEqual('', machine.wait_until_succeeds('third'))\n"
+        "t.assertEqual('', machine.wait_until_fails('exit 1'))\n");
 }
 
 /* Those of a call stay as they are, the default is stretched, None has none. */
-static void test_timeouts(Fixture *f, gconstpointer data)
+static void test_timeouts(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f, "machine.succeed('echo')\nmachine.succeed('echo', timeout=5)\n"
-                     "machine.execute('echo')\nmachine.execute('echo', timeout=None)\n"
-                     "machine.wait_for_file('f')\nmachine.wait_for_file('f', 7)\n"
-                     "machine.wait_for_unit('u')\nmachine.wait_for_unit('u', timeout=None)\n"
-                     "machine.wait_for_open_port(22)\n"
-                     "machine.wait_for_closed_port(22, 'h', 1)\n"
-                     "machine.wait_for_console_text('x')\n"
-                     "machine.wait_for_console_text('x', 2)\n");
-    expect_commands(f, "-2 echo\n5000 echo\n1800000 echo\n-2 echo\n"
-                       "wait_for_file f 1800000\nwait_for_file f 7000\n"
-                       "wait_for_unit u 1800000\nwait_for_unit u -2\n"
-                       "wait_for_port localhost 22 1 1800000\nwait_for_port h 22 0 1000\n"
-                       "wait_for_console_text x -2\nwait_for_console_text x 2000");
+    script_expect_passed(f, "machine.succeed('echo')\nmachine.succeed('echo', timeout=5)\n"
+                            "machine.execute('echo')\nmachine.execute('echo', timeout=None)\n"
+                            "machine.wait_for_file('f')\nmachine.wait_for_file('f', 7)\n"
+                            "machine.wait_for_unit('u')\nmachine.wait_for_unit('u', timeout=None)\n"
+                            "machine.wait_for_open_port(22)\n"
+                            "machine.wait_for_closed_port(22, 'h', 1)\n"
+                            "machine.wait_for_console_text('x')\n"
+                            "machine.wait_for_console_text('x', 2)\n");
+    script_expect_commands(f, "-2 echo\n5000 echo\n1800000 echo\n-2 echo\n"
+                              "wait_for_file f 1800000\nwait_for_file f 7000\n"
+                              "wait_for_unit u 1800000\nwait_for_unit u -2\n"
+                              "wait_for_port localhost 22 1 1800000\nwait_for_port h 22 0 1000\n"
+                              "wait_for_console_text x -2\nwait_for_console_text x 2000");
 }
 
-static void test_units(Fixture *f, gconstpointer data)
+static void test_units(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f, "info = machine.get_unit_info('a')\n"
-                     "t.assertEqual('active', info['ActiveState'])\n"
-                     "t.assertEqual('A=B', info['Environment'])\n"
-                     "t.assertEqual('active', machine.get_unit_property('a', 'ActiveState'))\n"
-                     "t.assertEqual((0, 'No jobs running.\\n'), machine.systemctl('list-jobs'))\n"
-                     "machine.wait_for_unit('a', user='al ice')\n");
+    script_expect_passed(f,
+        "info = machine.get_unit_info('a')\n"
+        "t.assertEqual('active', info['ActiveState'])\n"
+        "t.assertEqual('A=B', info['Environment'])\n"
+        "t.assertEqual('active', machine.get_unit_property('a', 'ActiveState'))\n"
+        "t.assertEqual((0, 'No jobs running.\\n'), machine.systemctl('list-jobs'))\n"
+        "machine.wait_for_unit('a', user='al ice')\n");
     /* the time that is left stands before it */
     g_assert_true(g_str_has_suffix(fake_machine_commands(f->machines[0])[3],
         " su -l 'al ice' --shell /bin/sh -c 'XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user "
         "--no-pager show '\\''a'\\'' --property='\\''ActiveState'\\'''"));
-    EXPECT_FAILED(f, "machine.wait_for_unit('broken', 'u')\n", "'broken' of user 'u' is failed");
-    EXPECT_FAILED(f, "machine.wait_for_unit('idle', 'u')\n", "is inactive, and no job is pending");
-    EXPECT_FAILED(
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.wait_for_unit('broken', 'u')\n", "'broken' of user 'u' is failed");
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.wait_for_unit('idle', 'u')\n", "is inactive, and no job is pending");
+    SCRIPT_EXPECT_FAILED(
         f, "machine.get_unit_info('absent')\n", "unit 'absent' failed with exit status 1");
-    EXPECT_FAILED(f, "machine.get_unit_property('a', 'Nope')\n", "has no property 'Nope'");
+    SCRIPT_EXPECT_FAILED(f, "machine.get_unit_property('a', 'Nope')\n", "has no property 'Nope'");
 }
 
-static void test_failing_command(Fixture *f, gconstpointer data)
+static void test_failing_command(ScriptFixture *f, gconstpointer data)
 {
-    EXPECT_FAILED(f,
+    SCRIPT_EXPECT_FAILED(f,
         "def check(text):\n    machine.succeed('complain ' + text)\n\n\nmachine.start()\n"
         "check('so bad')\n",
         "script.py:6: check('so bad')\n", "script.py:2: in check(): machine.succeed(",
         "RequestedAssertionFailed: machine 'gateway': command `complain so bad` failed (exit "
         "status 1)",
         "stderr:\nso bad\n", "console of 'gateway':\nlast words of gateway\n", "out/here");
-    EXPECT_FAILED(f, "machine.fail('echo x')\n", "succeeded (exit status 0)", "stdout:\nx\n");
-    EXPECT_FAILED(f, "machine.succeed('big 9000')\n", "xxx\n[... 4904 bytes left out ...]\nxxx");
-    EXPECT_FAILED(f, "machine.succeed('hang', timeout=0.01)\n", "exit status 124");
-    EXPECT_FAILED(f, "machine.wait_until_succeeds('complain no', timeout=0.05)\n",
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.fail('echo x')\n", "succeeded (exit status 0)", "stdout:\nx\n");
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.succeed('big 9000')\n", "xxx\n[... 4904 bytes left out ...]\nxxx");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('hang', timeout=0.01)\n", "exit status 124");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('complain no', timeout=0.05)\n",
         "did not succeed in 0.1 s: tried", "stderr:\nno\n");
-    EXPECT_FAILED(f, "machine.wait_until_fails('echo no', timeout=0.05)\n", "did not fail");
-    EXPECT_FAILED(f, "machine.wait_until_fails('hang', timeout=0.05)\n", "did not fail");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('echo no', timeout=0.05)\n", "did not fail");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('hang', timeout=0.05)\n", "did not fail");
 }
 
-static void test_exceptions(Fixture *f, gconstpointer data)
+static void test_exceptions(ScriptFixture *f, gconstpointer data)
 {
-    EXPECT_FAILED(f, "machine.succeed('panic')\n", "MachineError: the kernel gave up");
-    EXPECT_FAILED(f, "machine.succeed('refuse')\n", "RequestedAssertionFailed: the guest refused");
-    EXPECT_FAILED(f, "machine.wait_for_file('absent')\n", "RequestedAssertionFailed: no such file");
-    EXPECT_FAILED(f, "machine.wait_for_console_text('(')\n", "ValueError: no regular expression");
-    EXPECT_FAILED(f, "machine.succeed('echo', timeout=-1)\n", "ValueError", "-1");
-    EXPECT_FAILED(f, "machine.succeed('echo', timeout='x')\n", "TypeError");
-    EXPECT_FAILED(f, "machine.succeed(3)\n", "TypeError: a command must be a str, not int");
-    EXPECT_FAILED(f, "machine.succeed('a\\0b')\n", "ValueError", "null");
-    EXPECT_FAILED(f, "machine.succeed('echo', nope=1)\n", "TypeError", "nope");
-    EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port 70000");
-    EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n", "script.py:2: t.assertEqual([1], [2])\n",
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('panic')\n", "MachineError: the kernel gave up");
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.succeed('refuse')\n", "RequestedAssertionFailed: the guest refused");
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.wait_for_file('absent')\n", "RequestedAssertionFailed: no such file");
+    SCRIPT_EXPECT_FAILED(
+        f, "machine.wait_for_console_text('(')\n", "ValueError: no regular expression");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', timeout=-1)\n", "ValueError", "-1");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', timeout='x')\n", "TypeError");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed(3)\n", "TypeError: a command must be a str, not int");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('a\\0b')\n", "ValueError", "null");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', nope=1)\n", "TypeError", "nope");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port 70000");
+    SCRIPT_EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n", "script.py:2: t.assertEqual([1], [2])\n",
         "AssertionError: Lists differ: [1] != [2]");
-    EXPECT_FAILED(f, "import json\njson.loads('{')\n", "script.py:2:", "JSONDecodeError");
-    EXPECT_FAILED(f, "raise SystemExit(4)\n", "SystemExit: 4");
-    EXPECT_FAILED(f,
+    SCRIPT_EXPECT_FAILED(f, "import json\njson.loads('{')\n", "script.py:2:", "JSONDecodeError");
+    SCRIPT_EXPECT_FAILED(f, "raise SystemExit(4)\n", "SystemExit: 4");
+    SCRIPT_EXPECT_FAILED(f,
         "import threading\nseen = []\ndef work():\n    try:\n        machine.succeed('echo')\n"
         "    except RuntimeError as e:\n        seen.append(str(e))\n"
         "x = threading.Thread(target=work)\nx.start()\nx.join()\nraise ValueError(seen[0])\n",
         "main thread only");
-    EXPECT_FAILED(f,
+    SCRIPT_EXPECT_FAILED(f,
         "import threading\nseen = ['none']\ndef work():\n    try:\n"
         "        retry(lambda last: True)\n    except RuntimeError as e:\n"
         "        seen[0] = str(e)\nx = threading.Thread(target=work)\nx.start()\nx.join()\n"
         "raise ValueError(seen[0])\n",
         "main thread only");
-    expect_passed(f, "raise SystemExit\n");
-    expect_passed(f, "import sys\nsys.exit(0)\n");
+    script_expect_passed(f, "raise SystemExit\n");
+    script_expect_passed(f, "import sys\nsys.exit(0)\n");
 }
 
 /* No frames of other files, and a message once. */
-static void test_report_is_short(Fixture *f, gconstpointer data)
+static void test_report_is_short(ScriptFixture *f, gconstpointer data)
 {
-    g_assert_cmpint(run(f, "machine.start()\nt.assertTrue(False)\n"), ==, SP_SCRIPT_FAILED);
+    g_assert_cmpint(script_run(f, "machine.start()\nt.assertTrue(False)\n"), ==, SP_SCRIPT_FAILED);
     g_autofree char *expected = g_strdup_printf("%s:2: t.assertTrue(False)\n"
                                                 "AssertionError: False is not true\n"
                                                 "The last lines of the console of 'gateway':\n"
@@ -256,68 +171,69 @@ static void test_report_is_short(Fixture *f, gconstpointer data)
                                                 "The whole log and the consoles are in out/here\n",
         f->path);
     g_assert_cmpstr(f->report, ==, expected);
-    g_assert_cmpint(run(f, "def f():\n    f()\nf()\n"), ==, SP_SCRIPT_FAILED);
+    g_assert_cmpint(script_run(f, "def f():\n    f()\nf()\n"), ==, SP_SCRIPT_FAILED);
     g_assert_nonnull(strstr(f->report, "calls left out"));
     g_assert_cmpuint(strlen(f->report), <, 4096);
 }
 
-static void test_syntax(Fixture *f, gconstpointer data)
+static void test_syntax(ScriptFixture *f, gconstpointer data)
 {
     g_autofree char *expected = g_strdup_printf("%s:2: ", f->path);
 
-    g_assert_cmpint(run(f, "x = 1\ndef oops(:\n"), ==, SP_SCRIPT_INVALID);
+    g_assert_cmpint(script_run(f, "x = 1\ndef oops(:\n"), ==, SP_SCRIPT_INVALID);
     g_assert_true(g_str_has_prefix(f->report, expected));
     g_assert_nonnull(strstr(f->report, "invalid syntax: def oops(:"));
-    g_assert_cmpint(run(f, "x = '\xff'\n"), ==, SP_SCRIPT_INVALID);
+    g_assert_cmpint(script_run(f, "x = '\xff'\n"), ==, SP_SCRIPT_INVALID);
     g_assert_nonnull(strstr(f->report, "UTF-8"));
 }
 
-static void test_subtests(Fixture *f, gconstpointer data)
+static void test_subtests(ScriptFixture *f, gconstpointer data)
 {
-    EXPECT_FAILED(f,
+    SCRIPT_EXPECT_FAILED(f,
         "with subtest('one'):\n    pass\nwith subtest('two'):\n    with driver.subtest('three'):\n"
         "        machine.succeed('exit 1')\nwith subtest('four'):\n    pass\n",
         "in subtest 'three':\n", "script.py:5: machine.succeed('exit 1')");
     g_assert_cmpstr(f->subtests->str, ==, "+one -three -two ");
 }
 
-static void test_retry(Fixture *f, gconstpointer data)
+static void test_retry(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f, "seen = []\ndef fn(last):\n    seen.append(last)\n    return len(seen) == 3\n"
-                     "retry(fn)\nt.assertEqual([False, False, False], seen)\n");
-    expect_passed(f, "def fn(last):\n    return last\nretry(fn, timeout_seconds=0.05)\n");
-    EXPECT_FAILED(f, "retry(lambda last: False, 0)\n", "RequestedAssertionFailed: retry():");
-    EXPECT_FAILED(f, "def fn(last):\n    raise KeyError('k')\nretry(fn)\n", "KeyError: 'k'");
+    script_expect_passed(f,
+        "seen = []\ndef fn(last):\n    seen.append(last)\n    return len(seen) == 3\n"
+        "retry(fn)\nt.assertEqual([False, False, False], seen)\n");
+    script_expect_passed(f, "def fn(last):\n    return last\nretry(fn, timeout_seconds=0.05)\n");
+    SCRIPT_EXPECT_FAILED(f, "retry(lambda last: False, 0)\n", "RequestedAssertionFailed: retry():");
+    SCRIPT_EXPECT_FAILED(f, "def fn(last):\n    raise KeyError('k')\nretry(fn)\n", "KeyError: 'k'");
 }
 
-static void test_interrupt(Fixture *f, gconstpointer data)
+static void test_interrupt(ScriptFixture *f, gconstpointer data)
 {
-    g_assert_cmpint(run(f, "machine.succeed('sigint')\n"), ==, SP_SCRIPT_INTERRUPTED);
+    g_assert_cmpint(script_run(f, "machine.succeed('sigint')\n"), ==, SP_SCRIPT_INTERRUPTED);
     g_assert_nonnull(
         strstr(f->report, "script.py:1: machine.succeed('sigint')\nKeyboardInterrupt"));
-    g_assert_cmpint(run(f, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
-                           "retry(lambda last: False)\n"),
+    g_assert_cmpint(script_run(f, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+                                  "retry(lambda last: False)\n"),
         ==, SP_SCRIPT_INTERRUPTED);
-    g_assert_cmpint(run(f, "import os, signal\nsignal.raise_signal(signal.SIGINT)\n"), ==,
+    g_assert_cmpint(script_run(f, "import os, signal\nsignal.raise_signal(signal.SIGINT)\n"), ==,
         SP_SCRIPT_INTERRUPTED);
 }
 
 /* The environment has no say in which Python it is. */
-static void test_isolated(Fixture *f, gconstpointer data)
+static void test_isolated(ScriptFixture *f, gconstpointer data)
 {
     g_setenv("PYTHONHOME", "/nowhere", TRUE);
     g_setenv("PYTHONPATH", "/nowhere/else", TRUE);
-    expect_passed(f, "import sys, json\n"
-                     "assert '/nowhere/else' not in sys.path, sys.path\n"
-                     "assert json.__file__.startswith('/usr/lib/python3'), json.__file__\n"
-                     "assert sys.flags.ignore_environment and sys.flags.utf8_mode\n");
+    script_expect_passed(f, "import sys, json\n"
+                            "assert '/nowhere/else' not in sys.path, sys.path\n"
+                            "assert json.__file__.startswith('/usr/lib/python3'), json.__file__\n"
+                            "assert sys.flags.ignore_environment and sys.flags.utf8_mode\n");
     g_unsetenv("PYTHONHOME");
     g_unsetenv("PYTHONPATH");
 }
 
-static void test_monitor(Fixture *f, gconstpointer data)
+static void test_monitor(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f,
+    script_expect_passed(f,
         "t.assertEqual({'status': [1, '\\u00e9']}, machine.qmp('query', a=[1], b={'c': None}))\n"
         "machine.qmp('bare')\n"
         "with t.assertRaisesRegex(Exception, 'QEMU refused'):\n"
@@ -331,14 +247,15 @@ static void test_monitor(Fixture *f, gconstpointer data)
         "with t.assertRaises(ValueError):\n    machine.load_snapshot('')\n"
         "t.assertEqual('/images/fake', machine.image_dir)\n"
         "t.assertIsInstance(machine.get_console_log(), str)\n");
-    expect_commands(f, "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
-                       "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000\n"
-                       "save_snapshot s\nload_snapshot s");
+    script_expect_commands(f,
+        "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
+        "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000\n"
+        "save_snapshot s\nload_snapshot s");
 }
 
-static void test_network(Fixture *f, gconstpointer data)
+static void test_network(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f,
+    script_expect_passed(f,
         "machine.block()\nmachine.unblock()\nmachine.block(2)\n"
         "machine.unblock(network=2)\nmachine.block(None)\n"
         "machine.set_link(1)\nmachine.set_link(2, 0.25, delay=0.0125)\n"
@@ -352,25 +269,25 @@ static void test_network(Fixture *f, gconstpointer data)
         "for call in [machine.block, machine.unblock, machine.set_link]:\n"
         "    with t.assertRaises(TypeError):\n"
         "        call('lan')\n");
-    expect_commands(f, "set_links all 0\nset_links all 1\nset_links 2 0\nset_links 2 1\n"
-                       "set_links all 0\nset_cable 1 0.000 0\nset_cable 2 0.250 13\n"
-                       "set_cable 2 1.000 3600000\nset_cable 9 0.000 0");
+    script_expect_commands(f, "set_links all 0\nset_links all 1\nset_links 2 0\nset_links 2 1\n"
+                              "set_links all 0\nset_cable 1 0.000 0\nset_cable 2 0.250 13\n"
+                              "set_cable 2 1.000 3600000\nset_cable 9 0.000 0");
 }
 
-static void test_forward_port(Fixture *f, gconstpointer data)
+static void test_forward_port(ScriptFixture *f, gconstpointer data)
 {
-    expect_passed(f, "t.assertEqual(8080, machine.forward_port())\n"
-                     "t.assertEqual(40000, machine.forward_port(0, guest_port=65535))\n"
-                     "with t.assertRaisesRegex(ValueError, 'port 9 is in use'):\n"
-                     "    machine.forward_port(host_port=9)\n"
-                     "for ports in [(-1, 1), (65536, 1), (1, 0), (1, 65536)]:\n"
-                     "    with t.assertRaises(ValueError):\n"
-                     "        machine.forward_port(*ports)\n");
-    expect_commands(f, "forward_port 8080 80\nforward_port 0 65535\nforward_port 9 80");
+    script_expect_passed(f, "t.assertEqual(8080, machine.forward_port())\n"
+                            "t.assertEqual(40000, machine.forward_port(0, guest_port=65535))\n"
+                            "with t.assertRaisesRegex(ValueError, 'port 9 is in use'):\n"
+                            "    machine.forward_port(host_port=9)\n"
+                            "for ports in [(-1, 1), (65536, 1), (1, 0), (1, 65536)]:\n"
+                            "    with t.assertRaises(ValueError):\n"
+                            "        machine.forward_port(*ports)\n");
+    script_expect_commands(f, "forward_port 8080 80\nforward_port 0 65535\nforward_port 9 80");
 }
 
 /* Modules come from the script's folder, and else from the one above. */
-static void test_modules(Fixture *f, gconstpointer data)
+static void test_modules(ScriptFixture *f, gconstpointer data)
 {
     g_autofree char *inner = g_build_filename(f->dir, "inner", NULL);
     g_autofree char *own = g_build_filename(inner, "one.py", NULL);
@@ -383,7 +300,8 @@ static void test_modules(Fixture *f, gconstpointer data)
     g_assert_true(g_file_set_contents(other, "def add(a, b):\n    return a + b\n", -1, NULL));
     g_free(f->path);
     f->path = g_build_filename(inner, "script.py", NULL);
-    expect_passed(f, "import one, two\nassert one.where == 'inner' and two.add(1, 2) == 3\n");
+    script_expect_passed(
+        f, "import one, two\nassert one.where == 'inner' and two.add(1, 2) == 3\n");
     g_unlink(own);
     g_unlink(shared);
     g_unlink(other);
@@ -408,7 +326,7 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
-        void (*test)(Fixture *f, gconstpointer data);
+        void (*test)(ScriptFixture *f, gconstpointer data);
         bool two;
     } tests[] = {
         {"/script/globals", test_globals, false},
@@ -433,8 +351,8 @@ int main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(
-            tests[i].path, Fixture, tests[i].two ? "two" : NULL, set_up, tests[i].test, tear_down);
+        g_test_add(tests[i].path, ScriptFixture, tests[i].two ? "two" : NULL, script_fixture_set_up,
+            tests[i].test, script_fixture_tear_down);
     g_test_add_func("/script/names", test_names);
     return g_test_run();
 }

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/ocr.h"
+
+#include "base/error.h"
+#include "base/process.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PICTURE_FD 3
+
+/* Letters of 8 pixels read best at twice their size; some only as they are, and what is in reverse
+ * video only in the reverse of the rest. */
+static const struct {
+    bool is_double;
+    bool is_reverse;
+} variants[SP_OCR_VARIANTS] = {{true, false}, {false, false}, {true, true}};
+
+static GByteArray *prepare(const SpPicture *picture, guint variant)
+{
+    g_autoptr(SpPicture) twice = sp_picture_double(picture);
+    g_autoptr(SpPicture) same = g_new0(SpPicture, 1);
+    SpPicture *ready = variants[variant].is_double ? twice : same;
+
+    same->width = picture->width;
+    same->height = picture->height;
+    same->pixels = g_memdup2(picture->pixels, (gsize)picture->width * picture->height);
+    /* paper is light */
+    if (sp_picture_is_dark(picture) != variants[variant].is_reverse)
+        sp_picture_reverse(ready);
+    return sp_picture_format(ready);
+}
+
+/* A file without a name that holds @bytes; negative with @error. */
+static int make_file(const GByteArray *bytes, GError **error)
+{
+    int fd = memfd_create("slotproof-screen", MFD_CLOEXEC);
+    gsize written = 0;
+
+    while (fd >= 0 && written < bytes->len) {
+        ssize_t n = write(fd, bytes->data + written, bytes->len - written);
+
+        if (n < 0 && errno != EINTR)
+            break;
+        written += n > 0 ? (gsize)n : 0;
+    }
+    if (fd >= 0 && written == bytes->len)
+        return fd;
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a picture of the screen can't be kept: %s",
+        g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+char *sp_ocr_read(const SpPicture *picture, guint variant, gint64 deadline,
+    const SpInterrupt *interrupt, GError **error)
+{
+    /* one block of text, as a screen is */
+    const char *const argv[] = {"tesseract", "/dev/fd/3", "stdout", "--psm", "6", "--dpi", "150",
+        "-c", "debug_file=/dev/null", NULL};
+    g_autofree char *program = g_find_program_in_path(argv[0]);
+    g_autoptr(GByteArray) file = NULL;
+    g_autoptr(SpProcess) process = NULL;
+    int fd;
+
+    G_STATIC_ASSERT(PICTURE_FD == 3);
+    if (!program) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
+            "text on a screen is read by the program tesseract, which is not installed: try "
+            "'apt-get install tesseract-ocr'");
+        return NULL;
+    }
+    file = prepare(picture, variant);
+    fd = make_file(file, error);
+    if (fd < 0)
+        return NULL;
+    process = sp_process_start(argv, &(SpProcessFd){fd, PICTURE_FD}, 1, error);
+    close(fd);
+    if (!process || !sp_process_wait(process, deadline, interrupt, error))
+        return NULL;
+    if (sp_process_wait_status(process) == 0)
+        return sp_process_output(process);
+    g_autofree char *end = sp_process_describe_end(process);
+    g_autofree char *output = sp_process_output(process);
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "tesseract %s: %s", end, g_strchomp(output));
+    return NULL;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Methods of Machine about its screen, its keyboard and its serial console. */
+
+#include "machine/ocr.h"
+#include "script/py-machine.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Between two keys, as in NixOS' driver. */
+#define KEY_DELAY 0.01
+
+/* A name is a file in the machine's out_dir, a path is taken as it is. */
+static char *picture_path(SpPyMachine *self, const char *name)
+{
+    g_autofree char *base = g_path_get_basename(name);
+    g_autofree char *full = strchr(base, '.') ? g_strdup(name) : g_strconcat(name, ".png", NULL);
+
+    return strchr(full, '/') ? g_steal_pointer(&full)
+                             : g_build_filename(sp_machine_out_dir(self->machine), full, NULL);
+}
+
+static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"filename", NULL};
+    g_autofree char *path = NULL;
+    GError *error = NULL;
+    const char *name;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:screenshot", keywords, &name) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (!*name || g_str_has_suffix(name, "/"))
+        return PyErr_Format(PyExc_ValueError, "'%s' is no name for a screenshot", name);
+    path = picture_path(self, name);
+    sp_py_machine_begin(self, "screen", "screenshot to %s", path);
+    is_good = sp_machine_screenshot(self->machine, path, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+/* What is read off the screen, as a list of str; NULL with an exception. */
+static PyObject *read_screen(SpPyMachine *self, guint variants)
+{
+    g_auto(GStrv) texts = NULL;
+    GError *error = NULL;
+    PyObject *none, *list;
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "screen", "read the screen");
+    texts = sp_machine_screen_text(self->machine, variants, &error);
+    none = sp_py_machine_end(self, texts != NULL, error);
+    list = none ? PyList_New(0) : NULL;
+    Py_XDECREF(none);
+    for (char **text = texts; list && *text; text++) {
+        PyObject *item = PyUnicode_FromString(*text);
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *get_screen_text(SpPyMachine *self, PyObject *unused)
+{
+    PyObject *list = read_screen(self, 1);
+    PyObject *text = list ? PySequence_GetItem(list, 0) : NULL;
+
+    Py_XDECREF(list);
+    return text;
+}
+
+static PyObject *get_screen_text_variants(SpPyMachine *self, PyObject *unused)
+{
+    return read_screen(self, SP_OCR_VARIANTS);
+}
+
+static PyObject *wait_for_text(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"regex", "timeout", NULL};
+    PyObject *timeout = NULL;
+    GError *error = NULL;
+    const char *regex;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|O:wait_for_text", keywords, &regex, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "wait", "wait for '%s' on the screen", regex);
+    is_good = sp_machine_wait_for_text(self->machine, regex, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static bool to_delay(PyObject *value, gint64 *ret_ms)
+{
+    double seconds = value ? PyFloat_AsDouble(value) : KEY_DELAY;
+
+    *ret_ms = 0;
+    if (value == Py_None)
+        PyErr_Clear();
+    else if (PyErr_Occurred())
+        return false;
+    else if (!isfinite(seconds) || seconds < 0 || seconds > 3600)
+        return PyErr_Format(PyExc_ValueError, "delay is %R: expected seconds from 0 on", value),
+               false;
+    else
+        *ret_ms = (gint64)ceil(seconds * 1000);
+    return true;
+}
+
+static PyObject *send_key(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"key", "delay", "log", NULL};
+    PyObject *delay = NULL, *none = NULL;
+    GError *error = NULL;
+    int is_logged = 1;
+    gint64 delay_ms;
+    const char *key;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|Op:send_key", keywords, &key, &delay, &is_logged) ||
+        !to_delay(delay, &delay_ms) || !sp_py_is_main_thread())
+        return NULL;
+    if (is_logged)
+        sp_py_machine_begin(self, "screen", "press %s", key);
+    is_good = sp_machine_send_key(self->machine, key, &error);
+    if (is_logged)
+        none = sp_py_machine_end(self, is_good, error);
+    else
+        none = is_good ? Py_NewRef(Py_None) : sp_py_raise(sp_py_state((PyObject *)self), error);
+    if (none && delay_ms > 0 && !sp_py_pause(sp_py_state((PyObject *)self), delay_ms))
+        Py_CLEAR(none);
+    return none;
+}
+
+static PyObject *send_chars(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"chars", "delay", NULL};
+    g_autofree char *shown = NULL;
+    PyObject *delay = NULL;
+    GError *error = NULL;
+    const char *text;
+    gint64 delay_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O:send_chars", keywords, &text, &delay) ||
+        !to_delay(delay, &delay_ms) || !sp_py_is_main_thread())
+        return NULL;
+    shown = g_strescape(text, NULL);
+    sp_py_machine_begin(self, "screen", "type '%s'", shown);
+    is_good = sp_machine_send_chars(self->machine, text, delay_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *send_console(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"chars", NULL};
+    g_autofree char *shown = NULL;
+    GError *error = NULL;
+    Py_ssize_t length;
+    const char *text;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:send_console", keywords, &text, &length) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    shown = g_strescape(text, NULL);
+    sp_py_machine_begin(self, "console", "send '%s' to the console", shown);
+    is_good = sp_machine_send_console(self->machine, (const guint8 *)text, (gsize)length, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+PyMethodDef sp_py_machine_screen_methods[] = {
+    SP_PY_METHOD("screenshot", screenshot, SP_PY_KEYWORDS,
+        "screenshot(filename)\n--\n\nWrite what the screen shows as a PNG file: a name without '/' "
+        "lies in out_dir, and '.png' is added to one without an ending."),
+    SP_PY_METHOD("get_screen_text", get_screen_text, METH_NOARGS,
+        "get_screen_text()\n--\n\nThe text on the screen, as tesseract reads it: with mistakes."),
+    SP_PY_METHOD("get_screen_text_variants", get_screen_text_variants, METH_NOARGS,
+        "get_screen_text_variants()\n--\n\nThe text on the screen, read in several ways: a list, "
+        "the most likely one first."),
+    SP_PY_METHOD("wait_for_text", wait_for_text, SP_PY_KEYWORDS,
+        "wait_for_text(regex, timeout=900)\n--\n\nWait until text on the screen matches, in one of "
+        "the ways to read it."),
+    SP_PY_METHOD("send_key", send_key, SP_PY_KEYWORDS,
+        "send_key(key, delay=0.01, log=True)\n--\n\nPress a key on the machine's keyboard: a "
+        "character, or names of QEMU's joined by '-', such as 'ctrl-alt-delete'."),
+    SP_PY_METHOD("send_chars", send_chars, SP_PY_KEYWORDS,
+        "send_chars(chars, delay=0.01)\n--\n\nType on the machine's keyboard, a US one; '\\n' is "
+        "its return key."),
+    SP_PY_METHOD("send_console", send_console, SP_PY_KEYWORDS,
+        "send_console(chars)\n--\n\nSend characters to the serial console, as if typed there."),
+    {NULL, NULL, 0, NULL},
+};
