@@ -194,6 +194,12 @@ void sp_log(SpLog *log, const char *machine, const char *format, ...)
     write_event(log, "message", machine, NULL, text, -1);
 }
 
+void sp_log_show_consoles(SpLog *log, bool are_shown)
+{
+    if (log)
+        log->with_consoles = are_shown;
+}
+
 void sp_log_console(SpLog *log, const char *machine, const char *line)
 {
     g_autofree char *text = NULL;

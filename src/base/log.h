@@ -27,6 +27,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpLog, sp_log_free)
 /** One message; @machine may be NULL. Every function here takes a NULL @log and does nothing. */
 void sp_log(SpLog *log, const char *machine, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
+/** Whether console lines go to the stream as well, from now on. */
+void sp_log_show_consoles(SpLog *log, bool are_shown);
+
 /** A line of a machine's console. */
 void sp_log_console(SpLog *log, const char *machine, const char *line);
 

@@ -27,6 +27,8 @@ struct SpChannel {
     void *funcs_data;
     bool is_put;
     gsize credit;
+    SpChannelFunc func; /* gets the output of a terminal; NULL for other kinds */
+    void *func_data;
 };
 
 static void drop_readable(SpChannel *channel)
@@ -68,6 +70,11 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
     GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
     gsize done = 0;
 
+    if (channel->func) {
+        if (frame->length > 0)
+            channel->func(frame->payload, frame->length, channel->func_data);
+        return;
+    }
     if (channel->funcs && frame->stream == SP_STREAM_STDOUT) {
         channel->funcs->output(frame->payload, frame->length, channel->funcs_data);
         return;
@@ -158,6 +165,8 @@ static bool channel_take_credit(SpChannel *channel, const struct sp_frame *frame
     if (sp_payload_take_u32(&p, &bytes) < 0 || bytes > G_MAXINT32 - channel->credit)
         return false;
     channel->credit += bytes;
+    if (channel->func)
+        channel->func(NULL, 0, channel->func_data);
     sp_agent_pump_files(channel->agent);
     return true;
 }
@@ -274,6 +283,12 @@ static void append_u32(GByteArray *array, guint32 value)
     g_byte_array_append(array, bytes, sizeof bytes);
 }
 
+static void append_strings(GByteArray *payload, const char *const *strings)
+{
+    for (; *strings; strings++)
+        g_byte_array_append(payload, (const guint8 *)*strings, (guint)strlen(*strings) + 1);
+}
+
 /* Send the frame that opens @channel, unless it is too long or the agent is not there. */
 static void channel_open(SpChannel *channel, enum sp_frame_type type, const GByteArray *payload)
 {
@@ -300,8 +315,7 @@ static SpChannel *open_command(SpAgent *agent, const char *const *argv)
     append_u32(payload, 0);
     append_u32(payload, 0); /* rows and columns: no pty */
     append_u32(payload, argc);
-    for (guint32 i = 0; i < argc; i++)
-        g_byte_array_append(payload, (const guint8 *)argv[i], (guint)strlen(argv[i]) + 1);
+    append_strings(payload, argv);
     channel_open(channel, SP_FRAME_EXEC, payload);
     return channel;
 }
@@ -344,6 +358,56 @@ void sp_channel_signal(SpChannel *channel, guint32 number)
     sp_put_u32(payload, number);
     if (channel->agent)
         sp_agent_send_frame(channel->agent, SP_FRAME_SIGNAL, channel->id, payload, sizeof payload);
+}
+
+static void append_size(GByteArray *payload, guint rows, guint columns)
+{
+    guint8 bytes[4];
+
+    sp_put_u16(bytes, (uint16_t)MIN(rows, G_MAXUINT16));
+    sp_put_u16(bytes + 2, (uint16_t)MIN(columns, G_MAXUINT16));
+    g_byte_array_append(payload, bytes, sizeof bytes);
+}
+
+SpChannel *sp_agent_exec_terminal(SpAgent *agent, const char *const *argv,
+    const char *const *environment, guint rows, guint columns, SpChannelFunc func, void *data)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    channel->func = func;
+    channel->func_data = data;
+    append_u32(payload, SP_EXEC_PTY);
+    append_size(payload, rows, columns);
+    append_u32(payload, g_strv_length((char **)argv));
+    append_strings(payload, argv);
+    append_strings(payload, environment);
+    channel_open(channel, SP_FRAME_EXEC, payload);
+    return channel;
+}
+
+gsize sp_channel_room(SpChannel *channel)
+{
+    return channel->agent && channel->func ? MIN(channel->credit, SP_FRAME_PAYLOAD_MAX) : 0;
+}
+
+void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length)
+{
+    length = MIN(length, sp_channel_room(channel));
+    if (length == 0)
+        return;
+    channel->credit -= length;
+    sp_agent_send_frame(channel->agent, SP_FRAME_DATA, channel->id, bytes, length);
+}
+
+void sp_channel_resize(SpChannel *channel, guint rows, guint columns)
+{
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    if (!channel->agent)
+        return;
+    append_size(payload, rows, columns);
+    sp_agent_send_frame(channel->agent, SP_FRAME_RESIZE, channel->id, payload->data, payload->len);
 }
 
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what)

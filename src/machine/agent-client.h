@@ -47,7 +47,6 @@ const guint8 *sp_agent_boot_id(SpAgent *agent);
  * the command is killed and the channel fails.
  */
 SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv);
-
 /** What a streamed command has to say; each function may free the channel. */
 typedef struct {
     void (*output)(const guint8 *bytes, gsize length, void *data); /* on its stdout */
@@ -67,7 +66,24 @@ SpChannel *sp_agent_exec_streamed(
     SpAgent *agent, const char *const *argv, int fd, const SpStreamFuncs *funcs, void *data);
 /** Send a signal to the command's process group. Nothing once it is done. */
 void sp_channel_signal(SpChannel *channel, guint32 number);
-
+/**
+ * What a command on a terminal wrote, as it comes; a @length of 0 is a sign that the command takes
+ * more input. Must not free the channel.
+ */
+typedef void (*SpChannelFunc)(const guint8 *bytes, gsize length, void *data);
+/**
+ * Run @argv on a terminal (pty) of the guest, as large as said, with the variables @environment
+ * ("NAME=value", NULL-terminated) besides the agent's usual ones. What it writes goes to @func and
+ * is not kept.
+ */
+SpChannel *sp_agent_exec_terminal(SpAgent *agent, const char *const *argv,
+    const char *const *environment, guint rows, guint columns, SpChannelFunc func, void *data);
+/** How much a command on a terminal takes now. */
+gsize sp_channel_room(SpChannel *channel);
+/** Type into it, no more than there is room for. Nothing for one that has ended. */
+void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length);
+/** Its terminal has another size. */
+void sp_channel_resize(SpChannel *channel, guint rows, guint columns);
 /** Follow something (enum sp_watch_kind); its latest STATE is sp_channel_state(). */
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what);
 /** Write what @fd holds, from its position to its end, as the guest's file @path. @fd is taken. */

@@ -31,6 +31,8 @@ struct SpConsole {
     GSource *writable;
     SpConsoleLineFunc func;
     void *data;
+    SpConsoleTapFunc tap; /* or NULL */
+    void *tap_data;
 };
 
 /* How the kernel begins these messages; after its time stamp, nothing else before it. */
@@ -161,9 +163,17 @@ static void write_log(SpConsole *console, const guint8 *data, gsize length)
     }
 }
 
+void sp_console_set_tap(SpConsole *console, SpConsoleTapFunc func, void *user_data)
+{
+    console->tap = func;
+    console->tap_data = user_data;
+}
+
 void sp_console_take(SpConsole *console, const guint8 *data, gsize length)
 {
     write_log(console, data, length);
+    if (console->tap)
+        console->tap(data, length, console->tap_data);
     for (gsize i = 0; i < length; i++) {
         guint8 c = data[i];
 

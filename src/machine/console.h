@@ -38,6 +38,10 @@ void sp_console_attach(SpConsole *console, int fd);
  */
 bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error);
 
+/** Who is given all bytes as they come, besides what happens with them anyway; NULL for nobody. */
+typedef void (*SpConsoleTapFunc)(const guint8 *data, gsize length, void *user_data);
+void sp_console_set_tap(SpConsole *console, SpConsoleTapFunc func, void *user_data);
+
 /** Feed bytes as if they had been read: what sp_console_attach()'s descriptor leads to. */
 void sp_console_take(SpConsole *console, const guint8 *data, gsize length);
 

@@ -354,6 +354,19 @@ bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint por
                address, open ? "open" : "closed");
 }
 
+bool sp_machine_wait_for_unix_socket(
+    SpMachine *machine, const char *path, bool is_datagram, gint64 timeout_ms, GError **error)
+{
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    g_autofree char *what = g_strconcat(is_datagram ? "dgram " : "stream ", path, NULL);
+    GError *local = NULL;
+
+    if (!sp_machine_connect(machine, error))
+        return false;
+    return wait_for_state(machine, SP_WATCH_UNIX, what, "1", deadline, &local) ||
+           say_timeout(machine, local, error, "socket '%s' did not become open in time", path);
+}
+
 typedef struct {
     SpMachine *machine;
     GRegex *regex;

@@ -59,6 +59,7 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
 {
+    g_autofree char *name = NULL;
     JsonObject *data = NULL;
 
     if (!is_running(machine, error))
@@ -68,9 +69,17 @@ bool sp_machine_wait_for_event(
     else if (timeout_ms < 0)
         timeout_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * sp_machine_time_factor(machine));
     if (!sp_qmp_wait_event(
-            machine->qmp, event, timeout_ms, &machine->config.interrupt, &data, error)) {
+            machine->qmp, event, timeout_ms, &machine->config.interrupt, &name, &data, error)) {
         sp_machine_explain(machine, error);
         return false;
+    }
+    if (!event) {
+        JsonObject *whole = json_object_new();
+
+        json_object_set_string_member(whole, "event", name);
+        if (data)
+            json_object_set_object_member(whole, "data", data);
+        data = whole;
     }
     if (data) {
         g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), data);

@@ -3,8 +3,8 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-files.c copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the
- * cables and forwards ports, machine-snapshot.c saves and loads, machine-screen.c looks and
- * machine-keys.c types. */
+ * cables and forwards ports, machine-snapshot.c saves and loads, machine-screen.c looks,
+ * machine-keys.c types, machine-shell.c hands it to a person. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -34,6 +34,7 @@ struct SpMachine {
     GHashTable *snapshots;              /* names of those that were saved */
     guint jobs;                         /* begun with QEMU, for their names */
     guint resets;                       /* of the guest since the start */
+    guint agent_losses;                 /* how often the agent closed its port */
     char *shutdown_reason;              /* QEMU's word for why it ends, once it does */
     char *host_failure; /* why the guest can't go on, where that is the host's fault */
     char *fatal;        /* the line by which the kernel gave up; until the next reset */

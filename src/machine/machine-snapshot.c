@@ -32,7 +32,7 @@ static bool wait_for_job(SpMachine *machine, const char *id, GError **error)
         bool is_over;
 
         if (!sp_qmp_wait_event(machine->qmp, "JOB_STATUS_CHANGE", TIMEOUT_MS,
-                &machine->config.interrupt, &data, error))
+                &machine->config.interrupt, NULL, &data, error))
             return false;
         is_over = g_strcmp0(string_member(data, "id"), id) == 0 &&
                   g_strcmp0(string_member(data, "status"), "concluded") == 0;

@@ -65,6 +65,7 @@ static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
         /* the guest has stopped, its reset follows */
         sp_machine_forget_boot(machine, "the guest was reset");
     } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
+        machine->agent_losses++;
         if (machine->agent)
             sp_agent_reset(machine->agent, "the agent was lost");
     } else if (g_str_equal(event, "SHUTDOWN")) {
@@ -444,4 +445,35 @@ const char *sp_machine_disk_image(SpMachine *machine)
 const char *sp_machine_image_dir(SpMachine *machine)
 {
     return machine->config.image->dir;
+}
+
+typedef struct {
+    SpMachine *machine;
+    guint losses;
+} LossWait;
+
+static bool agent_has_gone(void *data, GError **error)
+{
+    LossWait *wait = data;
+
+    return wait->machine->agent_losses != wait->losses ||
+           !sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error);
+}
+
+bool sp_machine_switch_root(SpMachine *machine, GError **error)
+{
+    LossWait wait = {.machine = machine};
+
+    if (!sp_machine_wait_for_unit(machine, "initrd.target", -1, error))
+        return false;
+    wait.losses = machine->agent_losses;
+    if (!sp_machine_execute_detached(
+            machine, "systemctl isolate --no-block initrd-switch-root.target", error))
+        return false;
+    if (sp_wait(agent_has_gone, &wait, sp_machine_deadline(machine, -1), &machine->config.interrupt,
+            error))
+        return sp_machine_connect(machine, error);
+    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
+        sp_machine_explain(machine, error);
+    return false;
 }

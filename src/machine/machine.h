@@ -73,6 +73,11 @@ bool sp_machine_shutdown(SpMachine *machine, GError **error);
 bool sp_machine_crash(SpMachine *machine, GError **error);
 /** Have the guest reboot in an orderly way, and return when it has left its old boot. */
 bool sp_machine_reboot(SpMachine *machine, GError **error);
+/**
+ * Have systemd leave the initramfs for the real root, and wait for the agent there. An agent has to
+ * run in the initramfs as well; there it is that initrd.target is waited for.
+ */
+bool sp_machine_switch_root(SpMachine *machine, GError **error);
 /** Wait until QEMU has ended by itself. @timeout_ms: negative for none. */
 bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error);
 
@@ -103,6 +108,9 @@ bool sp_machine_wait_for_file(
 /** Wait until @open is what a TCP connection to @address finds, seen from inside the guest. */
 bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint port, bool open,
     gint64 timeout_ms, GError **error);
+/** Wait until the guest's socket @path, of datagrams or of a stream, takes a connection. */
+bool sp_machine_wait_for_unix_socket(
+    SpMachine *machine, const char *path, bool is_datagram, gint64 timeout_ms, GError **error);
 /** Wait for a line of any console, from the last start or reset on, that matches; @timeout_ms
  * negative for none. */
 bool sp_machine_wait_for_console_text(
@@ -133,6 +141,15 @@ bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms
 /** Send bytes to the serial console, as if typed there. */
 bool sp_machine_send_console(SpMachine *machine, const guint8 *data, gsize length, GError **error);
 
+/**
+ * Hand the user's terminal, which is both @input_fd and @output_fd, to a login shell in the guest;
+ * returns when that has ended or the user has left it with Ctrl-]. SP_ERROR_USAGE where it is no
+ * terminal.
+ */
+bool sp_machine_shell_interact(SpMachine *machine, int input_fd, int output_fd, GError **error);
+/** The same for the serial console, until it is left or QEMU has ended. */
+bool sp_machine_console_interact(SpMachine *machine, int input_fd, int output_fd, GError **error);
+
 /** Copy the host's file or folder to @target in the guest; a folder's target is the new folder. */
 bool sp_machine_copy_from_host(
     SpMachine *machine, const char *source, const char *target, GError **error);
@@ -150,6 +167,7 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
 /**
  * Take the first event of this name that QEMU has sent since the last start and that was not taken
  * yet, waiting for one if there is none. @ret_data is given its data, as JSON ("{}" for none).
+ * @event NULL is any; then @ret_data is an object with `event`, its name, and `data`.
  */
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error);

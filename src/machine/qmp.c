@@ -371,7 +371,7 @@ static bool has_event(void *data, GError **error)
     EventWait *wait = data;
 
     for (GList *l = wait->qmp->events.head; l; l = l->next) {
-        if (g_str_equal(((SpQmpMessage *)l->data)->text, wait->event)) {
+        if (!wait->event || g_str_equal(((SpQmpMessage *)l->data)->text, wait->event)) {
             wait->found = l;
             return true;
         }
@@ -380,17 +380,19 @@ static bool has_event(void *data, GError **error)
 }
 
 bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
-    const SpInterrupt *interrupt, JsonObject **ret_data, GError **error)
+    const SpInterrupt *interrupt, char **ret_name, JsonObject **ret_data, GError **error)
 {
     EventWait wait = {.qmp = qmp, .event = event};
     SpQmpMessage *message;
 
     if (!sp_wait(has_event, &wait, sp_deadline(timeout_ms), interrupt, error)) {
-        g_prefix_error(error, "waiting for QEMU's event %s: ", event);
+        g_prefix_error(error, "waiting for QEMU's event %s: ", event ? event : "of any name");
         return false;
     }
     message = wait.found->data;
     g_queue_delete_link(&qmp->events, wait.found);
+    if (ret_name)
+        *ret_name = g_strdup(message->text);
     if (ret_data)
         *ret_data = message->payload ? json_node_dup_object(message->payload) : NULL;
     message_free(message);

@@ -40,10 +40,11 @@ bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
 
 /**
  * Take the first event named @event out of those kept, waiting for one if there is none.
- * @ret_data (may be NULL) is its data, NULL where it has none.
+ * @ret_data (may be NULL) is its data, NULL where it has none. For @event NULL it is the first of
+ * all, whose name is @ret_name (may be NULL).
  */
 bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
-    const SpInterrupt *interrupt, JsonObject **ret_data, GError **error);
+    const SpInterrupt *interrupt, char **ret_name, JsonObject **ret_data, GError **error);
 
 /** Why the connection is dead; NULL while it is not. */
 const GError *sp_qmp_error(SpQmp *qmp);

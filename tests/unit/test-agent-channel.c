@@ -45,6 +45,64 @@ static void test_command(void)
     fake_tear_down(&f);
 }
 
+static void on_terminal(const guint8 *bytes, gsize length, void *data)
+{
+    g_string_append_len(data, (const char *)bytes, (gssize)length);
+    g_string_append_c(data, '|');
+}
+
+static void test_terminal(void)
+{
+    const char *const argv[] = {"vi", "a b", NULL}, *const environment[] = {"TERM=x", NULL};
+    const guint8 opening[] = "\1\0\0\0\x18\0\x2c\1\2\0\0\0vi\0a b\0TERM=x";
+    const guint8 exit_0[8] = {0}, credit[4] = {5};
+    g_autoptr(GString) output = g_string_new(NULL);
+    g_autofree guint8 *much = g_malloc0(SP_FRAME_PAYLOAD_MAX);
+    FakeAgent f;
+    SpChannel *channel;
+    struct sp_frame frame;
+
+    fake_connect(&f);
+    channel = sp_agent_exec_terminal(f.agent, argv, environment, 24, 300, on_terminal, output);
+    frame = fake_hear(&f);
+    g_assert_cmpint(frame.type, ==, SP_FRAME_EXEC);
+    g_assert_cmpmem(frame.payload, frame.length, opening, sizeof opening);
+    sp_channel_write(channel, (const guint8 *)"\3x", 2);
+    frame = fake_hear(&f); /* and no END */
+    g_assert_cmpint(frame.type, ==, SP_FRAME_DATA);
+    g_assert_cmpmem(frame.payload, frame.length, "\3x", 2);
+    sp_channel_resize(channel, 70000, 1);
+    frame = fake_hear(&f);
+    g_assert_cmpint(frame.type, ==, SP_FRAME_RESIZE);
+    g_assert_cmpmem(frame.payload, frame.length, "\xff\xff\1\0", 4);
+    fake_say(&f, SP_FRAME_DATA, frame.channel, SP_STREAM_STDOUT, "out", 3);
+    fake_say(&f, SP_FRAME_DATA, frame.channel, SP_STREAM_STDOUT, NULL, 0);
+    g_assert_cmpstr(output->str, ==, "out|");
+    g_assert_cmpuint(sp_channel_output(channel)->len, ==, 0);
+
+    /* no more than there is credit for, and word when there is more */
+    for (gsize left = SP_INITIAL_CREDIT - 2; left > 0;) {
+        gsize room = sp_channel_room(channel);
+        g_assert_cmpuint(room, ==, MIN(left, SP_FRAME_PAYLOAD_MAX));
+        sp_channel_write(channel, much, SP_FRAME_PAYLOAD_MAX);
+        frame = fake_hear(&f);
+        g_assert_cmpuint(frame.length, ==, room);
+        left -= room;
+    }
+    g_assert_cmpuint(sp_channel_room(channel), ==, 0);
+    fake_say(&f, SP_FRAME_CREDIT, frame.channel, 0, credit, sizeof credit);
+    g_assert_cmpstr(output->str, ==, "out||");
+    g_assert_cmpuint(sp_channel_room(channel), ==, 5);
+
+    fake_say(&f, SP_FRAME_EXIT, frame.channel, 0, exit_0, sizeof exit_0);
+    g_assert_true(sp_channel_is_done(channel, NULL));
+    g_assert_cmpuint(sp_channel_room(channel), ==, 0);
+    sp_channel_write(channel, much, 1);
+    sp_channel_resize(channel, 1, 1);
+    sp_channel_free(channel);
+    fake_tear_down(&f);
+}
+
 static void test_cancel_and_errors(void)
 {
     const char *const argv[] = {"sleep", NULL};
@@ -255,6 +313,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/agent-channel/command", test_command);
+    g_test_add_func("/agent-channel/terminal", test_terminal);
     g_test_add_func("/agent-channel/cancel-and-errors", test_cancel_and_errors);
     g_test_add_func("/agent-channel/put", test_put);
     g_test_add_func("/agent-channel/put-answered-by-data", test_put_answered_by_data);

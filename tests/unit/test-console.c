@@ -43,6 +43,28 @@ static void test_lines(void)
     g_assert_cmpstr(tail, ==, "two\n  OK  \xef\xbf\xbd\nlogin: \n");
 }
 
+static void on_tap(const guint8 *data, gsize length, void *user_data)
+{
+    g_string_append_len(user_data, (const char *)data, (gssize)length);
+}
+
+/* Every byte, escape sequences too, and only for as long as it is asked for. */
+static void test_tap(void)
+{
+    g_autoptr(GString) seen = g_string_new(NULL);
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(SpConsole) console = sp_console_new(NULL, on_line, lines, NULL);
+
+    feed(console, "one\n");
+    sp_console_set_tap(console, on_tap, seen);
+    feed(console, "\x1b[1mtw");
+    feed(console, "o\r\n");
+    sp_console_set_tap(console, NULL, NULL);
+    feed(console, "three\n");
+    g_assert_cmpstr(seen->str, ==, "\x1b[1mtwo\r\n");
+    g_assert_cmpstr(lines->str, ==, "<one><two><three>");
+}
+
 static void test_escapes(void)
 {
     static const struct {
@@ -235,6 +257,7 @@ int main(int argc, char **argv)
     g_test_add_func("/console/escapes", test_escapes);
     g_test_add_func("/console/write", test_write);
     g_test_add_func("/console/bounds", test_bounds);
+    g_test_add_func("/console/tap", test_tap);
     g_test_add_func("/console/attach", test_attach);
     g_test_add_func("/console/log-file", test_log_file);
     g_test_add_func("/console/fatal", test_fatal);

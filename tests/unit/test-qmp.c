@@ -106,10 +106,10 @@ static void test_commands(void)
     g_assert_nonnull(strstr(error->message, "not so"));
     g_clear_error(&error);
     /* an event that came before anybody waited for it */
-    g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, &data, &error));
+    g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, NULL, &data, &error));
     g_assert_true(json_object_get_boolean_member(data, "guest"));
     json_object_unref(data);
-    g_assert_false(sp_qmp_wait_event(f.qmp, "RESET", 1, NULL, NULL, &error));
+    g_assert_false(sp_qmp_wait_event(f.qmp, "RESET", 1, NULL, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
     tear_down(&f);
 }
