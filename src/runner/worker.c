@@ -166,6 +166,50 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     return true;
 }
 
+typedef struct {
+    Worker *worker;
+    const char *out_dir;
+} Creation;
+
+/* A machine that the script asks for. */
+static SpMachine *create_machine(const SpScriptMachine *wanted, void *data, GError **error)
+{
+    const Creation *creation = data;
+    Worker *worker = creation->worker;
+    const SpTestMachine *first = g_ptr_array_index(worker->conf->machines, 0);
+    SpTestMachine machine = {
+        .name = (char *)wanted->name,
+        .image = wanted->image ? (char *)wanted->image : first->image,
+        .memory_mib = wanted->memory_mib,
+        .cpus = wanted->cpus,
+        .nics = (guint)wanted->nics,
+    };
+
+    if (worker->conf->has_virtual_time) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s' can't be made: with Clock=virtual there is one only", wanted->name);
+        return NULL;
+    }
+    if (wanted->nics > SP_MACHINE_NICS_MAX) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s' can't be made: it has %zu networks, %u is the most", wanted->name,
+            wanted->nics, SP_MACHINE_NICS_MAX);
+        return NULL;
+    }
+    for (gsize i = 0; i < wanted->nics; i++) {
+        machine.networks[i] = wanted->networks[i];
+        if (wanted->networks[i] <= SP_NETWORK_MAX && worker->networks[wanted->networks[i]])
+            continue;
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s' can't be made: no machine of test.conf is on network %u", wanted->name,
+            wanted->networks[i]);
+        return NULL;
+    }
+    if (!make_machine(worker, &machine, creation->out_dir, error))
+        return NULL;
+    return g_ptr_array_index(worker->machines, worker->machines->len - 1);
+}
+
 /* SpScriptNetwork, in order of their numbers. */
 static GArray *list_networks(const Worker *worker)
 {
@@ -191,6 +235,7 @@ static bool run_script(
         [SP_SCRIPT_INTERRUPTED] = "interrupted",
     };
     g_autoptr(GArray) networks = list_networks(worker);
+    Creation creation = {worker, out_dir};
     const SpScriptConfig script = {
         .path = worker->conf->script,
         .out_dir = out_dir,
@@ -200,6 +245,8 @@ static bool run_script(
         .n_networks = networks->len,
         .log = worker->log,
         .subtest_func = on_subtest,
+        .create_func = create_machine,
+        .create_data = &creation,
     };
     SpScriptOutcome outcome;
 

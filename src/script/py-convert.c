@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define PAUSE_FIRST_MS 20
+#define PAUSE_MAX_MS 250
 #define EXCERPT_HALF 2048u
 #define SECONDS_MAX (100.0 * 365 * 86400)
 
@@ -95,6 +97,12 @@ bool sp_py_pause(SpPyState *state, gint64 ms)
         return true;
     sp_py_raise(state, error);
     return false;
+}
+
+bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause)
+{
+    pause->ms = CLAMP(2 * pause->ms, PAUSE_FIRST_MS, PAUSE_MAX_MS);
+    return sp_py_pause(state, pause->ms);
 }
 
 bool sp_py_is_main_thread(void)

@@ -21,5 +21,12 @@ bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
 /** Let the main context turn for @ms; false with an exception if that was interrupted. */
 bool sp_py_pause(SpPyState *state, gint64 ms);
 
+/** Pauses that grow from one look at something to the next; zeroed at first. */
+typedef struct {
+    gint64 ms;
+} SpPyPause;
+/** The next of them; false with an exception if that was interrupted. */
+bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause);
+
 /** False with an exception in other threads than the one that runs the script. */
 bool sp_py_is_main_thread(void);

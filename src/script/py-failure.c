@@ -95,8 +95,8 @@ static bool is_told_already(const char *message, const char *name)
 
 static void append_consoles(GString *report, SpPyState *state, const char *message)
 {
-    for (gsize i = 0; i < state->config->n_machines; i++) {
-        SpMachine *machine = state->config->machines[i];
+    for (guint i = 0; i < state->machines->len; i++) {
+        SpMachine *machine = g_ptr_array_index(state->machines, i);
         const char *name = sp_machine_name(machine);
         g_autofree char *tail = sp_machine_console_tail(machine, CONSOLE_LINES);
 

@@ -4,9 +4,7 @@
 
 #include "base/error.h"
 #include "script/py-network.h"
-
-#define PAUSE_FIRST_MS 20
-#define PAUSE_MAX_MS 250
+#include "script/py-polling.h"
 
 static PyObject *start_all(PyObject *module, PyObject *unused)
 {
@@ -15,15 +13,56 @@ static PyObject *start_all(PyObject *module, PyObject *unused)
     if (!sp_py_is_main_thread())
         return NULL;
     sp_log_begin(state->config->log, NULL, "boot", "start all machines");
-    for (gsize i = 0; i < state->config->n_machines; i++) {
+    for (guint i = 0; i < state->machines->len; i++) {
         GError *error = NULL;
-        if (sp_machine_start(state->config->machines[i], false, &error))
+        if (sp_machine_start(g_ptr_array_index(state->machines, i), false, &error))
             continue;
         sp_log_end(state->config->log, error->message);
         return sp_py_raise(state, error);
     }
     sp_log_end(state->config->log, NULL);
     Py_RETURN_NONE;
+}
+
+static PyObject *join_all(PyObject *module, PyObject *unused)
+{
+    SpPyState *state = sp_py_module_state(module);
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    sp_log_begin(state->config->log, NULL, "boot", "wait for the end of all machines");
+    for (guint i = 0; i < state->machines->len; i++) {
+        GError *error = NULL;
+        SpMachine *machine = g_ptr_array_index(state->machines, i);
+        if (sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, &error))
+            continue;
+        sp_log_end(state->config->log, error->message);
+        return sp_py_raise(state, error);
+    }
+    sp_log_end(state->config->log, NULL);
+    Py_RETURN_NONE;
+}
+
+static PyObject *show_consoles(PyObject *module, bool are_shown)
+{
+    sp_log_show_consoles(sp_py_module_state(module)->config->log, are_shown);
+    Py_RETURN_NONE;
+}
+
+static PyObject *serial_stdout_on(PyObject *module, PyObject *unused)
+{
+    return show_consoles(module, true);
+}
+
+static PyObject *serial_stdout_off(PyObject *module, PyObject *unused)
+{
+    return show_consoles(module, false);
+}
+
+double sp_py_time_factor(SpPyState *state)
+{
+    return state->machines->len > 0 ? sp_machine_time_factor(g_ptr_array_index(state->machines, 0))
+                                    : 1;
 }
 
 /* 1: @func returned something true, 0: false, -1 with an exception. */
@@ -41,20 +80,18 @@ static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
     char *keywords[] = {"fn", "timeout_seconds", NULL};
     SpPyState *state = sp_py_module_state(module);
     PyObject *func, *timeout = NULL;
-    gint64 timeout_ms, deadline, pause_ms = PAUSE_FIRST_MS;
-    double factor =
-        state->config->n_machines > 0 ? sp_machine_time_factor(state->config->machines[0]) : 1;
+    gint64 timeout_ms, deadline;
+    SpPyPause pause = {0};
     int is_true = 0;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:retry", keywords, &func, &timeout) ||
-        !sp_py_timeout(timeout, factor, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms) || !sp_py_is_main_thread())
         return NULL;
     deadline = sp_deadline(timeout_ms);
     while (is_true == 0 && g_get_monotonic_time() < deadline) {
         is_true = call_once(func, false);
-        if (is_true == 0 && !sp_py_pause(state, pause_ms))
+        if (is_true == 0 && !sp_py_pause_longer(state, &pause))
             return NULL;
-        pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);
     }
     if (is_true == 0)
         is_true = call_once(func, true);
@@ -66,100 +103,39 @@ static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
         (int)(timeout_ms / 1000));
 }
 
-static PyObject *make_subtest(PyObject *module, PyObject *args, PyObject *kwargs);
+/* Makes a method of a function with arguments by name. */
+#define WITH_KEYWORDS(function)                                                                    \
+    (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 PyMethodDef sp_py_functions[] = {
     {"start_all", start_all, METH_NOARGS, PyDoc_STR("start_all()\n--\n\nSwitch all machines on.")},
-    {"retry", (PyCFunction)(void (*)(void))retry, METH_VARARGS | METH_KEYWORDS,
+    {"join_all", join_all, METH_NOARGS,
+        PyDoc_STR("join_all()\n--\n\nWait until all machines have gone off by themselves.")},
+    {"create_machine", WITH_KEYWORDS(sp_py_create_machine),
+        PyDoc_STR("create_machine(name, *, image=None, networks=(), memory=None, cpus=None)\n--\n\n"
+                  "A further Machine, which is off: of the image of that name, or of the first "
+                  "machine's, "
+                  "several, and on networks by the numbers in test.conf. memory is in MiB.")},
+    {"retry", WITH_KEYWORDS(retry),
         PyDoc_STR("retry(fn, timeout_seconds=900)\n--\n\nCall fn(last_try) again and again until "
                   "it returns something true; last_try is True at its last call.")},
-    {"subtest", (PyCFunction)(void (*)(void))make_subtest, METH_VARARGS | METH_KEYWORDS,
+    {"subtest", WITH_KEYWORDS(sp_py_subtest_new),
         PyDoc_STR("subtest(name)\n--\n\nA context manager: a part of the test, counted by "
                   "itself.")},
+    {"polling_condition", WITH_KEYWORDS(sp_py_polling_condition),
+        PyDoc_STR("polling_condition(fun_=None, seconds_interval=2.0, description=None)\n--\n\n"
+                  "Decorate a function that fails, or returns something false, where a condition "
+                  "does not hold. `with` it, the condition must hold all along: it is asked before "
+                  "each command and during waits. Its wait() waits until it does.")},
+    {"serial_stdout_on", serial_stdout_on, METH_NOARGS,
+        PyDoc_STR("serial_stdout_on()\n--\n\nShow what comes on the consoles, where the log is "
+                  "shown.")},
+    {"serial_stdout_off", serial_stdout_off, METH_NOARGS,
+        PyDoc_STR("serial_stdout_off()\n--\n\nKeep it to the log files.")},
     {NULL, NULL, 0, NULL},
 };
 
-/* A subtest: what `with subtest(name):` enters. */
-typedef struct {
-    PyObject_HEAD char *name;
-    gint64 begin;
-    guint depth; /* of the log's steps when it began */
-} Subtest;
-
-static PyObject *make_subtest(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-    char *keywords[] = {"name", NULL};
-    PyTypeObject *type = sp_py_module_state(module)->subtest_type;
-    const char *name;
-    Subtest *subtest;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:subtest", keywords, &name))
-        return NULL;
-    subtest = (Subtest *)type->tp_alloc(type, 0);
-    if (subtest)
-        subtest->name = g_strdup(name);
-    return (PyObject *)subtest;
-}
-
-static void subtest_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    g_free(((Subtest *)self)->name);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *subtest_enter(Subtest *self, PyObject *unused)
-{
-    SpLog *log = sp_py_state((PyObject *)self)->config->log;
-
-    self->begin = g_get_monotonic_time();
-    self->depth = sp_log_depth(log);
-    sp_log_begin(log, NULL, "subtest", "subtest: %s", self->name);
-    Py_RETURN_NONE;
-}
-
-static PyObject *subtest_exit(Subtest *self, PyObject *args)
-{
-    SpPyState *state = sp_py_state((PyObject *)self);
-    const SpScriptConfig *config = state->config;
-    SpSubtest subtest = {.name = self->name};
-    PyObject *type, *value, *trace;
-
-    if (!PyArg_ParseTuple(args, "OOO:__exit__", &type, &value, &trace))
-        return NULL;
-    subtest.passed = type == Py_None;
-    subtest.seconds = (double)(g_get_monotonic_time() - self->begin) / G_TIME_SPAN_SECOND;
-    if (!subtest.passed && !state->failed_subtest)
-        state->failed_subtest = g_strdup(self->name);
-    while (sp_log_depth(config->log) > self->depth)
-        sp_log_end(config->log, subtest.passed ? NULL : "failed");
-    if (config->subtest_func)
-        config->subtest_func(&subtest, config->subtest_data);
-    Py_RETURN_FALSE;
-}
-
-static PyMethodDef subtest_methods[] = {
-    {"__enter__", (PyCFunction)(void (*)(void))subtest_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))subtest_exit, METH_VARARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyType_Slot subtest_slots[] = {
-    {Py_tp_dealloc, subtest_dealloc},
-    {Py_tp_methods, subtest_methods},
-    {0, NULL},
-};
-
-PyType_Spec sp_py_subtest_spec = {
-    .name = "slotproof.Subtest",
-    .basicsize = sizeof(Subtest),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = subtest_slots,
-};
-
-static PyObject *make_machine(SpPyState *state, SpMachine *machine)
+PyObject *sp_py_machine_new(SpPyState *state, SpMachine *machine)
 {
     SpPyMachine *object = (SpPyMachine *)state->machine_type->tp_alloc(state->machine_type, 0);
 
@@ -209,30 +185,30 @@ static bool add(PyObject *globals, const char *name, PyObject *value)
 
 static bool add_machines(PyObject *globals, SpPyState *state)
 {
-    gsize n = state->config->n_machines;
+    guint n = state->machines->len;
     PyObject *list = PyList_New(0);
     bool is_good = add(globals, "machines", list);
 
-    for (gsize i = 0; i < n && is_good; i++) {
-        SpMachine *machine = state->config->machines[i];
-        PyObject *object = make_machine(state, machine);
+    for (guint i = 0; i < n && is_good; i++) {
+        SpMachine *machine = g_ptr_array_index(state->machines, i);
+        PyObject *object = sp_py_machine_new(state, machine);
         is_good = object && PyList_Append(list, object) >= 0 &&
                   PyDict_SetItemString(globals, sp_machine_name(machine), object) >= 0 &&
                   (n > 1 || PyDict_SetItemString(globals, "machine", object) >= 0);
         Py_XDECREF(object);
     }
+    state->machine_list = is_good ? Py_NewRef(list) : NULL;
     return is_good;
 }
 
 static bool add_functions(PyObject *globals, PyObject *module)
 {
-    const char *const names[] = {"start_all", "retry", "subtest", "Machine"};
+    bool is_good = add(globals, "Machine", PyObject_GetAttrString(module, "Machine"));
 
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        if (!add(globals, names[i], PyObject_GetAttrString(module, names[i])))
-            return false;
-    }
-    return true;
+    for (PyMethodDef *function = sp_py_functions; function->ml_name && is_good; function++)
+        is_good =
+            add(globals, function->ml_name, PyObject_GetAttrString(module, function->ml_name));
+    return is_good;
 }
 
 /* Where scripts for NixOS' driver import its exceptions from. */
@@ -275,6 +251,7 @@ static bool fill(PyObject *globals, PyObject *module)
            add(globals, "networks", sp_py_networks_new(state)) &&
            add(globals, "log", make_plain(state->log_type)) &&
            add(globals, "driver", make_driver(globals)) && add(globals, "t", make_test_case()) &&
+           add(globals, "os", PyImport_ImportModule("os")) &&
            add(globals, "__name__", PyUnicode_FromString("__main__")) &&
            add(globals, "__file__", PyUnicode_DecodeFSDefault(state->config->path)) &&
            PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) >= 0 &&

@@ -34,12 +34,20 @@ static void dealloc(PyObject *self)
             PyDoc_STR(name "(msg)\n--\n\nWrite msg to the test's log.")                            \
     }
 
+static PyObject *log_nested(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return sp_py_nested_new(sp_py_state(self), NULL, args, kwargs);
+}
+
 /* NixOS' driver has levels; here all of them are one. */
 static PyMethodDef log_methods[] = {
     LOG_METHOD("log"),
     LOG_METHOD("info"),
     LOG_METHOD("warning"),
     LOG_METHOD("error"),
+    {"nested", (PyCFunction)(void (*)(void))log_nested, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("nested(msg, attrs={})\n--\n\nA context manager: what happens in it stands below "
+                  "msg in the test's log.")},
     {NULL, NULL, 0, NULL},
 };
 

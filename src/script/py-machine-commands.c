@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "script/py-machine.h"
+#include "script/py-polling.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ bool sp_py_machine_execute(
 {
     GError *error = NULL;
 
-    if (!sp_py_is_main_thread())
+    if (!sp_py_is_main_thread() || !sp_py_check_conditions(sp_py_state((PyObject *)self)))
         return false;
     if (sp_machine_execute(self->machine, command, timeout_ms, ret_result, &error))
         return !PyErr_Occurred(); /* a signal may have come in at the last moment */

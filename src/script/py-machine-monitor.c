@@ -53,10 +53,61 @@ static PyObject *qmp(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     return answer(self, is_good, ret, error);
 }
 
+static PyObject *send_monitor_command(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"command", NULL};
+    PyObject *command, *arguments, *text;
+    GError *error = NULL;
+    char *ret = NULL;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:send_monitor_command", keywords, &command) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    arguments = Py_BuildValue("{sO}", "command-line", command);
+    text = call_json("dumps", arguments);
+    if (!text)
+        return NULL;
+    sp_py_machine_begin(self, "qmp", "monitor command %s", PyUnicode_AsUTF8(command));
+    is_good = sp_machine_qmp(
+        self->machine, "human-monitor-command", PyUnicode_AsUTF8(text), &ret, &error);
+    Py_DECREF(text);
+    return answer(self, is_good, ret, error);
+}
+
+/* The first event that @filter, a function of the script's, takes; those before it are dropped. */
+static PyObject *wait_for_filtered(SpPyMachine *self, PyObject *filter, gint64 timeout_ms)
+{
+    gint64 deadline = sp_deadline(timeout_ms);
+
+    for (;;) {
+        gint64 left_ms = deadline == SP_FOREVER
+                             ? SP_NO_TIMEOUT
+                             : MAX(0, (deadline - g_get_monotonic_time()) / 1000);
+        PyObject *event, *result;
+        GError *error = NULL;
+        char *ret = NULL;
+        bool is_good;
+        int is_taken;
+
+        sp_py_machine_begin(self, "wait", "wait for an event of QEMU's");
+        is_good = sp_machine_wait_for_event(self->machine, NULL, left_ms, &ret, &error);
+        event = answer(self, is_good, ret, error);
+        result = event ? PyObject_CallOneArg(filter, event) : NULL;
+        is_taken = result ? PyObject_IsTrue(result) : -1;
+        Py_XDECREF(result);
+        if (is_taken == 1)
+            return event;
+        Py_XDECREF(event);
+        if (is_taken < 0)
+            return NULL;
+    }
+}
+
 static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"event", "timeout", NULL};
-    PyObject *timeout = NULL;
+    char *keywords[] = {"event_filter", "timeout", NULL};
+    PyObject *timeout = NULL, *wanted;
     GError *error = NULL;
     const char *event;
     gint64 timeout_ms;
@@ -64,8 +115,13 @@ static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject 
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|O:wait_for_qmp_event", keywords, &event, &timeout) ||
+            args, kwargs, "O|O:wait_for_qmp_event", keywords, &wanted, &timeout) ||
         !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    if (PyCallable_Check(wanted))
+        return wait_for_filtered(self, wanted, timeout_ms);
+    event = PyUnicode_AsUTF8(wanted);
+    if (!event)
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for QEMU's event %s", event);
     is_good = sp_machine_wait_for_event(self->machine, event, timeout_ms, &ret, &error);
@@ -139,9 +195,14 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
         "returns what it answers. Where an argument's name has a hyphen: "
         "**{'node-name': ...}."),
     SP_PY_METHOD("wait_for_qmp_event", wait_for_qmp_event, SP_PY_KEYWORDS,
-        "wait_for_qmp_event(event, timeout=900)\n--\n\nTake the first event of this name that "
-        "QEMU has sent since the machine's start and that was not taken yet; wait if there is "
-        "none. Returns its data as a dict."),
+        "wait_for_qmp_event(event_filter, timeout=900)\n--\n\nTake the first event of QEMU's that "
+        "has this name, was sent since the machine's start, and was not taken yet; wait if there "
+        "is none. Returns its data as a dict. In place of the name a function of the whole event "
+        "may say whether it is meant; then the whole event is returned, and what came before it is "
+        "dropped."),
+    SP_PY_METHOD("send_monitor_command", send_monitor_command, SP_PY_KEYWORDS,
+        "send_monitor_command(command)\n--\n\nHave QEMU execute a command of its monitor for "
+        "people; returns what it answers as a str."),
     SP_PY_METHOD("save_snapshot", save_snapshot, SP_PY_KEYWORDS,
         "save_snapshot(name)\n--\n\nKeep memory, devices and disk of the running machine, until "
         "the "

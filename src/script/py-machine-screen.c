@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Between two keys, as in NixOS' driver. */
 #define KEY_DELAY 0.01
@@ -175,7 +176,55 @@ static PyObject *send_console(SpPyMachine *self, PyObject *args, PyObject *kwarg
     return sp_py_machine_end(self, is_good, error);
 }
 
+typedef bool (*InteractFunc)(SpMachine *machine, int input_fd, int output_fd, GError **error);
+
+static PyObject *interact(SpPyMachine *self, const char *what, InteractFunc func)
+{
+    GError *error = NULL;
+    bool is_good;
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "shell", "%s", what);
+    is_good = func(self->machine, STDIN_FILENO, STDOUT_FILENO, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
+static PyObject *shell_interact(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"address", NULL};
+    PyObject *address = Py_None;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:shell_interact", keywords, &address))
+        return NULL;
+    if (address != Py_None)
+        return PyErr_Format(PyExc_NotImplementedError,
+            "shell_interact() has this terminal only: start 'slotproof debug' in another one");
+    return interact(self, "a shell for the user", sp_machine_shell_interact);
+}
+
+static PyObject *console_interact(SpPyMachine *self, PyObject *unused)
+{
+    return interact(self, "the console for the user", sp_machine_console_interact);
+}
+
+/* Scripts for NixOS' driver may call these: they are told why they can't. */
+static PyObject *refuse_windows(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return PyErr_Format(PyExc_NotImplementedError,
+        "machine '%s': slotproof knows nothing of X11 and its windows: wait for the display "
+        "server's unit by wait_for_unit(), and look at the screen by wait_for_text() or "
+        "screenshot()",
+        sp_machine_name(self->machine));
+}
+
 PyMethodDef sp_py_machine_screen_methods[] = {
+    SP_PY_METHOD("wait_for_x", refuse_windows, SP_PY_KEYWORDS,
+        "wait_for_x(timeout=900)\n--\n\nNot offered: use wait_for_unit() and wait_for_text()."),
+    SP_PY_METHOD("wait_for_window", refuse_windows, SP_PY_KEYWORDS,
+        "wait_for_window(regexp, timeout=900)\n--\n\nNot offered: use wait_for_text()."),
+    SP_PY_METHOD("get_window_names", refuse_windows, SP_PY_KEYWORDS,
+        "get_window_names()\n--\n\nNot offered: use get_screen_text()."),
     SP_PY_METHOD("screenshot", screenshot, SP_PY_KEYWORDS,
         "screenshot(filename)\n--\n\nWrite what the screen shows as a PNG file: a name without '/' "
         "lies in out_dir, and '.png' is added to one without an ending."),
@@ -195,5 +244,11 @@ PyMethodDef sp_py_machine_screen_methods[] = {
         "its return key."),
     SP_PY_METHOD("send_console", send_console, SP_PY_KEYWORDS,
         "send_console(chars)\n--\n\nSend characters to the serial console, as if typed there."),
+    SP_PY_METHOD("shell_interact", shell_interact, SP_PY_KEYWORDS,
+        "shell_interact(address=None)\n--\n\nA shell in the guest, on this terminal, until it ends "
+        "or is left with Ctrl-]."),
+    SP_PY_METHOD("console_interact", console_interact, METH_NOARGS,
+        "console_interact()\n--\n\nThe serial console, on this terminal, until it is left with "
+        "Ctrl-]."),
     {NULL, NULL, 0, NULL},
 };

@@ -219,7 +219,7 @@ static PyObject *wait_for_unit(SpPyMachine *self, PyObject *args, PyObject *kwar
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "s|zO:wait_for_unit", keywords, &unit, &user, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(
         self, "wait", "wait for unit %s%s%s", unit, user ? " of user " : "", user ? user : "");
@@ -228,11 +228,76 @@ static PyObject *wait_for_unit(SpPyMachine *self, PyObject *args, PyObject *kwar
         return sp_py_machine_end(self, is_good, error);
     }
     answer = poll_user_unit(self, unit, user, timeout_ms);
+    sp_py_state((PyObject *)self)->is_waiting = false;
     sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not become active");
     return answer;
 }
 
+static PyObject *require_unit_state(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"unit", "require_state", NULL};
+    const char *unit, *wanted = "active";
+    g_autofree char *state = NULL;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "s|s:require_unit_state", keywords, &unit, &wanted) ||
+        !sp_py_machine_timeout(self, NULL, &timeout_ms))
+        return NULL;
+    sp_py_machine_begin(self, "command", "unit %s must be %s", unit, wanted);
+    state = read_property(self, unit, "ActiveState", NULL, timeout_ms);
+    sp_log_end(sp_py_machine_log(self), g_strcmp0(state, wanted) == 0 ? NULL : "it is not");
+    if (!state)
+        return NULL;
+    if (g_str_equal(state, wanted))
+        Py_RETURN_NONE;
+    return PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "machine '%s': unit '%s' is %s, but was expected to be %s", sp_machine_name(self->machine),
+        unit, state, wanted);
+}
+
+static PyObject *run_job(SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *verb)
+{
+    char *keywords[] = {"jobname", "user", NULL};
+    g_auto(SpCommandResult) result = {0};
+    g_autofree char *arguments = NULL;
+    const char *unit, *user = NULL;
+    g_autofree char *quoted = NULL;
+    gint64 timeout_ms;
+    PyObject *text;
+    bool has_run;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z", keywords, &unit, &user) ||
+        !sp_py_machine_timeout(self, NULL, &timeout_ms))
+        return NULL;
+    quoted = g_shell_quote(unit);
+    arguments = g_strdup_printf("%s %s", verb, quoted);
+    sp_py_machine_begin(self, "command", "%s unit %s", verb, unit);
+    has_run = run_systemctl(self, arguments, user, timeout_ms, &result);
+    sp_log_end(sp_py_machine_log(self), has_run ? NULL : "could not be run");
+    text = has_run ? sp_py_text(result.output) : NULL;
+    return text ? Py_BuildValue("(iN)", result.status, text) : NULL;
+}
+
+static PyObject *start_job(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return run_job(self, args, kwargs, "start");
+}
+
+static PyObject *stop_job(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return run_job(self, args, kwargs, "stop");
+}
+
 PyMethodDef sp_py_machine_unit_methods[] = {
+    SP_PY_METHOD("require_unit_state", require_unit_state, SP_PY_KEYWORDS,
+        "require_unit_state(unit, require_state='active')\n--\n\nRaise RequestedAssertionFailed "
+        "unless the unit is in that state now."),
+    SP_PY_METHOD("start_job", start_job, SP_PY_KEYWORDS,
+        "start_job(jobname, user=None)\n--\n\nHave systemd start a unit. Returns systemctl's "
+        "status and stdout: it is not checked."),
+    SP_PY_METHOD("stop_job", stop_job, SP_PY_KEYWORDS,
+        "stop_job(jobname, user=None)\n--\n\nHave systemd stop a unit, in the same way."),
     SP_PY_METHOD("wait_for_unit", wait_for_unit, SP_PY_KEYWORDS,
         "wait_for_unit(unit, user=None, timeout=900)\n--\n\nWait until the unit is active. Raises "
         "RequestedAssertionFailed at once if it failed, or is inactive with no job pending."),

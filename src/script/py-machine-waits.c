@@ -15,7 +15,7 @@ static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwar
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "s|O:wait_for_file", keywords, &path, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for file %s", path);
     is_good = sp_machine_wait_for_file(self->machine, path, timeout_ms, &error);
@@ -35,10 +35,12 @@ static PyObject *wait_for_port(SpPyMachine *self, PyObject *args, PyObject *kwar
     if (!PyArg_ParseTupleAndKeywords(args, kwargs,
             open ? "i|sO:wait_for_open_port" : "i|sO:wait_for_closed_port", keywords, &port,
             &address, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
         return NULL;
     if (port < 1 || port > 65535)
         return PyErr_Format(PyExc_ValueError, "port %d: expected a number from 1 to 65535", port);
+    if (!sp_py_machine_enter_wait(self))
+        return NULL;
     sp_py_machine_begin(self, "wait", "wait for TCP port %d of %s to be %s", port, address,
         open ? "open" : "closed");
     is_good =
@@ -56,6 +58,27 @@ static PyObject *wait_for_closed_port(SpPyMachine *self, PyObject *args, PyObjec
     return wait_for_port(self, args, kwargs, false);
 }
 
+static PyObject *wait_for_open_unix_socket(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"addr", "is_datagram", "timeout", NULL};
+    PyObject *timeout = NULL;
+    int is_datagram = 0;
+    GError *error = NULL;
+    const char *path;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|pO:wait_for_open_unix_socket", keywords,
+            &path, &is_datagram, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
+        return NULL;
+    sp_py_machine_begin(self, "wait", "wait for %s socket %s to be open",
+        is_datagram ? "datagram" : "stream", path);
+    is_good =
+        sp_machine_wait_for_unix_socket(self->machine, path, is_datagram != 0, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
 static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"regex", "timeout", NULL};
@@ -67,7 +90,7 @@ static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObje
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "s|O:wait_for_console_text", keywords, &regex, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for '%s' on the console", regex);
     is_good = sp_machine_wait_for_console_text(self->machine, regex, timeout_ms, &error);
@@ -90,6 +113,9 @@ PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_closed_port", wait_for_closed_port, SP_PY_KEYWORDS,
         "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until no TCP "
         "connection from the guest to addr comes about."),
+    SP_PY_METHOD("wait_for_open_unix_socket", wait_for_open_unix_socket, SP_PY_KEYWORDS,
+        "wait_for_open_unix_socket(addr, is_datagram=False, timeout=900)\n--\n\nWait until a "
+        "connection to the guest's socket addr, a path, comes about."),
     SP_PY_METHOD("wait_for_console_text", wait_for_console_text, SP_PY_KEYWORDS,
         "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console since "
         "the machine's last start or reset matches."),

@@ -3,6 +3,7 @@
 /* The type Machine: its attributes, and its methods that are about power, files and the log. */
 
 #include "script/py-machine.h"
+#include "script/py-polling.h"
 
 #include <math.h>
 #include <structmember.h>
@@ -28,8 +29,19 @@ void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format
     sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", text);
 }
 
+bool sp_py_machine_enter_wait(SpPyMachine *self)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+
+    if (!sp_py_is_main_thread() || !sp_py_check_conditions(state))
+        return false;
+    state->is_waiting = true;
+    return true;
+}
+
 PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
 {
+    sp_py_state((PyObject *)self)->is_waiting = false;
     sp_log_end(sp_py_machine_log(self), is_good ? NULL : error->message);
     if (!is_good)
         return sp_py_raise(sp_py_state((PyObject *)self), error);
@@ -97,6 +109,11 @@ static PyObject *wait_for_shutdown(SpPyMachine *self, PyObject *unused)
     return change_power(self, "wait for the shutdown", await_shutdown);
 }
 
+static PyObject *switch_root(SpPyMachine *self, PyObject *unused)
+{
+    return change_power(self, "switch root", sp_machine_switch_root);
+}
+
 static PyObject *is_up(SpPyMachine *self, PyObject *unused)
 {
     return PyBool_FromLong(sp_machine_is_up(self->machine));
@@ -146,6 +163,11 @@ static PyObject *log_message(SpPyMachine *self, PyObject *args, PyObject *kwargs
     Py_RETURN_NONE;
 }
 
+static PyObject *nested(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    return sp_py_nested_new(sp_py_state((PyObject *)self), self->machine, args, kwargs);
+}
+
 static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"secs", NULL};
@@ -186,6 +208,16 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD("copy_from_machine", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_machine(source, target_dir='')\n--\n\nCopy the guest's file or folder source "
         "into target_dir below out_dir."),
+    SP_PY_METHOD("copy_from_host_via_shell", copy_from_host, SP_PY_KEYWORDS,
+        "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host()."),
+    SP_PY_METHOD("copy_from_vm", copy_from_machine, SP_PY_KEYWORDS,
+        "copy_from_vm(source, target_dir='')\n--\n\nThe same as copy_from_machine()."),
+    SP_PY_METHOD("nested", nested, SP_PY_KEYWORDS,
+        "nested(msg, attrs={})\n--\n\nA context manager: what happens in it stands below msg in "
+        "the test's log."),
+    SP_PY_METHOD("switch_root", switch_root, METH_NOARGS,
+        "switch_root()\n--\n\nLeave the initramfs, in which the agent has to run as well, for the "
+        "real root: wait for initrd.target, switch, and wait for the agent there."),
     SP_PY_METHOD("log", log_message, SP_PY_KEYWORDS,
         "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
     SP_PY_METHOD("sleep", sleep_in_guest, SP_PY_KEYWORDS,

@@ -16,6 +16,11 @@ SpLog *sp_py_machine_log(SpPyMachine *self);
 /** sp_py_timeout() for @self's machine. */
 bool sp_py_machine_timeout(SpPyMachine *self, PyObject *value, gint64 *ret_ms);
 
+/**
+ * What a wait for something in the guest begins with: it is in the main thread, the entered
+ * conditions hold, and they are asked again until sp_py_machine_end(). False with an exception.
+ */
+bool sp_py_machine_enter_wait(SpPyMachine *self);
 /** Begin a step of the log that is about @self. */
 void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format, ...)
     G_GNUC_PRINTF(3, 4);

@@ -25,6 +25,7 @@ static bool add_methods(PyTypeObject *type)
         sp_py_machine_network_methods,
         sp_py_machine_unit_methods,
         sp_py_machine_screen_methods,
+        sp_py_machine_tty_methods,
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++) {
@@ -48,7 +49,8 @@ static bool add_types(PyObject *module, SpPyState *state)
         PyTypeObject **ret_type;
     } types[] = {
         {&sp_py_machine_spec, &state->machine_type},
-        {&sp_py_subtest_spec, &state->subtest_type},
+        {&sp_py_step_spec, &state->step_type},
+        {&sp_py_condition_spec, &state->condition_type},
         {&sp_py_log_spec, &state->log_type},
         {&sp_py_stream_spec, &state->stream_type},
         {&sp_py_network_spec, &state->network_type},
@@ -93,7 +95,9 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->assertion_failed);
     Py_VISIT(state->machine_error);
     Py_VISIT(state->machine_type);
-    Py_VISIT(state->subtest_type);
+    Py_VISIT(state->machine_list);
+    Py_VISIT(state->step_type);
+    Py_VISIT(state->condition_type);
     Py_VISIT(state->log_type);
     Py_VISIT(state->stream_type);
     Py_VISIT(state->network_type);
@@ -108,11 +112,15 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->assertion_failed);
     Py_CLEAR(state->machine_error);
     Py_CLEAR(state->machine_type);
-    Py_CLEAR(state->subtest_type);
+    Py_CLEAR(state->machine_list);
+    Py_CLEAR(state->step_type);
+    Py_CLEAR(state->condition_type);
     Py_CLEAR(state->log_type);
     Py_CLEAR(state->stream_type);
     Py_CLEAR(state->network_type);
     Py_CLEAR(state->endpoint_type);
+    g_clear_pointer(&state->machines, g_ptr_array_unref);
+    g_clear_pointer(&state->conditions, g_ptr_array_unref);
     g_clear_pointer(&state->failed_subtest, g_free);
     return 0;
 }

@@ -14,13 +14,19 @@ typedef struct {
     PyObject *assertion_failed;   /* the exception types */
     PyObject *machine_error;
     PyTypeObject *machine_type;
-    PyTypeObject *subtest_type;
+    PyTypeObject *step_type;
+    PyTypeObject *condition_type;
     PyTypeObject *log_type;
     PyTypeObject *stream_type;
     PyTypeObject *network_type;
     PyTypeObject *endpoint_type;
-    GPtrArray *stations;  /* SpPyStation: the endpoints that the script made */
-    char *failed_subtest; /* the innermost that failed first; NULL for none */
+    GPtrArray *stations;    /* SpPyStation: the endpoints that the script made */
+    GPtrArray *machines;    /* SpMachine, not owned: those of the test, and those that it made */
+    PyObject *machine_list; /* `machines`; NULL before there are globals */
+    GPtrArray *conditions;  /* references to those that are entered, innermost last */
+    bool may_check;         /* conditions: false while one is asked */
+    bool is_waiting;        /* in a call during which conditions are asked */
+    char *failed_subtest;   /* the innermost that failed first; NULL for none */
 } SpPyState;
 
 /** A machine as a script sees it; the machine itself outlives the interpreter. */
@@ -29,7 +35,8 @@ typedef struct {
 } SpPyMachine;
 
 extern PyType_Spec sp_py_machine_spec;
-extern PyType_Spec sp_py_subtest_spec;
+extern PyType_Spec sp_py_step_spec;
+extern PyType_Spec sp_py_condition_spec;
 extern PyType_Spec sp_py_log_spec;
 extern PyType_Spec sp_py_stream_spec;
 extern PyType_Spec sp_py_network_spec;
@@ -43,6 +50,19 @@ extern PyMethodDef sp_py_machine_monitor_methods[];
 extern PyMethodDef sp_py_machine_network_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
 extern PyMethodDef sp_py_machine_screen_methods[];
+extern PyMethodDef sp_py_machine_tty_methods[];
+
+/** A step of the log to enter, about @machine or NULL, from the arguments of nested(). */
+PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs);
+/** The module's subtest(). */
+PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs);
+
+/** The module's create_machine(). */
+PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs);
+/** A Machine for @machine; NULL with an exception. */
+PyObject *sp_py_machine_new(SpPyState *state, SpMachine *machine);
+/** By how much default time-outs of what is about no machine are stretched. */
+double sp_py_time_factor(SpPyState *state);
 
 /** Functions of the module: start_all(), retry(). */
 extern PyMethodDef sp_py_functions[];

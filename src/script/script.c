@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "script/py-network.h"
+#include "script/py-polling.h"
 
 #include <signal.h>
 #include <string.h>
@@ -12,16 +13,24 @@
 static const char *const taken_names[] = {
     /* globals of a script */
     "Machine",
+    "create_machine",
+    "debug",
     "driver",
+    "join_all",
     "log",
     "machine",
     "machines",
     "networks",
+    "os",
+    "polling_condition",
     "retry",
+    "serial_stdout_off",
+    "serial_stdout_on",
     "slotproof",
     "start_all",
     "subtest",
     "t",
+    "test_script",
     /* Python's keywords */
     "False",
     "None",
@@ -81,10 +90,23 @@ const char *sp_script_name_fault(const char *name)
     return NULL;
 }
 
+/* Conditions that must hold are asked during waits for something in a guest: there the machine
+ * does not mind what else is asked of it. */
+static bool condition_is_broken(void)
+{
+    PyObject *module = PyImport_ImportModule("slotproof");
+    SpPyState *state = module ? sp_py_module_state(module) : NULL;
+    bool is_broken = state && state->is_waiting && !sp_py_check_conditions(state);
+
+    Py_XDECREF(module);
+    return is_broken || !module;
+}
+
 static bool is_interrupted(void *data)
 {
     /* only machines that a script runs with are interrupted by its signals */
-    return Py_IsInitialized() && (PyErr_Occurred() || PyErr_CheckSignals() < 0);
+    return Py_IsInitialized() &&
+           (PyErr_Occurred() || PyErr_CheckSignals() < 0 || condition_is_broken());
 }
 
 SpInterrupt sp_script_interrupt(void)
@@ -145,6 +167,11 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
 
     state->config = config;
     state->stations = stations;
+    state->machines = g_ptr_array_new();
+    state->conditions = g_ptr_array_new();
+    state->may_check = true;
+    for (gsize i = 0; i < config->n_machines; i++)
+        g_ptr_array_add(state->machines, config->machines[i]);
     code = Py_CompileString(source, config->path, Py_file_input);
     if (!code && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         *ret_report = sp_py_syntax_report(state);
@@ -155,6 +182,7 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
         result = PyEval_EvalCode(code, globals, globals);
     if (!result)
         outcome = judge(state, source, ret_report);
+    sp_py_drop_conditions(state);
     while (sp_log_depth(config->log) > 0)
         sp_log_end(config->log, "not ended");
     Py_XDECREF(result);

@@ -33,9 +33,22 @@ typedef struct {
     SpCapture *capture; /* NULL where none is written */
 } SpScriptNetwork;
 
+/** A machine that a script asks for while it runs. */
 typedef struct {
-    const char *path; /* of the script */
-    SpMachine *const *machines;
+    const char *name;
+    const char *image; /* NULL: that of the test's first machine */
+    const guint *networks;
+    gsize nics;
+    guint cpus;       /* 0: the image's default */
+    guint memory_mib; /* 0: the image's default */
+} SpScriptMachine;
+
+/** Make it; it outlives the script. */
+typedef SpMachine *(*SpScriptCreateFunc)(const SpScriptMachine *wanted, void *data, GError **error);
+
+typedef struct {
+    const char *path;           /* of the script */
+    SpMachine *const *machines; /* copied */
     gsize n_machines;
     const SpScriptNetwork *networks;
     gsize n_networks;
@@ -43,6 +56,8 @@ typedef struct {
     const char *out_dir;        /* where the report says that the rest lies; may be NULL */
     SpSubtestFunc subtest_func; /* may be NULL */
     void *subtest_data;
+    SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
+    void *create_data;
 } SpScriptConfig;
 
 typedef enum {

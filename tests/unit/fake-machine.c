@@ -190,6 +190,9 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     else if (g_str_equal(word, "bytes"))
         g_string_append(output, "a\xff"
                                 "b");
+    else if (g_str_equal(word, "fold"))
+        g_string_append_printf(output, "screen %u\n", machine->commands->len),
+            status = strstr(command, "vcs63") ? 1 : 0;
     else if (g_str_equal(word, "third"))
         status = ++machine->thirds < 3;
     else if (g_str_equal(word, "sigint"))
@@ -229,7 +232,11 @@ bool sp_machine_wait_for_unit(
 bool sp_machine_wait_for_file(
     SpMachine *machine, const char *path, gint64 timeout_ms, GError **error)
 {
+    int status;
+
     keep(machine, "wait_for_file %s %" G_GINT64_FORMAT, path, timeout_ms);
+    if (strstr(path, "slow"))
+        return hang(machine, timeout_ms, &status, error);
     return !strstr(path, "absent") || fail(error, SP_ERROR_TIMEOUT, "no such file in time");
 }
 
@@ -286,8 +293,9 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
 {
-    keep(machine, "wait_for_event %s %" G_GINT64_FORMAT, event, timeout_ms);
-    *ret_data = g_strdup("{}");
+    keep(machine, "wait_for_event %s %d", event ? event : "any", timeout_ms > 0);
+    *ret_data =
+        event ? g_strdup("{}") : g_strdup_printf("{\"event\": \"E%u\"}", machine->commands->len);
     return true;
 }
 
@@ -324,6 +332,31 @@ bool sp_machine_forward_port(
     keep(machine, "forward_port %u %u", host_port, guest_port);
     *ret_port = host_port == 0 ? 40000 : host_port;
     return host_port != 9 || fail(error, SP_ERROR_USAGE, "port 9 is in use");
+}
+
+bool sp_machine_wait_for_unix_socket(
+    SpMachine *machine, const char *path, bool is_datagram, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_unix_socket %s %d %" G_GINT64_FORMAT, path, is_datagram, timeout_ms);
+    return true;
+}
+
+bool sp_machine_switch_root(SpMachine *machine, GError **error)
+{
+    keep(machine, "switch_root");
+    return true;
+}
+
+bool sp_machine_shell_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+{
+    keep(machine, "shell %d %d", input_fd, output_fd);
+    return true;
+}
+
+bool sp_machine_console_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+{
+    keep(machine, "console %d %d", input_fd, output_fd);
+    return fail(error, SP_ERROR_USAGE, "there is no terminal");
 }
 
 bool sp_machine_screenshot(SpMachine *machine, const char *path, GError **error)

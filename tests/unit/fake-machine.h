@@ -12,6 +12,7 @@
  *   exit N         status N
  *   big N          N bytes on stdout, status 1
  *   bytes          bytes that are no UTF-8
+ *   fold           the number of commands so far, or status 1 for a terminal 63
  *   third          status 0 at the third call of it and later ones, 1 before
  *   hang           until its time-out, or an interrupt
  *   panic          the machine breaks

@@ -13,6 +13,7 @@ typedef struct {
     gsize n_machines;
     GString *subtests; /* "+name" or "-name" each */
     char *report;
+    SpScriptCreateFunc create_func; /* called with the fixture */
 } ScriptFixture;
 
 /** @data NULL is one machine, `gateway`; anything else two, with `client`. */

@@ -48,6 +48,16 @@ static void test_keys(ScriptFixture *f, gconstpointer data)
                               "send_console 4 ls");
 }
 
+static void test_interact(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "machine.shell_interact()\nmachine.shell_interact(address=None)\n"
+        "with t.assertRaisesRegex(NotImplementedError, 'slotproof debug'):\n"
+        "    machine.shell_interact('tcp:localhost:1')\n"
+        "with t.assertRaisesRegex(ValueError, 'no terminal'):\n    machine.console_interact()\n");
+    script_expect_commands(f, "shell 0 1\nshell 0 1\nconsole 0 1");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -56,6 +66,8 @@ int main(int argc, char **argv)
     g_test_add("/script-screen/text", ScriptFixture, NULL, script_fixture_set_up, test_text,
         script_fixture_tear_down);
     g_test_add("/script-screen/keys", ScriptFixture, NULL, script_fixture_set_up, test_keys,
+        script_fixture_tear_down);
+    g_test_add("/script-screen/interact", ScriptFixture, NULL, script_fixture_set_up, test_interact,
         script_fixture_tear_down);
     return g_test_run();
 }

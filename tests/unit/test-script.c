@@ -249,7 +249,7 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
         "t.assertIsInstance(machine.get_console_log(), str)\n");
     script_expect_commands(f,
         "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
-        "wait_for_event WATCHDOG 3000\nwait_for_disk_written 6000000000 1000\n"
+        "wait_for_event WATCHDOG 1\nwait_for_disk_written 6000000000 1000\n"
         "save_snapshot s\nload_snapshot s");
 }
 

@@ -100,6 +100,45 @@ with subtest("units"):
     t.assertEqual("loaded", gateway.get_unit_info("ssh.service")["LoadState"])
     t.assertEqual(0, gateway.systemctl("is-active ssh")[0])
 
+    gateway.require_unit_state("ssh")
+    t.assertIn("is active", failure(gateway.require_unit_state, "ssh", "inactive")[0])
+    t.assertEqual(0, gateway.stop_job("ssh")[0])
+    gateway.require_unit_state("ssh", "inactive")
+    t.assertEqual(0, gateway.start_job("ssh")[0])
+    gateway.require_unit_state("ssh")
+    t.assertNotEqual(0, gateway.start_job("no-such")[0])
+
+with subtest("sockets"):
+    gateway.wait_for_open_unix_socket("/run/dbus/system_bus_socket")
+    gateway.wait_for_open_unix_socket("/dev/log", is_datagram=True)
+    failure(gateway.wait_for_open_unix_socket, "/dev/log", timeout=0.5)
+    message, _ = failure(gateway.wait_for_open_unix_socket, "/run/never", timeout=0.5)
+    t.assertIn("/run/never", message)
+
+with subtest("virtual terminals"):
+    gateway.succeed("printf '\\033c* one\\n* two\\n' >/dev/tty1")
+    t.assertRegex(gateway.get_tty_text(1), r"^\* one +\n\* two +\n")
+    gateway.execute("sleep 0.5; echo '* late' >/dev/tty1", check_output=False)
+    gateway.wait_until_tty_matches("1", r"\* l.te", timeout=60)
+    message, _ = failure(gateway.wait_until_tty_matches, "1", "never", timeout=0.5)
+    t.assertIn("* late", message)
+    gateway.dump_tty_contents("1")
+
+with subtest("conditions that hold all along"):
+    gateway.succeed("touch /run/tap")
+
+    @polling_condition(seconds_interval=0.3)
+    def tap_is_open():
+        gateway.succeed("test -e /run/tap")
+
+    with tap_is_open:
+        gateway.succeed("true")
+        gateway.execute("sleep 2; rm /run/tap; sleep 1; touch /run/tap", check_output=False)
+        message, seconds = failure(gateway.wait_for_file, "/run/never")
+        t.assertIn("tap_is_open", message)
+        t.assertLess(seconds, 60)
+    tap_is_open.wait(timeout=60)
+
 with subtest("files and folders, both ways"):
     here = os.path.join(gateway.out_dir, "here")
     os.makedirs(os.path.join(here, "below"))
@@ -136,6 +175,12 @@ with subtest("QEMU itself"):
     gateway.qmp("cont")
     gateway.wait_for_qmp_event("RESUME", timeout=10)
     failure(gateway.wait_for_qmp_event, "NEVER", timeout=0.5, kind=Exception)
+    t.assertIn("VM status: running", gateway.send_monitor_command("info status"))
+    gateway.qmp("stop")
+    gateway.qmp("cont")
+    event = gateway.wait_for_qmp_event(lambda event: event["event"] == "RESUME", timeout=10)
+    t.assertIn("timestamp" if "timestamp" in event else "event", event)
+    failure(gateway.wait_for_qmp_event, "STOP", timeout=0.1, kind=Exception)
     written = gateway.disk_written()
     gateway.execute("sleep 0.5; dd if=/dev/zero of=/data/zeros bs=1M count=8 oflag=direct", check_output=False)
     gateway.wait_for_disk_written(written + 8000000, timeout=60)
@@ -180,6 +225,43 @@ with subtest("a panic ends a wait at once"):
     message, seconds = failure(gateway.wait_for_file, "/run/never", kind=MachineError)
     t.assertTrue("panic" in message or "reset" in message, message)
     t.assertLess(seconds, 60)
+
+with subtest("leaving an initramfs"):
+    gateway.crash()
+    gateway.start()
+    gateway.wait_for_unit("multi-user.target")
+    message, seconds = failure(gateway.switch_root)
+    t.assertIn("initrd.target", message)
+    t.assertLess(seconds, 120)
+    # what stands for it: a target that stops the agent, and has another one started
+    gateway.succeed(
+        "echo '[Unit]' >/etc/systemd/system/initrd.target",
+        "printf '[Unit]\\nAllowIsolate=yes\\nRequires=basic.target next-agent.service\\n"
+        "Conflicts=slotproof-agent.service\\n' >/etc/systemd/system/initrd-switch-root.target",
+        "sed 's/^.Unit.$/&\\nAfter=slotproof-agent.service/;/^Before=/d' "
+        "/usr/lib/systemd/system/slotproof-agent.service >/etc/systemd/system/next-agent.service",
+        "systemctl daemon-reload",
+        "systemctl start initrd.target",
+    )
+    gateway.switch_root()
+    gateway.require_unit_state("next-agent")
+    gateway.require_unit_state("slotproof-agent", "inactive")
+
+with subtest("a further machine"):
+    failure(create_machine, "gateway", kind=ValueError)
+    failure(create_machine, "other", networks=[3], kind=ValueError)
+    failure(create_machine, "other", image="no-such-image", kind=ValueError)
+    other = create_machine("other", image="gateway", networks=[2, 1], memory=384)
+    t.assertEqual([gateway, other], machines)
+    t.assertFalse(other.is_up())
+    other.start(allow_reboot=True)
+    other.wait_for_unit("multi-user.target")
+    t.assertEqual("2", other.succeed("ls -d /sys/class/net/*/device | wc -l").strip())
+    t.assertLess(int(other.succeed("sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo")), 384 * 1024)
+    for one in machines:
+        one.execute("systemctl poweroff", check_output=False)
+    join_all()
+    t.assertFalse(any(one.is_up() for one in machines))
 
 with subtest("a power cut, and the disk as it was"):
     gateway.crash()

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Conditions that must hold all along: checked before each command and while something is waited
+ * for, for as long as `with` has them entered. */
+
+#include "script/py-polling.h"
+
+#include <math.h>
+
+#define INTERVAL_SECONDS 2.0
+
+typedef struct {
+    PyObject_HEAD PyObject *function;
+    PyObject *description; /* str */
+    gint64 interval_us;
+    gint64 checked_at; /* 0: never */
+    guint wake_id;     /* has waits look here in time, while it is entered */
+    guint entered;
+} Condition;
+
+static void log_value(SpLog *log, PyObject *value)
+{
+    PyObject *text = value ? PyObject_Str(value) : NULL;
+    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
+
+    if (utf8)
+        sp_log(log, NULL, "%s", utf8);
+    Py_XDECREF(text);
+    PyErr_Clear();
+}
+
+/* 1: it holds, 0: not, -1 with an exception that ends the script. A failing function is no such
+ * one: the condition does not hold, and the log says why. */
+static int evaluate(Condition *self)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+    PyObject *result, *type, *value, *trace;
+    int holds;
+
+    result = PyObject_CallNoArgs(self->function);
+    self->checked_at = g_get_monotonic_time();
+    if (result) {
+        holds = result == Py_None ? 1 : PyObject_IsTrue(result);
+        Py_DECREF(result);
+        return holds;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception))
+        return -1;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    log_value(state->config->log, value);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return 0;
+}
+
+/* evaluate(), with what it calls kept from checking conditions in turn. */
+static int check_now(Condition *self)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+    bool may_check = state->may_check, was_waiting = state->is_waiting;
+    guint depth = sp_log_depth(state->config->log);
+    int holds;
+
+    state->may_check = false;
+    holds = evaluate(self);
+    while (sp_log_depth(state->config->log) > depth)
+        sp_log_end(state->config->log, "not ended");
+    state->may_check = may_check;
+    state->is_waiting = was_waiting;
+    return holds;
+}
+
+static bool is_due(const Condition *self)
+{
+    return self->checked_at == 0 || g_get_monotonic_time() - self->checked_at >= self->interval_us;
+}
+
+static void raise_broken(Condition *self)
+{
+    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "the polling condition '%U' does not hold any more", self->description);
+}
+
+bool sp_py_check_conditions(SpPyState *state)
+{
+    for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
+        Condition *condition = g_ptr_array_index(state->conditions, i);
+        int holds = 1;
+
+        if (is_due(condition)) {
+            Py_INCREF(condition);
+            holds = check_now(condition);
+            if (holds == 0)
+                raise_broken(condition);
+            Py_DECREF(condition);
+        }
+        if (holds != 1)
+            return false;
+    }
+    return true;
+}
+
+static PyObject *check(Condition *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"force", NULL};
+    int force = 0, holds;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:check", keywords, &force) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    holds = force || is_due(self) ? check_now(self) : 1;
+    return holds < 0 ? NULL : PyBool_FromLong(holds);
+}
+
+static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+    char *keywords[] = {"timeout", NULL};
+    PyObject *timeout = NULL;
+    gint64 timeout_ms, deadline;
+    SpPyPause pause = {0};
+    int holds;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:wait", keywords, &timeout) ||
+        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms) || !sp_py_is_main_thread())
+        return NULL;
+    deadline = sp_deadline(timeout_ms);
+    sp_log_begin(state->config->log, NULL, "wait", "wait for the condition '%s'",
+        PyUnicode_AsUTF8(self->description));
+    do
+        holds = check_now(self);
+    while (holds == 0 && g_get_monotonic_time() < deadline && sp_py_pause_longer(state, &pause));
+    sp_log_end(state->config->log, holds == 1 ? NULL : "it did not come true");
+    if (holds == 1)
+        Py_RETURN_NONE;
+    if (!PyErr_Occurred())
+        PyErr_Format(state->assertion_failed,
+            "the polling condition '%U' did not come true in time", self->description);
+    return NULL;
+}
+
+static gboolean on_wake(void *data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+static PyObject *enter(Condition *self, PyObject *unused)
+{
+    g_ptr_array_add(sp_py_state((PyObject *)self)->conditions, Py_NewRef((PyObject *)self));
+    if (self->entered++ == 0)
+        self->wake_id = g_timeout_add((guint)(self->interval_us / 1000) + 1, on_wake, NULL);
+    Py_RETURN_NONE;
+}
+
+static void drop(GPtrArray *conditions, guint i)
+{
+    Condition *condition = g_ptr_array_remove_index(conditions, i);
+
+    if (--condition->entered == 0)
+        g_source_remove(condition->wake_id);
+    Py_DECREF(condition);
+}
+
+static PyObject *leave(Condition *self, PyObject *args)
+{
+    GPtrArray *conditions = sp_py_state((PyObject *)self)->conditions;
+
+    for (guint i = conditions->len; i > 0; i--) {
+        if (g_ptr_array_index(conditions, i - 1) != self)
+            continue;
+        drop(conditions, i - 1);
+        break;
+    }
+    Py_RETURN_FALSE;
+}
+
+void sp_py_drop_conditions(SpPyState *state)
+{
+    while (state->conditions->len > 0)
+        drop(state->conditions, state->conditions->len - 1);
+}
+
+static int traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Condition *)self)->function);
+    return 0;
+}
+
+static int clear(PyObject *self)
+{
+    Py_CLEAR(((Condition *)self)->function);
+    return 0;
+}
+
+static void dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Condition *condition = (Condition *)self;
+
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    Py_CLEAR(condition->description);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* The description, else the function's first line of documentation, else its name. */
+static PyObject *describe(PyObject *function, PyObject *description)
+{
+    PyObject *text = NULL, *lines, *first = NULL;
+
+    if (description && description != Py_None)
+        return PyObject_Str(description);
+    text = PyObject_GetAttrString(function, "__doc__");
+    if (text && PyUnicode_Check(text) && PyUnicode_GET_LENGTH(text) > 0) {
+        lines = PyUnicode_Splitlines(text, 0);
+        first = lines ? PySequence_GetItem(lines, 0) : NULL;
+        Py_XDECREF(lines);
+    }
+    Py_XDECREF(text);
+    PyErr_Clear();
+    if (first && PyUnicode_GET_LENGTH(first) > 0)
+        return first;
+    Py_XDECREF(first);
+    first = PyObject_GetAttrString(function, "__name__");
+    if (first && PyUnicode_Check(first))
+        return first;
+    Py_XDECREF(first);
+    PyErr_Clear();
+    return PyObject_Repr(function);
+}
+
+static PyObject *make(SpPyState *state, PyObject *function, double interval, PyObject *description)
+{
+    Condition *condition = (Condition *)state->condition_type->tp_alloc(state->condition_type, 0);
+
+    if (!condition)
+        return NULL;
+    condition->function = Py_NewRef(function);
+    condition->interval_us = (gint64)(interval * G_TIME_SPAN_SECOND);
+    condition->description = describe(function, description);
+    if (!condition->description)
+        Py_CLEAR(condition);
+    return (PyObject *)condition;
+}
+
+PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"fun_", "seconds_interval", "description", NULL};
+    PyObject *function = NULL, *description = NULL, *functools, *partial;
+    PyObject *arguments, *positional, *type;
+    double interval = INTERVAL_SECONDS;
+
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|OdO:polling_condition", keywords, &function, &interval, &description))
+        return NULL;
+    if (!isfinite(interval) || interval < 0 || interval > 86400)
+        return PyErr_Format(PyExc_ValueError, "seconds_interval: expected seconds, a day at most");
+    if (function && PyCallable_Check(function))
+        return make(sp_py_module_state(module), function, interval, description);
+    if (function && function != Py_None)
+        return PyErr_Format(
+            PyExc_TypeError, "polling_condition() takes a function, not %R", function);
+    /* with arguments it is called twice, as decorators are */
+    functools = PyImport_ImportModule("functools");
+    function = functools ? PyObject_GetAttrString(module, "polling_condition") : NULL;
+    arguments = function ? Py_BuildValue("{sdsO}", "seconds_interval", interval, "description",
+                               description ? description : Py_None)
+                         : NULL;
+    positional = arguments ? PyTuple_Pack(1, function) : NULL;
+    type = positional ? PyObject_GetAttrString(functools, "partial") : NULL;
+    partial = type ? PyObject_Call(type, positional, arguments) : NULL;
+    Py_XDECREF(type);
+    Py_XDECREF(positional);
+    Py_XDECREF(arguments);
+    Py_XDECREF(function);
+    Py_XDECREF(functools);
+    return partial;
+}
+
+static PyMethodDef methods[] = {
+    {"check", (PyCFunction)(void (*)(void))check, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("check(force=False)\n--\n\nWhether it holds; without force it is not asked again "
+                  "before its interval is over.")},
+    {"wait", (PyCFunction)(void (*)(void))wait, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("wait(timeout=900)\n--\n\nWait until it holds.")},
+    {"__enter__", (PyCFunction)(void (*)(void))enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)(void (*)(void))leave, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("A condition that must hold all along a `with` of it.")},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec sp_py_condition_spec = {
+    .name = "slotproof.PollingCondition",
+    .basicsize = sizeof(Condition),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "script/py-convert.h"
+
+/**
+ * Ask those of the entered conditions whose time has come. False with an exception where one does
+ * not hold. What a condition itself does asks none.
+ */
+bool sp_py_check_conditions(SpPyState *state);
+/** Let go of those that are still entered, while the interpreter is up. */
+void sp_py_drop_conditions(SpPyState *state);
+
+/** The module's polling_condition(). */
+PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kwargs);
