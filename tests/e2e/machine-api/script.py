@@ -119,7 +119,7 @@ with subtest("virtual terminals"):
     gateway.succeed("printf '\\033c* one\\n* two\\n' >/dev/tty1")
     t.assertRegex(gateway.get_tty_text(1), r"^\* one +\n\* two +\n")
     gateway.execute("sleep 0.5; echo '* late' >/dev/tty1", check_output=False)
-    gateway.wait_until_tty_matches("1", r"\* l.te", timeout=60)
+    gateway.wait_until_tty_matches("1", r"\* la.e", timeout=60)
     message, _ = failure(gateway.wait_until_tty_matches, "1", "never", timeout=0.5)
     t.assertIn("* late", message)
     gateway.dump_tty_contents("1")
