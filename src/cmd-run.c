@@ -10,8 +10,10 @@
 /* What can be known to be wrong is said before the first machine starts. */
 static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
 {
-    for (guint i = 0; i < test->machines->len; i++) {
-        const SpTestMachine *machine = g_ptr_array_index(test->machines, i);
+    const GPtrArray *machines = sp_test_conf_machines(test);
+
+    for (guint i = 0; i < machines->len; i++) {
+        const SpTestMachine *machine = g_ptr_array_index(machines, i);
         SpImage *image = sp_images_find(images, machine->image, error);
         g_autofree char *qemu = NULL;
 
@@ -31,7 +33,7 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
-    gboolean is_verbose = FALSE, is_captured = FALSE;
+    gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE;
     int jobs = (int)g_get_num_processors();
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
@@ -40,6 +42,8 @@ int sp_cmd_run(int argc, char **argv)
             "How many tests run at once (as many as there are processors)", "N"},
         {"capture", 0, 0, G_OPTION_ARG_NONE, &is_captured,
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
+        {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
+            "Use no checkpoints: let each test boot its machines by itself", NULL},
         {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
@@ -49,6 +53,9 @@ int sp_cmd_run(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) list = NULL;
     g_autoptr(GPtrArray) images = NULL;
+    g_autofree char *durations_path =
+        g_build_filename(g_get_user_cache_dir(), "slotproof", "durations", NULL);
+    g_autoptr(SpDurations) durations = sp_durations_load(durations_path);
     g_autofree char *folder = NULL;
     g_autofree char *out_absolute = NULL;
 
@@ -67,11 +74,16 @@ int sp_cmd_run(int argc, char **argv)
         if (!check_test(g_ptr_array_index(list, i), images, &error))
             return sp_usage_error("%s", error->message);
     }
+    /* those that were named, in the order in which they were; of all, the longest first */
+    if (argc < 2)
+        sp_durations_sort(durations, list);
     out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
     const SpRunOptions run_options = {.images = folder,
         .out = out_absolute,
         .is_verbose = is_verbose,
         .is_captured = is_captured,
+        .is_cold = is_cold,
+        .durations = durations,
         .jobs = MIN((guint)jobs, list->len)};
     return sp_run_tests(list, &sp_local_engine, &run_options);
 }

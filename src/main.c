@@ -16,6 +16,7 @@ static const Command commands[] = {
     {"run", sp_cmd_run, "run tests"},
     {"list", sp_cmd_list, "list the tests there are"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
+    {"cache", sp_cmd_cache, "list, verify or clear the checkpoints that are kept"},
     {"_worker", sp_cmd_worker, NULL},
 };
 

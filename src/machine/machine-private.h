@@ -23,6 +23,7 @@ struct SpMachine {
     SpMachineConfig config; /* its strings are copies */
     char *program;
     SpOverlay *overlay; /* made at the first start */
+    bool is_incoming;   /* memory and devices are about to be loaded */
     SpConsole *console;
     SpCable cables[SP_MACHINE_NICS_MAX];
     GPtrArray *forwards; /* of SpForward */

@@ -214,6 +214,11 @@ const char *sp_machine_name(SpMachine *machine)
     return machine->config.name;
 }
 
+const SpMachineConfig *sp_machine_config(SpMachine *machine)
+{
+    return &machine->config;
+}
+
 const char *sp_machine_out_dir(SpMachine *machine)
 {
     return machine->config.out_dir;
@@ -232,7 +237,10 @@ bool sp_machine_is_up(SpMachine *machine)
 /* In the order in which they stand. */
 enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
-#define FDS_FIXED 6u /* before those of the network cards */
+#define FDS_FIXED                                                                                  \
+    6u /* always there; then come those of the network cards, and two more at most                 \
+        */
+#define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 1)
 
 typedef struct {
     guint count;
@@ -274,8 +282,12 @@ static void plug_in(SpMachine *machine, const Sockets *sockets)
 
 static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
 {
-    g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, allow_reboot);
-    SpProcessFd fds[FDS_FIXED + SP_MACHINE_NICS_MAX] = {
+    const guint flags = (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
+                        (machine->is_incoming ? SP_QEMU_INCOMING : 0) |
+                        (sp_overlay_layer_fd(machine->overlay) >= 0 ? SP_QEMU_LAYER : 0);
+    g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, flags);
+    guint count = FDS_FIXED;
+    SpProcessFd fds[FDS_MAX] = {
         {sockets->theirs[SOCKET_QMP], SP_QEMU_FD_QMP},
         {sockets->theirs[SOCKET_CONSOLE], SP_QEMU_FD_CONSOLE},
         {sockets->theirs[SOCKET_AGENT], SP_QEMU_FD_AGENT},
@@ -285,10 +297,10 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
     };
 
     for (guint i = 0; i < machine->config.nics; i++)
-        fds[FDS_FIXED + i] =
-            (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
-    machine->qemu =
-        sp_process_start((const char *const *)argv, fds, FDS_FIXED + machine->config.nics, error);
+        fds[count++] = (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
+    if (flags & SP_QEMU_LAYER)
+        fds[count++] = (SpProcessFd){sp_overlay_layer_fd(machine->overlay), SP_QEMU_FD_DISK_LAYER};
+    machine->qemu = sp_process_start((const char *const *)argv, fds, count, error);
     close_sockets(sockets->theirs, sockets->count);
     if (!machine->qemu) {
         close_sockets(sockets->ours, sockets->count);
@@ -315,7 +327,7 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
         return true;
     drop_qemu(machine);
     if (!machine->overlay) {
-        machine->overlay = sp_overlay_new(image->disk, image->disk_format, error);
+        machine->overlay = sp_overlay_new(image->disk, image->disk_format, NULL, error);
         if (!machine->overlay)
             return false;
     }

@@ -56,6 +56,8 @@ void sp_machine_free(SpMachine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpMachine, sp_machine_free)
 
 const char *sp_machine_name(SpMachine *machine);
+/** As it was made, with the image's defaults filled in. Lives as long as @machine. */
+const SpMachineConfig *sp_machine_config(SpMachine *machine);
 bool sp_machine_is_up(SpMachine *machine);
 const char *sp_machine_out_dir(SpMachine *machine);
 /** The factor by which default time-outs are stretched on this machine's accelerator; at least 1.

@@ -17,6 +17,7 @@ struct SpOverlay {
     int rw_fd;
     int ro_fd;
     int base_fd;
+    int layer_fd; /* -1: none */
 };
 
 static const char *temporary_folder(void)
@@ -45,31 +46,49 @@ static int open_unnamed(GError **error)
     return fd;
 }
 
-SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **error)
+static int open_base(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be opened: %s", path, g_strerror(errno));
+    return fd;
+}
+
+static bool open_all(SpOverlay *overlay, const char *base, const char *layer, GError **error)
+{
+    g_autofree char *self = NULL;
+
+    overlay->base_fd = open_base(base, error);
+    if (overlay->base_fd < 0)
+        return false;
+    if (layer && (overlay->layer_fd = open_base(layer, error)) < 0)
+        return false;
+    overlay->rw_fd = open_unnamed(error);
+    if (overlay->rw_fd < 0)
+        return false;
+    self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);
+    overlay->ro_fd = open(self, O_RDONLY | O_CLOEXEC);
+    if (overlay->ro_fd < 0)
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+            "a machine's disk can't be opened again by '%s': %s", self, g_strerror(errno));
+    return overlay->ro_fd >= 0;
+}
+
+SpOverlay *sp_overlay_new(
+    const char *base, const char *base_format, const char *layer, GError **error)
 {
     g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
-    g_autofree char *self = NULL;
     g_autoptr(GError) local = NULL;
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b",
-        absolute, "/proc/self/fd/3", NULL};
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
+        layer ? "qcow2" : base_format, "-b", layer ? layer : absolute, "/proc/self/fd/3", NULL};
     SpProcessFd fd = {-1, CHILD_FD};
 
-    overlay->ro_fd = -1;
-    overlay->base_fd = open(absolute, O_RDONLY | O_CLOEXEC);
-    if (overlay->base_fd < 0)
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be opened: %s", absolute,
-            g_strerror(errno));
-    overlay->rw_fd = overlay->base_fd < 0 ? -1 : open_unnamed(error);
-    if (overlay->rw_fd < 0)
+    overlay->rw_fd = overlay->ro_fd = overlay->base_fd = overlay->layer_fd = -1;
+    if (!open_all(overlay, absolute, layer, error))
         return NULL;
-    self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);
-    overlay->ro_fd = open(self, O_RDONLY | O_CLOEXEC);
-    if (overlay->ro_fd < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST,
-            "a machine's disk can't be opened again by '%s': %s", self, g_strerror(errno));
-        return NULL;
-    }
     fd.from = overlay->rw_fd;
     if (!sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, &local)) {
         if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
@@ -92,6 +111,8 @@ void sp_overlay_free(SpOverlay *overlay)
         close(overlay->ro_fd);
     if (overlay->base_fd >= 0)
         close(overlay->base_fd);
+    if (overlay->layer_fd >= 0)
+        close(overlay->layer_fd);
     g_free(overlay);
 }
 
@@ -108,4 +129,9 @@ int sp_overlay_ro_fd(SpOverlay *overlay)
 int sp_overlay_base_fd(SpOverlay *overlay)
 {
     return overlay->base_fd;
+}
+
+int sp_overlay_layer_fd(SpOverlay *overlay)
+{
+    return overlay->layer_fd;
 }

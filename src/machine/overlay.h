@@ -12,8 +12,13 @@
  */
 typedef struct SpOverlay SpOverlay;
 
-/** An empty overlay on the file @base, whose format is @base_format ("raw", "qcow2"). */
-SpOverlay *sp_overlay_new(const char *base, const char *base_format, GError **error);
+/**
+ * An empty overlay on the file @base, whose format is @base_format ("raw", "qcow2"). @layer (may be
+ * NULL) is an overlay on the same base, made earlier and kept, that lies between the two and is
+ * only read.
+ */
+SpOverlay *sp_overlay_new(
+    const char *base, const char *base_format, const char *layer, GError **error);
 /** NULL is fine. */
 void sp_overlay_free(SpOverlay *overlay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpOverlay, sp_overlay_free)
@@ -25,3 +30,5 @@ int sp_overlay_ro_fd(SpOverlay *overlay);
 /** The base, for reading only; owned by the overlay. Who has it sees the same base even where
  * another file has taken its name meanwhile, as when an image is built anew. */
 int sp_overlay_base_fd(SpOverlay *overlay);
+/** The layer between the two, for reading only; -1 where there is none. Owned by the overlay. */
+int sp_overlay_layer_fd(SpOverlay *overlay);

@@ -102,18 +102,25 @@ static void add_command_line(GPtrArray *argv, const SpMachineConfig *config)
             more ? more : "");
 }
 
-static void add_disk(GPtrArray *argv, const SpMachineConfig *config)
+static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags)
 {
+    static const char layer[] =
+        "backing.driver=qcow2,backing.file.driver=file,backing.file.filename=/dev/fdset/3,";
+    /* where the image is in the chain */
+    const char *base = flags & SP_QEMU_LAYER ? "backing.backing" : "backing";
+
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RO);
     add(argv, "-add-fd", "fd=%d,set=2", SP_QEMU_FD_DISK_BASE);
+    if (flags & SP_QEMU_LAYER)
+        add(argv, "-add-fd", "fd=%d,set=3", SP_QEMU_FD_DISK_LAYER);
     /* no-flush: a power cut of the machine is the end of QEMU, not of the host. What the guest
      * flushed has left QEMU for the host's page cache, and that is enough. */
     add(argv, "-blockdev",
         "driver=qcow2,node-name=" SP_QEMU_OVERLAY_NODE ",discard=unmap,cache.no-flush=on,"
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on,"
-        "backing.driver=%s,backing.file.driver=file,backing.file.filename=/dev/fdset/2",
-        config->image->disk_format);
+        "%s%s.driver=%s,%s.file.driver=file,%s.file.filename=/dev/fdset/2",
+        flags & SP_QEMU_LAYER ? layer : "", base, config->image->disk_format, base, base);
     /* passes all on; what is to break a disk is put between the two */
     add(argv, "-blockdev",
         "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);
@@ -133,7 +140,7 @@ static void add_console_and_agent(GPtrArray *argv, const SpMachineConfig *config
     add(argv, "-device", "virtserialport,chardev=agent,id=agent,name=" SP_AGENT_PORT);
 }
 
-char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool allow_reboot)
+char **sp_qemu_command(const char *program, const SpMachineConfig *config, guint flags)
 {
     const SpImage *image = config->image;
     GPtrArray *argv = g_ptr_array_new();
@@ -149,14 +156,14 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
     add(argv, "-uuid", "5107900f-0000-4000-8000-%012" G_GINT64_MODIFIER "x",
         config->seed & G_GUINT64_CONSTANT(0xffffffffffff));
     add(argv, "-action", "reboot=%s,panic=none,watchdog=reset",
-        allow_reboot ? "reset" : "shutdown");
+        flags & SP_QEMU_ALLOW_REBOOT ? "reset" : "shutdown");
     if (image->kernel) {
         add(argv, "-kernel", "%s", image->kernel);
         if (image->initrd)
             add(argv, "-initrd", "%s", image->initrd);
         add_command_line(argv, config);
     }
-    add_disk(argv, config);
+    add_disk(argv, config, flags);
     add_console_and_agent(argv, config);
     add(argv, "-device", "virtio-rng-pci");
     if (image->watchdog)
@@ -164,6 +171,8 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool 
     /* plain VGA: a text console needs no driver in the guest */
     add(argv, "-device", "%s", "VGA,id=screen0");
     add_nics(argv, config);
+    if (flags & SP_QEMU_INCOMING)
+        add(argv, "-incoming", "%s", "defer");
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);
 }

@@ -13,7 +13,8 @@ enum {
     SP_QEMU_FD_DISK_RW,
     SP_QEMU_FD_DISK_RO,
     SP_QEMU_FD_DISK_BASE,
-    SP_QEMU_FD_NIC, /* the first one's, the others follow */
+    SP_QEMU_FD_DISK_LAYER, /* only where there is one */
+    SP_QEMU_FD_NIC,        /* the first one's, the others follow */
 };
 
 /** The block nodes: what a disk is to the guest, and below it the overlay. */
@@ -23,8 +24,15 @@ enum {
 /** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
 char *sp_qemu_program(const char *architecture, GError **error);
 
+/** How a machine is started. */
+enum {
+    SP_QEMU_ALLOW_REBOOT = 1 << 0,
+    SP_QEMU_LAYER = 1 << 1,    /* a checkpoint's disk lies between the overlay and the image */
+    SP_QEMU_INCOMING = 1 << 2, /* memory and devices come by QMP's "migrate-incoming" */
+};
+
 /**
  * The argument vector for a machine. @config's cpus and memory are the final ones, not 0.
  * No paths but those of the image; sockets and overlay come by the descriptors above.
  */
-char **sp_qemu_command(const char *program, const SpMachineConfig *config, bool allow_reboot);
+char **sp_qemu_command(const char *program, const SpMachineConfig *config, guint flags);

@@ -11,6 +11,7 @@
 
 struct SpQmp {
     int fd;
+    int passed_fd; /* goes with the next command; -1: none */
     GError *error;
     GSource *readable;
     GSource *writable;
@@ -231,11 +232,33 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
     return qmp->error ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }
 
+/* What is to be sent, and with it the descriptor, if there is one (unix(7), SCM_RIGHTS). */
+static ssize_t send_output(SpQmp *qmp)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {
+        .header = {
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    struct iovec part = {qmp->output->data, qmp->output->len};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (qmp->passed_fd >= 0) {
+        memcpy(CMSG_DATA(&control.header), &qmp->passed_fd, sizeof qmp->passed_fd);
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+    }
+    return sendmsg(qmp->fd, &message, MSG_NOSIGNAL);
+}
+
 static gboolean on_writable(int fd, GIOCondition condition, void *data)
 {
     SpQmp *qmp = data;
-    ssize_t n = send(fd, qmp->output->data, qmp->output->len, MSG_NOSIGNAL);
+    ssize_t n = send_output(qmp);
 
+    if (n >= 0)
+        qmp->passed_fd = -1;
     if (n > 0)
         g_byte_array_remove_range(qmp->output, 0, (guint)n);
     if ((n < 0 && errno != EAGAIN && errno != EINTR) || qmp->output->len == 0) {
@@ -251,6 +274,7 @@ SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
 
     g_unix_set_fd_nonblocking(fd, TRUE, NULL);
     qmp->fd = fd;
+    qmp->passed_fd = -1;
     qmp->input = g_byte_array_new();
     qmp->output = g_byte_array_new();
     g_queue_init(&qmp->events);
@@ -275,6 +299,23 @@ void sp_qmp_free(SpQmp *qmp)
     g_byte_array_unref(qmp->input);
     g_byte_array_unref(qmp->output);
     g_free(qmp);
+}
+
+bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
+    const SpInterrupt *interrupt, GError **error)
+{
+    JsonObject *arguments;
+    bool is_good;
+
+    /* the handshake first, so that the descriptor goes with its command */
+    if (!sp_qmp_execute(qmp, "query-status", NULL, timeout_ms, interrupt, NULL, error))
+        return false;
+    arguments = json_object_new();
+    json_object_set_string_member(arguments, "fdname", name);
+    qmp->passed_fd = fd;
+    is_good = sp_qmp_execute(qmp, "getfd", arguments, timeout_ms, interrupt, NULL, error);
+    qmp->passed_fd = -1;
+    return is_good;
 }
 
 const GError *sp_qmp_error(SpQmp *qmp)

@@ -39,6 +39,13 @@ bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
     const SpInterrupt *interrupt, JsonNode **ret_return, GError **error);
 
 /**
+ * Give QEMU a copy of @fd, which stays the caller's, under @name: for commands that take "fd:NAME".
+ * Fails as sp_qmp_execute() does.
+ */
+bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
+    const SpInterrupt *interrupt, GError **error);
+
+/**
  * Take the first event named @event out of those kept, waiting for one if there is none.
  * @ret_data (may be NULL) is its data, NULL where it has none. For @event NULL it is the first of
  * all, whose name is @ret_name (may be NULL).

@@ -35,32 +35,47 @@ static char **list_names(const char *tests, GError **error)
     return (char **)g_ptr_array_steal(names, NULL);
 }
 
+/* One that is named must be a test; of all, checkpoints are passed over. */
+static bool add_test(
+    GPtrArray *list, const char *tests, const char *name, bool is_named, GError **error)
+{
+    g_autofree char *dir = g_build_filename(tests, name, NULL);
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, error);
+
+    if (!conf)
+        return false;
+    if (conf->is_checkpoint && is_named) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' is a checkpoint, which tests go on from, and no test", name);
+        return false;
+    }
+    if (!conf->is_checkpoint)
+        g_ptr_array_add(list, g_steal_pointer(&conf));
+    return true;
+}
+
 GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
     g_auto(GStrv) all = list_names(tests, error);
+    bool is_named = names && *names;
 
     if (!all)
         return NULL;
-    if (!names || !*names)
+    if (!is_named)
         names = (const char *const *)all;
-    if (!*names) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
-        return NULL;
-    }
     for (; *names; names++) {
-        g_autofree char *dir = g_build_filename(tests, *names, NULL);
-        SpTestConf *conf;
         if (!g_strv_contains((const char *const *)all, *names)) {
             g_autofree char *known = g_strjoinv(", ", all);
             g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
                 "there is no test '%s' in '%s': expected one of %s", *names, tests, known);
             return NULL;
         }
-        conf = sp_test_conf_load(dir, error);
-        if (!conf)
+        if (!add_test(list, tests, *names, is_named, error))
             return NULL;
-        g_ptr_array_add(list, conf);
     }
-    return g_steal_pointer(&list);
+    if (list->len > 0)
+        return g_steal_pointer(&list);
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
+    return NULL;
 }

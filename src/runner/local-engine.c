@@ -176,7 +176,7 @@ static void print_line(const char *line, void *data)
 
 static bool start_worker(SpJob *job, const char *out, GError **error)
 {
-    const char *argv[8] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
+    const char *argv[9] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
     gsize argc = 5;
     int fds[2];
     SpProcessFd report;
@@ -189,6 +189,8 @@ static bool start_worker(SpJob *job, const char *out, GError **error)
         argv[argc++] = "consoles";
     if (job->options->is_captured)
         argv[argc++] = "capture";
+    if (job->options->is_cold)
+        argv[argc++] = "cold";
     report = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
     job->worker = sp_process_start(argv, &report, 1, error);
     close(fds[1]);

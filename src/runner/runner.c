@@ -96,7 +96,7 @@ static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *opt
 }
 
 /* Wait for one of those that run to end, and count and tell how it went. */
-static void finish_test(Run *run, guint *counts)
+static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
 {
     SpResult result = {0};
     Running running;
@@ -108,6 +108,8 @@ static void finish_test(Run *run, guint *counts)
     g_array_remove_index(run->running, i);
     run->engine->finish(running.job, &result);
     counts[result.kind]++;
+    if (options->durations && result.kind == SP_RESULT_PASSED)
+        sp_durations_set(options->durations, running.test, result.seconds);
     print_result(running.test, &result);
     sp_result_clear(&result);
 }
@@ -134,7 +136,7 @@ int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *o
         if (next < tests->len && run.signal_number == 0 && run.running->len < jobs)
             start_test(&run, g_ptr_array_index(tests, next++), options);
         else if (run.running->len > 0)
-            finish_test(&run, counts);
+            finish_test(&run, options, counts);
         else
             break; /* stopped */
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "runner/durations.h"
 #include "runner/test-conf.h"
 
 #include <glib.h>
@@ -34,8 +35,10 @@ typedef struct {
     const char *out;  /* folder that gets one folder a test */
     bool is_verbose;  /* show the log while it comes, consoles too */
     bool is_captured; /* write what the networks carry, whatever test.conf says */
+    bool is_cold;     /* no checkpoints: each test runs the scripts of those that it goes on from */
     guint jobs;       /* how many tests may run at once; 0: one */
-    gint64 stop_ms;   /* how long a test that is asked to stop may take; 0: ten seconds */
+    SpDurations *durations; /* is told how long each test took that passed; may be NULL */
+    gint64 stop_ms;         /* how long a test that is asked to stop may take; 0: ten seconds */
 } SpRunOptions;
 
 /** A test that runs, or ran; of an engine's own making. */

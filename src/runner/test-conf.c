@@ -14,6 +14,10 @@ static const SpKey test_keys[] = {
     {"Test", "Timeout"},
     {"Test", "Clock"},
     {"Test", "Capture"},
+    {"Test", "From"},
+    {"Checkpoint", "Description"},
+    {"Checkpoint", "Clock"},
+    {"Checkpoint", "From"},
     {"Machine *", "Image"},
     {"Machine *", "Memory"},
     {"Machine *", "CPUs"},
@@ -79,35 +83,84 @@ static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, G
            read_networks(machine, file, group, error);
 }
 
-static bool read_test(SpTestConf *conf, SpKeyFile *file, GError **error)
+static bool read_flags(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
 {
-    g_auto(GStrv) groups = sp_key_file_groups(file);
-    g_autofree char *clock = sp_key_file_string(file, "Test", "Clock");
-    g_autofree char *capture = sp_key_file_string(file, "Test", "Capture");
+    g_autofree char *clock = sp_key_file_string(file, group, "Clock");
+    g_autofree char *capture = sp_key_file_string(file, group, "Capture");
 
-    conf->description = sp_key_file_string(file, "Test", "Description");
-    if (!conf->description)
-        conf->description = g_strdup("");
-    if (!sp_key_file_uint(
-            file, "Test", "Timeout", TIMEOUT_DEFAULT_S, 1, 1000000, &conf->timeout_s, error))
-        return false;
     conf->has_virtual_time = g_strcmp0(clock, "virtual") == 0;
     if (clock && !conf->has_virtual_time && !g_str_equal(clock, "real"))
-        return sp_key_file_refuse(file, "Test", "Clock", "'real' or 'virtual'", error);
+        return sp_key_file_refuse(file, group, "Clock", "'real' or 'virtual'", error);
     conf->has_capture = g_strcmp0(capture, "yes") == 0;
     if (capture && !conf->has_capture && !g_str_equal(capture, "no"))
-        return sp_key_file_refuse(file, "Test", "Capture", "'yes' or 'no'", error);
-    for (char **group = groups; *group; group++) {
-        if (g_str_has_prefix(*group, "Machine ") && !read_machine(conf, file, *group, error))
+        return sp_key_file_refuse(file, group, "Capture", "'yes' or 'no'", error);
+    return true;
+}
+
+static bool read_machines(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
+{
+    g_auto(GStrv) groups = sp_key_file_groups(file);
+
+    for (char **machine = groups; *machine; machine++) {
+        if (g_str_has_prefix(*machine, "Machine ") && !read_machine(conf, file, *machine, error))
             return false;
     }
     if (conf->has_virtual_time && conf->machines->len > 1)
-        return sp_key_file_refuse(file, "Test", "Clock",
+        return sp_key_file_refuse(file, group, "Clock",
             "'real': with more than one machine each would run on a clock of its own", error);
     return true;
 }
 
-SpTestConf *sp_test_conf_load(const char *dir, GError **error)
+static SpTestConf *load(const char *dir, guint depth, GError **error);
+
+/* The checkpoint that it goes on from, a folder beside its own, whose machines it has. */
+static bool read_from(
+    SpTestConf *conf, SpKeyFile *file, const char *group, guint depth, GError **error)
+{
+    g_autofree char *name = sp_key_file_string(file, group, "From");
+    g_autofree char *tests = g_path_get_dirname(conf->dir);
+    g_autofree char *dir = name ? g_build_filename(tests, name, NULL) : NULL;
+    g_autofree char *clock = sp_key_file_string(file, group, "Clock");
+
+    if (!name)
+        return true;
+    if (!*name || strchr(name, '/') || depth == SP_CHECKPOINTS_MAX)
+        return sp_key_file_refuse(file, group, "From",
+            "the name of a folder beside this one, at most 16 on top of each other", error);
+    if (conf->machines->len > 0 || clock)
+        return sp_key_file_refuse(file, group, "From",
+            "neither groups [Machine NAME] nor Clock=: both are those of the checkpoint", error);
+    conf->from = load(dir, depth + 1, error);
+    if (!conf->from) {
+        g_prefix_error(error, "%s: From=%s: ", conf->name, name);
+        return false;
+    }
+    if (!conf->from->is_checkpoint)
+        return sp_key_file_refuse(
+            file, group, "From", "the name of a checkpoint, not a test", error);
+    conf->has_virtual_time = conf->from->has_virtual_time;
+    return true;
+}
+
+static bool read_test(SpTestConf *conf, SpKeyFile *file, guint depth, GError **error)
+{
+    g_auto(GStrv) groups = sp_key_file_groups(file);
+    const char *group;
+
+    conf->is_checkpoint = g_strv_contains((const char *const *)groups, "Checkpoint");
+    group = conf->is_checkpoint ? "Checkpoint" : "Test";
+    if (conf->is_checkpoint && g_strv_contains((const char *const *)groups, "Test"))
+        return sp_key_file_refuse(file, "Test", NULL, "[Test] or [Checkpoint], not both", error);
+    conf->description = sp_key_file_string(file, group, "Description");
+    if (!conf->description)
+        conf->description = g_strdup("");
+    return sp_key_file_uint(
+               file, group, "Timeout", TIMEOUT_DEFAULT_S, 1, 1000000, &conf->timeout_s, error) &&
+           read_flags(conf, file, group, error) && read_machines(conf, file, group, error) &&
+           read_from(conf, file, group, depth, error);
+}
+
+static SpTestConf *load(const char *dir, guint depth, GError **error)
 {
     g_autoptr(SpTestConf) conf = g_new0(SpTestConf, 1);
     g_autofree char *path = NULL;
@@ -119,9 +172,9 @@ SpTestConf *sp_test_conf_load(const char *dir, GError **error)
     conf->machines = g_ptr_array_new_with_free_func(machine_free);
     path = g_build_filename(dir, "test.conf", NULL);
     file = sp_key_file_load(path, test_keys, error);
-    if (!file || !read_test(conf, file, error))
+    if (!file || !read_test(conf, file, depth, error))
         return NULL;
-    if (conf->machines->len == 0) {
+    if (sp_test_conf_machines(conf)->len == 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "%s:1: expected at least one machine: a group [Machine NAME]", path);
         return NULL;
@@ -134,6 +187,23 @@ SpTestConf *sp_test_conf_load(const char *dir, GError **error)
     return g_steal_pointer(&conf);
 }
 
+SpTestConf *sp_test_conf_load(const char *dir, GError **error)
+{
+    return load(dir, 0, error);
+}
+
+const SpTestConf *sp_test_conf_root(const SpTestConf *conf)
+{
+    while (conf->from)
+        conf = conf->from;
+    return conf;
+}
+
+GPtrArray *sp_test_conf_machines(const SpTestConf *conf)
+{
+    return sp_test_conf_root(conf)->machines;
+}
+
 void sp_test_conf_free(SpTestConf *conf)
 {
     if (!conf)
@@ -143,5 +213,6 @@ void sp_test_conf_free(SpTestConf *conf)
     g_free(conf->script);
     g_free(conf->description);
     g_ptr_array_unref(conf->machines);
+    sp_test_conf_free(conf->from);
     g_free(conf);
 }

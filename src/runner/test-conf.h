@@ -29,13 +29,21 @@ typedef struct {
  *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng, as
  *                                'slotproof run --capture' does for all; no if missing
  *
+ *   From=booted                  go on from this checkpoint, which has the machines (and the Clock)
+ *
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
  *   Memory=512M, CPUs=2          the image's own if missing
  *   Networks=1 2                 a network card each, joined to the others on the network of that
  *                                number (1 to 255), each once; none if missing
+ *
+ * A checkpoint is such a folder too, beside those of the tests, with [Checkpoint] in place of
+ * [Test], and in it Description=, Clock= and From=. Its script brings the machines into a state
+ * that tests, and other checkpoints, go on from: they have the same machines, running.
  */
-typedef struct {
+#define SP_CHECKPOINTS_MAX 16u
+typedef struct SpTestConf SpTestConf;
+struct SpTestConf {
     char *name; /* the folder's */
     char *dir;
     char *script;
@@ -43,10 +51,17 @@ typedef struct {
     guint timeout_s;
     bool has_virtual_time;
     bool has_capture;
-    GPtrArray *machines; /* of SpTestMachine */
-} SpTestConf;
+    bool is_checkpoint;
+    SpTestConf *from;    /* the checkpoint that it goes on from; NULL: it begins by itself */
+    GPtrArray *machines; /* of SpTestMachine; where there is @from, that one's count */
+};
 
 /** Read the test in the folder @dir. SP_ERROR_USAGE names file, line and what was expected. */
 SpTestConf *sp_test_conf_load(const char *dir, GError **error);
+/** The one that @conf's machines are told of in: itself, or the first of the checkpoints below it.
+ */
+const SpTestConf *sp_test_conf_root(const SpTestConf *conf);
+/** Of SpTestMachine; not owned. */
+GPtrArray *sp_test_conf_machines(const SpTestConf *conf);
 void sp_test_conf_free(SpTestConf *conf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpTestConf, sp_test_conf_free)

@@ -3,8 +3,10 @@
 
 #include "base/error.h"
 #include "machine/accel.h"
+#include "machine/checkpoint.h"
 #include "machine/machine.h"
 #include "machine/qemu-command.h"
+#include "runner/checkpoint.h"
 #include "runner/images.h"
 #include "runner/report.h"
 #include "runner/test-conf.h"
@@ -21,6 +23,8 @@ typedef struct {
     SpAccel *accel;
     SpLog *log;
     GPtrArray *machines;
+    GPtrArray *configs;         /* SpMachineConfig of each: what a checkpoint depends on */
+    const char *checkpoint_dir; /* what this process makes; NULL: it runs a test */
     SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
     SpCapture *captures[SP_NETWORK_MAX + 1]; /* of these; NULL unless they are wanted */
 } Worker;
@@ -45,6 +49,7 @@ static void worker_clear(Worker *worker)
         g_clear_pointer(&worker->networks[i], sp_switch_free);
         close_capture(worker, i);
     }
+    g_clear_pointer(&worker->configs, g_ptr_array_unref);
     g_clear_pointer(&worker->log, sp_log_free);
     g_clear_pointer(&worker->accel, sp_accel_free);
     g_clear_pointer(&worker->images, g_ptr_array_unref);
@@ -113,7 +118,7 @@ static bool make_machine(
         .has_virtual_time = worker->conf->has_virtual_time,
         .memory_mib = wanted->memory_mib,
         .nics = wanted->nics,
-        .seed = seed_of(worker->conf->name, wanted->name),
+        .seed = seed_of(sp_test_conf_root(worker->conf)->name, wanted->name),
         .out_dir = out_dir,
         .log = worker->log,
         .interrupt = sp_script_interrupt(),
@@ -127,9 +132,21 @@ static bool make_machine(
     }
     if (image && sp_image_check(image, error))
         machine = sp_machine_new(&config, error);
-    if (machine)
-        g_ptr_array_add(worker->machines, machine);
-    return machine;
+    if (!machine)
+        return false;
+    g_ptr_array_add(worker->machines, machine);
+    g_ptr_array_add(worker->configs, g_memdup2(sp_machine_config(machine), sizeof config));
+    return true;
+}
+
+/* The value of the option "KEY=VALUE" among the words @options. */
+static const char *option_value(const char *const *options, const char *key)
+{
+    for (; *options; options++) {
+        if (g_str_has_prefix(*options, key) && (*options)[strlen(key)] == '=')
+            return *options + strlen(key) + 1;
+    }
+    return NULL;
 }
 
 static bool set_up(Worker *worker, const char *test_dir, const char *images, const char *out_dir,
@@ -141,6 +158,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
     const SpTestMachine *first;
+    GPtrArray *machines;
     SpImage *image;
 
     worker->conf = sp_test_conf_load(test_dir, error);
@@ -150,8 +168,11 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
         return false;
     worker->conf->has_capture = worker->conf->has_capture || g_strv_contains(options, "capture");
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
+    worker->configs = g_ptr_array_new_with_free_func(g_free);
+    worker->checkpoint_dir = option_value(options, "save");
+    machines = sp_test_conf_machines(worker->conf);
     /* the machines of one test share the accelerator, so the first one's program stands for all */
-    first = g_ptr_array_index(worker->conf->machines, 0);
+    first = g_ptr_array_index(machines, 0);
     image = sp_images_find(worker->images, first->image, error);
     qemu = image ? sp_qemu_program(image->architecture, error) : NULL;
     worker->accel = qemu ? sp_accel_probe(qemu, cache, error) : NULL;
@@ -159,8 +180,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
         return false;
     send_report(SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);
     sp_log(worker->log, NULL, "accelerator: %s (%s)", worker->accel->name, worker->accel->reason);
-    for (guint i = 0; i < worker->conf->machines->len; i++) {
-        if (!make_machine(worker, g_ptr_array_index(worker->conf->machines, i), out_dir, error))
+    for (guint i = 0; i < machines->len; i++) {
+        if (!make_machine(worker, g_ptr_array_index(machines, i), out_dir, error))
             return false;
     }
     return true;
@@ -176,7 +197,7 @@ static SpMachine *create_machine(const SpScriptMachine *wanted, void *data, GErr
 {
     const Creation *creation = data;
     Worker *worker = creation->worker;
-    const SpTestMachine *first = g_ptr_array_index(worker->conf->machines, 0);
+    const SpTestMachine *first = g_ptr_array_index(sp_test_conf_machines(worker->conf), 0);
     SpTestMachine machine = {
         .name = (char *)wanted->name,
         .image = wanted->image ? (char *)wanted->image : first->image,
@@ -224,9 +245,10 @@ static GArray *list_networks(const Worker *worker)
     return networks;
 }
 
-/* Once all is there. False with @error where the interpreter does not come up. */
-static bool run_script(
-    Worker *worker, const char *out_dir, const char **ret_word, char **ret_report, GError **error)
+/* The script of @conf, which is the worker's or a checkpoint below it. False with @error where the
+ * interpreter does not come up. */
+static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_dir,
+    const char **ret_word, char **ret_report, GError **error)
 {
     static const char *const words[] = {
         [SP_SCRIPT_PASSED] = "passed",
@@ -237,14 +259,14 @@ static bool run_script(
     g_autoptr(GArray) networks = list_networks(worker);
     Creation creation = {worker, out_dir};
     const SpScriptConfig script = {
-        .path = worker->conf->script,
+        .path = conf->script,
         .out_dir = out_dir,
         .machines = (SpMachine *const *)worker->machines->pdata,
         .n_machines = worker->machines->len,
         .networks = (const SpScriptNetwork *)(const void *)networks->data,
         .n_networks = networks->len,
         .log = worker->log,
-        .subtest_func = on_subtest,
+        .subtest_func = conf == worker->conf ? on_subtest : NULL,
         .create_func = create_machine,
         .create_data = &creation,
     };
@@ -254,6 +276,77 @@ static bool run_script(
         return false;
     *ret_word = words[outcome];
     return true;
+}
+
+/* Run the scripts of @conf and of the checkpoints below it, until one does not pass. */
+static bool run_scripts(Worker *worker, const SpTestConf *conf, const char *out_dir,
+    const char **ret_word, char **ret_report, GError **error)
+{
+    if (conf->from && !run_scripts(worker, conf->from, out_dir, ret_word, ret_report, error))
+        return false;
+    if (*ret_word && !g_str_equal(*ret_word, "passed"))
+        return true;
+    if (conf->from || conf != worker->conf)
+        sp_log(worker->log, NULL, "%s", conf->name);
+    return run_script(worker, conf, out_dir, ret_word, ret_report, error);
+}
+
+/* A checkpoint's machines are saved as one: none goes on while another is written. */
+static bool save_machines(Worker *worker, GError **error)
+{
+    for (guint i = 0; i < worker->machines->len; i++) {
+        if (!sp_machine_stop(worker->machines->pdata[i], error)) {
+            g_prefix_error(error, "a checkpoint's script leaves its machines running: ");
+            return false;
+        }
+    }
+    for (guint i = 0; i < worker->machines->len; i++) {
+        if (!sp_machine_save_checkpoint(worker->machines->pdata[i], worker->checkpoint_dir, error))
+            return false;
+    }
+    return true;
+}
+
+/* Have the worker's machines as the checkpoint below it left them. */
+static bool restore_machines(Worker *worker, const char *images, const char *out_dir,
+    const char *const *options, GError **error)
+{
+    const SpTestConf *from = worker->conf->from;
+    const SpCheckpointMaking making = {
+        .conf = from,
+        .images = images,
+        .out_dir = out_dir,
+        .with_consoles = g_strv_contains(options, "consoles"),
+    };
+    g_autoptr(SpCheckpoint) checkpoint = sp_checkpoint_prepare(&making, worker->configs, error);
+
+    if (!checkpoint)
+        return false;
+    sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", from->name);
+    for (guint i = 0; i < worker->machines->len; i++) {
+        if (sp_machine_restore_checkpoint(
+                worker->machines->pdata[i], sp_checkpoint_dir(checkpoint), error))
+            continue;
+        g_prefix_error(error, "checkpoint '%s' (see 'slotproof cache verify'): ", from->name);
+        sp_log_end(worker->log, "failed");
+        return false;
+    }
+    sp_log_end(worker->log, NULL);
+    return true;
+}
+
+static bool run(Worker *worker, const char *images, const char *out_dir, const char *const *options,
+    const char **ret_word, char **ret_report, GError **error)
+{
+    if (!worker->conf->from || g_strv_contains(options, "cold")) {
+        if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
+            return false;
+    } else if (!restore_machines(worker, images, out_dir, options, error) ||
+               !run_script(worker, worker->conf, out_dir, ret_word, ret_report, error)) {
+        return false;
+    }
+    return !worker->checkpoint_dir || !g_str_equal(*ret_word, "passed") ||
+           save_machines(worker, error);
 }
 
 int sp_worker_main(
@@ -269,8 +362,9 @@ int sp_worker_main(
     if (fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
         return 2;
     if (!set_up(&worker, test_dir, images, out_dir, options, &error) ||
-        !run_script(&worker, out_dir, &word, &report, &error)) {
+        !run(&worker, images, out_dir, options, &word, &report, &error)) {
         word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
+        g_free(report);
         report = g_strdup(error->message);
     }
     /* Before the report: who has it may take the machines to be gone. */

@@ -7,7 +7,8 @@
 /**
  * Run the one test in @test_dir, in this process, with images from @images and output to @out_dir,
  * which exists; the log's lines go to stdout, reports to SP_WORKER_REPORT_FD. @options are words,
- * ended by NULL: "consoles" logs those too, "capture" writes what the networks carry to
+ * ended by NULL: "consoles" logs those too, "cold" uses no checkpoints, "save=DIR"
+ * makes one in that folder, "capture" writes what the networks carry to
  * network-N.pcapng in @out_dir, also where test.conf does not ask for it.
  *
  * Returns the process's exit status.

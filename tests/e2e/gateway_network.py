@@ -1,4 +1,5 @@
-# What the tests of the gateway's network share: the hosts on its two sides.
+# What the tests of the gateway's network share: the hosts on its two sides, as the checkpoint
+# 'networked' has them.
 #
 # The machine 'client' is two hosts that know nothing of each other: on the LAN in its own right, on
 # the WAN in a network namespace, where it is the provider: it leases the gateway its address, tells
@@ -18,11 +19,14 @@ KEYS = "/data/ssh/authorized_keys"
 
 
 class Provider:
-    """The WAN's host, made of a card of a machine."""
+    """The WAN's host."""
 
-    def __init__(self, machine, card):
+    def __init__(self, machine):
         self.machine = machine
-        machine.succeed(
+
+    def set_up(self, card):
+        """Make it, of a card of the machine."""
+        self.machine.succeed(
             "ip netns add provider",
             f"ip link set {card} netns provider",
             f"ip -n provider link set {card} name eth0",

@@ -2,6 +2,7 @@
 #include "fake-machine.h"
 
 #include "base/error.h"
+#include "machine/checkpoint.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct SpMachine {
     double time_factor;
     SpLog *log;
     SpInterrupt interrupt;
+    SpMachineConfig config;
     bool is_up;
     guint thirds;
     GPtrArray *commands;
@@ -22,6 +24,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
 {
     SpMachine *machine = g_new0(SpMachine, 1);
 
+    machine->config = *config;
     machine->name = g_strdup(config->name);
     machine->out_dir = g_strdup(config->out_dir);
     machine->time_factor = config->accel ? config->accel->time_factor : 1;
@@ -271,6 +274,38 @@ bool sp_machine_copy_from_machine(
 char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
     return machine->is_up ? g_strdup_printf("last words of %s\n", machine->name) : g_strdup("");
+}
+
+const SpMachineConfig *sp_machine_config(SpMachine *machine)
+{
+    return &machine->config;
+}
+
+bool sp_machine_stop(SpMachine *machine, GError **error)
+{
+    if (!machine->is_up)
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    return machine->is_up;
+}
+
+/* The commands so far stand for the machine's state. */
+bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s.ram", dir, machine->name);
+    g_autofree char *text = g_strjoinv("\n", fake_machine_commands(machine));
+
+    return g_file_set_contents(path, text, -1, error);
+}
+
+bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)
+{
+    g_autofree char *path = g_strdup_printf("%s/%s.ram", dir, machine->name);
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, error))
+        return false;
+    machine->is_up = true;
+    return true;
 }
 
 const char *sp_machine_image_dir(SpMachine *machine)

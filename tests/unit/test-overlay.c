@@ -48,7 +48,7 @@ static void tear_down(Fixture *f, gconstpointer data)
 static SpOverlay *make(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
-    SpOverlay *overlay = sp_overlay_new(f->base, "raw", &error);
+    SpOverlay *overlay = sp_overlay_new(f->base, "raw", NULL, &error);
 
     g_assert_no_error(error);
     return overlay;
@@ -132,12 +132,12 @@ static void refused(const char *base, const char *format, int code, const char *
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sp_overlay_new(base, format, &error));
+    g_assert_null(sp_overlay_new(base, format, NULL, &error));
     g_assert_error(error, SP_ERROR, code);
     g_test_message("%s", error->message);
     g_assert_nonnull(strstr(error->message, why));
     /* who does not ask is not told */
-    g_assert_null(sp_overlay_new(base, format, NULL));
+    g_assert_null(sp_overlay_new(base, format, NULL, NULL));
 }
 
 static void test_refused(Fixture *f, gconstpointer data)

@@ -2,15 +2,11 @@
 # ports by trying each.
 from gateway_network import *
 
-gateway.start()
-client.start()
 scanners = {
     "wan": networks[WAN].create_endpoint("wan scanner", ["203.0.113.200/24", "2001:db8:113::200/64"]),
     "lan": networks[LAN].create_endpoint("lan scanner", ["172.20.30.200/24"]),
 }
-client.wait_for_unit("basic.target")
-provider = Provider(client, "lan")
-gateway.wait_for_unit("multi-user.target")
+provider = Provider(client)
 wan, wan_v6 = provider.wait_for_gateway(gateway)
 targets = {
     "wan": (wan, wan_v6),

@@ -2,11 +2,7 @@
 # client has, and judged by what the two networks carried.
 from gateway_network import *
 
-gateway.start()
-client.start()
-client.wait_for_unit("basic.target")
-provider = Provider(client, "lan")
-gateway.wait_for_unit("multi-user.target")
+provider = Provider(client)
 wan, wan_v6 = provider.wait_for_gateway(gateway)
 intruders = {
     "wan": networks[WAN].create_endpoint("wan intruder", ["203.0.113.200/24", "2001:db8:113::200/64"]),

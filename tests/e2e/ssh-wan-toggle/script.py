@@ -7,12 +7,8 @@ FLAG = "/data/config/ssh-wan-enabled"
 TOGGLE = "/usr/lib/slotproof/ssh-wan-toggle"
 RULE = "tcp dport 22 accept"
 
-gateway.start()
-client.start()
 scanner = networks[WAN].create_endpoint("scanner", ["203.0.113.200/24", "2001:db8:113::200/64"])
-client.wait_for_unit("basic.target")
-provider = Provider(client, "lan")
-gateway.wait_for_unit("multi-user.target")
+provider = Provider(client)
 addresses = provider.wait_for_gateway(gateway)
 make_ssh_key(client, gateway)
 

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd-options.h"
+#include "commands.h"
+#include "runner/checkpoint-store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define KEY_SHOWN 12
+#define MIB (1024.0 * 1024.0)
+
+static char *format_time(gint64 seconds)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(seconds);
+
+    return time ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S") : g_strdup("?");
+}
+
+static int list(const char *folder)
+{
+    g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
+    guint64 size = 0;
+
+    for (guint i = 0; i < checkpoints->len; i++) {
+        const SpCheckpointInfo *info = g_ptr_array_index(checkpoints, i);
+        g_autofree char *used = format_time(info->used_s);
+        printf("%.*s  %-20s %8.1f MiB  used %s\n", KEY_SHOWN, info->key, info->name,
+            (double)info->size / MIB, used);
+        size += info->size;
+    }
+    printf("%u checkpoints, %.1f MiB in %s\n", checkpoints->len, (double)size / MIB, folder);
+    return 0;
+}
+
+static int verify(const char *folder)
+{
+    g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
+    int status = 0;
+
+    for (guint i = 0; i < checkpoints->len; i++) {
+        const SpCheckpointInfo *info = g_ptr_array_index(checkpoints, i);
+        g_autoptr(GError) error = NULL;
+        bool is_good = sp_checkpoint_verify(folder, info->key, &error);
+        printf(
+            "%.*s  %-20s %s\n", KEY_SHOWN, info->key, info->name, is_good ? "ok" : error->message);
+        if (!is_good)
+            status = 1;
+    }
+    if (status != 0)
+        fputs("slotproof: 'slotproof cache clear' throws all away; they are made again\n", stderr);
+    return status;
+}
+
+static int clear(const char *folder)
+{
+    g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
+    guint used = 0;
+
+    for (guint i = 0; i < checkpoints->len; i++) {
+        const SpCheckpointInfo *info = g_ptr_array_index(checkpoints, i);
+        if (sp_checkpoint_remove(folder, info->key))
+            continue;
+        printf("%.*s  %-20s is in use, and stays\n", KEY_SHOWN, info->key, info->name);
+        used++;
+    }
+    sp_checkpoints_limit(folder, G_MAXUINT64);
+    return used > 0 ? 1 : 0;
+}
+
+int sp_cmd_cache(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*func)(const char *folder);
+    } actions[] = {{"list", list}, {"verify", verify}, {"clear", clear}};
+    const GOptionEntry options[] = {G_OPTION_ENTRY_NULL};
+    g_autofree char *folder = sp_checkpoints_folder();
+    const char *name;
+
+    if (!sp_parse_options(&argc, &argv, "slotproof cache", "[list|verify|clear]",
+            "List the checkpoints that are kept, compare them with what was saved, or throw them "
+            "away.",
+            options))
+        return 2;
+    if (argc > 2)
+        return sp_usage_error("'cache' takes one word, not '%s' too", argv[2]);
+    name = argc > 1 ? argv[1] : "list";
+    for (gsize i = 0; i < G_N_ELEMENTS(actions); i++) {
+        if (g_str_equal(name, actions[i].name))
+            return actions[i].func(folder);
+    }
+    return sp_usage_error("'cache %s' is not known: expected 'list', 'verify' or 'clear'", name);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "machine/machine.h"
+
+/**
+ * The state of a machine that runs (memory, devices, disk, what its console said), in files that
+ * outlive the driver: NAME.ram, NAME.disk and NAME.console in a folder, NAME the machine's.
+ *
+ * Memory and devices are as QEMU migrates them (QEMU, docs/devel/migration.rst), the disk is the
+ * machine's overlay. They fit a machine only whose QEMU, command line and image are the same;
+ * whoever keeps such files has to see to that.
+ */
+
+/**
+ * Stop the guest where it is, without switching it off: what several machines that are saved
+ * together need first. SP_ERROR_MACHINE where it is not running.
+ */
+bool sp_machine_stop(SpMachine *machine, GError **error);
+
+/**
+ * Save @machine into the folder @dir and switch it off. All is on the disk when this returns.
+ * SP_ERROR_MACHINE where it is not running or can't be saved; SP_ERROR_HOST where the files can't
+ * be written. What was written then is of no use.
+ */
+bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error);
+
+/**
+ * Go on from what the folder @dir has of @machine, which must not have been started yet.
+ *
+ * The guest is the same but for three things: its clock is set to the host's time, its random pool
+ * gets new seed, and its agent is asked anew. Starts after a shutdown or a power cut find the disk
+ * as it was left, as always. The folder is not needed any more when this returns.
+ */
+bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error);

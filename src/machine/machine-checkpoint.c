@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+#include "machine/checkpoint.h"
+#include "machine/machine-private.h"
+#include "machine/qemu-command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A guest's whole memory is written, or read. */
+#define TIMEOUT_MS 300000
+#define END_TIMEOUT_MS 30000
+#define COPY_BYTES ((size_t)1 << 30)
+/* As fast as the host's disk is: QEMU's default is made for networks. */
+#define BANDWIDTH ((gint64)1 << 40)
+#define SEED_SIZE 32
+
+static char *file_name(const SpMachine *machine, const char *dir, const char *kind)
+{
+    g_autofree char *name = g_strdup_printf("%s.%s", machine->config.name, kind);
+
+    return g_build_filename(dir, name, NULL);
+}
+
+static bool host_error(GError **error, const char *what, const char *path)
+{
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be %s: %s", path, what, g_strerror(errno));
+    return false;
+}
+
+static bool execute(
+    SpMachine *machine, const char *command, JsonObject *arguments, JsonNode **ret, GError **error)
+{
+    return sp_qmp_execute(
+        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, ret, error);
+}
+
+/* Have QEMU tell how a migration goes. */
+static bool ask_for_events(SpMachine *machine, GError **error)
+{
+    JsonObject *arguments = json_object_new(), *capability = json_object_new();
+    JsonArray *list = json_array_new();
+
+    json_object_set_string_member(capability, "capability", "events");
+    json_object_set_boolean_member(capability, "state", TRUE);
+    json_array_add_object_element(list, capability);
+    json_object_set_array_member(arguments, "capabilities", list);
+    return execute(machine, "migrate-set-capabilities", arguments, NULL, error);
+}
+
+/* Why QEMU's migration failed, as far as it says. */
+static void explain_migration(SpMachine *machine, GError **error)
+{
+    g_autoptr(JsonNode) answer = NULL;
+    const char *why = NULL;
+
+    if (execute(machine, "query-migrate", NULL, &answer, NULL) && JSON_NODE_HOLDS_OBJECT(answer) &&
+        json_object_has_member(json_node_get_object(answer), "error-desc"))
+        why = json_object_get_string_member(json_node_get_object(answer), "error-desc");
+    g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "memory and devices can't be %s: %s",
+        machine->is_incoming ? "loaded" : "saved", why ? why : "QEMU does not say why");
+}
+
+static bool wait_for_migration(SpMachine *machine, GError **error)
+{
+    for (;;) {
+        JsonObject *data = NULL;
+        g_autofree char *status = NULL;
+
+        if (!sp_qmp_wait_event(machine->qmp, "MIGRATION", TIMEOUT_MS, &machine->config.interrupt,
+                NULL, &data, error))
+            return false;
+        if (data && json_object_has_member(data, "status"))
+            status = g_strdup(json_object_get_string_member(data, "status"));
+        if (data)
+            json_object_unref(data);
+        if (g_strcmp0(status, "completed") == 0)
+            return true;
+        if (g_strcmp0(status, "failed") == 0) {
+            explain_migration(machine, error);
+            return false;
+        }
+    }
+}
+
+/* To or from the file @fd: @command is "migrate" or "migrate-incoming". */
+static bool migrate(SpMachine *machine, const char *command, int fd, GError **error)
+{
+    JsonObject *arguments;
+
+    if (!sp_qmp_give_fd(
+            machine->qmp, fd, "checkpoint", TIMEOUT_MS, &machine->config.interrupt, error))
+        return false;
+    arguments = json_object_new();
+    json_object_set_string_member(arguments, "uri", "fd:checkpoint");
+    return execute(machine, command, arguments, NULL, error) && wait_for_migration(machine, error);
+}
+
+/* The data of @from to @path, with its holes; on the disk when this returns. */
+static bool copy_data(int from, const char *path, GError **error)
+{
+    off_t length = lseek(from, 0, SEEK_END), at = 0, end;
+    int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool is_good = to >= 0 && length >= 0 && ftruncate(to, length) == 0;
+
+    while (is_good && (at = lseek(from, at, SEEK_DATA)) >= 0) {
+        end = lseek(from, at, SEEK_HOLE);
+        while (is_good && at < end) {
+            off_t target = at;
+            is_good =
+                copy_file_range(from, &at, to, &target, MIN((size_t)(end - at), COPY_BYTES), 0) > 0;
+        }
+    }
+    /* ENXIO: no data behind there */
+    is_good = is_good && errno == ENXIO && fsync(to) == 0;
+    if (!is_good)
+        host_error(error, "written", path);
+    if (to >= 0)
+        close(to);
+    return is_good;
+}
+
+/* What the console said goes along: who looks at it later finds the boot in it. */
+static bool copy_console(SpMachine *machine, const char *path, GError **error)
+{
+    g_autofree char *text = sp_console_tail(machine->console, SP_CONSOLE_LINES_MAX);
+
+    return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+}
+
+static bool save_memory(SpMachine *machine, const char *path, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    JsonObject *parameters;
+    bool is_good;
+
+    if (fd < 0)
+        return host_error(error, "made", path);
+    parameters = json_object_new();
+    json_object_set_int_member(parameters, "max-bandwidth", BANDWIDTH);
+    is_good = execute(machine, "migrate-set-parameters", parameters, NULL, error) &&
+              ask_for_events(machine, error) && migrate(machine, "migrate", fd, error);
+    if (is_good && fsync(fd) < 0)
+        is_good = host_error(error, "written", path);
+    close(fd);
+    return is_good;
+}
+
+static bool save(SpMachine *machine, const char *dir, GError **error)
+{
+    g_autofree char *ram = file_name(machine, dir, "ram");
+    g_autofree char *disk = file_name(machine, dir, "disk");
+    g_autofree char *console = file_name(machine, dir, "console");
+
+    return save_memory(machine, ram, error) && execute(machine, "quit", NULL, NULL, error) &&
+           sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
+           copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
+           copy_console(machine, console, error);
+}
+
+bool sp_machine_stop(SpMachine *machine, GError **error)
+{
+    if (!sp_machine_is_up(machine))
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    else if (execute(machine, "stop", NULL, NULL, error))
+        return true;
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error)
+{
+    if (!sp_machine_stop(machine, error))
+        return false;
+    if (save(machine, dir, error))
+        return true;
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+/* The guest does not know how long it was away, and others go on from the same state. */
+static bool tell_guest(SpMachine *machine, GError **error)
+{
+    gint64 now_us = g_get_real_time();
+    g_autofree char *time = g_strdup_printf("%" G_GINT64_FORMAT, now_us);
+    guint8 seed[SEED_SIZE];
+    char hex[2 * SEED_SIZE + 1];
+    const char *const argv[] = {"/proc/self/exe", "restored", time, hex, NULL};
+
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no random numbers: %s", g_strerror(errno));
+        return false;
+    }
+    for (gsize i = 0; i < sizeof seed; i++)
+        g_snprintf(hex + 2 * i, 3, "%02x", seed[i]);
+    return !machine->agent || sp_machine_run(machine, argv, NULL, error);
+}
+
+static bool load_memory(SpMachine *machine, const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_good;
+
+    if (fd < 0)
+        return host_error(error, "opened", path);
+    is_good = ask_for_events(machine, error) && migrate(machine, "migrate-incoming", fd, error) &&
+              execute(machine, "cont", NULL, NULL, error);
+    close(fd);
+    return is_good;
+}
+
+static bool load(SpMachine *machine, const char *dir, GError **error)
+{
+    const SpImage *image = machine->config.image;
+    g_autofree char *ram = file_name(machine, dir, "ram");
+    g_autofree char *disk = file_name(machine, dir, "disk");
+    g_autofree char *console = file_name(machine, dir, "console");
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(console, &text, &length, error))
+        return false;
+    machine->overlay = sp_overlay_new(image->disk, image->disk_format, disk, error);
+    if (!machine->overlay || !sp_machine_start(machine, true, error))
+        return false;
+    sp_console_take(machine->console, (const guint8 *)text, length);
+    g_clear_pointer(&machine->fatal, g_free); /* that was another time */
+    return load_memory(machine, ram, error);
+}
+
+bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)
+{
+    bool is_good;
+
+    g_assert(!machine->overlay);
+    machine->is_incoming = true;
+    is_good = load(machine, dir, error);
+    machine->is_incoming = false;
+    if (!is_good)
+        sp_machine_explain(machine, error);
+    return is_good && sp_machine_connect(machine, error) && tell_guest(machine, error);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/checkpoint-key.h"
+
+#include "base/error.h"
+#include "machine/qemu-command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Another number makes all checkpoints that there are strangers: when what is saved, or how a
+ * script runs, changes. */
+#define FORMAT "slotproof checkpoint 1"
+#define BLOCK_SIZE ((gsize)1 << 20)
+/* A file that changed this lately may change again without its times telling. */
+#define SETTLED_S 3
+
+/* Every piece with its length in front: no two lists of pieces look the same. */
+static void add(GChecksum *sum, const char *what, const char *text, gsize length)
+{
+    g_autofree char *head = g_strdup_printf("%s %zu\n", what, length);
+
+    g_checksum_update(sum, (const guchar *)head, -1);
+    g_checksum_update(sum, (const guchar *)text, (gssize)length);
+}
+
+static void add_text(GChecksum *sum, const char *what, const char *text)
+{
+    add(sum, what, text, strlen(text));
+}
+
+/* The data from @at up to @end; false with errno. */
+static bool add_data(GChecksum *sum, int fd, off_t at, off_t end)
+{
+    g_autofree guchar *block = g_malloc(BLOCK_SIZE);
+    g_autofree char *place = g_strdup_printf("%" G_GINT64_FORMAT "-", (gint64)at);
+
+    g_checksum_update(sum, (const guchar *)place, -1);
+    while (at < end) {
+        ssize_t n = pread(fd, block, MIN(BLOCK_SIZE, (gsize)(end - at)), at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno; /* cut while it was read */
+            return false;
+        }
+        g_checksum_update(sum, block, n);
+        at += n;
+    }
+    return true;
+}
+
+static char *digest_fd(int fd)
+{
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    off_t length = lseek(fd, 0, SEEK_END), at = 0, end;
+    g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT "\n", (gint64)length);
+
+    g_checksum_update(sum, (const guchar *)size, -1);
+    while (length >= 0 && (at = lseek(fd, at, SEEK_DATA)) >= 0) {
+        end = lseek(fd, at, SEEK_HOLE);
+        if (end < 0 || !add_data(sum, fd, at, end))
+            return NULL;
+        at = end;
+    }
+    /* ENXIO: no data behind there */
+    return length >= 0 && errno == ENXIO ? g_strdup(g_checksum_get_string(sum)) : NULL;
+}
+
+static char *digest_error(const char *path, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be read: %s", path, g_strerror(errno));
+    return NULL;
+}
+
+char *sp_file_digest(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *digest = fd >= 0 ? digest_fd(fd) : NULL;
+
+    if (!digest)
+        digest_error(path, error);
+    if (fd >= 0)
+        close(fd);
+    return digest;
+}
+
+/* Where the digest of the file that @st tells of is kept. */
+static char *memory_path(const char *cache_dir, const struct stat *st)
+{
+    g_autofree char *identity = g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT
+                                                " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                                                ".%09ld %" G_GINT64_FORMAT ".%09ld",
+        (guint64)st->st_dev, (guint64)st->st_ino, (gint64)st->st_size, (gint64)st->st_mtim.tv_sec,
+        st->st_mtim.tv_nsec, (gint64)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
+    g_autofree char *name = g_compute_checksum_for_string(G_CHECKSUM_SHA256, identity, -1);
+
+    return g_build_filename(cache_dir, "digests", name, NULL);
+}
+
+static void remember(const char *memory, const char *digest)
+{
+    g_autofree char *dir = g_path_get_dirname(memory);
+
+    /* Only a memory: without it the file is read again. */
+    if (g_mkdir_with_parents(dir, 0700) == 0)
+        g_file_set_contents(memory, digest, -1, NULL);
+}
+
+static char *known_digest(const char *path, const char *cache_dir, GError **error)
+{
+    g_autofree char *memory = NULL;
+    char *digest = NULL;
+    gsize length;
+    struct stat st;
+
+    if (!cache_dir || stat(path, &st) < 0)
+        return sp_file_digest(path, error);
+    memory = memory_path(cache_dir, &st);
+    if (g_file_get_contents(memory, &digest, &length, NULL) && length == 64)
+        return digest;
+    g_free(digest);
+    digest = sp_file_digest(path, error);
+    if (digest &&
+        MAX(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + SETTLED_S < g_get_real_time() / G_USEC_PER_SEC)
+        remember(memory, digest);
+    return digest;
+}
+
+static bool add_file(
+    GChecksum *sum, const char *what, const char *path, const char *cache_dir, GError **error)
+{
+    g_autofree char *digest = path ? known_digest(path, cache_dir, error) : g_strdup("none");
+
+    if (digest)
+        add_text(sum, what, digest);
+    return digest;
+}
+
+static bool add_machine(
+    GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
+{
+    g_autofree char *program = sp_qemu_program(config->image->architecture, error);
+    g_auto(GStrv) argv = NULL;
+
+    if (!program)
+        return false;
+    add_text(sum, "machine", config->name);
+    argv = sp_qemu_command(program, config, SP_QEMU_ALLOW_REBOOT);
+    for (char **word = argv; *word; word++)
+        add_text(sum, "word", *word);
+    return add_file(sum, "qemu", program, cache_dir, error) &&
+           add_file(sum, "disk", config->image->disk, cache_dir, error) &&
+           add_file(sum, "kernel", config->image->kernel, cache_dir, error) &&
+           add_file(sum, "initrd", config->image->initrd, cache_dir, error);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* What a script in @dir could import from there, whether it does or not. */
+static bool add_modules(GChecksum *sum, const char *dir, GError **error)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        if (g_str_has_suffix(name, ".py"))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *path = g_build_filename(dir, names->pdata[i], NULL);
+        add_text(sum, "module", names->pdata[i]);
+        if (!add_file(sum, "text", path, NULL, error))
+            return false;
+    }
+    return entries != NULL;
+}
+
+static bool add_scripts(GChecksum *sum, const SpTestConf *conf, GError **error)
+{
+    g_autofree char *tests = g_path_get_dirname(conf->dir);
+    g_autofree char *path = g_build_filename(conf->dir, "test.conf", NULL);
+
+    add_text(sum, "checkpoint", conf->name);
+    return add_file(sum, "conf", path, NULL, error) && add_modules(sum, conf->dir, error) &&
+           add_modules(sum, tests, error);
+}
+
+char *sp_checkpoint_key(
+    const SpTestConf *conf, const GPtrArray *configs, const char *cache_dir, GError **error)
+{
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autofree char *below = NULL;
+
+    if (conf->from) {
+        below = sp_checkpoint_key(conf->from, configs, cache_dir, error);
+        if (!below)
+            return NULL;
+    }
+    add_text(sum, "format", FORMAT);
+    add_text(sum, "below", below ? below : "");
+    for (guint i = 0; i < configs->len; i++) {
+        if (!add_machine(sum, g_ptr_array_index(configs, i), cache_dir, error))
+            return NULL;
+    }
+    return add_scripts(sum, conf, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "machine/machine.h"
+#include "runner/test-conf.h"
+
+#include <glib.h>
+
+/**
+ * A name for the state that the checkpoint @conf brings its machines into, from all that decides
+ * it: the key of the checkpoint below it; of each of @configs (SpMachineConfig, as the machines are
+ * made) QEMU's command line, and the contents of QEMU, disk, kernel and initrd (the guest's agent
+ * is in there); test.conf, script.py and all modules that the script may import. A byte that is
+ * another one gives another key.
+ *
+ * @cache_dir keeps the digests of large files, by device, inode, size and times; NULL: nowhere.
+ * Free with g_free(). SP_ERROR_HOST where a file can't be read.
+ */
+char *sp_checkpoint_key(
+    const SpTestConf *conf, const GPtrArray *configs, const char *cache_dir, GError **error);
+
+/** The SHA-256 of a file's data; holes count as such. Free with g_free(). */
+char *sp_file_digest(const char *path, GError **error);

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/checkpoint-store.h"
+
+#include "base/error.h"
+#include "runner/checkpoint-key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MANIFEST "manifest"
+#define KEY_LENGTH 64
+#define NEW_PREFIX ".new-"
+
+struct SpCheckpoint {
+    char *dir;
+    int lock_fd;
+    bool is_new;
+};
+
+char *sp_checkpoints_folder(void)
+{
+    return g_build_filename(g_get_user_cache_dir(), "slotproof", "checkpoints", NULL);
+}
+
+static bool host_error(GError **error, const char *path, const char *what)
+{
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be %s: %s", path, what, g_strerror(errno));
+    return false;
+}
+
+static int lock(const char *folder, const char *key, int operation)
+{
+    g_autofree char *name = g_strconcat(key, ".lock", NULL);
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return -1;
+    while (flock(fd, operation) < 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool sync_folder(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_good = fd >= 0 && fsync(fd) == 0;
+
+    if (!is_good)
+        host_error(error, path, "made durable");
+    if (fd >= 0)
+        close(fd);
+    return is_good;
+}
+
+/* Files only: there are no folders in a checkpoint. */
+static bool remove_folder(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+        g_unlink(file);
+    }
+    return g_rmdir(path) == 0 || errno == ENOENT;
+}
+
+/* A group "Files" with the digest of each file in @dir. */
+static bool describe_files(GKeyFile *manifest, const char *dir, GError **error)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
+    const char *name;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+        g_autofree char *digest = sp_file_digest(path, error);
+        if (!digest)
+            return false;
+        g_key_file_set_string(manifest, "Files", name, digest);
+    }
+    return entries != NULL;
+}
+
+static bool write_manifest(const char *dir, const char *name, GError **error)
+{
+    g_autoptr(GKeyFile) manifest = g_key_file_new();
+    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+    g_autofree char *text = NULL;
+
+    g_key_file_set_string(manifest, "Checkpoint", "Name", name);
+    if (!describe_files(manifest, dir, error))
+        return false;
+    text = g_key_file_to_data(manifest, NULL, NULL);
+    return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+}
+
+/* Under the lock of @key alone, so what is in the way was left by somebody who died. */
+static bool make_it(const char *folder, const char *key, const char *name,
+    SpCheckpointMakeFunc make, void *data, GError **error)
+{
+    g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
+    g_autofree char *work = g_build_filename(folder, new_name, NULL);
+    g_autofree char *dir = g_build_filename(folder, key, NULL);
+
+    remove_folder(work);
+    remove_folder(dir);
+    if (g_mkdir(work, 0700) < 0)
+        return host_error(error, work, "made");
+    if (make(work, data, error) && write_manifest(work, name, error) && sync_folder(work, error)) {
+        if (g_rename(work, dir) == 0)
+            return sync_folder(folder, error);
+        host_error(error, dir, "made");
+    }
+    remove_folder(work);
+    return false;
+}
+
+/* flock(2) does not change one kind of lock into the other in one step: between the two somebody
+ * else may make the checkpoint, or throw it away. */
+static bool hold(SpCheckpoint *checkpoint, int operation, GError **error)
+{
+    while (flock(checkpoint->lock_fd, operation) < 0) {
+        if (errno != EINTR)
+            return host_error(error, checkpoint->dir, "locked");
+    }
+    return true;
+}
+
+SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char *name,
+    SpCheckpointMakeFunc make, void *data, GError **error)
+{
+    g_autoptr(SpCheckpoint) checkpoint = g_new0(SpCheckpoint, 1);
+    g_autofree char *manifest = g_build_filename(folder, key, MANIFEST, NULL);
+
+    checkpoint->dir = g_build_filename(folder, key, NULL);
+    checkpoint->lock_fd = g_mkdir_with_parents(folder, 0700) == 0 ? lock(folder, key, LOCK_SH) : -1;
+    if (checkpoint->lock_fd < 0) {
+        host_error(error, folder, "used for checkpoints (see XDG_CACHE_HOME)");
+        return NULL;
+    }
+    while (access(manifest, R_OK) < 0) {
+        if (!hold(checkpoint, LOCK_EX, error))
+            return NULL;
+        if (access(manifest, R_OK) < 0) {
+            checkpoint->is_new = true;
+            if (!make_it(folder, key, name, make, data, error))
+                return NULL;
+        }
+        if (!hold(checkpoint, LOCK_SH, error))
+            return NULL;
+    }
+    (void)utimensat(AT_FDCWD, manifest, NULL, 0);
+    return g_steal_pointer(&checkpoint);
+}
+
+const char *sp_checkpoint_dir(const SpCheckpoint *checkpoint)
+{
+    return checkpoint->dir;
+}
+
+bool sp_checkpoint_is_new(const SpCheckpoint *checkpoint)
+{
+    return checkpoint->is_new;
+}
+
+void sp_checkpoint_free(SpCheckpoint *checkpoint)
+{
+    if (!checkpoint)
+        return;
+    if (checkpoint->lock_fd >= 0)
+        close(checkpoint->lock_fd);
+    g_free(checkpoint->dir);
+    g_free(checkpoint);
+}
+
+void sp_checkpoint_info_free(SpCheckpointInfo *info)
+{
+    g_free(info->key);
+    g_free(info->name);
+    g_free(info);
+}
+
+static bool is_key(const char *name)
+{
+    return strlen(name) == KEY_LENGTH && strspn(name, "0123456789abcdef") == KEY_LENGTH;
+}
+
+static guint64 size_of(const char *dir)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+    guint64 size = 0;
+    const char *name;
+    struct stat st;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+        if (lstat(path, &st) == 0)
+            size += (guint64)st.st_blocks * 512;
+    }
+    return size;
+}
+
+static SpCheckpointInfo *get_info(const char *folder, const char *key)
+{
+    SpCheckpointInfo *info = g_new0(SpCheckpointInfo, 1);
+    g_autoptr(GKeyFile) manifest = g_key_file_new();
+    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+    struct stat st;
+
+    info->key = g_strdup(key);
+    info->size = size_of(dir);
+    if (stat(path, &st) == 0)
+        info->used_s = st.st_mtim.tv_sec;
+    if (g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, NULL))
+        info->name = g_key_file_get_string(manifest, "Checkpoint", "Name", NULL);
+    if (!info->name)
+        info->name = g_strdup("?");
+    return info;
+}
+
+static int compare_use(const void *a, const void *b)
+{
+    const SpCheckpointInfo *one = *(SpCheckpointInfo *const *)a;
+    const SpCheckpointInfo *other = *(SpCheckpointInfo *const *)b;
+
+    if (one->used_s != other->used_s)
+        return one->used_s < other->used_s ? 1 : -1;
+    return strcmp(one->key, other->key);
+}
+
+GPtrArray *sp_checkpoints_list(const char *folder)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_checkpoint_info_free);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        if (is_key(name))
+            g_ptr_array_add(list, get_info(folder, name));
+    }
+    g_ptr_array_sort(list, compare_use);
+    return list;
+}
+
+static bool verify_files(GKeyFile *manifest, const char *dir, GError **error)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(manifest, "Files", NULL, error);
+
+    for (char **name = names; name && *name; name++) {
+        g_autofree char *path = g_build_filename(dir, *name, NULL);
+        g_autofree char *expected = g_key_file_get_string(manifest, "Files", *name, NULL);
+        g_autofree char *digest = sp_file_digest(path, error);
+        if (!digest)
+            return false;
+        if (g_strcmp0(digest, expected) != 0) {
+            g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' is not what was saved", path);
+            return false;
+        }
+    }
+    return names != NULL;
+}
+
+bool sp_checkpoint_verify(const char *folder, const char *key, GError **error)
+{
+    g_autoptr(GKeyFile) manifest = g_key_file_new();
+    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+
+    return g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, error) &&
+           verify_files(manifest, dir, error);
+}
+
+bool sp_checkpoint_remove(const char *folder, const char *key)
+{
+    g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
+    g_autofree char *work = g_build_filename(folder, new_name, NULL);
+    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *manifest = g_build_filename(dir, MANIFEST, NULL);
+    int fd = lock(folder, key, LOCK_EX | LOCK_NB);
+    bool is_gone;
+
+    if (fd < 0)
+        return false;
+    /* without a manifest it is none, wherever this ends */
+    g_unlink(manifest);
+    is_gone = remove_folder(dir) && remove_folder(work);
+    close(fd);
+    return is_gone;
+}
+
+/* What somebody left who died while he made one. */
+static void remove_leftovers(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        const char *key = g_str_has_prefix(name, NEW_PREFIX) ? name + strlen(NEW_PREFIX) : NULL;
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        int fd = key && is_key(key) ? lock(folder, key, LOCK_EX | LOCK_NB) : -1;
+
+        if (fd < 0)
+            continue;
+        remove_folder(path);
+        close(fd);
+    }
+}
+
+void sp_checkpoints_limit(const char *folder, guint64 size_max)
+{
+    g_autoptr(GPtrArray) list = sp_checkpoints_list(folder);
+    guint64 size = 0;
+
+    remove_leftovers(folder);
+    for (guint i = 0; i < list->len; i++)
+        size += ((SpCheckpointInfo *)list->pdata[i])->size;
+    for (guint i = list->len; i > 0 && size > size_max; i--) {
+        const SpCheckpointInfo *info = list->pdata[i - 1];
+        if (sp_checkpoint_remove(folder, info->key))
+            size -= info->size;
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/checkpoint.h"
+
+#include "base/error.h"
+#include "base/process.h"
+#include "runner/checkpoint-key.h"
+#include "runner/out-dir.h"
+#include "runner/report.h"
+#include "runner/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1024u * 1024)
+
+static void print_line(const char *line, void *data)
+{
+    printf("  %s\n", line);
+    fflush(stdout);
+}
+
+/* The report that a worker left in @fd, NULL if there is none. */
+static char *read_result(int fd)
+{
+    off_t length = lseek(fd, 0, SEEK_END);
+    g_autofree char *text = g_malloc0((gsize)MAX(length, 0) + 1);
+    g_auto(GStrv) lines = NULL;
+    char *result = NULL;
+
+    if (length < 0 || pread(fd, text, (gsize)length, 0) != length)
+        return NULL;
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line; line++) {
+        g_auto(SpReport) report = {0};
+        if (!sp_report_parse(*line, strlen(*line), &report, NULL) ||
+            report.kind != SP_REPORT_RESULT)
+            continue;
+        g_free(result);
+        result = g_steal_pointer(&report.text);
+    }
+    return result;
+}
+
+static bool judge(
+    const SpCheckpointMaking *making, SpProcess *worker, int report_fd, GError **error)
+{
+    int status = sp_process_wait_status(worker);
+    g_autofree char *result = read_result(report_fd);
+    g_autofree char *end = sp_process_describe_end(worker);
+    g_autofree char *output = sp_process_output(worker);
+
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
+        "checkpoint '%s' could not be made; its log is in %s/checkpoint-%s:\n%s",
+        making->conf->name, making->out_dir, making->conf->name,
+        result && *result ? result : (*output ? output : end));
+    return false;
+}
+
+static bool make(const char *dir, void *data, GError **error)
+{
+    const SpCheckpointMaking *making = data;
+    g_autofree char *name = g_strconcat("checkpoint-", making->conf->name, NULL);
+    g_autofree char *out = g_build_filename(making->out_dir, name, NULL);
+    g_autofree char *save = g_strconcat("save=", dir, NULL);
+    const char *const argv[] = {"/proc/self/exe", "_worker", making->conf->dir, making->images, out,
+        save, making->with_consoles ? "consoles" : NULL, NULL};
+    g_autoptr(SpProcess) worker = NULL;
+    SpProcessFd report = {memfd_create("slotproof-report", MFD_CLOEXEC), SP_WORKER_REPORT_FD};
+    bool is_good;
+
+    if (report.from < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory file: %s", g_strerror(errno));
+        return false;
+    }
+    is_good = sp_out_dir_prepare(out, error);
+    worker = is_good ? sp_process_start(argv, &report, 1, error) : NULL;
+    if (worker) {
+        sp_process_set_line_func(worker, print_line, NULL);
+        is_good = sp_process_wait(worker, SP_FOREVER, NULL, error) &&
+                  judge(making, worker, report.from, error);
+    }
+    close(report.from);
+    return worker && is_good;
+}
+
+/* How much the cache may take: $SLOTPROOF_CACHE_MIB, where that is a number. */
+static guint64 size_max(void)
+{
+    const char *text = g_getenv("SLOTPROOF_CACHE_MIB");
+    guint64 mib = SP_CHECKPOINTS_SIZE_DEFAULT_MIB;
+
+    if (text && *text)
+        g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &mib, NULL);
+    return mib * MIB;
+}
+
+SpCheckpoint *sp_checkpoint_prepare(
+    const SpCheckpointMaking *making, const GPtrArray *configs, GError **error)
+{
+    g_autofree char *folder = sp_checkpoints_folder();
+    g_autofree char *cache = g_path_get_dirname(folder);
+    g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
+    SpCheckpoint *checkpoint = key ? sp_checkpoint_get(folder, key, making->conf->name, make,
+                                         (void *)(gpointer)making, error)
+                                   : NULL;
+
+    if (checkpoint && sp_checkpoint_is_new(checkpoint))
+        sp_checkpoints_limit(folder, size_max());
+    return checkpoint;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "runner/checkpoint-store.h"
+#include "runner/test-conf.h"
+
+#include <glib.h>
+
+/** Which checkpoint is wanted, and how a worker makes it. */
+typedef struct {
+    const SpTestConf *conf;
+    const char *images;
+    const char *out_dir; /* of who wants it: logs go to checkpoint-NAME in there */
+    bool with_consoles;
+} SpCheckpointMaking;
+
+/**
+ * The checkpoint that @making tells of, for machines as @configs (SpMachineConfig) say: out of the
+ * user's cache, or made by a worker of its own.
+ *
+ * SP_ERROR_ASSERTION with the worker's report where its script does not pass.
+ */
+SpCheckpoint *sp_checkpoint_prepare(
+    const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);

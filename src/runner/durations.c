@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/durations.h"
+
+#define GROUP "Seconds"
+
+struct SpDurations {
+    char *path;
+    GKeyFile *file;
+};
+
+SpDurations *sp_durations_load(const char *path)
+{
+    SpDurations *durations = g_new0(SpDurations, 1);
+
+    durations->path = g_strdup(path);
+    durations->file = g_key_file_new();
+    g_key_file_load_from_file(durations->file, path, G_KEY_FILE_NONE, NULL);
+    return durations;
+}
+
+void sp_durations_free(SpDurations *durations)
+{
+    if (!durations)
+        return;
+    g_key_file_unref(durations->file);
+    g_free(durations->path);
+    g_free(durations);
+}
+
+/* Folders may have names that are no keys. */
+static char *key_of(const SpTestConf *test)
+{
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, test->dir, -1);
+}
+
+void sp_durations_set(SpDurations *durations, const SpTestConf *test, double seconds)
+{
+    g_autofree char *key = key_of(test);
+    g_autofree char *dir = g_path_get_dirname(durations->path);
+
+    g_key_file_set_double(durations->file, GROUP, key, seconds);
+    if (g_mkdir_with_parents(dir, 0700) == 0)
+        g_key_file_save_to_file(durations->file, durations->path, NULL);
+}
+
+/* Who is not known may be the longest. */
+static double get(const SpDurations *durations, const SpTestConf *test)
+{
+    g_autofree char *key = key_of(test);
+
+    if (!g_key_file_has_key(durations->file, GROUP, key, NULL))
+        return G_MAXDOUBLE;
+    return g_key_file_get_double(durations->file, GROUP, key, NULL);
+}
+
+/* g_ptr_array_sort_with_data() is stable. */
+static int compare(const void *a, const void *b, void *data)
+{
+    double one = get(data, *(SpTestConf *const *)a);
+    double other = get(data, *(SpTestConf *const *)b);
+
+    return one < other ? 1 : (one > other ? -1 : 0);
+}
+
+void sp_durations_sort(const SpDurations *durations, GPtrArray *tests)
+{
+    g_ptr_array_sort_with_data(tests, compare, (void *)(gpointer)durations);
+}

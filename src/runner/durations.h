@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "runner/test-conf.h"
+
+#include <glib.h>
+
+/**
+ * How long each test took when it last passed, for the order in which they are started: kept in the
+ * user's cache, by the test's folder. Only a hint: what can't be read or written is passed over.
+ */
+typedef struct SpDurations SpDurations;
+
+/** Those of the file @path. */
+SpDurations *sp_durations_load(const char *path);
+/** NULL is fine. */
+void sp_durations_free(SpDurations *durations);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpDurations, sp_durations_free)
+
+/** A test passed in @seconds; written out at once. */
+void sp_durations_set(SpDurations *durations, const SpTestConf *test, double seconds);
+/** Sort @tests (of SpTestConf): those not known, then the longest in front; otherwise as they are.
+ */
+void sp_durations_sort(const SpDurations *durations, GPtrArray *tests);

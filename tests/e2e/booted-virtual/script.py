@@ -1,0 +1,3 @@
+from appliance import Appliance
+
+Appliance(gateway).start()

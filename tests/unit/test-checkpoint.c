@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Which checkpoints are the same, and how they are kept. */
+
+#include "base/error.h"
+#include "runner/checkpoint-key.h"
+#include "runner/checkpoint-store.h"
+#include "runner/durations.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+typedef struct {
+    char *dir;
+    char *cache;
+    SpImage image;
+    SpAccel accel;
+    SpMachineConfig config;
+    GPtrArray *configs;
+} Fixture;
+
+static char *write_file(Fixture *f, const char *name, const char *text)
+{
+    char *path = g_build_filename(f->dir, name, NULL);
+    g_autofree char *dir = g_path_get_dirname(path);
+
+    g_assert_cmpint(g_mkdir_with_parents(dir, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    return path;
+}
+
+static void put(Fixture *f, const char *name, const char *text)
+{
+    g_autofree char *path = write_file(f, name, text);
+}
+
+#define MACHINE "[Machine gateway]\nNetworks=1 2\n"
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_assert_nonnull(f->dir);
+    f->cache = g_build_filename(f->dir, "cache", NULL);
+    f->image.architecture = (char *)"x86_64";
+    f->image.disk_format = (char *)"raw";
+    f->image.disk = write_file(f, "image/disk", "disk");
+    f->image.kernel = write_file(f, "image/kernel", "kernel");
+    f->image.initrd = write_file(f, "image/initrd", "initrd");
+    f->image.command_line = (char *)"console=ttyS0";
+    f->accel = (SpAccel){
+        .name = (char *)"tcg", .argument = (char *)"tcg", .cpu = (char *)"max", .time_factor = 1};
+    f->config = (SpMachineConfig){.name = "gateway",
+        .image = &f->image,
+        .accel = &f->accel,
+        .cpus = 1,
+        .memory_mib = 256,
+        .nics = 2,
+        .seed = 5};
+    f->configs = g_ptr_array_new();
+    g_ptr_array_add(f->configs, &f->config);
+    put(f, "qemu", "#!/bin/sh\n");
+    put(f, "tests/booted/test.conf", "[Checkpoint]\n" MACHINE);
+    put(f, "tests/booted/script.py", "gateway.start()\n");
+    put(f, "tests/updated/test.conf", "[Checkpoint]\nFrom=booted\n");
+    put(f, "tests/updated/script.py", "gateway.succeed('update')\n");
+    put(f, "tests/shared.py", "x = 1\n");
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    const char *const argv[] = {"rm", "-rf", f->dir, NULL};
+
+    g_assert_true(g_spawn_sync(
+        NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    g_ptr_array_unref(f->configs);
+    g_free(f->image.disk);
+    g_free(f->image.kernel);
+    g_free(f->image.initrd);
+    g_free(f->cache);
+    g_free(f->dir);
+}
+
+static char *key_of(Fixture *f, const char *name)
+{
+    g_autofree char *qemu = g_build_filename(f->dir, "qemu", NULL);
+    g_autofree char *dir = g_build_filename(f->dir, "tests", name, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, &error);
+    char *key;
+
+    g_assert_no_error(error);
+    g_assert_cmpint(g_chmod(qemu, 0755), ==, 0);
+    g_setenv("SLOTPROOF_QEMU", qemu, TRUE);
+    key = sp_checkpoint_key(conf, f->configs, f->cache, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(strlen(key), ==, 64);
+    return key;
+}
+
+/* A byte anywhere makes it another one, and the old byte makes it the old one. */
+static void test_key(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *path, *other, *text;
+    } files[] = {
+        {"image/disk", "disk", "disc"},
+        {"image/kernel", "kernel", "kernal"},
+        {"image/initrd", "initrd", "initrb"},
+        {"qemu", "#!/bin/sh\n", "#!/bin/sh \n"},
+        {"tests/booted/test.conf", "[Checkpoint]\n" MACHINE, "[Checkpoint]\n\n" MACHINE},
+        {"tests/booted/script.py", "gateway.start()\n", "gateway.start() \n"},
+        {"tests/updated/test.conf", "[Checkpoint]\nFrom=booted\n", "[Checkpoint]\nFrom=booted\n\n"},
+        {"tests/updated/script.py", "gateway.succeed('update')\n", "gateway.succeed('updatf')\n"},
+        {"tests/shared.py", "x = 1\n", "x = 2\n"},
+    };
+    g_autofree char *before = key_of(f, "updated");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *changed = NULL;
+        g_autofree char *again = NULL;
+        put(f, files[i].path, files[i].text);
+        changed = key_of(f, "updated");
+        g_assert_cmpstr(changed, !=, before);
+        put(f, files[i].path, files[i].other);
+        again = key_of(f, "updated");
+        g_assert_cmpstr(again, ==, before);
+    }
+}
+
+static void test_key_machine(Fixture *f, gconstpointer data)
+{
+    g_autofree char *before = key_of(f, "booted");
+    g_autofree char *other = key_of(f, "updated");
+    g_autofree char *command_line = NULL;
+    g_autofree char *memory = NULL;
+    g_autofree char *twice = NULL;
+    g_autofree char *new_module = NULL;
+
+    g_assert_cmpstr(other, !=, before);
+    f->image.command_line = (char *)"console=ttyS1";
+    command_line = key_of(f, "booted");
+    g_assert_cmpstr(command_line, !=, before);
+    f->image.command_line = (char *)"console=ttyS0";
+    f->config.memory_mib = 257;
+    memory = key_of(f, "booted");
+    g_assert_cmpstr(memory, !=, before);
+    f->config.memory_mib = 256;
+    g_ptr_array_add(f->configs, &f->config);
+    twice = key_of(f, "booted");
+    g_assert_cmpstr(twice, !=, before);
+    g_ptr_array_set_size(f->configs, 1);
+    put(f, "tests/booted/new.py", "");
+    new_module = key_of(f, "booted");
+    g_assert_cmpstr(new_module, !=, before);
+}
+
+/* A digest that was kept is used for the very same file only. */
+static void test_digests(Fixture *f, gconstpointer data)
+{
+    const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    g_autofree char *before = key_of(f, "booted");
+    g_autofree char *after = NULL;
+
+    g_assert_cmpint(utimensat(AT_FDCWD, f->image.disk, old, 0), ==, 0);
+    g_free(before);
+    before = key_of(f, "booted");
+    put(f, "image/disk", "dis!");
+    g_assert_cmpint(utimensat(AT_FDCWD, f->image.disk, old, 0), ==, 0);
+    after = key_of(f, "booted");
+    g_assert_cmpstr(after, !=, before);
+}
+
+static void test_missing(Fixture *f, gconstpointer data)
+{
+    g_autofree char *dir = g_build_filename(f->dir, "tests", "booted", NULL);
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
+    g_autofree char *key = key_of(f, "booted");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(g_unlink(f->image.kernel), ==, 0);
+    g_assert_null(sp_checkpoint_key(conf, f->configs, f->cache, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
+    g_assert_nonnull(strstr(error->message, f->image.kernel));
+}
+
+typedef struct {
+    guint calls;
+    bool fails;
+} Maker;
+
+static bool make(const char *dir, void *data, GError **error)
+{
+    Maker *maker = data;
+    g_autofree char *path = g_build_filename(dir, "gateway.ram", NULL);
+
+    maker->calls++;
+    g_assert_true(g_file_set_contents(path, "memory", -1, NULL));
+    if (maker->fails)
+        g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION, "no such luck");
+    return !maker->fails;
+}
+
+static SpCheckpoint *get(Fixture *f, const char *key, Maker *maker)
+{
+    g_autoptr(GError) error = NULL;
+    SpCheckpoint *checkpoint = sp_checkpoint_get(f->cache, key, "booted", make, maker, &error);
+
+    g_assert_no_error(error);
+    return checkpoint;
+}
+
+static void test_store(Fixture *f, gconstpointer data)
+{
+    Maker maker = {0};
+    g_autoptr(SpCheckpoint) first = get(f, KEY_A, &maker);
+    g_autoptr(SpCheckpoint) second = get(f, KEY_A, &maker);
+    g_autofree char *path = g_build_filename(sp_checkpoint_dir(first), "gateway.ram", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GPtrArray) list = sp_checkpoints_list(f->cache);
+    g_autoptr(GError) error = NULL;
+    const SpCheckpointInfo *info = list->pdata[0];
+
+    g_assert_cmpuint(maker.calls, ==, 1);
+    g_assert_true(sp_checkpoint_is_new(first));
+    g_assert_false(sp_checkpoint_is_new(second));
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_cmpstr(text, ==, "memory");
+    g_assert_cmpuint(list->len, ==, 1);
+    g_assert_cmpstr(info->key, ==, KEY_A);
+    g_assert_cmpstr(info->name, ==, "booted");
+    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, &error));
+    g_assert_no_error(error);
+    put(f, "cache/" KEY_A "/gateway.ram", "memorx");
+    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, &error));
+    g_assert_nonnull(strstr(error->message, "gateway.ram"));
+    /* who uses it keeps it */
+    g_assert_false(sp_checkpoint_remove(f->cache, KEY_A));
+    g_clear_pointer(&first, sp_checkpoint_free);
+    g_assert_false(sp_checkpoint_remove(f->cache, KEY_A));
+    g_clear_pointer(&second, sp_checkpoint_free);
+    g_assert_true(sp_checkpoint_remove(f->cache, KEY_A));
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+/* What failed, or whose maker died, is not seen, and the next one begins anew. */
+static void test_half_made(Fixture *f, gconstpointer data)
+{
+    g_autofree char *leftover = g_build_filename(f->cache, ".new-" KEY_B, NULL);
+    Maker maker = {.fails = true};
+    g_autoptr(SpCheckpoint) checkpoint = NULL;
+    g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(sp_checkpoint_get(f->cache, KEY_A, "booted", make, &maker, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_ASSERTION);
+    list = sp_checkpoints_list(f->cache);
+    g_assert_cmpuint(list->len, ==, 0);
+    /* without a manifest, as from a disk that lost it */
+    put(f, "cache/" KEY_A "/gateway.ram", "half");
+    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    put(f, "cache/.new-" KEY_B "/gateway.ram", "half");
+    maker.fails = false;
+    checkpoint = get(f, KEY_B, &maker);
+    g_assert_true(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+    g_clear_pointer(&checkpoint, sp_checkpoint_free);
+    put(f, "cache/.new-" KEY_B "/gateway.ram", "half");
+    sp_checkpoints_limit(f->cache, G_MAXUINT64);
+    g_assert_false(g_file_test(leftover, G_FILE_TEST_EXISTS));
+    g_assert_true(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+}
+
+/* Two who want the same at once: it is made once. */
+static void test_two(Fixture *f, gconstpointer data)
+{
+    Maker maker = {0};
+    pid_t child;
+    int status;
+
+    g_assert_cmpint(g_mkdir_with_parents(f->cache, 0700), ==, 0);
+    child = fork();
+    if (child == 0) {
+        g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
+        _exit((int)maker.calls);
+    }
+    g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpuint((guint)WEXITSTATUS(status) + maker.calls, ==, 1);
+}
+
+static void set_used(Fixture *f, const char *key, time_t when)
+{
+    const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+    g_autofree char *path = g_build_filename(f->cache, key, "manifest", NULL);
+
+    g_assert_cmpint(utimensat(AT_FDCWD, path, times, 0), ==, 0);
+}
+
+static void test_limit(Fixture *f, gconstpointer data)
+{
+    Maker maker = {0};
+    g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(SpCheckpoint) used = NULL;
+
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    sp_checkpoint_free(get(f, KEY_B, &maker));
+    set_used(f, KEY_A, 2000);
+    set_used(f, KEY_B, 1000);
+    sp_checkpoints_limit(f->cache, G_MAXUINT64);
+    list = sp_checkpoints_list(f->cache);
+    g_assert_cmpuint(list->len, ==, 2);
+    sp_checkpoints_limit(f->cache, ((SpCheckpointInfo *)list->pdata[0])->size);
+    g_clear_pointer(&list, g_ptr_array_unref);
+    list = sp_checkpoints_list(f->cache);
+    g_assert_cmpuint(list->len, ==, 1);
+    g_assert_cmpstr(((SpCheckpointInfo *)list->pdata[0])->key, ==, KEY_A);
+    /* one that is used stays, whatever the limit */
+    used = get(f, KEY_A, &maker);
+    g_assert_cmpuint(maker.calls, ==, 2);
+    sp_checkpoints_limit(f->cache, 0);
+    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+}
+
+static void test_durations(Fixture *f, gconstpointer data)
+{
+    SpTestConf tests[] = {{.dir = (char *)"/a"}, {.dir = (char *)"/b"}, {.dir = (char *)"/[c]\n"}};
+    g_autofree char *path = g_build_filename(f->cache, "durations", NULL);
+    g_autoptr(GPtrArray) order = g_ptr_array_new();
+    g_autoptr(SpDurations) durations = sp_durations_load(path);
+    g_autoptr(SpDurations) again = NULL;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_ptr_array_add(order, &tests[i]);
+    sp_durations_set(durations, &tests[0], 5);
+    sp_durations_set(durations, &tests[2], 50);
+    again = sp_durations_load(path);
+    sp_durations_sort(again, order);
+    g_assert_true(order->pdata[0] == &tests[1]); /* not known */
+    g_assert_true(order->pdata[1] == &tests[2]);
+    g_assert_true(order->pdata[2] == &tests[0]);
+    g_assert_true(g_file_set_contents(path, "nonsense", -1, NULL));
+    g_clear_pointer(&again, sp_durations_free);
+    again = sp_durations_load(path);
+    sp_durations_sort(again, order);
+    g_assert_true(order->pdata[0] == &tests[1]);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(Fixture *f, gconstpointer data);
+    } tests[] = {
+        {"/checkpoint/key", test_key},
+        {"/checkpoint/key-machine", test_key_machine},
+        {"/checkpoint/digests", test_digests},
+        {"/checkpoint/missing", test_missing},
+        {"/checkpoint/store", test_store},
+        {"/checkpoint/half-made", test_half_made},
+        {"/checkpoint/two", test_two},
+        {"/checkpoint/limit", test_limit},
+        {"/checkpoint/durations", test_durations},
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
