@@ -215,7 +215,6 @@ static bool load_memory(SpMachine *machine, const char *path, GError **error)
 
 static bool load(SpMachine *machine, const char *dir, GError **error)
 {
-    const SpImage *image = machine->config.image;
     g_autofree char *ram = file_name(machine, dir, "ram");
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
@@ -224,7 +223,7 @@ static bool load(SpMachine *machine, const char *dir, GError **error)
 
     if (!g_file_get_contents(console, &text, &length, error))
         return false;
-    machine->overlay = sp_overlay_new(image->disk, image->disk_format, disk, error);
+    machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
     if (!machine->overlay || !sp_machine_start(machine, true, error))
         return false;
     sp_console_take(machine->console, (const guint8 *)text, length);

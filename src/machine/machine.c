@@ -168,6 +168,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     machine->config.name = g_strdup(config->name);
     machine->config.out_dir = g_strdup(config->out_dir);
+    machine->config.kept_disk = g_strdup(config->kept_disk);
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
     if (config->memory_mib == 0)
@@ -206,6 +207,7 @@ void sp_machine_free(SpMachine *machine)
     g_free(machine->program);
     g_free((char *)machine->config.name);
     g_free((char *)machine->config.out_dir);
+    g_free((char *)machine->config.kept_disk);
     g_free(machine);
 }
 
@@ -327,9 +329,14 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
         return true;
     drop_qemu(machine);
     if (!machine->overlay) {
-        machine->overlay = sp_overlay_new(image->disk, image->disk_format, NULL, error);
+        machine->overlay =
+            sp_overlay_new(image->disk, image->disk_format, machine->config.kept_disk, error);
         if (!machine->overlay)
             return false;
+        if (machine->config.kept_disk)
+            sp_log(machine->config.log, machine->config.name, "its disk is %s",
+                sp_overlay_was_kept(machine->overlay) ? "as it was left the last time"
+                                                      : "a fresh one, and will be kept");
     }
     if (!open_sockets(&sockets, SOCKET_NIC + machine->config.nics, error))
         return false;

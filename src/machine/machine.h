@@ -44,9 +44,11 @@ typedef struct {
     SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card; not owned */
     guint nics;
     bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
-    guint64 seed;          /* decides MAC addresses and the like, unique a machine of a run */
-    const char *out_dir;   /* existing folder for console logs and files copied out; copied */
-    SpLog *log;            /* not owned; may be NULL */
+    const char
+        *kept_disk; /* the file in which its disk stays (machine/overlay.h); NULL: none. Copied */
+    guint64 seed;   /* decides MAC addresses and the like, unique a machine of a run */
+    const char *out_dir; /* existing folder for console logs and files copied out; copied */
+    SpLog *log;          /* not owned; may be NULL */
     SpInterrupt interrupt;
 } SpMachineConfig;
 

@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@ struct SpOverlay {
     int ro_fd;
     int base_fd;
     int layer_fd; /* -1: none */
+    bool was_kept;
 };
 
 static const char *temporary_folder(void)
@@ -46,7 +49,98 @@ static int open_unnamed(GError **error)
     return fd;
 }
 
-static int open_base(const char *path, GError **error)
+/* What tells one base from another, as text; NULL with @error. */
+static char *describe_base(const char *base, int fd, GError **error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0) {
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be looked at: %s", base, g_strerror(errno));
+        return NULL;
+    }
+    return g_strdup_printf("%s\n%" G_GINT64_FORMAT " bytes, inode %" G_GUINT64_FORMAT
+                           ", changed %" G_GINT64_FORMAT ".%09ld\n",
+        base, (gint64)st.st_size, (guint64)st.st_ino, (gint64)st.st_mtim.tv_sec,
+        st.st_mtim.tv_nsec);
+}
+
+/* The file @kept, locked for as long as it is open; negative with @error. */
+static int open_kept(const char *kept, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(kept);
+    int fd = -1;
+
+    if (g_mkdir_with_parents(folder, 0700) == 0)
+        fd = open(kept, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a disk can't be kept in '%s': %s", kept,
+            g_strerror(errno));
+    } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "the disk kept in '%s' is in use: end the other slotproof, or do without --keep", kept);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Whether the note beside @kept says that it lies on this very base. */
+static bool has_note(const char *kept, const char *description)
+{
+    g_autofree char *note = g_strconcat(kept, ".base", NULL);
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(note, &text, NULL, NULL) && g_str_equal(text, description);
+}
+
+/* Say or, with @description NULL, no longer say what it lies on. */
+static bool write_note(const char *kept, const char *description, GError **error)
+{
+    g_autofree char *note = g_strconcat(kept, ".base", NULL);
+
+    if (!description)
+        return g_unlink(note) == 0 || errno == ENOENT;
+    return g_file_set_contents_full(note, description, -1,
+        G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+}
+
+static bool create(SpOverlay *overlay, const char *base, const char *base_format, GError **error)
+{
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b",
+        base, "/proc/self/fd/3", NULL};
+    const SpProcessFd fd = {overlay->rw_fd, CHILD_FD};
+    g_autoptr(GError) local = NULL;
+
+    if (sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, &local))
+        return true;
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
+        g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
+    else
+        g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, temporary_folder());
+    g_propagate_error(error, g_steal_pointer(&local));
+    return false;
+}
+
+/* Fill the file: with what was kept, or anew. */
+static bool fill(
+    SpOverlay *overlay, const char *base, const char *base_format, const char *kept, GError **error)
+{
+    g_autofree char *description = NULL;
+
+    if (!kept)
+        return create(overlay, base, base_format, error);
+    description = describe_base(base, overlay->base_fd, error);
+    if (!description)
+        return false;
+    overlay->was_kept = has_note(kept, description);
+    /* a note stands only beside a whole overlay */
+    return overlay->was_kept ||
+           (write_note(kept, NULL, error) && ftruncate(overlay->rw_fd, 0) == 0 &&
+               create(overlay, base, base_format, error) && write_note(kept, description, error));
+}
+
+static int open_read_only(const char *path, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -56,16 +150,17 @@ static int open_base(const char *path, GError **error)
     return fd;
 }
 
-static bool open_all(SpOverlay *overlay, const char *base, const char *layer, GError **error)
+/* All descriptors; @layer and @kept may be NULL. */
+static bool open_all(
+    SpOverlay *overlay, const char *base, const char *layer, const char *kept, GError **error)
 {
     g_autofree char *self = NULL;
 
-    overlay->base_fd = open_base(base, error);
-    if (overlay->base_fd < 0)
+    overlay->ro_fd = overlay->rw_fd = overlay->layer_fd = -1;
+    overlay->base_fd = open_read_only(base, error);
+    if (overlay->base_fd < 0 || (layer && (overlay->layer_fd = open_read_only(layer, error)) < 0))
         return false;
-    if (layer && (overlay->layer_fd = open_base(layer, error)) < 0)
-        return false;
-    overlay->rw_fd = open_unnamed(error);
+    overlay->rw_fd = kept ? open_kept(kept, error) : open_unnamed(error);
     if (overlay->rw_fd < 0)
         return false;
     self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);
@@ -77,28 +172,34 @@ static bool open_all(SpOverlay *overlay, const char *base, const char *layer, GE
 }
 
 SpOverlay *sp_overlay_new(
-    const char *base, const char *base_format, const char *layer, GError **error)
+    const char *base, const char *base_format, const char *kept, GError **error)
 {
     g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
-    g_autoptr(GError) local = NULL;
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
-        layer ? "qcow2" : base_format, "-b", layer ? layer : absolute, "/proc/self/fd/3", NULL};
-    SpProcessFd fd = {-1, CHILD_FD};
 
-    overlay->rw_fd = overlay->ro_fd = overlay->base_fd = overlay->layer_fd = -1;
-    if (!open_all(overlay, absolute, layer, error))
+    if (!open_all(overlay, absolute, NULL, kept, error))
         return NULL;
-    fd.from = overlay->rw_fd;
-    if (!sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, &local)) {
-        if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
-            g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
-        else
-            g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, temporary_folder());
-        g_propagate_error(error, g_steal_pointer(&local));
-        return NULL;
-    }
-    return g_steal_pointer(&overlay);
+    if (fill(overlay, absolute, base_format, kept, error))
+        return g_steal_pointer(&overlay);
+    if (error && !*error)
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a disk can't be kept in '%s': %s", kept,
+            g_strerror(errno));
+    return NULL;
+}
+
+SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError **error)
+{
+    g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
+    g_autofree char *absolute = g_canonicalize_filename(base, NULL);
+
+    if (open_all(overlay, absolute, layer, NULL, error) && create(overlay, layer, "qcow2", error))
+        return g_steal_pointer(&overlay);
+    return NULL;
+}
+
+bool sp_overlay_was_kept(SpOverlay *overlay)
+{
+    return overlay->was_kept;
 }
 
 void sp_overlay_free(SpOverlay *overlay)

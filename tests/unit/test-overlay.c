@@ -166,6 +166,66 @@ static void test_no_room(Fixture *f, gconstpointer data)
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &before), ==, 0);
 }
 
+static SpOverlay *keep(Fixture *f, const char *kept, bool expected)
+{
+    g_autoptr(GError) error = NULL;
+    SpOverlay *overlay = sp_overlay_new(f->base, "raw", kept, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpint(sp_overlay_was_kept(overlay), ==, expected);
+    return overlay;
+}
+
+/* Marks the overlay, far behind what qemu-img has written. */
+static void mark(SpOverlay *overlay)
+{
+    g_assert_cmpint(pwrite(sp_overlay_rw_fd(overlay), "mark", 4, BASE_SIZE), ==, 4);
+}
+
+static bool is_marked(SpOverlay *overlay)
+{
+    char bytes[5] = "";
+
+    return pread(sp_overlay_ro_fd(overlay), bytes, 4, BASE_SIZE) == 4 && g_str_equal(bytes, "mark");
+}
+
+/* Gone on with, for as long as the base is the same and nobody else has it. */
+static void test_kept(Fixture *f, gconstpointer data)
+{
+    g_autofree char *folder = g_build_filename(f->dir, "kept", NULL);
+    g_autofree char *kept = g_build_filename(folder, "disk", NULL);
+    g_autofree char *note = g_strconcat(kept, ".base", NULL);
+    g_autoptr(GError) error = NULL;
+    SpOverlay *overlay = keep(f, kept, false);
+
+    mark(overlay);
+    g_assert_null(sp_overlay_new(f->base, "raw", kept, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_assert_nonnull(strstr(error->message, "in use"));
+    sp_overlay_free(overlay);
+    overlay = keep(f, kept, true);
+    g_assert_true(is_marked(overlay));
+    sp_overlay_free(overlay);
+
+    /* one that was not finished */
+    g_assert_cmpint(g_unlink(note), ==, 0);
+    overlay = keep(f, kept, false);
+    g_assert_false(is_marked(overlay));
+    mark(overlay);
+    sp_overlay_free(overlay);
+
+    /* the base was made anew */
+    g_assert_cmpint(g_unlink(f->base), ==, 0);
+    g_assert_true(g_file_set_contents(f->base, "another base", -1, NULL));
+    overlay = keep(f, kept, false);
+    g_assert_false(is_marked(overlay));
+    sp_overlay_free(overlay);
+    sp_overlay_free(keep(f, kept, true));
+    g_unlink(note);
+    g_unlink(kept);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -175,5 +235,6 @@ int main(int argc, char **argv)
     ADD("contents", test_contents);
     ADD("refused", test_refused);
     ADD("no-room", test_no_room);
+    ADD("kept", test_kept);
     return g_test_run();
 }
