@@ -14,8 +14,6 @@ typedef struct {
     PyObject *description; /* str */
     gint64 interval_us;
     gint64 checked_at; /* 0: never */
-    guint wake_id;     /* has waits look here in time, while it is entered */
-    guint entered;
 } Condition;
 
 static void log_value(SpLog *log, PyObject *value)
@@ -141,26 +139,15 @@ static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
-static gboolean on_wake(void *data)
-{
-    return G_SOURCE_CONTINUE;
-}
-
 static PyObject *enter(Condition *self, PyObject *unused)
 {
     g_ptr_array_add(sp_py_state((PyObject *)self)->conditions, Py_NewRef((PyObject *)self));
-    if (self->entered++ == 0)
-        self->wake_id = g_timeout_add((guint)(self->interval_us / 1000) + 1, on_wake, NULL);
     Py_RETURN_NONE;
 }
 
 static void drop(GPtrArray *conditions, guint i)
 {
-    Condition *condition = g_ptr_array_remove_index(conditions, i);
-
-    if (--condition->entered == 0)
-        g_source_remove(condition->wake_id);
-    Py_DECREF(condition);
+    Py_DECREF((PyObject *)g_ptr_array_remove_index(conditions, i));
 }
 
 static PyObject *leave(Condition *self, PyObject *args)

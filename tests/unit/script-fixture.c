@@ -48,6 +48,7 @@ SpScriptOutcome script_run(ScriptFixture *f, const char *text)
         .out_dir = "out/here",
         .subtest_func = on_subtest,
         .subtest_data = f->subtests,
+        .log = f->log,
         .create_func = f->create_func,
         .create_data = f,
     };

@@ -13,6 +13,7 @@ typedef struct {
     gsize n_machines;
     GString *subtests; /* "+name" or "-name" each */
     char *report;
+    SpLog *log;                     /* NULL unless the test has one */
     SpScriptCreateFunc create_func; /* called with the fixture */
 } ScriptFixture;
 
