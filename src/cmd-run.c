@@ -7,6 +7,8 @@
 #include "runner/runner.h"
 #include "runner/worker.h"
 
+#include <unistd.h>
+
 /* What can be known to be wrong is said before the first machine starts. */
 static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
 {
@@ -33,7 +35,7 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
-    gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE;
+    gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
     int jobs = (int)g_get_num_processors();
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
@@ -44,6 +46,9 @@ int sp_cmd_run(int argc, char **argv)
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
             "Use no checkpoints: let each test boot its machines by itself", NULL},
+        {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &is_debugged,
+            "A Python prompt where a test fails, with its machines as they are; one test at a time",
+            NULL},
         {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
@@ -64,6 +69,8 @@ int sp_cmd_run(int argc, char **argv)
         return 2;
     if (jobs < 1)
         return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
+    if (is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
+        return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
     list =
         sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0), &error);
     folder = sp_images_folder(images_option);
@@ -83,8 +90,9 @@ int sp_cmd_run(int argc, char **argv)
         .is_verbose = is_verbose,
         .is_captured = is_captured,
         .is_cold = is_cold,
+        .is_debugged = is_debugged,
         .durations = durations,
-        .jobs = MIN((guint)jobs, list->len)};
+        .jobs = is_debugged ? 1 : MIN((guint)jobs, list->len)};
     return sp_run_tests(list, &sp_local_engine, &run_options);
 }
 

@@ -4,6 +4,7 @@
 /** The subcommands: each parses its own arguments (argv[0] is its name) and returns an exit status.
  */
 int sp_cmd_run(int argc, char **argv);
+int sp_cmd_debug(int argc, char **argv);
 int sp_cmd_list(int argc, char **argv);
 int sp_cmd_cache(int argc, char **argv);
 int sp_cmd_image(int argc, char **argv);

@@ -14,6 +14,7 @@ typedef struct {
 
 static const Command commands[] = {
     {"run", sp_cmd_run, "run tests"},
+    {"debug", sp_cmd_debug, "a Python prompt with the machines of a test"},
     {"list", sp_cmd_list, "list the tests there are"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
     {"cache", sp_cmd_cache, "list, verify or clear the checkpoints that are kept"},

@@ -13,8 +13,11 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* How long a worker may take to stop its machines and report once it is asked to. */
@@ -31,6 +34,8 @@ struct SpJob {
     GString *line;       /* of the report, as far as it came */
     guint stop_source;   /* asks it to stop when the test's time is over */
     guint kill_source;   /* runs once it was asked to stop */
+    bool was_attached;   /* to our terminal, and has ended: there is no worker any more */
+    int attached_status; /* of waitpid(2) */
     bool was_asked;      /* to stop, by the user */
     double time_out_s;   /* above 0 once its time is over */
     double time_factor;
@@ -174,6 +179,60 @@ static void print_line(const char *line, void *data)
     fflush(stdout);
 }
 
+/* Wait for a process that has our terminal, and gets its signals. */
+static bool wait_attached(pid_t pid, int *ret_status)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction former_int, former_quit;
+    pid_t ended;
+
+    sigaction(SIGINT, &ignore, &former_int);
+    sigaction(SIGQUIT, &ignore, &former_quit);
+    do
+        ended = waitpid(pid, ret_status, 0);
+    while (ended < 0 && errno == EINTR);
+    sigaction(SIGINT, &former_int, NULL);
+    sigaction(SIGQUIT, &former_quit, NULL);
+    return ended == pid;
+}
+
+/* Run a worker to its end in the foreground, for its prompt; its report is read when it has ended.
+ */
+static bool run_attached(SpJob *job, const char *out, GError **error)
+{
+    const char *argv[9] = {
+        "/proc/self/exe", "_worker", job->test->dir, job->options->images, out, "debug"};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all;
+    gsize argc = 6;
+    pid_t pid;
+    int r;
+
+    if (!sp_out_dir_prepare(out, error))
+        return false;
+    argv[argc++] = job->options->is_verbose ? "consoles" : "quiet";
+    if (job->options->is_captured)
+        argv[argc++] = "capture";
+    job->report_fd = memfd_create("slotproof-report", MFD_CLOEXEC);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, job->report_fd, SP_WORKER_REPORT_FD);
+    posix_spawnattr_init(&attributes);
+    sigfillset(&all);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    r = posix_spawn(&pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (r == 0 && wait_attached(pid, &job->attached_status)) {
+        job->was_attached = true;
+        return lseek(job->report_fd, 0, SEEK_SET) == 0;
+    }
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the test's process can't be run: %s",
+        g_strerror(r != 0 ? r : errno));
+    return false;
+}
+
 static bool start_worker(SpJob *job, const char *out, GError **error)
 {
     const char *argv[9] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
@@ -209,13 +268,15 @@ static SpJob *local_start(const SpTestConf *test, const SpRunOptions *options)
     job->report_fd = -1;
     job->line = g_string_new(NULL);
     job->result.subtests = g_ptr_array_new_with_free_func((GDestroyNotify)sp_subtest_result_free);
-    if (!start_worker(job, out, &error)) {
+    if (options->is_debugged ? !run_attached(job, out, &error) : !start_worker(job, out, &error)) {
         job->has_result = true;
         job->result.kind =
             g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? SP_RESULT_ERROR : SP_RESULT_FAILED;
         job->result.report = g_strdup(error->message);
         return job;
     }
+    if (options->is_debugged)
+        return job;
     if (options->is_verbose)
         sp_process_set_line_func(job->worker, print_line, job);
     job->report_source =
@@ -273,17 +334,29 @@ static void judge(SpJob *job)
     }
 }
 
+/* One that is debugged and did not tell how it went. */
+static void judge_attached(SpJob *job)
+{
+    job->result.kind = SP_RESULT_FAILED;
+    job->result.report = g_strdup_printf("the test's process ended without a result (%s %d)",
+        WIFSIGNALED(job->attached_status) ? "signal" : "status",
+        WIFSIGNALED(job->attached_status) ? WTERMSIG(job->attached_status)
+                                          : WEXITSTATUS(job->attached_status));
+}
+
 static void local_finish(SpJob *job, SpResult *ret_result)
 {
     drop_source(&job->report_source);
     drop_source(&job->stop_source);
     drop_source(&job->kill_source);
-    while (job->worker && read_report(job))
+    while (job->report_fd >= 0 && read_report(job))
         ;
     /* a result may set the timer anew */
     drop_source(&job->stop_source);
     if (job->worker)
         judge(job);
+    else if (job->was_attached && !job->has_result)
+        judge_attached(job);
     job->result.seconds = (double)(g_get_monotonic_time() - job->begin) / G_TIME_SPAN_SECOND;
     *ret_result = job->result;
     sp_process_free(job->worker);

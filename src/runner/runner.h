@@ -36,6 +36,8 @@ typedef struct {
     bool is_verbose;  /* show the log while it comes, consoles too */
     bool is_captured; /* write what the networks carry, whatever test.conf says */
     bool is_cold;     /* no checkpoints: each test runs the scripts of those that it goes on from */
+    bool is_debugged; /* a prompt on our terminal where a test fails; one test at a time, no
+                         time-out */
     guint jobs;       /* how many tests may run at once; 0: one */
     SpDurations *durations; /* is told how long each test took that passed; may be NULL */
     gint64 stop_ms;         /* how long a test that is asked to stop may take; 0: ten seconds */

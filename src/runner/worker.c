@@ -14,11 +14,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct {
     SpTestConf *conf;
+    bool has_report; /* somebody is there for it */
+    SpPromptMode prompt;
+    bool keeps_disks;
     GPtrArray *images;
     SpAccel *accel;
     SpLog *log;
@@ -57,9 +61,13 @@ static void worker_clear(Worker *worker)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Worker, worker_clear)
 
-static void send_report(SpReportKind kind, const char *word, const char *text, double number)
+static void send_report(
+    const Worker *worker, SpReportKind kind, const char *word, const char *text, double number)
 {
     g_autofree char *line = sp_report_format(kind, word, text, number);
+
+    if (!worker->has_report)
+        return;
 
     for (gsize done = 0, length = strlen(line); done < length;) {
         ssize_t n = write(SP_WORKER_REPORT_FD, line + done, length - done);
@@ -73,8 +81,8 @@ static void send_report(SpReportKind kind, const char *word, const char *text, d
 
 static void on_subtest(const SpSubtest *subtest, void *data)
 {
-    send_report(
-        SP_REPORT_SUBTEST, subtest->passed ? "passed" : "failed", subtest->name, subtest->seconds);
+    send_report(data, SP_REPORT_SUBTEST, subtest->passed ? "passed" : "failed", subtest->name,
+        subtest->seconds);
 }
 
 /* Machines of one run must differ, and the same test gets the same ones each time. */
@@ -106,6 +114,19 @@ static SpSwitch *get_network(Worker *worker, guint number, const char *out_dir, 
     return worker->networks[number];
 }
 
+/* Where what belongs to the user and not to a run is kept. */
+static char *state_file(const char *name)
+{
+    return g_build_filename(g_get_user_state_dir(), "slotproof", name, NULL);
+}
+
+static char *kept_disk(const SpTestConf *conf, const char *machine)
+{
+    g_autofree char *name = g_strdup_printf("disks/%s/%s.qcow2", conf->name, machine);
+
+    return state_file(name);
+}
+
 static bool make_machine(
     Worker *worker, const SpTestMachine *wanted, const char *out_dir, GError **error)
 {
@@ -123,8 +144,10 @@ static bool make_machine(
         .log = worker->log,
         .interrupt = sp_script_interrupt(),
     };
+    g_autofree char *kept = worker->keeps_disks ? kept_disk(worker->conf, wanted->name) : NULL;
     SpMachine *machine = NULL;
 
+    config.kept_disk = kept;
     for (guint i = 0; i < wanted->nics; i++) {
         config.networks[i] = get_network(worker, wanted->networks[i], out_dir, error);
         if (!config.networks[i])
@@ -153,7 +176,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     const char *const *options, GError **error)
 {
     const SpLogConfig log = {.dir = out_dir,
-        .stream_fd = STDOUT_FILENO,
+        .stream_fd = g_strv_contains(options, "quiet") ? -1 : STDOUT_FILENO,
         .with_consoles = g_strv_contains(options, "consoles")};
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
@@ -178,7 +201,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->accel = qemu ? sp_accel_probe(qemu, cache, error) : NULL;
     if (!worker->accel)
         return false;
-    send_report(SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);
+    send_report(worker, SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);
     sp_log(worker->log, NULL, "accelerator: %s (%s)", worker->accel->name, worker->accel->reason);
     for (guint i = 0; i < machines->len; i++) {
         if (!make_machine(worker, g_ptr_array_index(machines, i), out_dir, error))
@@ -258,6 +281,7 @@ static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_d
     };
     g_autoptr(GArray) networks = list_networks(worker);
     Creation creation = {worker, out_dir};
+    g_autofree char *history = state_file("history");
     const SpScriptConfig script = {
         .path = conf->script,
         .out_dir = out_dir,
@@ -267,6 +291,9 @@ static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_d
         .n_networks = networks->len,
         .log = worker->log,
         .subtest_func = conf == worker->conf ? on_subtest : NULL,
+        .subtest_data = worker,
+        .prompt = conf == worker->conf ? worker->prompt : SP_PROMPT_NEVER,
+        .history = history,
         .create_func = create_machine,
         .create_data = &creation,
     };
@@ -338,7 +365,8 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
 static bool run(Worker *worker, const char *images, const char *out_dir, const char *const *options,
     const char **ret_word, char **ret_report, GError **error)
 {
-    if (!worker->conf->from || g_strv_contains(options, "cold")) {
+    /* a disk that is kept has a life of its own */
+    if (!worker->conf->from || worker->keeps_disks || g_strv_contains(options, "cold")) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
             return false;
     } else if (!restore_machines(worker, images, out_dir, options, error) ||
@@ -352,14 +380,20 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
 int sp_worker_main(
     const char *test_dir, const char *images, const char *out_dir, const char *const *options)
 {
-    g_auto(Worker) worker = {0};
+    g_auto(Worker) worker = {
+        .prompt = g_strv_contains(options, "prompt")  ? SP_PROMPT_ONLY
+                  : g_strv_contains(options, "debug") ? SP_PROMPT_ON_FAILURE
+                                                      : SP_PROMPT_NEVER,
+        .keeps_disks = g_strv_contains(options, "keep"),
+    };
     g_autoptr(GError) error = NULL;
     g_autofree char *report = NULL;
     gint64 begin = g_get_monotonic_time();
     const char *word = NULL;
 
     /* what a script starts must not hold the report open */
-    if (fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
+    worker.has_report = worker.prompt != SP_PROMPT_ONLY;
+    if (worker.has_report && fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
         return 2;
     if (!set_up(&worker, test_dir, images, out_dir, options, &error) ||
         !run(&worker, images, out_dir, options, &word, &report, &error)) {
@@ -367,9 +401,11 @@ int sp_worker_main(
         g_free(report);
         report = g_strdup(error->message);
     }
+    if (!worker.has_report && report)
+        fprintf(stderr, "slotproof: %s\n", report);
     /* Before the report: who has it may take the machines to be gone. */
     g_clear_pointer(&worker.machines, g_ptr_array_unref);
-    send_report(SP_REPORT_RESULT, word, report,
+    send_report(&worker, SP_REPORT_RESULT, word, report,
         (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
     return g_str_equal(word, "passed") ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "script/py-network.h"
 #include "script/py-polling.h"
+#include "script/py-prompt.h"
 
 static PyObject *start_all(PyObject *module, PyObject *unused)
 {
@@ -127,6 +128,12 @@ PyMethodDef sp_py_functions[] = {
                   "Decorate a function that fails, or returns something false, where a condition "
                   "does not hold. `with` it, the condition must hold all along: it is asked before "
                   "each command and during waits. Its wait() waits until it does.")},
+    {"test_script", sp_py_test_script, METH_NOARGS,
+        PyDoc_STR("test_script()\n--\n\nRun the test's script, as it is now, with the names of the "
+                  "prompt.")},
+    {"breakpoint", WITH_KEYWORDS(sp_py_breakpoint),
+        PyDoc_STR("breakpoint()\n--\n\nA prompt at this place of the script, where the user has a "
+                  "terminal.")},
     {"serial_stdout_on", serial_stdout_on, METH_NOARGS,
         PyDoc_STR("serial_stdout_on()\n--\n\nShow what comes on the consoles, where the log is "
                   "shown.")},
@@ -205,9 +212,12 @@ static bool add_functions(PyObject *globals, PyObject *module)
 {
     bool is_good = add(globals, "Machine", PyObject_GetAttrString(module, "Machine"));
 
-    for (PyMethodDef *function = sp_py_functions; function->ml_name && is_good; function++)
-        is_good =
-            add(globals, function->ml_name, PyObject_GetAttrString(module, function->ml_name));
+    for (PyMethodDef *function = sp_py_functions; function->ml_name && is_good; function++) {
+        /* Python's own of this name stays */
+        if (!g_str_equal(function->ml_name, "breakpoint"))
+            is_good =
+                add(globals, function->ml_name, PyObject_GetAttrString(module, function->ml_name));
+    }
     return is_good;
 }
 
@@ -251,11 +261,13 @@ static bool fill(PyObject *globals, PyObject *module)
            add(globals, "networks", sp_py_networks_new(state)) &&
            add(globals, "log", make_plain(state->log_type)) &&
            add(globals, "driver", make_driver(globals)) && add(globals, "t", make_test_case()) &&
+           add(globals, "debug", sp_py_debug_new(module)) &&
            add(globals, "os", PyImport_ImportModule("os")) &&
            add(globals, "__name__", PyUnicode_FromString("__main__")) &&
            add(globals, "__file__", PyUnicode_DecodeFSDefault(state->config->path)) &&
            PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) >= 0 &&
-           add_aliases(module) && redirect_streams(state);
+           add_aliases(module) &&
+           (state->config->prompt == SP_PROMPT_ONLY || redirect_streams(state));
 }
 
 PyObject *sp_py_globals_new(PyObject *module)

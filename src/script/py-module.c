@@ -42,6 +42,19 @@ static bool add_methods(PyTypeObject *type)
     return true;
 }
 
+/* Those that scripts may name. */
+static bool export_types(PyObject *module, const SpPyState *state)
+{
+    PyTypeObject *const types[] = {state->machine_type, state->network_type, state->endpoint_type,
+        state->log_type, state->condition_type};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
+        if (PyModule_AddType(module, types[i]) < 0)
+            return false;
+    }
+    return true;
+}
+
 static bool add_types(PyObject *module, SpPyState *state)
 {
     const struct {
@@ -63,7 +76,7 @@ static bool add_types(PyObject *module, SpPyState *state)
             return false;
         *types[i].ret_type = (PyTypeObject *)type;
     }
-    return add_methods(state->machine_type) && PyModule_AddType(module, state->machine_type) >= 0;
+    return add_methods(state->machine_type) && export_types(module, state);
 }
 
 static bool add_exception(
@@ -95,6 +108,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->assertion_failed);
     Py_VISIT(state->machine_error);
     Py_VISIT(state->machine_type);
+    Py_VISIT(state->globals);
     Py_VISIT(state->machine_list);
     Py_VISIT(state->step_type);
     Py_VISIT(state->condition_type);
@@ -112,6 +126,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->assertion_failed);
     Py_CLEAR(state->machine_error);
     Py_CLEAR(state->machine_type);
+    Py_CLEAR(state->globals);
     Py_CLEAR(state->machine_list);
     Py_CLEAR(state->step_type);
     Py_CLEAR(state->condition_type);

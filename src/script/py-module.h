@@ -22,6 +22,7 @@ typedef struct {
     PyTypeObject *endpoint_type;
     GPtrArray *stations;    /* SpPyStation: the endpoints that the script made */
     GPtrArray *machines;    /* SpMachine, not owned: those of the test, and those that it made */
+    PyObject *globals;      /* of the script */
     PyObject *machine_list; /* `machines`; NULL before there are globals */
     GPtrArray *conditions;  /* references to those that are entered, innermost last */
     bool may_check;         /* conditions: false while one is asked */

@@ -4,8 +4,10 @@
 #include "base/error.h"
 #include "script/py-network.h"
 #include "script/py-polling.h"
+#include "script/py-prompt.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SCRIPT_SIZE_MAX (4u * 1024 * 1024)
@@ -114,11 +116,21 @@ SpInterrupt sp_script_interrupt(void)
     return (SpInterrupt){.func = is_interrupted};
 }
 
-/* SIGTERM ends a script as SIGINT does: with its machines and its log in order. */
-static bool catch_sigterm(void)
+static PyObject *end_prompt(PyObject *module, PyObject *args)
 {
+    PyErr_SetString(PyExc_SystemExit, "SIGTERM");
+    return NULL;
+}
+
+/* SIGTERM ends a script as SIGINT does: with its machines and its log in order. At a prompt, which
+ * goes on after SIGINT, it ends that. */
+static bool catch_sigterm(const SpScriptConfig *config)
+{
+    static PyMethodDef end = {"end_prompt", end_prompt, METH_VARARGS, NULL};
     PyObject *module = PyImport_ImportModule("signal");
-    PyObject *handler = module ? PyObject_GetAttrString(module, "default_int_handler") : NULL;
+    PyObject *handler = module && config->prompt == SP_PROMPT_ONLY ? PyCFunction_New(&end, NULL)
+                        : module ? PyObject_GetAttrString(module, "default_int_handler")
+                                 : NULL;
     PyObject *result =
         handler ? PyObject_CallMethod(module, "signal", "iO", SIGTERM, handler) : NULL;
 
@@ -157,14 +169,8 @@ static SpScriptOutcome judge(SpPyState *state, const char *source, char **ret_re
     return *ret_report ? outcome : SP_SCRIPT_PASSED;
 }
 
-/* With the interpreter up. */
-static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
-    const char *source, char **ret_report)
+static void set_up(SpPyState *state, const SpScriptConfig *config, GPtrArray *stations)
 {
-    SpPyState *state = sp_py_module_state(module);
-    SpScriptOutcome outcome = SP_SCRIPT_PASSED;
-    PyObject *code, *globals, *result = NULL;
-
     state->config = config;
     state->stations = stations;
     state->machines = g_ptr_array_new();
@@ -172,21 +178,73 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
     state->may_check = true;
     for (gsize i = 0; i < config->n_machines; i++)
         g_ptr_array_add(state->machines, config->machines[i]);
-    code = Py_CompileString(source, config->path, Py_file_input);
-    if (!code && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        *ret_report = sp_py_syntax_report(state);
-        return SP_SCRIPT_INVALID;
-    }
-    globals = code && catch_sigterm() && add_path(config->path) ? sp_py_globals_new(module) : NULL;
-    if (globals)
-        result = PyEval_EvalCode(code, globals, globals);
+}
+
+/* The prompt in place of the script. What ends it is no failure. */
+static void run_prompt(SpPyState *state)
+{
+    g_autofree char *banner = sp_py_prompt_banner(state);
+
+    if (!sp_py_prompt(state, state->globals, banner))
+        PyErr_Clear();
+}
+
+/* Where the script has failed: what is known of it, and the machines as they are. */
+static void run_post_mortem(SpPyState *state, const char *report)
+{
+    printf("%s", report);
+    fflush(stdout);
+    if (!sp_py_prompt(state, state->globals,
+            "The script has failed, the machines are as it left them. Ctrl-D ends."))
+        PyErr_Clear();
+}
+
+/* With the interpreter up, and the script compiled. */
+static SpScriptOutcome run_code(
+    SpPyState *state, PyObject *code, const char *source, char **ret_report)
+{
+    SpScriptOutcome outcome = SP_SCRIPT_PASSED;
+    PyObject *result = PyEval_EvalCode(code, state->globals, state->globals);
+
     if (!result)
         outcome = judge(state, source, ret_report);
     sp_py_drop_conditions(state);
+    while (sp_log_depth(state->config->log) > 0)
+        sp_log_end(state->config->log, "not ended");
+    if (outcome == SP_SCRIPT_FAILED && state->config->prompt == SP_PROMPT_ON_FAILURE)
+        run_post_mortem(state, *ret_report);
+    Py_XDECREF(result);
+    return outcome;
+}
+
+static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
+    const char *source, char **ret_report)
+{
+    SpPyState *state = sp_py_module_state(module);
+    SpScriptOutcome outcome = SP_SCRIPT_PASSED;
+    PyObject *code;
+
+    set_up(state, config, stations);
+    code = Py_CompileString(source, config->path, Py_file_input);
+    if (!code && config->prompt == SP_PROMPT_ONLY)
+        PyErr_Clear(); /* test_script() says what is wrong with it */
+    if (!code && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        *ret_report = sp_py_syntax_report(state);
+        return SP_SCRIPT_INVALID;
+    }
+    if (!PyErr_Occurred() && catch_sigterm(config) && add_path(config->path))
+        state->globals = sp_py_globals_new(module);
+    if (!state->globals)
+        outcome = judge(state, source, ret_report);
+    else if (config->prompt == SP_PROMPT_ONLY)
+        run_prompt(state);
+    else
+        outcome = run_code(state, code, source, ret_report);
+    sp_py_drop_conditions(state);
     while (sp_log_depth(config->log) > 0)
         sp_log_end(config->log, "not ended");
-    Py_XDECREF(result);
-    Py_XDECREF(globals);
+    Py_CLEAR(state->globals);
+    Py_CLEAR(state->machine_list);
     Py_XDECREF(code);
     return outcome;
 }

@@ -33,6 +33,13 @@ typedef struct {
     SpCapture *capture; /* NULL where none is written */
 } SpScriptNetwork;
 
+/** When the user is to get a prompt, on the process's own stdin and stdout. */
+typedef enum {
+    SP_PROMPT_NEVER,
+    SP_PROMPT_ON_FAILURE, /* and where the script calls debug.breakpoint() */
+    SP_PROMPT_ONLY,       /* in place of the script, which test_script() runs */
+} SpPromptMode;
+
 /** A machine that a script asks for while it runs. */
 typedef struct {
     const char *name;
@@ -56,6 +63,8 @@ typedef struct {
     const char *out_dir;        /* where the report says that the rest lies; may be NULL */
     SpSubtestFunc subtest_func; /* may be NULL */
     void *subtest_data;
+    SpPromptMode prompt;
+    const char *history; /* the file in which the prompt's lines are kept; NULL: nowhere */
     SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
     void *create_data;
 } SpScriptConfig;

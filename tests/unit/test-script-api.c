@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "script-fixture.h"
 
+#include <glib/gstdio.h>
+#include <string.h>
+
 static void test_units(ScriptFixture *f, gconstpointer data)
 {
     script_expect_passed(f,
@@ -85,12 +88,32 @@ static void test_tty(ScriptFixture *f, gconstpointer data)
 
 static void test_nested(ScriptFixture *f, gconstpointer data)
 {
+    const SpLogConfig config = {.dir = f->dir, .stream_fd = -1};
+    const char *const parts[] = {"gateway: a\n", "    d\n", "      subtest: e\n",
+        "    (finished: subtest: e", "  (finished: d", "(finished: a", "gateway: f\n", "(failed: f",
+        "the end\n"};
+    g_autofree char *path = g_build_filename(f->dir, "log.txt", NULL);
+    g_autofree char *events = g_build_filename(f->dir, "events.jsonl", NULL);
+    g_autofree char *text = NULL;
+    const char *at;
+
+    f->log = sp_log_new(&config, NULL);
     script_expect_passed(f, "with machine.nested('a', {'b': 'c'}), log.nested(msg='d'):\n"
                             "    with subtest('e'):\n        pass\n"
                             "with t.assertRaises(KeyError), machine.nested('f'):\n"
                             "    raise KeyError()\n"
-                            "serial_stdout_on()\nserial_stdout_off()\n");
+                            "serial_stdout_on()\nserial_stdout_off()\nlog('the end')\n");
     g_assert_cmpstr(f->subtests->str, ==, "+e ");
+    sp_log_free(f->log);
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    at = text;
+    for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
+        at = strstr(at, parts[i]);
+        if (!at)
+            g_error("'%s' is missing in: %s", parts[i], text);
+    }
+    g_unlink(path);
+    g_unlink(events);
 }
 
 static void test_no_windows(ScriptFixture *f, gconstpointer data)
@@ -155,6 +178,16 @@ static void test_create(ScriptFixture *f, gconstpointer data)
     script_expect_passed(f, "with t.assertRaises(Exception):\n    create_machine('y')\n");
 }
 
+/* Where nobody sits, a script goes on; and the prompt can run the script. */
+static void test_no_prompt(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f, "debug.breakpoint()\nimport builtins\n"
+                            "assert breakpoint is builtins.breakpoint\n"
+                            "if 'again' not in globals():\n"
+                            "    again = True\n    test_script()\n    machine.start()\n");
+    script_expect_commands(f, "start 0");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -170,6 +203,7 @@ int main(int argc, char **argv)
         {"/script-api/no-windows", test_no_windows},
         {"/script-api/join", test_join},
         {"/script-api/create", test_create},
+        {"/script-api/no-prompt", test_no_prompt},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmd-options.h"
+#include "commands.h"
+#include "runner/discover.h"
+#include "runner/images.h"
+#include "runner/out-dir.h"
+#include "runner/test-conf.h"
+#include "runner/worker.h"
+
+#define DEFAULT_TEST "slots"
+
+/* What the tests of the appliance are called in passing. */
+static const struct {
+    const char *name;
+    const char *test;
+} short_names[] = {
+    {"slots", "rauc-slots"},
+    {"update", "rauc-update"},
+    {"rollback", "rauc-rollback"},
+    {"confirm", "rauc-confirm"},
+    {"power-loss", "rauc-power-loss"},
+    {"watchdog", "rauc-watchdog"},
+    {"net-iso", "network-isolation"},
+    {"ssh-toggle", "ssh-wan-toggle"},
+};
+
+/* A test of that very name goes before. */
+static const char *resolve(const char *tests, const char *name)
+{
+    g_autofree char *path = g_build_filename(tests, name, "test.conf", NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(short_names); i++) {
+        if (g_str_equal(short_names[i].name, name) && !g_file_test(path, G_FILE_TEST_EXISTS))
+            return short_names[i].test;
+    }
+    return name;
+}
+
+static int debug(const SpTestConf *test, const char *images, const char *out, bool is_kept)
+{
+    const char *const options[] = {"prompt", is_kept ? "keep" : NULL, NULL};
+    g_autofree char *folder = g_build_filename(out, "debug", NULL);
+    g_autofree char *absolute = g_canonicalize_filename(folder, NULL);
+    g_autoptr(GError) error = NULL;
+
+    if (g_mkdir_with_parents(out, 0777) < 0 || !sp_out_dir_prepare(absolute, &error))
+        return sp_usage_error("%s", error ? error->message : "the folder for logs can't be made");
+    return sp_worker_main(test->dir, images, absolute, options);
+}
+
+int sp_cmd_debug(int argc, char **argv)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *tests = NULL;
+    g_autofree char *images_option = NULL;
+    g_autofree char *out = NULL;
+    gboolean is_kept = FALSE;
+    const GOptionEntry options[] = {
+        {"test", 't', 0, G_OPTION_ARG_STRING, &name,
+            "The test whose machines are there (" DEFAULT_TEST
+            "); also slots, update, rollback, confirm, power-loss, watchdog, firewall, net-iso, "
+            "ssh-toggle",
+            "NAME"},
+        {"keep", 'k', 0, G_OPTION_ARG_NONE, &is_kept,
+            "Keep the machines' disks, and go on with those that were kept", NULL},
+        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
+            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
+        G_OPTION_ENTRY_NULL,
+    };
+    const char *names[2] = {NULL, NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) list = NULL;
+    g_autofree char *folder = NULL;
+
+    if (!sp_parse_options(&argc, &argv, "slotproof debug", "",
+            "A Python prompt with the machines of a test, which are not started.", options))
+        return 2;
+    if (argc > 1)
+        return sp_usage_error("'debug' takes no argument '%s': a test is named by -t", argv[1]);
+    names[0] = resolve(tests ? tests : "tests/e2e", name ? name : DEFAULT_TEST);
+    list = sp_tests_load(tests ? tests : "tests/e2e", names, &error);
+    if (!list)
+        return sp_usage_error("%s", error->message);
+    folder = sp_images_folder(images_option);
+    return debug(g_ptr_array_index(list, 0), folder, out ? out : "out", is_kept);
+}
