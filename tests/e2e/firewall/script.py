@@ -17,7 +17,7 @@ targets = {
 def witnessed(side, protocol):
     """The ports that a packet came through the rules to."""
     lines = gateway.succeed("cat /run/ports").splitlines()
-    found = {kind: [] for kind in ("tcp4", "udp4", "tcp6", "udp6")}
+    found: dict[str, list] = {kind: [] for kind in ("tcp4", "udp4", "tcp6", "udp6")}
     for line in lines:
         card, kind, port = line.split()
         if card == side:
@@ -82,7 +82,7 @@ gateway.wait_until_succeeds("grep ':0011 ' /proc/net/raw6")
 OPEN = {("wan", "tcp"): [443], ("wan", "udp"): [1194], ("lan", "tcp"): [22], ("lan", "udp"): [123]}
 LET_IN = {**OPEN, ("lan", "udp"): [67, 123]}
 # what the LAN gets over IPv4 only
-OPEN_V6 = {**OPEN, ("lan", "udp"): []}
+OPEN_V6: dict[tuple[str, str], list[int]] = {**OPEN, ("lan", "udp"): []}
 
 for (side, protocol), expected in OPEN.items():
     with subtest(f"{side.upper()}: all other {protocol.upper()} ports are silent, over IPv4 and IPv6"):

@@ -44,7 +44,7 @@ def talk(*sizes):
         for size in sizes
     ]
     retry(lambda last: all(client.poll() is not None for client in clients), 120)
-    return "".join(client.stderr.read() for client in clients)
+    return "".join(client.stderr.read() for client in clients if client.stderr)
 
 
 gateway.start(allow_reboot=True)
@@ -158,8 +158,8 @@ with subtest("files and folders, both ways"):
     gateway.copy_from_machine("/run/new/folder/name", "back")
     gateway.copy_from_machine("/run/new/tree", "back")
     for path in ["back/name", "back/tree/below/file"]:
-        with open(os.path.join(gateway.out_dir, path), "rb") as file:
-            t.assertEqual(bytes(range(256)) * 5000, file.read())
+        with open(os.path.join(gateway.out_dir, path), "rb") as copy:
+            t.assertEqual(bytes(range(256)) * 5000, copy.read())
     t.assertEqual("below/file", os.readlink(os.path.join(gateway.out_dir, "back/tree/link")))
     failure(gateway.copy_from_machine, "/run/never")
     failure(gateway.copy_from_machine, "/run/appears", "../..", kind=ValueError)

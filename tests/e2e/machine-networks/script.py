@@ -93,7 +93,8 @@ with subtest("a link takes time, also after a power cut, and no more once it is 
     t.assertLess(round_trip(), 0.3)
 
 with subtest("a network that a machine is not on"):
-    for call in [client.block, client.unblock, client.set_link]:
+    calls: list = [client.block, client.unblock, client.set_link]
+    for call in calls:
         with t.assertRaisesRegex(ValueError, "'client'.*network 1: its networks are 2, 3"):
             call(1)
     t.assertEqual(1, answers(1))

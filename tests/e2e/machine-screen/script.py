@@ -22,7 +22,8 @@ def plain(text):
 
 
 with subtest("what is off has no screen"):
-    for call in [gateway.screenshot, gateway.send_key, gateway.send_chars, gateway.send_console]:
+    calls: list = [gateway.screenshot, gateway.send_key, gateway.send_chars, gateway.send_console]
+    for call in calls:
         with t.assertRaisesRegex(MachineError, "not running"):
             call("x")
 

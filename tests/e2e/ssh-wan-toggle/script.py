@@ -81,7 +81,7 @@ with subtest("the flag outlives a reboot, and at no instant of it another port i
     }
     macs = {network: gateway.succeed(f"cat /sys/class/net/{card}/address").strip()
             for network, card in ((WAN, "wan"), (LAN, "lan"))}
-    knockers = []
+    knockers: list = []
     for network in (WAN, LAN):
         # Ports where the gateway listens on the other side, or nobody does: a reset is as bad.
         for to, port in ((links[network], 80), (links[network], 443 if network == LAN else 23),
