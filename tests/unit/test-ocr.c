@@ -16,8 +16,6 @@ typedef struct {
 
 static void set_up(Fixture *f, gconstpointer script)
 {
-    g_autofree char *path = NULL;
-
     f->path = g_strdup(g_getenv("PATH"));
     f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
     f->program = g_build_filename(f->dir, "tesseract", NULL);
