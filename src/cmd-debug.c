@@ -72,6 +72,7 @@ int sp_cmd_debug(int argc, char **argv)
     const char *names[2] = {NULL, NULL};
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) list = NULL;
+    g_autoptr(GPtrArray) images = NULL;
     g_autofree char *folder = NULL;
 
     if (!sp_parse_options(&argc, &argv, "slotproof debug", "",
@@ -84,5 +85,8 @@ int sp_cmd_debug(int argc, char **argv)
     if (!list)
         return sp_usage_error("%s", error->message);
     folder = sp_images_folder(images_option);
+    images = sp_images_load(folder, &error);
+    if (!images)
+        return sp_usage_error("%s", error->message);
     return debug(g_ptr_array_index(list, 0), folder, out ? out : "out", is_kept);
 }

@@ -407,5 +407,7 @@ int sp_worker_main(
     g_clear_pointer(&worker.machines, g_ptr_array_unref);
     send_report(&worker, SP_REPORT_RESULT, word, report,
         (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
-    return g_str_equal(word, "passed") ? 0 : 1;
+    if (g_str_equal(word, "passed"))
+        return 0;
+    return !worker.has_report && g_str_equal(word, "error") ? 2 : 1;
 }

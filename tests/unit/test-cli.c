@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* Stops at the images, once the test is found. */
+#define DEBUG_NOWHERE "debug --tests " SOURCE_ROOT "/tests/e2e --images /nowhere/at/all"
+
 typedef struct {
     const char *arguments;
     int status;
@@ -59,6 +62,22 @@ int main(int argc, char **argv)
         {"run --tests " SOURCE_ROOT "/tests/e2e nope", 2, NULL, "there is no test 'nope'"},
         {"run --tests " SOURCE_ROOT "/tests/e2e --images /nowhere/at/all rauc-slots", 2, NULL,
             "/nowhere/at/all"},
+        {"run --debug-on-failure", 2, NULL, "no terminal"},
+        {"debug --help", 0, "--keep", NULL},
+        {"debug extra", 2, NULL, "extra"},
+        {"debug --tests " SOURCE_ROOT "/tests/e2e -t nope", 2, NULL, "there is no test 'nope'"},
+        {"debug --tests " SOURCE_ROOT "/tests/driver", 2, NULL, "there is no test 'rauc-slots'"},
+        {DEBUG_NOWHERE, 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t slots", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t update", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t rollback", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t confirm", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t power-loss", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t watchdog", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t firewall", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t net-iso", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t ssh-toggle", 2, NULL, "/nowhere/at/all"},
+        {DEBUG_NOWHERE " -t machine-api", 2, NULL, "/nowhere/at/all"},
         {"_worker", 2, NULL, "_worker"},
         {"_worker a b c", 2, NULL, NULL},
     };
