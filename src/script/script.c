@@ -96,12 +96,11 @@ const char *sp_script_name_fault(const char *name)
  * does not mind what else is asked of it. */
 static bool condition_is_broken(void)
 {
-    PyObject *module = PyImport_ImportModule("slotproof");
+    /* borrowed, and cheap: asked in each turn of the main loop */
+    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), "slotproof");
     SpPyState *state = module ? sp_py_module_state(module) : NULL;
-    bool is_broken = state && state->is_waiting && !sp_py_check_conditions(state);
 
-    Py_XDECREF(module);
-    return is_broken || !module;
+    return state && state->is_waiting && !sp_py_check_conditions(state);
 }
 
 static bool is_interrupted(void *data)
