@@ -7,12 +7,11 @@
 /**
  * Run the one test in @test_dir, in this process, with images from @images and output to @out_dir,
  * which exists; the log's lines go to stdout, reports to SP_WORKER_REPORT_FD. @options are words,
- * ended by NULL: "consoles" logs those too, "cold" uses no checkpoints, "save=DIR" makes one in that
- * folder, "capture" writes what the networks carry to
- * network-N.pcapng in @out_dir, also where test.conf does not ask for it; "quiet" logs to files
- * only; "debug" gives the user a prompt on stdin and stdout where the script fails, "prompt" gives
- * one in place of the script and reports nothing; "keep" has the machines' disks stay, in the
- * user's state folder.
+ * ended by NULL: "consoles" logs those too, "cold" uses no checkpoints, "save=DIR" makes one in
+ * that folder, "capture" writes what the networks carry to network-N.pcapng in @out_dir, also where
+ * test.conf does not ask for it; "quiet" logs to files only; "debug" gives the user a prompt on
+ * stdin and stdout where the script fails, "prompt" gives one in place of the script and reports
+ * nothing; "keep" has the machines' disks stay, in the user's state folder.
  *
  * Returns the process's exit status.
  */

@@ -112,7 +112,7 @@ static void test_key(Fixture *f, gconstpointer data)
         const char *path, *other, *text;
     } files[] = {
         {"image/disk", "disk", "disc"},
-        {"image/kernel", "kernel", "kernal"},
+        {"image/kernel", "kernel", "kernem"},
         {"image/initrd", "initrd", "initrb"},
         {"qemu", "#!/bin/sh\n", "#!/bin/sh \n"},
         {"tests/booted/test.conf", "[Checkpoint]\n" MACHINE, "[Checkpoint]\n\n" MACHINE},
