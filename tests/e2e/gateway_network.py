@@ -13,7 +13,7 @@ PROVIDER_NET = "203.0.113."
 
 SSH = (
     "ssh -i /run/key -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
-    "-o LogLevel=ERROR -o ConnectTimeout=5"
+    "-o LogLevel=ERROR -o ConnectTimeout=3"
 )
 KEYS = "/data/ssh/authorized_keys"
 

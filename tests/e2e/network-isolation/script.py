@@ -13,6 +13,14 @@ gateway_macs = {
     "lan": intruders["lan"].resolve(GATEWAY_LAN),
 }
 
+with subtest("the gateway's own lease is good for more"):
+    # it may be from before a checkpoint
+    acknowledged = "udp src port 67 and dst port 68"
+    before = len(networks[WAN].get_frames(acknowledged))
+    gateway.succeed("networkctl renew wan")
+    retry(lambda last: len(networks[WAN].get_frames(acknowledged)) > before, 60)
+    t.assertEqual(wan, addresses_of(gateway, "wan", "-4")[0])
+
 with subtest("the client gets its lease and its time from the gateway"):
     client.succeed("systemctl start systemd-networkd")
     client.wait_until_succeeds("ip -4 -o address show dev wan | grep -F 172.20.30.", timeout=120)
