@@ -39,7 +39,7 @@ static char *write_file(Fixture *f, const char *name, const char *text)
 
 static void put(Fixture *f, const char *name, const char *text)
 {
-    g_autofree char *path = write_file(f, name, text);
+    g_free(write_file(f, name, text));
 }
 
 #define MACHINE "[Machine gateway]\nNetworks=1 2\n"
@@ -182,9 +182,9 @@ static void test_missing(Fixture *f, gconstpointer data)
 {
     g_autofree char *dir = g_build_filename(f->dir, "tests", "booted", NULL);
     g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
-    g_autofree char *key = key_of(f, "booted");
     g_autoptr(GError) error = NULL;
 
+    g_free(key_of(f, "booted"));
     g_assert_cmpint(g_unlink(f->image.kernel), ==, 0);
     g_assert_null(sp_checkpoint_key(conf, f->configs, f->cache, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
@@ -287,10 +287,10 @@ static void test_two(Fixture *f, gconstpointer data)
     g_assert_cmpint(g_mkdir_with_parents(f->cache, 0700), ==, 0);
     child = fork();
     if (child == 0) {
-        g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
+        sp_checkpoint_free(get(f, KEY_A, &maker));
         _exit((int)maker.calls);
     }
-    g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
+    sp_checkpoint_free(get(f, KEY_A, &maker));
     g_assert_cmpint(waitpid(child, &status, 0), ==, child);
     g_assert_true(WIFEXITED(status));
     g_assert_cmpuint((guint)WEXITSTATUS(status) + maker.calls, ==, 1);
