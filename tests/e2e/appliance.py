@@ -67,7 +67,7 @@ class Appliance:
         }
 
     def messages(self):
-        """The log that outlives a reboot."""
+        """The log that outlives a reboot; neither part of it has to be there yet."""
         return self.machine.succeed("cat /data/log/messages.1 /data/log/messages 2>/dev/null || true")
 
     # Disk
@@ -81,6 +81,7 @@ class Appliance:
 
     def head_digest(self, partition, size):
         """The hash of a partition's first bytes; a whole number of MiB is read at least."""
+        # dd fails where head has enough; what it could not read makes another hash
         return self.machine.succeed(
             f"dd if={device(partition)} bs=1M iflag=direct status=none | head -c {size} | md5sum || true"
         ).split()[0]
