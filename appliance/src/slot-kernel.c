@@ -178,10 +178,11 @@ static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret
         return failed("/sys/kernel/boot_params/data", -EIO, ret_what);
 
     describe_screen(params);
+    /* No more of a segment than its file has: what follows is zeroed by the kernel that starts (its
+     * clear_bss()), and would be cleared and copied here for nothing. */
     for (size_t i = 0; i < elf.count; i++) {
         layout.next = elf.segment[i].address;
         add(&layout, kernel.data + elf.segment[i].offset, elf.segment[i].size);
-        layout.segment[i].memsz = elf.segment[i].memory;
     }
     layout.next = elf.end + INITRD_GAP;
     initrd_address = add(&layout, initrd.data, initrd.length);
