@@ -212,9 +212,15 @@ bool sp_machine_forward_port(
 /** The bytes that the guest has written to its disk since the last start. */
 bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error);
 /** Wait until these are at least @bytes. Asks QEMU again and again, since it tells of no such
- * thing: some hundred times a second. */
+ * thing: the nearer it is the more often. */
 bool sp_machine_wait_for_disk_written(
     SpMachine *machine, guint64 bytes, gint64 timeout_ms, GError **error);
+
+/**
+ * @size bytes of the running machine's disk from @offset on, as they are now: what the guest has in
+ * its caches is not among them. SP_ERROR_USAGE where the disk ends before.
+ */
+GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);

@@ -157,6 +157,25 @@ static PyObject *load_snapshot(SpPyMachine *self, PyObject *args, PyObject *kwar
     return snapshot(self, args, kwargs, "load", sp_machine_load_snapshot);
 }
 
+static PyObject *read_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"offset", "size", NULL};
+    g_autoptr(GBytes) bytes = NULL;
+    long long offset, size;
+    GError *error = NULL;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LL:read_disk", keywords, &offset, &size) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (offset < 0 || size < 0)
+        return PyErr_Format(PyExc_ValueError,
+            "%lld bytes from %lld on: expected numbers from 0 on", size, offset);
+    bytes = sp_machine_read_disk(self->machine, (guint64)offset, (gsize)size, &error);
+    if (!bytes)
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    return PyBytes_FromStringAndSize(g_bytes_get_data(bytes, NULL), (Py_ssize_t)size);
+}
+
 static PyObject *disk_written(SpPyMachine *self, PyObject *unused)
 {
     GError *error = NULL;
@@ -210,6 +229,9 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
     SP_PY_METHOD("load_snapshot", load_snapshot, SP_PY_KEYWORDS,
         "load_snapshot(name)\n--\n\nGo on from there. The guest does not know of the time "
         "between."),
+    SP_PY_METHOD("read_disk", read_disk, SP_PY_KEYWORDS,
+        "read_disk(offset, size)\n--\n\nBytes of the running machine's disk, as they are now: what "
+        "the guest has only in its caches is not among them."),
     SP_PY_METHOD("disk_written", disk_written, METH_NOARGS,
         "disk_written()\n--\n\nThe bytes that the guest has written to its disk since the "
         "machine's start."),

@@ -1,16 +1,24 @@
 # What the tests of the gateway share: how its slots, releases and boots are looked at.
 import hashlib
 import json
+import os
 import re
 
 # Slot group: partitions, with the names of their images in a release's build folder.
 PAIRS = {"A": ("boot-a", "rootfs-a"), "B": ("boot-b", "rootfs-b")}
+PARTITIONS = ["state", "boot-a", "rootfs-a", "boot-b", "rootfs-b", "data"]
 SLOTS = {"A": ("boot.0", "rootfs.0"), "B": ("boot.1", "rootfs.1")}
+
+SECTOR = 512
+# of the second copy of a GPT: 128 entries of 128 bytes and a header (UEFI specification, 5.3)
+TABLE_COPY = 33 * SECTOR
+CHUNK = 32 * 1024 * 1024
 
 
 class Appliance:
     def __init__(self, machine):
         self.machine = machine
+        self.ranges = {}
 
     # Booting
 
@@ -72,33 +80,40 @@ class Appliance:
 
     # Disk
 
+    def range_of(self, partition):
+        """First byte on the disk, and number of bytes."""
+        if partition not in self.ranges:
+            lines = self.machine.succeed(
+                "partx --bytes --raw --noheadings --output NAME,START,SIZE /dev/flash"
+            ).splitlines()
+            for name, start, size in (line.split() for line in lines):
+                self.ranges[name] = (int(start) * SECTOR, int(size))
+        return self.ranges[partition]
+
+    def digest(self, offset, size):
+        """A hash of a part of the disk, as it lies there: read past the guest, whose caches are
+        written first."""
+        self.machine.succeed("sync")
+        digest = hashlib.sha256()
+        for begin in range(offset, offset + size, CHUNK):
+            digest.update(self.machine.read_disk(begin, min(CHUNK, offset + size - begin)))
+        return digest.hexdigest()
+
     def digests(self, *partitions):
-        """A hash of each partition as it lies on the disk, past the guest's caches."""
-        return {
-            name: self.machine.succeed(f"dd if={device(name)} bs=1M iflag=direct status=none | md5sum")
-            for name in partitions
-        }
+        """A hash of each partition."""
+        return {name: self.digest(*self.range_of(name)) for name in partitions}
 
     def head_digest(self, partition, size):
-        """The hash of a partition's first bytes; a whole number of MiB is read at least."""
-        # dd fails where head has enough; what it could not read makes another hash
-        return self.machine.succeed(
-            f"dd if={device(partition)} bs=1M iflag=direct status=none | head -c {size} | md5sum || true"
-        ).split()[0]
+        """The hash of a partition's first bytes."""
+        start, length = self.range_of(partition)
+        assert size <= length
+        return self.digest(start, size)
 
     def table_digest(self):
         """A hash of what lies outside of all partitions: both copies of the partition table."""
-        return self.machine.succeed(
-            "{ dd if=/dev/flash bs=1M count=1 iflag=direct status=none; tail -c 16896 /dev/flash; } | md5sum"
-        )
-
-    def range_of(self, partition):
-        """First byte on the disk, and number of bytes."""
-        line = self.machine.succeed(
-            f"cat /sys/class/block/$(basename $(realpath {device(partition)}))/{{start,size}}"
-        )
-        start, size = map(int, line.split())
-        return start * 512, size * 512
+        size = int(self.machine.succeed("blockdev --getsize64 /dev/flash"))
+        first = min(start for start, _ in (self.range_of(name) for name in PARTITIONS))
+        return self.digest(0, first), self.digest(size - TABLE_COPY, TABLE_COPY)
 
     # Releases
 
@@ -118,16 +133,19 @@ class Appliance:
         files = (f"boot-{boot or 'release-' + release}.vfat", f"rootfs-{release}.squashfs")
         return [digest_of(f"{self.machine.image_dir}/{file}") for file in files]
 
+    def boot_basis(self):
+        """All that decides what the slot selector and the slots' kernels will do: the boot state
+        and the bytes of both slots and of the partition table. What is equal in this boots
+        equally, so that it need not be booted twice."""
+        files = self.machine.succeed("cat /state/boot-state /state/last-good")
+        return files, self.digests(*PAIRS["A"], *PAIRS["B"]), self.table_digest()
+
 
 def device(partition):
     return f"/dev/disk/by-partlabel/{partition}"
 
 
 def digest_of(path):
-    digest = hashlib.md5()
-    size = 0
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            size += len(block)
-    return digest.hexdigest(), size
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return digest, os.path.getsize(path)

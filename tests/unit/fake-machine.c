@@ -334,6 +334,15 @@ bool sp_machine_wait_for_event(
     return true;
 }
 
+GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error)
+{
+    guint8 *data = g_malloc(size + 1);
+
+    memset(data, (int)(offset & 0xff), size);
+    keep(machine, "read_disk %" G_GUINT64_FORMAT " %" G_GSIZE_FORMAT, offset, size);
+    return g_bytes_new_take(data, size);
+}
+
 bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error)
 {
     *ret_bytes = G_GUINT64_CONSTANT(5000000000);

@@ -7,6 +7,7 @@ from appliance import Appliance, device
 dut = Appliance(gateway)
 NOTE = "slot B: 3 attempts used, falling back to A"
 B_THRICE = [("B", f"attempt {n} of 3") for n in (1, 2, 3)]
+bases = []
 
 
 def check_fallback(note):
@@ -24,12 +25,16 @@ def check_fallback(note):
 
 
 def check_recovery():
-    """A good release can still be installed, and boots; then back to the beginning."""
+    """A good release can still be installed, and boots; then back to the beginning. It was booted
+    the first time; the next times it is enough that what boots is the same to the byte."""
     dut.install("release-2.0")
     t.assertEqual("B", dut.rauc()["primary"])
-    dut.reboot()
-    t.assertEqual(("B", "2.0"), dut.running())
-    t.assertEqual((2, False), dut.slot_state("B"))
+    bases.append(dut.boot_basis())
+    if len(bases) == 1:
+        dut.reboot()
+        t.assertEqual(("B", "2.0"), dut.running())
+        t.assertEqual((2, False), dut.slot_state("B"))
+    t.assertEqual(bases[0], bases[-1])
     gateway.load_snapshot("slot A")
     t.assertEqual(("A", "1.0"), dut.running())
 
@@ -99,13 +104,21 @@ with subtest("a kernel that is broken or missing is an attempt used, without a r
             f"mkdir -p /run/b; mount {device('boot-b')} /run/b",
             breakage,
             "umount /run/b",
+            "sync",
         )
         count = len(dut.boots())
-        dut.reboot()
+        gateway.crash()
+        gateway.start(allow_reboot=True)
+        gateway.wait_for_console_text(f"slot-selector: {reason}")
+        gateway.wait_for_console_text(r"slot-selector: slot A \(good\)")
         t.assertEqual([("B", "attempt 1 of 3"), ("A", "good")], boots_since(count))
-        t.assertEqual((2, False), dut.slot_state("B"))
-        t.assertEqual((3, True), dut.slot_state("A"))
-        t.assertIn(reason, gateway.succeed("journalctl -b -t slot-selector -o cat"))
+    # the last of them to its end
+    gateway.wait_for_unit("multi-user.target")
+    t.assertEqual([("B", "attempt 1 of 3"), ("A", "good")], boots_since(count))
+    t.assertEqual(("A", "1.0"), dut.running())
+    t.assertEqual((2, False), dut.slot_state("B"))
+    t.assertEqual((3, True), dut.slot_state("A"))
+    t.assertIn(reason, gateway.succeed("journalctl -b -t slot-selector -o cat"))
     gateway.load_snapshot("slot A, boot-b whole")
 
 with subtest("ten quick power cycles leave a good slot where it is"):
@@ -113,10 +126,11 @@ with subtest("ten quick power cycles leave a good slot where it is"):
     gateway.succeed("sync")
     moments = random.Random(0)
     gateway.crash()
-    for cycle in range(10):
+    # Most of them while the selector and the kernel run, where the boot state is read and may be
+    # written; the others at any instant until the system is up.
+    for until in [4] * 7 + [12] * 3:
         gateway.start(allow_reboot=True)
-        # at any instant of a boot: from the firmware to a system that is up
-        time.sleep(moments.uniform(0, 14))
+        time.sleep(moments.uniform(0, until))
         gateway.crash()
     dut.start()
     t.assertEqual(("A", "1.0"), dut.running())

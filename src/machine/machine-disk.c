@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What lies on a running machine's disk, past the guest: QEMU serves its disk node by NBD
+ * (QEMU, QMP reference, "nbd-server-start" and "block-export-add") on a socket that nobody else
+ * can have connected to, and libnbd reads it. */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+#include "machine/qemu-command.h"
+
+#include <errno.h>
+#include <libnbd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TIMEOUT_MS 60000
+#define NAME "slotproof-disk"
+/* QEMU serves no more at once. */
+#define READ_MAX (16u * 1024 * 1024)
+
+static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
+{
+    return sp_qmp_execute(
+        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, NULL, error);
+}
+
+static bool failed(GError **error, const char *what)
+{
+    int number = errno;
+
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "%s: %s", what, g_strerror(number));
+    return false;
+}
+
+/* A socket that listens, under a name that the kernel chose, with one connection to it waiting. */
+static bool connect_in_advance(int *ret_listening, int *ret_connected, GError **error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof address;
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int connected = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (listening < 0 || connected < 0 ||
+        bind(listening, (struct sockaddr *)&address, sizeof(sa_family_t)) < 0 ||
+        listen(listening, 1) < 0 ||
+        getsockname(listening, (struct sockaddr *)&address, &length) < 0 ||
+        connect(connected, (struct sockaddr *)&address, length) < 0) {
+        failed(error, "a socket for the disk");
+        if (listening >= 0)
+            (void)close(listening);
+        if (connected >= 0)
+            (void)close(connected);
+        return false;
+    }
+    *ret_listening = listening;
+    *ret_connected = connected;
+    return true;
+}
+
+static JsonObject *server_arguments(void)
+{
+    JsonObject *arguments = json_object_new(), *address = json_object_new();
+    JsonObject *data = json_object_new();
+
+    json_object_set_string_member(data, "str", NAME);
+    json_object_set_string_member(address, "type", "fd");
+    json_object_set_object_member(address, "data", data);
+    json_object_set_object_member(arguments, "addr", address);
+    /* ours, which is there already */
+    json_object_set_int_member(arguments, "max-connections", 1);
+    return arguments;
+}
+
+static JsonObject *export_arguments(void)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_string_member(arguments, "type", "nbd");
+    json_object_set_string_member(arguments, "id", NAME);
+    json_object_set_string_member(arguments, "name", NAME);
+    json_object_set_string_member(arguments, "node-name", SP_QEMU_DISK_NODE);
+    json_object_set_boolean_member(arguments, "writable", FALSE);
+    return arguments;
+}
+
+static bool stop_serving(SpMachine *machine, GError **error)
+{
+    /* with all its exports */
+    return execute(machine, "nbd-server-stop", NULL, error);
+}
+
+static bool serve(SpMachine *machine, int *ret_fd, GError **error)
+{
+    int listening, connected;
+    bool is_good;
+
+    if (!connect_in_advance(&listening, &connected, error))
+        return false;
+    is_good = sp_qmp_give_fd(machine->qmp, listening, NAME, TIMEOUT_MS, &machine->config.interrupt,
+                  error) &&
+              execute(machine, "nbd-server-start", server_arguments(), error);
+    (void)close(listening);
+    if (is_good && !execute(machine, "block-export-add", export_arguments(), error)) {
+        (void)stop_serving(machine, NULL);
+        is_good = false;
+    }
+    if (is_good)
+        *ret_fd = connected;
+    else
+        (void)close(connected);
+    return is_good;
+}
+
+static bool read_all(
+    struct nbd_handle *nbd, guint64 offset, guint8 *data, gsize size, GError **error)
+{
+    for (gsize done = 0; done < size;) {
+        gsize n = MIN(size - done, READ_MAX);
+
+        if (nbd_pread(nbd, data + done, n, offset + done, 0) < 0) {
+            g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk: %s", nbd_get_error());
+            return false;
+        }
+        done += n;
+    }
+    return true;
+}
+
+/* Takes @fd. */
+static GBytes *read_range(int fd, guint64 offset, gsize size, GError **error)
+{
+    struct nbd_handle *nbd = nbd_create();
+    g_autofree guint8 *data = NULL;
+    gint64 length = -1;
+
+    if (!nbd || nbd_set_export_name(nbd, NAME) < 0 || nbd_connect_socket(nbd, fd) < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk: %s", nbd_get_error());
+        if (!nbd)
+            (void)close(fd);
+    } else {
+        length = nbd_get_size(nbd);
+        if (length < 0 || offset > (guint64)length || size > (guint64)length - offset)
+            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+                "%" G_GSIZE_FORMAT " bytes from %" G_GUINT64_FORMAT " on are not on its disk of "
+                "%" G_GINT64_FORMAT,
+                size, offset, length);
+        else if (!(data = g_try_malloc(MAX(size, 1))))
+            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+                "%" G_GSIZE_FORMAT " bytes are too many to be read at once", size);
+        else if (!read_all(nbd, offset, data, size, error))
+            g_clear_pointer(&data, g_free);
+        (void)nbd_shutdown(nbd, 0);
+    }
+    nbd_close(nbd);
+    return data ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
+}
+
+GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error)
+{
+    g_autoptr(GBytes) bytes = NULL;
+    GError *stop_error = NULL;
+    int fd;
+
+    if (!sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    } else if (serve(machine, &fd, error)) {
+        bytes = read_range(fd, offset, size, error);
+        if (stop_serving(machine, &stop_error))
+            return g_steal_pointer(&bytes);
+        if (bytes)
+            g_propagate_error(error, stop_error);
+        else
+            g_error_free(stop_error);
+        return NULL;
+    }
+    sp_machine_explain(machine, error);
+    return NULL;
+}
