@@ -11,7 +11,7 @@
  *   0      1    SP_FRAME_MAGIC
  *   1      1    type, enum sp_frame_type
  *   2      2    stream (enum sp_stream) for DATA, END and CREDIT, otherwise 0
- *   4      4    channel: chosen by the driver at EXEC, PUT, GET and WATCH; 0 is the connection
+ *   4      4    channel: chosen by the driver with the frame that opens it; 0 is the connection
  * itself 8      4    length of the payload, at most SP_FRAME_PAYLOAD_MAX
  *
  * A connection begins with HELLO from the driver, answered by HELLO. Either side may have died in
@@ -40,6 +40,9 @@
  *   GET     path NUL. The agent answers with DATA on STDOUT, END, and EXIT 0.
  *   WATCH   u32 kind (enum sp_watch_kind), string NUL (what it means stands with the kind).
  *           Answered by STATE at once and at every change until CANCEL.
+ *   RESTORED  u64 microseconds since 1970, u32 bytes (at most SP_SEED_MAX), the bytes. The machine
+ *           goes on from a state that was saved some time ago, and from which others may go on too:
+ *           the agent sets the clock, and gives the kernel's random pool the bytes, at once. EXIT 0.
  *   DATA    bytes of the stream
  *   END     nothing: the stream is at its end
  *   SIGNAL  u32 signal number, to the command's process group
@@ -69,6 +72,7 @@
 #define SP_NONCE_SIZE 16u
 #define SP_BOOT_ID_SIZE 16u
 #define SP_PROTOCOL_VERSION 1u
+#define SP_SEED_MAX 64u
 #define SP_INITIAL_CREDIT (1024u * 1024u)
 #define SP_AGENT_PORT "org.slotproof.agent"
 /* What "slotproof-agent connect", which a driver may EXEC, writes to its stderr when its peer has
@@ -90,6 +94,7 @@ enum sp_frame_type {
     SP_FRAME_EXIT,
     SP_FRAME_ERROR,
     SP_FRAME_STATE,
+    SP_FRAME_RESTORED,
     SP_FRAME_TYPE_END_ /* one past the last */
 };
 

@@ -12,7 +12,8 @@
 /* Credit is granted anew in steps of this, so that small pieces cost few frames. */
 #define CREDIT_STEP (SP_INITIAL_CREDIT / 4)
 
-static const struct channel_ops *const kinds[] = {&command_ops, &put_ops, &get_ops, &watch_ops};
+static const struct channel_ops *const kinds[] = {
+    &command_ops, &put_ops, &get_ops, &watch_ops, &restored_ops};
 
 bool channel_may_send(struct channel *channel)
 {

@@ -40,7 +40,7 @@ struct channel_ops {
     void (*free)(struct channel *channel);
 };
 
-extern const struct channel_ops command_ops, put_ops, get_ops, watch_ops;
+extern const struct channel_ops command_ops, put_ops, get_ops, watch_ops, restored_ops;
 
 /** All channels of the connection. */
 struct channels {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent-restored.h"
+#include "agent-channel.h"
 
 #include "lib/cleanup.h"
 
@@ -7,50 +7,37 @@
 #include <fcntl.h>
 #include <linux/random.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define SEED_MAX 64
-
 union seed {
     struct rand_pool_info info;
-    uint8_t bytes[sizeof(struct rand_pool_info) + SEED_MAX];
+    uint8_t bytes[sizeof(struct rand_pool_info) + SP_SEED_MAX];
 };
 
-static int parse_time(const char *text, struct timespec *ret_time)
+static int parse(struct sp_payload *payload, struct timespec *ret_time, union seed *ret_seed)
 {
-    char *end;
-    long long us;
+    const uint8_t *bytes;
+    uint32_t low, high, length;
+    uint64_t us;
 
-    errno = 0;
-    us = strtoll(text, &end, 10);
-    if (errno || end == text || *end || us < 0)
+    if (sp_payload_take_u32(payload, &low) < 0 || sp_payload_take_u32(payload, &high) < 0 ||
+        sp_payload_take_u32(payload, &length) < 0 || length == 0 || length > SP_SEED_MAX ||
+        sp_payload_take_bytes(payload, length, &bytes) < 0)
+        return -EPROTO;
+    us = (uint64_t)high << 32 | low;
+    if (us > INT64_MAX)
         return -EINVAL;
-    *ret_time = (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    *ret_time = (struct timespec){
+        .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+    memcpy(ret_seed->bytes + offsetof(struct rand_pool_info, buf), bytes, length);
+    ret_seed->info.buf_size = (int)length;
+    ret_seed->info.entropy_count = (int)length * 8;
     return 0;
 }
 
-static int parse_seed(const char *text, union seed *ret_seed)
-{
-    size_t length = strlen(text);
-
-    if (length == 0 || length % 2 || length > 2 * (size_t)SEED_MAX ||
-        strspn(text, "0123456789abcdef") != length)
-        return -EINVAL;
-    for (size_t i = 0; i < length / 2; i++) {
-        const char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        ret_seed->bytes[offsetof(struct rand_pool_info, buf) + i] =
-            (uint8_t)strtoul(digits, NULL, 16);
-    }
-    ret_seed->info.buf_size = (int)(length / 2);
-    ret_seed->info.entropy_count = ret_seed->info.buf_size * 8;
-    return 0;
-}
-
+/* random(4) */
 static int stir(const union seed *seed)
 {
     sp_auto_close int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
@@ -60,20 +47,31 @@ static int stir(const union seed *seed)
     return 0;
 }
 
-int restored_main(int argc, char **argv)
+static int restored_open(struct channel *channel, struct sp_payload *payload)
 {
-    static union seed seed;
+    union seed seed = {0};
     struct timespec now;
-    int r;
+    int r = parse(payload, &now, &seed);
 
-    if (argc != 3 || parse_time(argv[1], &now) < 0 || parse_seed(argv[2], &seed) < 0) {
-        fprintf(stderr, "usage: slotproof-agent restored MICROSECONDS HEX\n");
-        return 2;
+    if (r == 0) {
+        channel->about = "the clock";
+        r = clock_settime(CLOCK_REALTIME, &now) < 0 ? -errno : 0;
     }
-    r = clock_settime(CLOCK_REALTIME, &now) < 0 ? -errno : 0;
-    if (r < 0)
-        fprintf(stderr, "slotproof-agent: the clock can't be set: %s\n", strerror(-r));
-    if (r == 0 && (r = stir(&seed)) < 0)
-        fprintf(stderr, "slotproof-agent: no new seed for /dev/urandom: %s\n", strerror(-r));
-    return r < 0 ? 1 : 0;
+    if (r == 0) {
+        channel->about = "/dev/urandom";
+        r = stir(&seed);
+    }
+    if (r == 0)
+        channel_exit(channel, false, 0);
+    return r;
 }
+
+static void restored_free(struct channel *channel)
+{
+}
+
+const struct channel_ops restored_ops = {
+    .opened_by = SP_FRAME_RESTORED,
+    .open = restored_open,
+    .free = restored_free,
+};

@@ -4,7 +4,6 @@
 
 #include "agent-connect.h"
 #include "agent-connection.h"
-#include "agent-restored.h"
 
 #include "lib/frame.h"
 
@@ -31,10 +30,9 @@ static void usage(void)
 {
     puts("usage: slotproof-agent [--port PATH | --fd NUMBER]\n"
          "       slotproof-agent connect HOST PORT\n"
-         "       slotproof-agent restored MICROSECONDS HEX\n"
          "\n"
          "Serve slotproof's driver from inside a machine; or carry stdin and stdout over a TCP\n"
-         "connection; or set clock and random pool of a machine that was restored.\n"
+         "connection.\n"
          "\n"
          "  --port PATH   the virtio-serial port (" PORT_PATH ")\n"
          "  --fd NUMBER   an open stream socket instead; ends when it closes\n"
@@ -165,8 +163,6 @@ int main(int argc, char **argv)
         __nss_configure_lookup("hosts", "files");
         return connect_main(argc - 1, argv + 1);
     }
-    if (argc > 1 && strcmp(argv[1], "restored") == 0)
-        return restored_main(argc - 1, argv + 1);
     r = parse(argc, argv, &options);
     if (r != 0)
         return r < 0 ? 2 : 0;

@@ -421,6 +421,19 @@ SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *w
     return channel;
 }
 
+SpChannel *sp_agent_restored(SpAgent *agent, gint64 now_us, const guint8 *seed, gsize length)
+{
+    SpChannel *channel = channel_new(agent);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+
+    append_u32(payload, (guint32)((guint64)now_us & G_MAXUINT32));
+    append_u32(payload, (guint32)((guint64)now_us >> 32));
+    append_u32(payload, (guint32)length);
+    g_byte_array_append(payload, seed, (guint)length);
+    channel_open(channel, SP_FRAME_RESTORED, payload);
+    return channel;
+}
+
 SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
 {
     SpChannel *channel = channel_new(agent);

@@ -86,6 +86,11 @@ void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length);
 void sp_channel_resize(SpChannel *channel, guint rows, guint columns);
 /** Follow something (enum sp_watch_kind); its latest STATE is sp_channel_state(). */
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what);
+/**
+ * Tell the guest that it goes on from a state saved some time ago: it is now @now_us, microseconds
+ * since 1970, and the @length bytes (1 to SP_SEED_MAX) at @seed are nobody else's.
+ */
+SpChannel *sp_agent_restored(SpAgent *agent, gint64 now_us, const guint8 *seed, gsize length);
 /** Write what @fd holds, from its position to its end, as the guest's file @path. @fd is taken. */
 SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode);
 /** Write the guest's file @path to @fd, which is taken. */

@@ -16,7 +16,6 @@
 #define COPY_BYTES ((size_t)1 << 30)
 /* As fast as the host's disk is: QEMU's default is made for networks. */
 #define BANDWIDTH ((gint64)1 << 40)
-#define SEED_SIZE 32
 
 static char *file_name(const SpMachine *machine, const char *dir, const char *kind)
 {
@@ -185,19 +184,17 @@ bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **er
 /* The guest does not know how long it was away, and others go on from the same state. */
 static bool tell_guest(SpMachine *machine, GError **error)
 {
-    gint64 now_us = g_get_real_time();
-    g_autofree char *time = g_strdup_printf("%" G_GINT64_FORMAT, now_us);
-    guint8 seed[SEED_SIZE];
-    char hex[2 * SEED_SIZE + 1];
-    const char *const argv[] = {"/proc/self/exe", "restored", time, hex, NULL};
+    g_autoptr(SpChannel) channel = NULL;
+    guint8 seed[SP_SEED_MAX];
 
+    if (!machine->agent)
+        return true;
     if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no random numbers: %s", g_strerror(errno));
         return false;
     }
-    for (gsize i = 0; i < sizeof seed; i++)
-        g_snprintf(hex + 2 * i, 3, "%02x", seed[i]);
-    return !machine->agent || sp_machine_run(machine, argv, NULL, error);
+    channel = sp_agent_restored(machine->agent, g_get_real_time(), seed, sizeof seed);
+    return sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error);
 }
 
 static bool load_memory(SpMachine *machine, const char *path, GError **error)

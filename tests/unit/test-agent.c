@@ -280,6 +280,26 @@ static void test_signal(Peer *peer, gconstpointer data)
     peer_assert_error(peer_wait(peer, channel), EPROTO);
 }
 
+/* Only what must be refused: the clock is the host's here. */
+static void test_restored(Peer *peer, gconstpointer data)
+{
+    static const struct {
+        gsize size;
+        guint32 high, length;
+        int error;
+    } bad[] = {{11, 0, 1, EPROTO}, {12, 0, 0, EPROTO}, {15, 0, 4, EPROTO},
+        {12 + SP_SEED_MAX + 1, 0, SP_SEED_MAX + 1, EPROTO}, {16, 1u << 31, 4, EINVAL}};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
+        guint8 payload[12 + SP_SEED_MAX + 1] = {0};
+
+        sp_put_u32(payload + 4, bad[i].high);
+        sp_put_u32(payload + 8, bad[i].length);
+        peer_send(peer, SP_FRAME_RESTORED, ++peer->last_channel, payload, bad[i].size);
+        peer_assert_error(peer_wait(peer, peer->last_channel), bad[i].error);
+    }
+}
+
 static void send_resize(Peer *peer, guint32 channel, guint16 rows, guint16 columns)
 {
     guint8 size[4];
@@ -477,6 +497,7 @@ int main(int argc, char **argv)
         {"/agent/unread", test_unread},
         {"/agent/cancel", test_cancel},
         {"/agent/signal", test_signal},
+        {"/agent/restored", test_restored},
         {"/agent/pty", test_pty},
         {"/agent/pty-output", test_pty_output},
         {"/agent/left-behind", test_left_behind},

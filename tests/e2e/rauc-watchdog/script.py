@@ -11,10 +11,7 @@ def hang():
     t.assertEqual("reset", gateway.wait_for_qmp_event("WATCHDOG", timeout=60)["action"])
 
 
-with subtest("release 2.0 boots in slot B, unconfirmed"):
-    t.assertEqual(("A", "1.0"), dut.running())
-    dut.install("release-2.0")
-    dut.reboot()
+with subtest("release 2.0 runs in slot B, unconfirmed"):
     t.assertEqual(("B", "2.0"), dut.running())
     t.assertEqual((2, False), dut.slot_state("B"))
 
@@ -48,8 +45,7 @@ with subtest("after the third time slot A runs, and knows why"):
 
 with subtest("a good slot that hangs is reset too, and stays"):
     hang()
-    dut.wait_until_boots("A")
+    gateway.wait_for_console_text(r"slot-selector: slot A \(")
     t.assertEqual(("A", "good"), dut.boots()[-1])
-    t.assertEqual((3, True), dut.slot_state("A"))
 
-gateway.shutdown()
+gateway.crash()
