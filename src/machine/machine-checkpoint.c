@@ -149,13 +149,47 @@ static bool save_memory(SpMachine *machine, const char *path, GError **error)
     return is_good;
 }
 
+static bool wait_for_stream(SpMachine *machine, GError **error)
+{
+    JsonObject *data = NULL;
+    const char *fault = NULL;
+    bool is_good = sp_qmp_wait_event(machine->qmp, "BLOCK_JOB_COMPLETED", TIMEOUT_MS,
+        &machine->config.interrupt, NULL, &data, error);
+
+    if (data && json_object_has_member(data, "error"))
+        fault = json_object_get_string_member(data, "error");
+    if (is_good && fault)
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk can't be saved: %s", fault);
+    if (data)
+        json_object_unref(data);
+    return is_good && !fault;
+}
+
+/* A machine that goes on from a checkpoint has that one's disk below its own: what it holds is taken
+ * over, so that the checkpoint that is made now stands by itself. */
+static bool take_layer_over(SpMachine *machine, GError **error)
+{
+    JsonObject *arguments;
+
+    if (sp_overlay_layer_fd(machine->overlay) < 0)
+        return true;
+    arguments = json_object_new();
+    json_object_set_string_member(arguments, "job-id", "stream0");
+    json_object_set_string_member(arguments, "device", SP_QEMU_OVERLAY_NODE);
+    json_object_set_string_member(arguments, "base-node", SP_QEMU_BASE_NODE);
+    /* what the overlay says that it lies on, as one made by qemu-img does */
+    json_object_set_string_member(arguments, "backing-file", machine->config.image->disk);
+    return execute(machine, "block-stream", arguments, NULL, error) &&
+           wait_for_stream(machine, error);
+}
+
 static bool save(SpMachine *machine, const char *dir, GError **error)
 {
     g_autofree char *ram = file_name(machine, dir, "ram");
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
 
-    return save_memory(machine, ram, error) && execute(machine, "quit", NULL, NULL, error) &&
+    return take_layer_over(machine, error) && save_memory(machine, ram, error) && execute(machine, "quit", NULL, NULL, error) &&
            sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
            copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);

@@ -9,8 +9,8 @@
 #define TIMEOUT_MS 60000
 /* Faster than any guest writes: how far away a number of bytes is at least, in microseconds. Each
  * question takes the guest's processor some time, so none is asked before it can be of use. */
-#define BYTES_PER_US 400
-#define POLL_MAX_US 20000
+#define BYTES_PER_US 2000
+#define POLL_MAX_US 5000
 
 static bool parse_arguments(const char *text, JsonObject **ret_arguments, GError **error)
 {

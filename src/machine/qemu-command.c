@@ -119,8 +119,9 @@ static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags
     add(argv, "-blockdev",
         "driver=qcow2,node-name=" SP_QEMU_OVERLAY_NODE ",discard=unmap,cache.no-flush=on,"
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on,"
-        "%s%s.driver=%s,%s.file.driver=file,%s.file.filename=/dev/fdset/2",
-        flags & SP_QEMU_LAYER ? layer : "", base, config->image->disk_format, base, base);
+        "%s%s.driver=%s,%s.node-name=" SP_QEMU_BASE_NODE
+        ",%s.file.driver=file,%s.file.filename=/dev/fdset/2",
+        flags & SP_QEMU_LAYER ? layer : "", base, config->image->disk_format, base, base, base);
     /* passes all on; what is to break a disk is put between the two */
     add(argv, "-blockdev",
         "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);

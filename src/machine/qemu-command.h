@@ -20,6 +20,7 @@ enum {
 /** The block nodes: what a disk is to the guest, and below it the overlay. */
 #define SP_QEMU_DISK_NODE "disk0"
 #define SP_QEMU_OVERLAY_NODE "overlay0"
+#define SP_QEMU_BASE_NODE "base0"
 
 /** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
 char *sp_qemu_program(const char *architecture, GError **error);

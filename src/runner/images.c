@@ -52,10 +52,22 @@ GPtrArray *sp_images_load(const char *images, GError **error)
     return g_steal_pointer(&list);
 }
 
+static SpImage *add_image(GPtrArray *list, const char *folder, GError **error)
+{
+    SpImage *image = sp_image_load(folder, error);
+
+    if (image)
+        g_ptr_array_add(list, image);
+    return image;
+}
+
 SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
 {
-    GString *known = g_string_new(NULL);
+    GString *known;
 
+    if (name && strchr(name, '/'))
+        return add_image(list, name, error);
+    known = g_string_new(NULL);
     for (guint i = 0; i < list->len; i++) {
         SpImage *image = g_ptr_array_index(list, i);
         if (name ? g_str_equal(image->name, name) : list->len == 1) {

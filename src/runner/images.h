@@ -9,5 +9,8 @@
 char *sp_images_folder(const char *option);
 /** The images below the folder @images, by name: an array of SpImage. */
 GPtrArray *sp_images_load(const char *images, GError **error);
-/** The image @name out of @list, or the only one for NULL. Owned by the list. */
+/**
+ * The image @name out of @list, or the only one for NULL. A name with a slash is the path of an
+ * image's folder: that one is loaded, and added to the list. Owned by the list.
+ */
 SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error);

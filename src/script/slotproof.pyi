@@ -151,6 +151,7 @@ class PollingCondition:
 
 def start_all() -> None: ...
 def join_all() -> None: ...
+# image: a name, or the path of a folder with an image.conf
 def create_machine(
     name: str,
     *,
