@@ -18,6 +18,7 @@ static const Command commands[] = {
     {"list", sp_cmd_list, "list the tests there are"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
     {"cache", sp_cmd_cache, "list, verify or clear the checkpoints that are kept"},
+    {"powercut", sp_cmd_powercut, "check what a power cut leaves on a disk, at every instant"},
     {"_worker", sp_cmd_worker, NULL},
 };
 
@@ -30,7 +31,7 @@ static void usage(FILE *out)
         out);
     for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
         if (commands[i].description)
-            fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].description);
+            fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].description);
     }
     fputs("\n"
           "  --help     this text; 'slotproof COMMAND --help' tells of a command\n"

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+#include "powercut/crash-disk.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define SECTOR SP_DISK_SECTOR
+/* Sectors in a leaf of the map, which is made when one of them is written. */
+#define LEAF 4096u
+/* What is left out of a sparse file where it is all zeros. */
+#define PIECE 65536u
+
+typedef struct {
+    guint64 first, end; /* sectors */
+    SpDiskHash hash;
+} Range;
+
+typedef struct {
+    guint64 sector;
+    const guint8 *before, *after; /* NULL: the base's */
+} Change;
+
+struct SpCrashDisk {
+    GMappedFile *file;
+    const guint8 *base;
+    guint64 sectors;
+    const guint8 ***map; /* leaves of LEAF pointers each, or NULL */
+    GArray *ranges;      /* of Range */
+    GArray *changes;     /* of Change: those that can be undone */
+    SpDiskHash hash;
+    guint last_range; /* where the last sector was found */
+};
+
+static const guint8 zeros[SECTOR];
+
+SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
+{
+    g_autoptr(SpCrashDisk) disk = g_new0(SpCrashDisk, 1);
+    g_autoptr(GError) local = NULL;
+    gsize size;
+
+    disk->file = g_mapped_file_new(base, FALSE, &local);
+    size = disk->file ? g_mapped_file_get_length(disk->file) : 0;
+    if (size == 0 || size % SECTOR != 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no raw disk: %s", base,
+            local ? local->message : "it is empty, or no whole number of sectors");
+        return NULL;
+    }
+    disk->base = (const guint8 *)g_mapped_file_get_contents(disk->file);
+    disk->sectors = size / SECTOR;
+    disk->map = g_new0(const guint8 **, disk->sectors / LEAF + 1);
+    disk->ranges = g_array_new(FALSE, FALSE, sizeof(Range));
+    disk->changes = g_array_new(FALSE, FALSE, sizeof(Change));
+    return g_steal_pointer(&disk);
+}
+
+void sp_crash_disk_free(SpCrashDisk *disk)
+{
+    if (!disk)
+        return;
+    for (guint64 i = 0; disk->map && i <= disk->sectors / LEAF; i++)
+        g_free(disk->map[i]);
+    g_free(disk->map);
+    g_clear_pointer(&disk->ranges, g_array_unref);
+    g_clear_pointer(&disk->changes, g_array_unref);
+    g_clear_pointer(&disk->file, g_mapped_file_unref);
+    g_free(disk);
+}
+
+guint64 sp_crash_disk_size(const SpCrashDisk *disk)
+{
+    return disk->sectors * SECTOR;
+}
+
+guint sp_crash_disk_add_range(SpCrashDisk *disk, guint64 offset, guint64 length)
+{
+    Range range = {.first = offset / SECTOR, .end = (offset + length) / SECTOR};
+
+    g_array_append_val(disk->ranges, range);
+    return disk->ranges->len - 1;
+}
+
+SpDiskHash sp_crash_disk_hash(const SpCrashDisk *disk)
+{
+    return disk->hash;
+}
+
+SpDiskHash sp_crash_disk_range_hash(const SpCrashDisk *disk, guint range)
+{
+    return g_array_index(disk->ranges, Range, range).hash;
+}
+
+static const guint8 *content(const SpCrashDisk *disk, guint64 sector, const guint8 *data)
+{
+    return data ? data : disk->base + sector * SECTOR;
+}
+
+static const guint8 *get(const SpCrashDisk *disk, guint64 sector)
+{
+    const guint8 **leaf = disk->map[sector / LEAF];
+
+    return leaf ? leaf[sector % LEAF] : NULL;
+}
+
+static Range *range_of(SpCrashDisk *disk, guint64 sector)
+{
+    for (guint i = 0; i < disk->ranges->len; i++) {
+        guint at = (disk->last_range + i) % disk->ranges->len;
+        Range *range = &g_array_index(disk->ranges, Range, at);
+
+        if (sector >= range->first && sector < range->end) {
+            disk->last_range = at;
+            return range;
+        }
+    }
+    return NULL;
+}
+
+static void put(SpCrashDisk *disk, guint64 sector, const guint8 *data)
+{
+    const guint8 ***leaf = &disk->map[sector / LEAF];
+    const guint8 *old = content(disk, sector, get(disk, sector));
+    const guint8 *new = content(disk, sector, data);
+    XXH128_hash_t before, after;
+    Range *range;
+
+    if (!*leaf)
+        *leaf = g_new0(const guint8 *, LEAF);
+    (*leaf)[sector % LEAF] = data;
+    if (memcmp(old, new, SECTOR) == 0)
+        return;
+    before = XXH3_128bits_withSeed(old, SECTOR, sector);
+    after = XXH3_128bits_withSeed(new, SECTOR, sector);
+    before.low64 ^= after.low64;
+    before.high64 ^= after.high64;
+    disk->hash.low ^= before.low64;
+    disk->hash.high ^= before.high64;
+    range = range_of(disk, sector);
+    if (range) {
+        range->hash.low ^= before.low64;
+        range->hash.high ^= before.high64;
+    }
+}
+
+static void change(SpCrashDisk *disk, guint64 sector, const guint8 *data)
+{
+    Change step = {sector, get(disk, sector), data};
+
+    g_array_append_val(disk->changes, step);
+    put(disk, sector, data);
+}
+
+void sp_crash_disk_read(const SpCrashDisk *disk, guint64 offset, guint64 length, guint8 *buffer)
+{
+    while (length > 0) {
+        guint64 sector = offset / SECTOR, begin = offset % SECTOR;
+        guint64 n = MIN(SECTOR - begin, length);
+
+        memcpy(buffer, content(disk, sector, get(disk, sector)) + begin, n);
+        buffer += n;
+        offset += n;
+        length -= n;
+    }
+}
+
+gsize sp_crash_disk_mark(const SpCrashDisk *disk)
+{
+    return disk->changes->len;
+}
+
+void sp_crash_disk_undo(SpCrashDisk *disk, gsize mark)
+{
+    while (disk->changes->len > mark) {
+        const Change *last = &g_array_index(disk->changes, Change, disk->changes->len - 1);
+
+        put(disk, last->sector, last->before);
+        g_array_set_size(disk->changes, disk->changes->len - 1);
+    }
+}
+
+void sp_crash_disk_settle(SpCrashDisk *disk)
+{
+    g_array_set_size(disk->changes, 0);
+}
+
+void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 sectors)
+{
+    sectors = MIN(sectors, entry->length / SECTOR);
+    if (entry->kind == SP_LOG_FLUSH)
+        return;
+    for (guint64 i = 0; i < sectors; i++)
+        change(disk, entry->offset / SECTOR + i, entry->data ? entry->data + i * SECTOR : zeros);
+}
+
+/* All discards have the same zeros: which of two came last can't be told by them. */
+static bool is_last(const SpCrashDisk *disk, const Change *step, gsize end)
+{
+    if (get(disk, step->sector) != step->after)
+        return false;
+    for (gsize i = end; step->after == zeros && i < disk->changes->len; i++) {
+        if (g_array_index(disk->changes, Change, i).sector == step->sector)
+            return false;
+    }
+    return true;
+}
+
+void sp_crash_disk_drop(SpCrashDisk *disk, gsize begin, gsize end)
+{
+    for (gsize i = begin; i < end; i++) {
+        const Change step = g_array_index(disk->changes, Change, i);
+
+        /* where another write came later, it makes no difference */
+        if (is_last(disk, &step, end))
+            change(disk, step.sector, step.before);
+    }
+}
+
+void sp_crash_disk_each_sector(const SpCrashDisk *disk, SpCrashSectorFunc func, void *user_data)
+{
+    for (guint64 i = 0; i < disk->sectors; i++) {
+        const guint8 **leaf = disk->map[i / LEAF];
+
+        if (!leaf)
+            i |= LEAF - 1;
+        else if (leaf[i % LEAF])
+            func(i, leaf[i % LEAF], user_data);
+    }
+}
+
+const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector)
+{
+    return disk->base + sector * SECTOR;
+}
+
+/* The base's next piece that is not all zeros. */
+static gsize next_piece(const SpCrashDisk *disk, gsize at, gsize *ret_length)
+{
+    gsize size = sp_crash_disk_size(disk);
+
+    for (; at < size; at += PIECE) {
+        *ret_length = MIN(PIECE, size - at);
+        for (gsize i = 0; i < *ret_length; i += SECTOR) {
+            if (memcmp(disk->base + at + i, zeros, SECTOR) != 0)
+                return at;
+        }
+    }
+    return size;
+}
+
+static bool write_pieces(const SpCrashDisk *disk, int fd)
+{
+    gsize size = sp_crash_disk_size(disk), length;
+
+    if (ftruncate(fd, (off_t)size) < 0)
+        return false;
+    for (gsize at = next_piece(disk, 0, &length); at < size; at = next_piece(disk, at, &length)) {
+        for (gsize done = 0; done < length;) {
+            ssize_t n = pwrite(fd, disk->base + at + done, length - done, (off_t)(at + done));
+
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
+                return false;
+            done += (gsize)n;
+        }
+        at += length;
+    }
+    return true;
+}
+
+bool sp_crash_disk_write_base(const SpCrashDisk *disk, const char *path, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool is_good = fd >= 0 && write_pieces(disk, fd);
+    int number = errno;
+
+    if (!is_good)
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path,
+            g_strerror(number));
+    if (fd >= 0)
+        close(fd);
+    return is_good;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "powercut/partitions.h"
+
+#include "base/error.h"
+
+#include <libfdisk/libfdisk.h>
+
+static void partition_free(void *data)
+{
+    SpPartition *partition = data;
+
+    g_free(partition->name);
+    g_free(partition);
+}
+
+static int compare(const void *a, const void *b)
+{
+    const SpPartition *left = *(SpPartition *const *)a, *right = *(SpPartition *const *)b;
+
+    return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+static GPtrArray *read_table(struct fdisk_context *context)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(partition_free);
+    unsigned long sector = fdisk_get_sector_size(context);
+    struct fdisk_table *table = NULL;
+    struct fdisk_partition *entry = NULL;
+    struct fdisk_iter *iter;
+
+    if (fdisk_get_partitions(context, &table) != 0)
+        return NULL;
+    iter = fdisk_new_iter(FDISK_ITER_FORWARD);
+    while (fdisk_table_next_partition(table, iter, &entry) == 0) {
+        SpPartition *partition = g_new0(SpPartition, 1);
+        const char *name = fdisk_partition_get_name(entry);
+
+        partition->name = name && *name ? g_strdup(name)
+                                        : g_strdup_printf("partition %zu",
+                                              fdisk_partition_get_partno(entry) + 1);
+        partition->offset = (guint64)fdisk_partition_get_start(entry) * sector;
+        partition->length = (guint64)fdisk_partition_get_size(entry) * sector;
+        g_ptr_array_add(list, partition);
+    }
+    fdisk_free_iter(iter);
+    fdisk_unref_table(table);
+    g_ptr_array_sort(list, compare);
+    return g_steal_pointer(&list);
+}
+
+GPtrArray *sp_partitions_read(const char *path, GError **error)
+{
+    struct fdisk_context *context = fdisk_new_context();
+    GPtrArray *list = NULL;
+
+    if (fdisk_assign_device(context, path, 1) == 0 && fdisk_is_label(context, GPT))
+        list = read_table(context);
+    if (!list || list->len == 0) {
+        g_clear_pointer(&list, g_ptr_array_unref);
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' has no GPT that is whole, with partitions in it", path);
+    }
+    fdisk_unref_context(context);
+    return list;
+}
+
+const char *sp_partitions_name(GPtrArray *partitions, guint64 offset)
+{
+    for (guint i = 0; i < partitions->len; i++) {
+        const SpPartition *partition = g_ptr_array_index(partitions, i);
+
+        if (offset >= partition->offset && offset - partition->offset < partition->length)
+            return partition->name;
+    }
+    return "the partition table";
+}
+
+const SpPartition *sp_partitions_find(GPtrArray *partitions, const char *name)
+{
+    for (guint i = 0; i < partitions->len; i++) {
+        const SpPartition *partition = g_ptr_array_index(partitions, i);
+
+        if (g_str_equal(partition->name, name))
+            return partition;
+    }
+    return NULL;
+}

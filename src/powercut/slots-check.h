@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "powercut/crash-disk.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * What must hold of the appliance's disk, in every state that a power cut leaves it in while a
+ * release is installed and booted:
+ *
+ *   - the partition table and the slot that ran are as they were, to the byte;
+ *   - the boot state is whole, neither torn nor missing, and its file system in order;
+ *   - the slot that the selector boots next is one whole release: that which ran, or the new one.
+ */
+
+typedef struct SpSlotsCheck SpSlotsCheck;
+
+/**
+ * Check @disk, on the raw image @path: at the start as its base, with the old release in the slot
+ * that boots. Adds its ranges to @disk. SP_ERROR_USAGE where the disk is none of the appliance's.
+ */
+SpSlotsCheck *sp_slots_check_new(SpCrashDisk *disk, const char *path, GError **error);
+void sp_slots_check_free(SpSlotsCheck *check);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpSlotsCheck, sp_slots_check_free)
+
+/**
+ * The new release is what the other slot of @disk holds now: the log's end. Where @boot and @rootfs
+ * (files; may be NULL) are given, it must begin with just what they hold. SP_ERROR_ASSERTION where
+ * it does not.
+ */
+bool sp_slots_check_learn(
+    SpSlotsCheck *check, SpCrashDisk *disk, const char *boot, const char *rootfs, GError **error);
+
+/**
+ * Check the state that @disk is in. @ret_class, static for as long as @check lives, is what decides
+ * how it goes on: states of one class boot alike. False with SP_ERROR_ASSERTION and the reason.
+ *
+ * @is_counted: the selector has started the new release's kernel before, so that an attempt must
+ * have been taken off.
+ */
+bool sp_slots_check_state(SpSlotsCheck *check, SpCrashDisk *disk, bool is_counted,
+    const char **ret_class, GError **error);
+
+/** How many contents of the state partition were looked into. */
+guint sp_slots_check_looked(const SpSlotsCheck *check);
+/** The hash of the partition called data. */
+SpDiskHash sp_slots_check_data_hash(const SpSlotsCheck *check, const SpCrashDisk *disk);

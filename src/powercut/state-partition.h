@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "appliance/src/boot-plan.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * The state partition of the appliance as its slot selector would find it: an ext4 whose journal is
+ * replayed as at a mount (by e2fsck), read through libext2fs, and decided on by the selector's own
+ * code.
+ */
+
+typedef struct {
+    enum sp_slot slot; /* what boots next; SP_SLOT_NONE: nothing */
+    enum sp_boot_source source;
+    struct sp_boot_state state; /* as it was read, no attempt taken yet */
+} SpBootDecision;
+
+/**
+ * Decide by the @length bytes of the partition. False, with a
+ * reason of SP_ERROR_ASSERTION, where the file system is not in order after the replay, which means
+ * that a device would not mount it or lose more than it should; other errors are the host's.
+ */
+bool sp_state_partition_decide(
+    const guint8 *bytes, gsize length, SpBootDecision *ret_decision, GError **error);

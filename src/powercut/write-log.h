@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <glib.h>
+
+/*
+ * The log of a disk's writes, as QEMU's block driver blklogwrites makes it: the format of Linux's
+ * dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst and
+ * drivers/md/dm-log-writes.c). A superblock, then an entry a request: a header of one sector, and
+ * for a write its data.
+ *
+ * Of QEMU's own are: a superblock that counts the entries only now and then, so that more may
+ * follow; data_len 0, the size being nr_sectors; no FUA (a flush follows in its place), no marks;
+ * discards without data. The unit of all numbers is the log's own sector size.
+ */
+
+#define SP_DISK_SECTOR 512u
+
+typedef enum {
+    SP_LOG_WRITE,
+    SP_LOG_DISCARD, /* what is read there afterwards are zeros, as QEMU's disks have it */
+    SP_LOG_FLUSH,   /* what was completed before survives a power cut */
+} SpLogKind;
+
+typedef struct {
+    SpLogKind kind;
+    guint64 offset, length; /* bytes of the disk, whole sectors; 0 of a flush */
+    const guint8 *data;     /* of a write; in the log's memory */
+} SpLogEntry;
+
+typedef struct SpWriteLog SpWriteLog;
+
+/**
+ * Read the log in the file @path, of a disk of @disk_size bytes; the file is mapped and must not
+ * change. SP_ERROR_USAGE says what is wrong: it is no log, cut off within what its superblock
+ * promises, or of another disk, with writes beyond the end of this one.
+ */
+SpWriteLog *sp_write_log_open(const char *path, guint64 disk_size, GError **error);
+/** The same of bytes, which are kept. */
+SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error);
+void sp_write_log_free(SpWriteLog *log);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpWriteLog, sp_write_log_free)
+
+const SpLogEntry *sp_write_log_entries(const SpWriteLog *log, guint *ret_count);
