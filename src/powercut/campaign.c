@@ -120,7 +120,7 @@ static bool run_command(Run *run, const char *name, GError **error)
         return false;
     environment = g_environ_setenv(environment, "SLOTPROOF_DISK", run->path, TRUE);
     environment = g_environ_setenv(environment, "SLOTPROOF_STATE", name, TRUE);
-    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_DEFAULT, NULL, NULL, &output, &errors,
+    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &output, &errors,
             &status, error))
         return false;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)

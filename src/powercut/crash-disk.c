@@ -20,16 +20,24 @@ typedef struct {
     SpDiskHash hash;
 } Range;
 
+/* What a sector has: @data is NULL for the base's, and @hash all zeros where it is the same. */
+typedef struct {
+    const guint8 *data;
+    SpDiskHash hash; /* what it adds to that of the disk */
+} Content;
+
 typedef struct {
     guint64 sector;
-    const guint8 *before, *after; /* NULL: the base's */
+    Content before;
+    const guint8 *after;
 } Change;
 
 struct SpCrashDisk {
     GMappedFile *file;
     const guint8 *base;
     guint64 sectors;
-    const guint8 ***map; /* leaves of LEAF pointers each, or NULL */
+    Content **map; /* leaves of LEAF each, or NULL */
+    GHashTable *hashes; /* SpLogEntry to SpDiskHash of each of its sectors */
     GArray *ranges;      /* of Range */
     GArray *changes;     /* of Change: those that can be undone */
     SpDiskHash hash;
@@ -53,7 +61,8 @@ SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
     }
     disk->base = (const guint8 *)g_mapped_file_get_contents(disk->file);
     disk->sectors = size / SECTOR;
-    disk->map = g_new0(const guint8 **, disk->sectors / LEAF + 1);
+    disk->map = g_new0(Content *, disk->sectors / LEAF + 1);
+    disk->hashes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     disk->ranges = g_array_new(FALSE, FALSE, sizeof(Range));
     disk->changes = g_array_new(FALSE, FALSE, sizeof(Change));
     return g_steal_pointer(&disk);
@@ -66,6 +75,7 @@ void sp_crash_disk_free(SpCrashDisk *disk)
     for (guint64 i = 0; disk->map && i <= disk->sectors / LEAF; i++)
         g_free(disk->map[i]);
     g_free(disk->map);
+    g_clear_pointer(&disk->hashes, g_hash_table_unref);
     g_clear_pointer(&disk->ranges, g_array_unref);
     g_clear_pointer(&disk->changes, g_array_unref);
     g_clear_pointer(&disk->file, g_mapped_file_unref);
@@ -95,16 +105,18 @@ SpDiskHash sp_crash_disk_range_hash(const SpCrashDisk *disk, guint range)
     return g_array_index(disk->ranges, Range, range).hash;
 }
 
-static const guint8 *content(const SpCrashDisk *disk, guint64 sector, const guint8 *data)
+static Content get(const SpCrashDisk *disk, guint64 sector)
 {
-    return data ? data : disk->base + sector * SECTOR;
+    const Content *leaf = disk->map[sector / LEAF];
+
+    return leaf ? leaf[sector % LEAF] : (Content){0};
 }
 
-static const guint8 *get(const SpCrashDisk *disk, guint64 sector)
+static const guint8 *bytes_of(const SpCrashDisk *disk, guint64 sector)
 {
-    const guint8 **leaf = disk->map[sector / LEAF];
+    const guint8 *data = get(disk, sector).data;
 
-    return leaf ? leaf[sector % LEAF] : NULL;
+    return data ? data : sp_crash_disk_base_sector(disk, sector);
 }
 
 static Range *range_of(SpCrashDisk *disk, guint64 sector)
@@ -121,38 +133,66 @@ static Range *range_of(SpCrashDisk *disk, guint64 sector)
     return NULL;
 }
 
-static void put(SpCrashDisk *disk, guint64 sector, const guint8 *data)
+static void mix(SpDiskHash *hash, SpDiskHash other)
 {
-    const guint8 ***leaf = &disk->map[sector / LEAF];
-    const guint8 *old = content(disk, sector, get(disk, sector));
-    const guint8 *new = content(disk, sector, data);
-    XXH128_hash_t before, after;
+    hash->low ^= other.low;
+    hash->high ^= other.high;
+}
+
+static void put(SpCrashDisk *disk, guint64 sector, Content content)
+{
+    Content **leaf = &disk->map[sector / LEAF];
+    SpDiskHash difference = content.hash;
     Range *range;
 
     if (!*leaf)
-        *leaf = g_new0(const guint8 *, LEAF);
-    (*leaf)[sector % LEAF] = data;
-    if (memcmp(old, new, SECTOR) == 0)
-        return;
-    before = XXH3_128bits_withSeed(old, SECTOR, sector);
-    after = XXH3_128bits_withSeed(new, SECTOR, sector);
-    before.low64 ^= after.low64;
-    before.high64 ^= after.high64;
-    disk->hash.low ^= before.low64;
-    disk->hash.high ^= before.high64;
+        *leaf = g_new0(Content, LEAF);
+    mix(&difference, (*leaf)[sector % LEAF].hash);
+    (*leaf)[sector % LEAF] = content;
+    mix(&disk->hash, difference);
     range = range_of(disk, sector);
-    if (range) {
-        range->hash.low ^= before.low64;
-        range->hash.high ^= before.high64;
-    }
+    if (range)
+        mix(&range->hash, difference);
 }
 
-static void change(SpCrashDisk *disk, guint64 sector, const guint8 *data)
+static void change(SpCrashDisk *disk, guint64 sector, Content content)
 {
-    Change step = {sector, get(disk, sector), data};
+    Change step = {sector, get(disk, sector), content.data};
 
     g_array_append_val(disk->changes, step);
-    put(disk, sector, data);
+    put(disk, sector, content);
+}
+
+static const guint8 *data_of(const SpLogEntry *entry, guint64 i)
+{
+    return entry->data ? entry->data + i * SECTOR : zeros;
+}
+
+static SpDiskHash hash_sector(const SpCrashDisk *disk, guint64 sector, const guint8 *data)
+{
+    const guint8 *base = sp_crash_disk_base_sector(disk, sector);
+    XXH128_hash_t before, after;
+
+    if (memcmp(base, data, SECTOR) == 0)
+        return (SpDiskHash){0};
+    before = XXH3_128bits_withSeed(base, SECTOR, sector);
+    after = XXH3_128bits_withSeed(data, SECTOR, sector);
+    return (SpDiskHash){before.low64 ^ after.low64, before.high64 ^ after.high64};
+}
+
+/* Made once, as each write comes and goes in many states. */
+static const SpDiskHash *hashes_of(SpCrashDisk *disk, const SpLogEntry *entry)
+{
+    SpDiskHash *hashes = g_hash_table_lookup(disk->hashes, entry);
+    guint64 count = entry->length / SECTOR;
+
+    if (hashes)
+        return hashes;
+    hashes = g_new(SpDiskHash, count);
+    for (guint64 i = 0; i < count; i++)
+        hashes[i] = hash_sector(disk, entry->offset / SECTOR + i, data_of(entry, i));
+    g_hash_table_insert(disk->hashes, (void *)entry, hashes);
+    return hashes;
 }
 
 void sp_crash_disk_read(const SpCrashDisk *disk, guint64 offset, guint64 length, guint8 *buffer)
@@ -161,7 +201,7 @@ void sp_crash_disk_read(const SpCrashDisk *disk, guint64 offset, guint64 length,
         guint64 sector = offset / SECTOR, begin = offset % SECTOR;
         guint64 n = MIN(SECTOR - begin, length);
 
-        memcpy(buffer, content(disk, sector, get(disk, sector)) + begin, n);
+        memcpy(buffer, bytes_of(disk, sector) + begin, n);
         buffer += n;
         offset += n;
         length -= n;
@@ -190,17 +230,20 @@ void sp_crash_disk_settle(SpCrashDisk *disk)
 
 void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 sectors)
 {
+    const SpDiskHash *hashes;
+
     sectors = MIN(sectors, entry->length / SECTOR);
     if (entry->kind == SP_LOG_FLUSH)
         return;
+    hashes = hashes_of(disk, entry);
     for (guint64 i = 0; i < sectors; i++)
-        change(disk, entry->offset / SECTOR + i, entry->data ? entry->data + i * SECTOR : zeros);
+        change(disk, entry->offset / SECTOR + i, (Content){data_of(entry, i), hashes[i]});
 }
 
 /* All discards have the same zeros: which of two came last can't be told by them. */
 static bool is_last(const SpCrashDisk *disk, const Change *step, gsize end)
 {
-    if (get(disk, step->sector) != step->after)
+    if (get(disk, step->sector).data != step->after)
         return false;
     for (gsize i = end; step->after == zeros && i < disk->changes->len; i++) {
         if (g_array_index(disk->changes, Change, i).sector == step->sector)
@@ -223,12 +266,12 @@ void sp_crash_disk_drop(SpCrashDisk *disk, gsize begin, gsize end)
 void sp_crash_disk_each_sector(const SpCrashDisk *disk, SpCrashSectorFunc func, void *user_data)
 {
     for (guint64 i = 0; i < disk->sectors; i++) {
-        const guint8 **leaf = disk->map[i / LEAF];
+        const Content *leaf = disk->map[i / LEAF];
 
         if (!leaf)
             i |= LEAF - 1;
-        else if (leaf[i % LEAF])
-            func(i, leaf[i % LEAF], user_data);
+        else if (leaf[i % LEAF].data)
+            func(i, leaf[i % LEAF].data, user_data);
     }
 }
 

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 
+#define PIECE 4096u
+
 static bool host_error(GError **error, const char *what)
 {
     g_set_error(error, SP_ERROR, SP_ERROR_HOST, "%s: %s", what, g_strerror(errno));
@@ -28,7 +30,8 @@ static bool recover(int fd, GError **error)
     g_autoptr(GError) local = NULL;
     int status;
 
-    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, NULL,
+    if (!g_spawn_sync(NULL, (char **)argv, NULL,
+            G_SPAWN_SEARCH_PATH | G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &output, NULL,
             &status, &local)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "e2fsck is needed (apt-get install e2fsprogs): %s", local->message);
@@ -140,6 +143,22 @@ static bool decide_by_file(int fd, SpBootDecision *ret_decision, GError **error)
     return is_good;
 }
 
+/* Most of it are zeros, which need no memory. */
+static bool write_sparse(int fd, const guint8 *bytes, gsize length)
+{
+    static const guint8 zeros[PIECE];
+
+    if (ftruncate(fd, (off_t)length) < 0)
+        return false;
+    for (gsize at = 0; at < length; at += PIECE) {
+        gsize n = MIN(PIECE, length - at);
+
+        if (memcmp(bytes + at, zeros, n) != 0 && pwrite(fd, bytes + at, n, (off_t)at) != (ssize_t)n)
+            return false;
+    }
+    return true;
+}
+
 bool sp_state_partition_decide(
     const guint8 *bytes, gsize length, SpBootDecision *ret_decision, GError **error)
 {
@@ -148,7 +167,7 @@ bool sp_state_partition_decide(
 
     if (fd < 0)
         return host_error(error, "no memory for the state partition");
-    is_good = write(fd, bytes, length) == (ssize_t)length
+    is_good = write_sparse(fd, bytes, length)
                   ? decide_by_file(fd, ret_decision, error)
                   : host_error(error, "no memory for the state partition");
     close(fd);
