@@ -40,9 +40,10 @@
  *   GET     path NUL. The agent answers with DATA on STDOUT, END, and EXIT 0.
  *   WATCH   u32 kind (enum sp_watch_kind), string NUL (what it means stands with the kind).
  *           Answered by STATE at once and at every change until CANCEL.
- *   RESTORED  u64 microseconds since 1970, u32 bytes (at most SP_SEED_MAX), the bytes. The machine
- *           goes on from a state that was saved some time ago, and from which others may go on too:
- *           the agent sets the clock, and gives the kernel's random pool the bytes, at once. EXIT 0.
+ *   RESTORED  u64 microseconds since 1970, u32 length (at most SP_SEED_MAX), so many bytes. The
+ *           machine goes on from a state that was saved some time ago, from which others may go
+ *           on too: the agent sets the clock, and gives the kernel's random pool the bytes, at
+ *           once. EXIT 0.
  *   DATA    bytes of the stream
  *   END     nothing: the stream is at its end
  *   SIGNAL  u32 signal number, to the command's process group

@@ -29,8 +29,8 @@ static int parse(struct sp_payload *payload, struct timespec *ret_time, union se
     us = (uint64_t)high << 32 | low;
     if (us > INT64_MAX)
         return -EINVAL;
-    *ret_time = (struct timespec){
-        .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+    *ret_time =
+        (struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
     memcpy(ret_seed->bytes + offsetof(struct rand_pool_info, buf), bytes, length);
     ret_seed->info.buf_size = (int)length;
     ret_seed->info.entropy_count = (int)length * 8;

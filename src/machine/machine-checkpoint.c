@@ -165,8 +165,8 @@ static bool wait_for_stream(SpMachine *machine, GError **error)
     return is_good && !fault;
 }
 
-/* A machine that goes on from a checkpoint has that one's disk below its own: what it holds is taken
- * over, so that the checkpoint that is made now stands by itself. */
+/* A machine that goes on from a checkpoint has that one's disk below its own: what it holds is
+ * taken over, so that the checkpoint that is made now stands by itself. */
 static bool take_layer_over(SpMachine *machine, GError **error)
 {
     JsonObject *arguments;
@@ -189,7 +189,8 @@ static bool save(SpMachine *machine, const char *dir, GError **error)
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
 
-    return take_layer_over(machine, error) && save_memory(machine, ram, error) && execute(machine, "quit", NULL, NULL, error) &&
+    return take_layer_over(machine, error) && save_memory(machine, ram, error) &&
+           execute(machine, "quit", NULL, NULL, error) &&
            sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
            copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);

@@ -98,8 +98,8 @@ static bool serve(SpMachine *machine, int *ret_fd, GError **error)
 
     if (!connect_in_advance(&listening, &connected, error))
         return false;
-    is_good = sp_qmp_give_fd(machine->qmp, listening, NAME, TIMEOUT_MS, &machine->config.interrupt,
-                  error) &&
+    is_good = sp_qmp_give_fd(
+                  machine->qmp, listening, NAME, TIMEOUT_MS, &machine->config.interrupt, error) &&
               execute(machine, "nbd-server-start", server_arguments(), error);
     (void)close(listening);
     if (is_good && !execute(machine, "block-export-add", export_arguments(), error)) {

@@ -71,9 +71,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
 static bool open_disk(Run *run, GError **error)
 {
     run->disk = sp_crash_disk_new(run->campaign->image, error);
-    run->log = run->disk ? sp_write_log_open(
-                               run->campaign->log, sp_crash_disk_size(run->disk), error)
-                         : NULL;
+    run->log = run->disk
+                   ? sp_write_log_open(run->campaign->log, sp_crash_disk_size(run->disk), error)
+                   : NULL;
     return run->log != NULL;
 }
 
@@ -120,8 +120,8 @@ static bool run_command(Run *run, const char *name, GError **error)
         return false;
     environment = g_environ_setenv(environment, "SLOTPROOF_DISK", run->path, TRUE);
     environment = g_environ_setenv(environment, "SLOTPROOF_STATE", name, TRUE);
-    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &output, &errors,
-            &status, error))
+    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &output,
+            &errors, &status, error))
         return false;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
@@ -228,8 +228,7 @@ static bool write_report(const Run *run, const SpCrashCounts *counts, GError **e
     json_builder_set_member_name(builder, "failed");
     json_builder_add_int_value(builder, (gint64)run->failed);
     json_builder_set_member_name(builder, "failures");
-    json_builder_add_value(builder,
-        json_node_init_array(json_node_alloc(), run->failures));
+    json_builder_add_value(builder, json_node_init_array(json_node_alloc(), run->failures));
     json_builder_set_member_name(builder, "classes");
     json_builder_begin_array(builder);
     for (guint i = 0; i < run->order->len; i++) {
@@ -241,7 +240,7 @@ static bool write_report(const Run *run, const SpCrashCounts *counts, GError **e
         json_builder_set_member_name(builder, "example");
         json_builder_add_string_value(builder, class->example);
         json_builder_set_member_name(builder, "states");
-        json_builder_add_int_value(builder, (gint64)class->states);
+        json_builder_add_int_value(builder, (gint64) class->states);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -253,8 +252,8 @@ static bool write_report(const Run *run, const SpCrashCounts *counts, GError **e
 
         json_builder_begin_array(builder);
         json_builder_add_string_value(builder, kinds[entries[i].kind]);
-        json_builder_add_string_value(builder,
-            run->partitions ? sp_partitions_name(run->partitions, entries[i].offset) : "");
+        json_builder_add_string_value(
+            builder, run->partitions ? sp_partitions_name(run->partitions, entries[i].offset) : "");
         json_builder_add_int_value(builder, (gint64)entries[i].offset);
         json_builder_add_int_value(builder, (gint64)entries[i].length);
         json_builder_end_array(builder);
@@ -297,8 +296,7 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
         return 2;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    (void)sp_crash_states_each(
-        run.disk, run.log, &campaign->states, on_state, &run, &counts);
+    (void)sp_crash_states_each(run.disk, run.log, &campaign->states, on_state, &run, &counts);
     if (run.error) {
         g_propagate_error(error, g_steal_pointer(&run.error));
         return 2;

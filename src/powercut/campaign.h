@@ -11,10 +11,10 @@
  */
 
 typedef struct {
-    const char *image;  /* the disk as it was when the recording began, raw */
-    const char *log;    /* what was written since */
-    const char *check;  /* a shell command, given the state's disk in $SLOTPROOF_DISK and its name in
-                           $SLOTPROOF_STATE; NULL: what must hold of the gateway (slots-check.h) */
+    const char *image; /* the disk as it was when the recording began, raw */
+    const char *log;   /* what was written since */
+    const char *check; /* a shell command, given the state's disk in $SLOTPROOF_DISK and its name in
+                          $SLOTPROOF_STATE; NULL: what must hold of the gateway (slots-check.h) */
     const char *boot, *rootfs; /* the new release's images; may be NULL */
     const char *report;        /* a file that gets all as JSON; may be NULL */
     guint counted_from; /* from this entry on an attempt must have been taken off; G_MAXUINT: never
@@ -28,7 +28,8 @@ typedef struct {
  * Check all states, and say on stdout what was found: states, classes with a state of each, and for
  * failures the reason, the writes around the cut and the command that makes the disk again.
  *
- * Returns the exit status: 0, 1 where a state failed, 128 + SIGINT if interrupted; or 2 with @error.
+ * Returns the exit status: 0, 1 where a state failed, 128 + SIGINT if interrupted; or 2 with
+ * @error.
  */
 int sp_campaign_run(const SpCampaign *campaign, GError **error);
 

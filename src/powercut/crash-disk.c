@@ -36,10 +36,10 @@ struct SpCrashDisk {
     GMappedFile *file;
     const guint8 *base;
     guint64 sectors;
-    Content **map; /* leaves of LEAF each, or NULL */
+    Content **map;      /* leaves of LEAF each, or NULL */
     GHashTable *hashes; /* SpLogEntry to SpDiskHash of each of its sectors */
-    GArray *ranges;      /* of Range */
-    GArray *changes;     /* of Change: those that can be undone */
+    GArray *ranges;     /* of Range */
+    GArray *changes;    /* of Change: those that can be undone */
     SpDiskHash hash;
     guint last_range; /* where the last sector was found */
 };
@@ -323,8 +323,8 @@ bool sp_crash_disk_write_base(const SpCrashDisk *disk, const char *path, GError 
     int number = errno;
 
     if (!is_good)
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path,
-            g_strerror(number));
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path, g_strerror(number));
     if (fd >= 0)
         close(fd);
     return is_good;

@@ -12,8 +12,8 @@
  * so that equal content is seen without reading it.
  */
 
-/** 128 bits: the exclusive or, over all sectors that differ from the base, of XXH3 of the new and of
- * the old content, seeded with the sector's number. All zeros: as the base. */
+/** 128 bits: the exclusive or, over all sectors that differ from the base, of XXH3 of the new and
+ * of the old content, seeded with the sector's number. All zeros: as the base. */
 typedef struct {
     guint64 low, high;
 } SpDiskHash;

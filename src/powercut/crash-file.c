@@ -39,8 +39,8 @@ static void on_sector(guint64 sector, const guint8 *data, void *user_data)
 
 static bool failed(SpCrashFile *file, GError **error)
 {
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", file->path,
-        g_strerror(errno));
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", file->path, g_strerror(errno));
     return false;
 }
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * What a power cut can leave on a disk: all that was written before the last flush, and of what came
- * after it anything. An epoch is what lies between two flushes.
+ * What a power cut can leave on a disk: all that was written before the last flush, and of what
+ * came after it anything. An epoch is what lies between two flushes.
  *
  * Each state has a name, from which it can be made again with the same log. Entries and sectors are
  * counted from 0, and N entries are those before entry N:

@@ -35,9 +35,9 @@ static GPtrArray *read_table(struct fdisk_context *context)
         SpPartition *partition = g_new0(SpPartition, 1);
         const char *name = fdisk_partition_get_name(entry);
 
-        partition->name = name && *name ? g_strdup(name)
-                                        : g_strdup_printf("partition %zu",
-                                              fdisk_partition_get_partno(entry) + 1);
+        partition->name =
+            name && *name ? g_strdup(name)
+                          : g_strdup_printf("partition %zu", fdisk_partition_get_partno(entry) + 1);
         partition->offset = (guint64)fdisk_partition_get_start(entry) * sector;
         partition->length = (guint64)fdisk_partition_get_size(entry) * sector;
         g_ptr_array_add(list, partition);

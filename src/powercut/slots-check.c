@@ -156,8 +156,7 @@ static enum sp_slot other(enum sp_slot slot)
     return slot == SP_SLOT_A ? SP_SLOT_B : SP_SLOT_A;
 }
 
-static bool begins_with(
-    const SpCrashDisk *disk, const Part *part, const char *path, GError **error)
+static bool begins_with(const SpCrashDisk *disk, const Part *part, const char *path, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
     g_autofree guint8 *buffer = g_malloc(CHUNK);
@@ -267,8 +266,8 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, boo
     return true;
 }
 
-bool sp_slots_check_state(SpSlotsCheck *check, SpCrashDisk *disk, bool is_counted,
-    const char **ret_class, GError **error)
+bool sp_slots_check_state(
+    SpSlotsCheck *check, SpCrashDisk *disk, bool is_counted, const char **ret_class, GError **error)
 {
     const SlotParts *target = &check->slots[other(check->old)];
     const char *boot =

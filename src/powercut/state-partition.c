@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 #define PIECE 4096u
 
 static bool host_error(GError **error, const char *what)
@@ -103,8 +102,7 @@ static bool decide(const char *folder, SpBootDecision *ret_decision, GError **er
     int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct boot_plan plan;
     struct boot_step step;
-    int r = dir < 0 ? -errno
-                    : sp_boot_state_load(dir, &ret_decision->state, &ret_decision->source);
+    int r = dir < 0 ? -errno : sp_boot_state_load(dir, &ret_decision->state, &ret_decision->source);
 
     if (r == 0) {
         boot_plan_init(&plan, &ret_decision->state, ret_decision->source,

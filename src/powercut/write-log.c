@@ -60,7 +60,8 @@ static bool read_super(Reader *reader, guint64 *ret_promised, GError **error)
     const guint8 *super = reader->data;
 
     if (reader->size < SUPER_SIZE || get_u64(super + SUPER_MAGIC) != MAGIC)
-        return refuse(error, "this is no log of writes: it does not begin with dm-log-writes' magic");
+        return refuse(
+            error, "this is no log of writes: it does not begin with dm-log-writes' magic");
     if (get_u64(super + SUPER_VERSION) != VERSION)
         return refuse(error, "a log of version %" G_GUINT64_FORMAT ": only 1 is known",
             get_u64(super + SUPER_VERSION));
@@ -103,9 +104,9 @@ static ReadResult read_entry(Reader *reader, guint64 number, SpLogEntry *ret_ent
         return error ? READ_FAULT : READ_END;
     }
     *ret_entry = (SpLogEntry){
-        .kind = flags & FLAG_DISCARD  ? SP_LOG_DISCARD
-                : sectors > 0         ? SP_LOG_WRITE
-                                      : SP_LOG_FLUSH,
+        .kind = flags & FLAG_DISCARD ? SP_LOG_DISCARD
+                : sectors > 0        ? SP_LOG_WRITE
+                                     : SP_LOG_FLUSH,
         .offset = sector * reader->sector,
         .length = sectors * reader->sector,
     };

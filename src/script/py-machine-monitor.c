@@ -168,8 +168,8 @@ static PyObject *read_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
         !sp_py_is_main_thread())
         return NULL;
     if (offset < 0 || size < 0)
-        return PyErr_Format(PyExc_ValueError,
-            "%lld bytes from %lld on: expected numbers from 0 on", size, offset);
+        return PyErr_Format(
+            PyExc_ValueError, "%lld bytes from %lld on: expected numbers from 0 on", size, offset);
     bytes = sp_machine_read_disk(self->machine, (guint64)offset, (gsize)size, &error);
     if (!bytes)
         return sp_py_raise(sp_py_state((PyObject *)self), error);

@@ -14,7 +14,7 @@ typedef struct {
     char *path;
     SpCrashDisk *disk;
     SpWriteLog *log;
-    guint range; /* of the disk: sectors 4 to 7 */
+    guint range;        /* of the disk: sectors 4 to 7 */
     GHashTable *states; /* content, a byte a sector, to name */
     GHashTable *hashes; /* name to SpDiskHash */
 } Fixture;
@@ -148,10 +148,10 @@ static void test_large_epoch(Fixture *f, gconstpointer data)
         written_log_write(array, i, 1, (guint8)('A' + i));
     use(f, array);
     enumerate(f, &options);
-    assert_has(f, "0A1B2C");               /* a prefix */
-    assert_has(f, "5F");                   /* a survivor */
-    assert_has(f, "0A1B2C4E");             /* one came before the one in front of it */
-    assert_has(f, "0A1B3D4E5F6G7H");       /* one is missing */
+    assert_has(f, "0A1B2C");         /* a prefix */
+    assert_has(f, "5F");             /* a survivor */
+    assert_has(f, "0A1B2C4E");       /* one came before the one in front of it */
+    assert_has(f, "0A1B3D4E5F6G7H"); /* one is missing */
     g_assert_cmpuint(g_hash_table_size(f->states), >, 8 + 7 + 6);
     assert_names(f, &options);
 }
@@ -168,9 +168,9 @@ static void test_overlap(Fixture *f, gconstpointer data)
     written_log_discard(array, 4, 1);
     use(f, array);
     enumerate(f, &options);
-    assert_has(f, "2y3.4.");       /* without the first */
-    assert_has(f, "1x2x3.4.");     /* without the second */
-    assert_has(f, "1x2y3y4.");     /* without the third: the fourth still is there */
+    assert_has(f, "2y3.4.");   /* without the first */
+    assert_has(f, "1x2x3.4."); /* without the second */
+    assert_has(f, "1x2y3y4."); /* without the third: the fourth still is there */
     assert_has(f, "1x2y3.4.");
     assert_names(f, &options);
 }
