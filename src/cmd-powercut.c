@@ -17,7 +17,8 @@ int sp_cmd_powercut(int argc, char **argv)
 {
     g_autofree char *image = NULL, *log = NULL, *check = NULL, *boot = NULL, *rootfs = NULL;
     g_autofree char *report = NULL, *state = NULL, *write = NULL;
-    int seed = 0, samples = (int)sp_crash_options.samples, states_max = 0, shown = 10, counted = -1;
+    int seed = 0, samples = (int)sp_crash_options.samples, states_max = 0, shown = 10;
+    int installed = -1, started = -1;
     const GOptionEntry options[] = {
         {"image", 0, 0, G_OPTION_ARG_FILENAME, &image,
             "the disk as it was when the recording began, raw", "DISK"},
@@ -30,8 +31,10 @@ int sp_cmd_powercut(int argc, char **argv)
         {"boot", 0, 0, G_OPTION_ARG_FILENAME, &boot, "the boot image that was installed", "FILE"},
         {"rootfs", 0, 0, G_OPTION_ARG_FILENAME, &rootfs, "the root image that was installed",
             "FILE"},
-        {"counted-from", 0, 0, G_OPTION_ARG_INT, &counted,
-            "the entry of the log before which the new slot's first boot was counted", "N"},
+        {"installed-from", 0, 0, G_OPTION_ARG_INT, &installed,
+            "the entry of the log at which the installation had ended", "N"},
+        {"started-from", 0, 0, G_OPTION_ARG_INT, &started,
+            "the entry of the log at which the new release was started", "N"},
         {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "of the choices by chance (0)", "N"},
         {"samples", 0, 0, G_OPTION_ARG_INT, &samples,
             "such choices between two flushes with many writes (16)", "N"},
@@ -71,7 +74,8 @@ int sp_cmd_powercut(int argc, char **argv)
     campaign.boot = boot;
     campaign.rootfs = rootfs;
     campaign.report = report;
-    campaign.counted_from = counted < 0 ? G_MAXUINT : (guint)counted;
+    campaign.installed_from = installed < 0 ? G_MAXUINT : (guint)installed;
+    campaign.started_from = started < 0 ? G_MAXUINT : (guint)started;
     campaign.failures_shown = (guint)shown;
     campaign.states_max = (guint)states_max;
     campaign.states.seed = (guint32)seed;

@@ -191,8 +191,10 @@ static bool on_state(const char *name, SpCrashDisk *disk, void *data)
     Run *run = data;
     g_autoptr(GError) error = NULL;
     const char *class = "checked by the command";
-    bool is_counted = sp_crash_state_entry(run->log, name) >= run->campaign->counted_from;
-    bool is_good = run->slots ? sp_slots_check_state(run->slots, disk, is_counted, &class, &error)
+    guint at = sp_crash_state_entry(run->log, name);
+    guint happened = (at >= run->campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
+                     (at >= run->campaign->started_from ? SP_SLOTS_STARTED : 0);
+    bool is_good = run->slots ? sp_slots_check_state(run->slots, disk, happened, &class, &error)
                               : run_command(run, name, &error);
 
     run->checked++;

@@ -17,8 +17,9 @@ typedef struct {
                           $SLOTPROOF_STATE; NULL: what must hold of the gateway (slots-check.h) */
     const char *boot, *rootfs; /* the new release's images; may be NULL */
     const char *report;        /* a file that gets all as JSON; may be NULL */
-    guint counted_from; /* from this entry on an attempt must have been taken off; G_MAXUINT: never
-                           looked at */
+    /* from which entry on the installation had ended, and the new release was started; G_MAXUINT:
+     * not known */
+    guint installed_from, started_from;
     guint failures_shown;
     guint states_max; /* 0: all */
     SpCrashOptions states;

@@ -247,7 +247,7 @@ static bool is_untouched(const SpSlotsCheck *check, const SpCrashDisk *disk, GEr
     return true;
 }
 
-static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, bool is_counted,
+static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, guint happened,
     const char *boot, const char *rootfs, GError **error)
 {
     enum sp_slot target = other(check->old);
@@ -256,7 +256,10 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, boo
         return fail(error, "the boot state is torn or missing: it was not replaced as a whole");
     if (decision->slot == SP_SLOT_NONE)
         return fail(error, "no slot boots");
-    if (is_counted && decision->state.slot[target].left == SP_BOOT_ATTEMPTS &&
+    if (happened & SP_SLOTS_INSTALLED && decision->slot != target)
+        return fail(error, "the installation had ended, and slot %s boots all the same",
+            sp_slot_bootname(decision->slot));
+    if (happened & SP_SLOTS_STARTED && decision->state.slot[target].left == SP_BOOT_ATTEMPTS &&
         !decision->state.slot[target].is_good)
         return fail(error, "slot %s was started, and no attempt was taken off before",
             sp_slot_bootname(target));
@@ -267,7 +270,7 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, boo
 }
 
 bool sp_slots_check_state(
-    SpSlotsCheck *check, SpCrashDisk *disk, bool is_counted, const char **ret_class, GError **error)
+    SpSlotsCheck *check, SpCrashDisk *disk, guint happened, const char **ret_class, GError **error)
 {
     const SlotParts *target = &check->slots[other(check->old)];
     const char *boot =
@@ -283,7 +286,7 @@ bool sp_slots_check_state(
         g_propagate_error(error, g_error_copy(decided->error));
         return false;
     }
-    return boots(check, &decided->decision, is_counted, boot, rootfs, error);
+    return boots(check, &decided->decision, happened, boot, rootfs, error);
 }
 
 guint sp_slots_check_looked(const SpSlotsCheck *check)

@@ -12,8 +12,16 @@
  *
  *   - the partition table and the slot that ran are as they were, to the byte;
  *   - the boot state is whole, neither torn nor missing, and its file system in order;
- *   - the slot that the selector boots next is one whole release: that which ran, or the new one.
+ *   - the slot that the selector boots next is one whole release: that which ran, or the new one;
+ *   - what was said to be done is: of an installation that has ended the new release boots, and of
+ *     a slot that was started an attempt was taken off.
  */
+
+/** What had happened when power failed. */
+enum {
+    SP_SLOTS_INSTALLED = 1u << 0, /* the installation had ended, with success */
+    SP_SLOTS_STARTED = 1u << 1,   /* the selector had started the new release's kernel */
+};
 
 typedef struct SpSlotsCheck SpSlotsCheck;
 
@@ -36,12 +44,9 @@ bool sp_slots_check_learn(
 /**
  * Check the state that @disk is in. @ret_class, static for as long as @check lives, is what decides
  * how it goes on: states of one class boot alike. False with SP_ERROR_ASSERTION and the reason.
- *
- * @is_counted: the selector has started the new release's kernel before, so that an attempt must
- * have been taken off.
  */
-bool sp_slots_check_state(SpSlotsCheck *check, SpCrashDisk *disk, bool is_counted,
-    const char **ret_class, GError **error);
+bool sp_slots_check_state(
+    SpSlotsCheck *check, SpCrashDisk *disk, guint happened, const char **ret_class, GError **error);
 
 /** How many contents of the state partition were looked into. */
 guint sp_slots_check_looked(const SpSlotsCheck *check);

@@ -30,20 +30,21 @@ with subtest("an installation and the boot of slot B are recorded"):
     # the selector has stored that it takes an attempt, and starts the slot
     gateway.wait_for_console_text(r"slot-selector: slot B \(attempt 1 of 3\)")
     gateway.wait_for_unit("multi-user.target")
-    counted = recording.entries()
+    started = recording.entries()
     t.assertEqual(("B", "2.0"), dut.running())
     gateway.succeed("rauc status mark-good booted")
     recording.stop()
     gateway.crash()
     t.assertGreater(installed, 100)
-    t.assertGreater(counted, installed)
+    t.assertGreater(started, installed)
 
 with subtest("no state of the disk is one that does not boot a whole release"):
     images = gateway.image_dir
     status, output = powercut(
         "--boot", f"{images}/boot-release-2.0.vfat",
         "--rootfs", f"{images}/rootfs-2.0.squashfs",
-        "--counted-from", str(counted),
+        "--installed-from", str(installed),
+        "--started-from", str(started),
         "--report", REPORT,
     )  # fmt: skip
     t.assertEqual(0, status, output)
