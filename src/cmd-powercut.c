@@ -46,7 +46,7 @@ int sp_cmd_powercut(int argc, char **argv)
         {"state", 0, 0, G_OPTION_ARG_STRING, &state, "with --write: the state to make", "NAME"},
         {"write", 0, 0, G_OPTION_ARG_FILENAME, &write,
             "write the disk of --state as a raw file, and check nothing", "FILE"},
-        {NULL},
+        G_OPTION_ENTRY_NULL,
     };
     SpCampaign campaign = {.states = sp_crash_options};
     g_autoptr(GError) error = NULL;
