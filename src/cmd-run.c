@@ -49,7 +49,7 @@ int sp_cmd_run(int argc, char **argv)
         {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &is_debugged,
             "A Python prompt where a test fails, with its machines as they are; one test at a time",
             NULL},
-        {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
