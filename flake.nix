@@ -2,10 +2,10 @@
   description = "slotproof: proves in virtual machines that a device survives its own updates";
 
   # No inputs: what a test needs is the host's, a Debian with what './run' installs (the builds run with
-  # the host's /usr/bin, so without nix's sandbox). As root, or with 'build-users-group =' empty:
+  # the host's /usr/bin, so without nix's sandbox). As root, for whom nix wants no other users to build as:
   #
   #   nix --extra-experimental-features 'nix-command flakes' --option sandbox false \
-  #       build .#checks.x86_64-linux.rauc-slots --no-link -L
+  #       --option build-users-group '' build .#checks.x86_64-linux.rauc-slots --no-link -L
   outputs = { self }:
     let
       tests = [
