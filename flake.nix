@@ -1,11 +1,13 @@
 {
   description = "slotproof: proves in virtual machines that a device survives its own updates";
 
-  # No inputs: what a test needs is the host's, a Debian with what './run' installs (the builds run with
-  # the host's /usr/bin, so without nix's sandbox). As root, for whom nix wants no other users to build as:
+  # No inputs: what a test needs is the host's, a Debian with what './run' installs: a build runs with the
+  # host's /usr/bin, so without nix's sandbox; the image's root has files of other groups, which nix's
+  # filter of system calls forbids; and as root nix wants other users to build as.
   #
   #   nix --extra-experimental-features 'nix-command flakes' --option sandbox false \
-  #       --option build-users-group '' build .#checks.x86_64-linux.rauc-slots --no-link -L
+  #       --option build-users-group '' --option filter-syscalls false \
+  #       build .#checks.x86_64-linux.rauc-slots --no-link -L
   outputs = { self }:
     let
       tests = [
