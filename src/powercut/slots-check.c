@@ -113,7 +113,8 @@ static const Decided *decide(SpSlotsCheck *check, SpCrashDisk *disk)
         return decided;
     decided = g_memdup2(&key, sizeof key);
     sp_crash_disk_read(disk, check->state.offset, check->state.length, check->bytes);
-    sp_state_partition_decide(check->bytes, check->state.length, &decided->decision, &decided->error);
+    sp_state_partition_decide(
+        check->bytes, check->state.length, &decided->decision, &decided->error);
     g_hash_table_add(check->decided, decided);
     return decided;
 }
