@@ -136,9 +136,21 @@ class Appliance:
     def boot_basis(self):
         """All that decides what the slot selector and the slots' kernels will do: the boot state
         and the bytes of both slots and of the partition table. What is equal in this boots
-        equally, so that it need not be booted twice."""
+        equally, so that it need not be booted twice. Of a root partition that is its file system:
+        behind it lies what is left of larger releases, and nobody reads that."""
         files = self.machine.succeed("cat /state/boot-state /state/last-good")
-        return files, self.digests(*PAIRS["A"], *PAIRS["B"]), self.table_digest()
+        roots = [root for _, root in PAIRS.values()]
+        slots = self.digests(*(boot for boot, _ in PAIRS.values()))
+        slots.update({root: self.head_digest(root, self.squashfs_size(root)) for root in roots})
+        return files, slots, self.table_digest()
+
+    def squashfs_size(self, partition):
+        """The bytes that the file system says it has: bytes_used, bytes 40 to 47 of its superblock
+        (Linux, fs/squashfs/squashfs_fs.h)."""
+        self.machine.succeed("sync")
+        superblock = self.machine.read_disk(self.range_of(partition)[0], SECTOR)
+        assert superblock[:4] == b"hsqs", f"{partition} has no squashfs"
+        return int.from_bytes(superblock[40:48], "little")
 
 
 def device(partition):
