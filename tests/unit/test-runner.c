@@ -132,7 +132,8 @@ static void test_failed(Fixture *f, gconstpointer data)
     add_test(f, "b", "pass\n");
     g_assert_cmpint(run(f), ==, 1);
     expect(f, "a  failed  (");
-    expect(f, "script.py:1: machine.succeed('complain bad')\n");
+    expect(f, "  assertion failed: machine.succeed('complain bad')\n    at ");
+    expect(f, "script.py:1\n");
     expect(f, "b  passed  (");
     g_assert_true(g_str_has_suffix(f->output, "\n1 passed, 1 failed, 0 skipped\n"));
 }
@@ -223,7 +224,7 @@ static void test_time_out(Fixture *f, gconstpointer data)
     g_assert_cmpint(run(f), ==, 1);
     expect(f, "a  failed  (");
     expect(f, "timed out after 2 s (Timeout=2)");
-    expect(f, "script.py:1: machine.succeed('hang')");
+    expect(f, "interrupted: machine.succeed('hang')");
 }
 
 /* One that does not let itself be interrupted is killed. */
