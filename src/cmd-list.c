@@ -10,7 +10,7 @@ int sp_cmd_list(int argc, char **argv)
 {
     g_autofree char *tests = NULL;
     const GOptionEntry options[] = {
-        {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GError) error = NULL;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd-options.h"
 
+#include "lima.h"
+
 #include <stdio.h>
 
 bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arguments,
@@ -8,10 +10,13 @@ bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arg
 {
     g_autoptr(GOptionContext) context = g_option_context_new(arguments);
     g_autoptr(GError) error = NULL;
+    g_autofree char *vm = NULL; /* taken before us, as is the next */
+    gboolean is_lima = FALSE;
 
     g_set_prgname(name);
     g_option_context_set_summary(context, summary);
     g_option_context_add_main_entries(context, options, NULL);
+    sp_lima_add_options(context, &is_lima, &vm);
     if (g_option_context_parse(context, argc, argv, &error))
         return true;
     sp_usage_error("%s; see '%s --help'", error->message, name);

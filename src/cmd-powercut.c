@@ -21,38 +21,38 @@ int sp_cmd_powercut(int argc, char **argv)
     int installed = -1, started = -1;
     const GOptionEntry options[] = {
         {"image", 0, 0, G_OPTION_ARG_FILENAME, &image,
-            "the disk as it was when the recording began, raw", "DISK"},
+            "The disk as it was when the recording began, raw", "DISK"},
         {"log", 0, 0, G_OPTION_ARG_FILENAME, &log,
-            "what was written since: a log of QEMU's blklogwrites, or dm-log-writes", "LOG"},
+            "What was written since: a log of QEMU's blklogwrites, or dm-log-writes", "LOG"},
         {"check", 0, 0, G_OPTION_ARG_STRING, &check,
-            "a shell command that fails where the disk $SLOTPROOF_DISK is not well; else what must "
+            "A shell command that fails where the disk $SLOTPROOF_DISK is not well; else what must "
             "hold of the gateway's slots",
             "CMD"},
-        {"boot", 0, 0, G_OPTION_ARG_FILENAME, &boot, "the boot image that was installed", "FILE"},
-        {"rootfs", 0, 0, G_OPTION_ARG_FILENAME, &rootfs, "the root image that was installed",
+        {"boot", 0, 0, G_OPTION_ARG_FILENAME, &boot, "The boot image that was installed", "FILE"},
+        {"rootfs", 0, 0, G_OPTION_ARG_FILENAME, &rootfs, "The root image that was installed",
             "FILE"},
         {"installed-from", 0, 0, G_OPTION_ARG_INT, &installed,
-            "the entry of the log at which the installation had ended", "N"},
+            "The entry of the log at which the installation had ended", "N"},
         {"started-from", 0, 0, G_OPTION_ARG_INT, &started,
-            "the entry of the log at which the new release was started", "N"},
-        {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "of the choices by chance (0)", "N"},
+            "The entry of the log at which the new release was started", "N"},
+        {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "Of the choices by chance (0)", "N"},
         {"samples", 0, 0, G_OPTION_ARG_INT, &samples,
-            "such choices between two flushes with many writes (16)", "N"},
-        {"max-states", 0, 0, G_OPTION_ARG_INT, &states_max, "stop after so many (0: all)", "N"},
-        {"max-failures", 0, 0, G_OPTION_ARG_INT, &shown, "tell of so many kinds of failure (10)",
+            "Such choices between two flushes with many writes (16)", "N"},
+        {"max-states", 0, 0, G_OPTION_ARG_INT, &states_max, "Stop after so many (0: all)", "N"},
+        {"max-failures", 0, 0, G_OPTION_ARG_INT, &shown, "Tell of so many kinds of failure (10)",
             "N"},
-        {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "write all that was found as JSON",
+        {"report", 0, 0, G_OPTION_ARG_FILENAME, &report, "Write all that was found as JSON",
             "FILE"},
-        {"state", 0, 0, G_OPTION_ARG_STRING, &state, "with --write: the state to make", "NAME"},
+        {"state", 0, 0, G_OPTION_ARG_STRING, &state, "With --write: the state to make", "NAME"},
         {"write", 0, 0, G_OPTION_ARG_FILENAME, &write,
-            "write the disk of --state as a raw file, and check nothing", "FILE"},
-        {NULL},
+            "Write the disk of --state as a raw file, and check nothing", "FILE"},
+        G_OPTION_ENTRY_NULL,
     };
     SpCampaign campaign = {.states = sp_crash_options};
     g_autoptr(GError) error = NULL;
     int status;
 
-    if (!sp_parse_options(&argc, &argv, "powercut", NULL,
+    if (!sp_parse_options(&argc, &argv, "slotproof powercut", NULL,
             "Check a disk in every state that a power cut can leave it in, between any two of the "
             "writes that were recorded.",
             options))

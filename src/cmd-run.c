@@ -7,7 +7,12 @@
 #include "runner/runner.h"
 #include "runner/worker.h"
 
+#include <string.h>
 #include <unistd.h>
+
+/* What QEMU takes beside the guest's memory, translated code above all. */
+#define QEMU_MIB 512
+#define NOT_GIVEN G_MININT
 
 /* What can be known to be wrong is said before the first machine starts. */
 static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
@@ -30,18 +35,54 @@ static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error
     return true;
 }
 
+/* Of this host, that nobody uses. */
+static guint64 available_mib(void)
+{
+    g_autofree char *text = NULL;
+    const char *line;
+
+    if (!g_file_get_contents("/proc/meminfo", &text, NULL, NULL) ||
+        !(line = strstr(text, "MemAvailable:")))
+        return G_MAXUINT64;
+    return g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) / 1024;
+}
+
+static guint64 memory_of(const SpTestConf *test, GPtrArray *images)
+{
+    const GPtrArray *machines = sp_test_conf_machines(test);
+    guint64 mib = 0;
+
+    for (guint i = 0; i < machines->len; i++) {
+        const SpTestMachine *machine = g_ptr_array_index(machines, i);
+        const SpImage *image = sp_images_find(images, machine->image, NULL);
+
+        mib += QEMU_MIB + (machine->memory_mib ? machine->memory_mib : image->memory_mib);
+    }
+    return mib;
+}
+
+/* One a processor, as long as there is memory for as many of the largest. */
+static int default_jobs(const GPtrArray *tests, GPtrArray *images)
+{
+    guint64 largest = 1;
+
+    for (guint i = 0; i < tests->len; i++)
+        largest = MAX(largest, memory_of(g_ptr_array_index(tests, i), images));
+    return (int)CLAMP(available_mib() / largest, 1, g_get_num_processors());
+}
+
 int sp_cmd_run(int argc, char **argv)
 {
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
     gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
-    int jobs = (int)g_get_num_processors();
+    int jobs = NOT_GIVEN;
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
             "Show commands and consoles while they run", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs,
-            "How many tests run at once (as many as there are processors)", "N"},
+            "How many tests run at once (one a processor, as far as there is memory)", "N"},
         {"capture", 0, 0, G_OPTION_ARG_NONE, &is_captured,
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
@@ -49,7 +90,7 @@ int sp_cmd_run(int argc, char **argv)
         {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &is_debugged,
             "A Python prompt where a test fails, with its machines as they are; one test at a time",
             NULL},
-        {"tests", 't', 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
@@ -67,7 +108,7 @@ int sp_cmd_run(int argc, char **argv)
     if (!sp_parse_options(
             &argc, &argv, "slotproof run", "[TEST...]", "Run the tests named, or all.", options))
         return 2;
-    if (jobs < 1)
+    if (jobs < 1 && jobs != NOT_GIVEN)
         return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
     if (is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
         return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
@@ -81,6 +122,8 @@ int sp_cmd_run(int argc, char **argv)
         if (!check_test(g_ptr_array_index(list, i), images, &error))
             return sp_usage_error("%s", error->message);
     }
+    if (jobs == NOT_GIVEN)
+        jobs = default_jobs(list, images);
     /* those that were named, in the order in which they were; of all, the longest first */
     if (argc < 2)
         sp_durations_sort(durations, list);

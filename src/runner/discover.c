@@ -35,6 +35,16 @@ static char **list_names(const char *tests, GError **error)
     return (char **)g_ptr_array_steal(names, NULL);
 }
 
+static bool has_test(const GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const SpTestConf *conf = g_ptr_array_index(list, i);
+        if (g_str_equal(conf->name, name))
+            return true;
+    }
+    return false;
+}
+
 /* One that is named must be a test; of all, checkpoints are passed over. */
 static bool add_test(
     GPtrArray *list, const char *tests, const char *name, bool is_named, GError **error)
@@ -71,7 +81,8 @@ GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **e
                 "there is no test '%s' in '%s': expected one of %s", *names, tests, known);
             return NULL;
         }
-        if (!add_test(list, tests, *names, is_named, error))
+        /* one that is named twice would write to its folder twice at once */
+        if (!has_test(list, *names) && !add_test(list, tests, *names, is_named, error))
             return NULL;
     }
     if (list->len > 0)

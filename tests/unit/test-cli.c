@@ -42,6 +42,20 @@ static void check(gconstpointer data)
     check_stream(c, errors, c->errors);
 }
 
+/* A disk that is full while a list is written there. */
+static void test_full(void)
+{
+    g_autofree char *line = g_strdup_printf(
+        "sh -c \"'%s' list --tests '%s/tests/e2e' >/dev/full\"", SLOTPROOF, SOURCE_ROOT);
+    g_autofree char *errors = NULL;
+    int status;
+
+    g_assert_true(g_spawn_command_line_sync(line, NULL, &errors, &status, NULL));
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 2);
+    g_assert_nonnull(strstr(errors, "No space left"));
+}
+
 int main(int argc, char **argv)
 {
     static const Case cases[] = {
@@ -49,7 +63,16 @@ int main(int argc, char **argv)
         {"--version", 0, "slotproof 0.", NULL},
         {"", 2, NULL, "usage: slotproof COMMAND"},
         {"fly", 2, NULL, "there is no command 'fly'"},
-        {"fly", 2, NULL, "  image "},
+        {"fly", 2, NULL, "slotproof --help"},
+        {"--fly", 2, NULL, "there is no option '--fly'"},
+        {"-h", 0, "usage: slotproof COMMAND", NULL},
+        {"-V", 0, "slotproof 0.", NULL},
+        {"help", 0, "usage: slotproof COMMAND", NULL},
+        {"help run", 0, "--debug-on-failure", NULL},
+        {"help fly", 2, NULL, "there is no command 'fly'"},
+        {"help _worker", 2, NULL, "there is no command '_worker'"},
+        {"run --vm", 2, NULL, "--vm"},
+        {"cache --help", 0, "--lima", NULL},
         {"run --help", 0, "--tests", NULL},
         {"list --help", 0, "--tests", NULL},
         {"image --help", 0, "--check", NULL},
@@ -87,5 +110,6 @@ int main(int argc, char **argv)
         g_autofree char *path = g_strdup_printf("/cli/%02zu", i);
         g_test_add_data_func(path, &cases[i], check);
     }
+    g_test_add_func("/cli/full", test_full);
     return g_test_run();
 }

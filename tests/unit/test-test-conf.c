@@ -151,7 +151,7 @@ static void test_no_script(Fixture *f, gconstpointer data)
 
 static void test_discover(Fixture *f, gconstpointer data)
 {
-    const char *const known[] = {"one", NULL};
+    const char *const known[] = {"one", "one", NULL};
     const char *const unknown[] = {"two", NULL};
     const char *const above[] = {"../one", NULL};
     g_autoptr(GError) error = NULL;
