@@ -85,7 +85,8 @@ static void append_time(GString *text, gint64 begin)
     if (seconds < 60)
         g_string_append_printf(text, "%" G_GINT64_FORMAT " s", seconds);
     else
-        g_string_append_printf(text, "%" G_GINT64_FORMAT ":%02d min", seconds / 60, (int)(seconds % 60));
+        g_string_append_printf(
+            text, "%" G_GINT64_FORMAT ":%02d min", seconds / 60, (int)(seconds % 60));
 }
 
 /* The line for people, as wide as fits. */
@@ -127,11 +128,10 @@ static void render(SpProgress *progress, GString *out)
     g_array_set_size(progress->widths, 0);
     shown = MIN(progress->lines->len, MAX(rows, 3) - 2);
     for (guint i = 0; i < shown; i++)
-        name_width =
-            MAX(name_width, sp_text_width(g_array_index(progress->lines, Line, i).name));
+        name_width = MAX(name_width, sp_text_width(g_array_index(progress->lines, Line, i).name));
     for (guint i = 0; i < shown; i++) {
-        g_autofree char *text = describe(&g_array_index(progress->lines, Line, i),
-            MIN(name_width, NAME_MAX_WIDTH), columns - 1);
+        g_autofree char *text = describe(
+            &g_array_index(progress->lines, Line, i), MIN(name_width, NAME_MAX_WIDTH), columns - 1);
         add_line(progress, out, text);
     }
 }
@@ -179,8 +179,8 @@ SpProgress *sp_progress_new(int fd, bool is_plain)
     g_array_set_clear_func(progress->lines, clear_line);
     progress->widths = g_array_new(FALSE, FALSE, sizeof(guint));
     progress->drawn = g_string_new(NULL);
-    progress->is_live = !is_plain && isatty(fd) && is_set("TERM") &&
-                        !g_str_equal(g_getenv("TERM"), "dumb");
+    progress->is_live =
+        !is_plain && isatty(fd) && is_set("TERM") && !g_str_equal(g_getenv("TERM"), "dumb");
     progress->has_colours = progress->is_live && !is_set("NO_COLOR");
     if (progress->is_live)
         progress->timer = g_timeout_add(TICK_MS, on_tick, progress);

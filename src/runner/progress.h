@@ -39,5 +39,6 @@ typedef enum {
 
 /** @text in a colour, where there are any; free with g_free(). */
 char *sp_progress_paint(const SpProgress *progress, SpColour colour, const char *text);
-/** Print whole lines, above those that are live. @text ends with a newline and is printed as it is. */
+/** Print whole lines, above those that are live. @text ends with a newline and is printed as it is.
+ */
 void sp_progress_print(SpProgress *progress, const char *text);
