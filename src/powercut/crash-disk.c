@@ -112,13 +112,6 @@ static Content get(const SpCrashDisk *disk, guint64 sector)
     return leaf ? leaf[sector % LEAF] : (Content){0};
 }
 
-static const guint8 *bytes_of(const SpCrashDisk *disk, guint64 sector)
-{
-    const guint8 *data = get(disk, sector).data;
-
-    return data ? data : sp_crash_disk_base_sector(disk, sector);
-}
-
 static Range *range_of(SpCrashDisk *disk, guint64 sector)
 {
     for (guint i = 0; i < disk->ranges->len; i++) {
@@ -195,13 +188,34 @@ static const SpDiskHash *hashes_of(SpCrashDisk *disk, const SpLogEntry *entry)
     return hashes;
 }
 
+/* How many sectors from @sector on, @max at most, are the base's. */
+static guint64 count_base(const SpCrashDisk *disk, guint64 sector, guint64 max)
+{
+    guint64 n = 0;
+
+    while (n < max) {
+        const Content *leaf = disk->map[(sector + n) / LEAF];
+
+        if (!leaf)
+            n += LEAF - (sector + n) % LEAF;
+        else if (!leaf[(sector + n) % LEAF].data)
+            n++;
+        else
+            break;
+    }
+    return MIN(n, max);
+}
+
 void sp_crash_disk_read(const SpCrashDisk *disk, guint64 offset, guint64 length, guint8 *buffer)
 {
     while (length > 0) {
         guint64 sector = offset / SECTOR, begin = offset % SECTOR;
-        guint64 n = MIN(SECTOR - begin, length);
+        guint64 sectors = count_base(disk, sector, (begin + length + SECTOR - 1) / SECTOR);
+        guint64 n = MIN(MAX(sectors, 1) * SECTOR - begin, length);
+        const guint8 *from =
+            sectors > 0 ? sp_crash_disk_base_sector(disk, sector) : get(disk, sector).data;
 
-        memcpy(buffer, bytes_of(disk, sector) + begin, n);
+        memcpy(buffer, from + begin, n);
         buffer += n;
         offset += n;
         length -= n;

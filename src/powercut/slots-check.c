@@ -30,6 +30,7 @@ struct SpSlotsCheck {
     Part state, data, table, table_copy;
     enum sp_slot old; /* the one that ran */
     SpDiskHash new_boot, new_rootfs;
+    guint8 *bytes;       /* room for the state partition */
     GHashTable *decided; /* of Decided */
     GHashTable *classes; /* of char * */
 };
@@ -107,14 +108,13 @@ static const Decided *decide(SpSlotsCheck *check, SpCrashDisk *disk)
 {
     Decided key = {.hash = sp_crash_disk_range_hash(disk, check->state.range)};
     Decided *decided = g_hash_table_lookup(check->decided, &key);
-    g_autofree guint8 *bytes = NULL;
 
     if (decided)
         return decided;
     decided = g_memdup2(&key, sizeof key);
-    bytes = g_malloc(check->state.length);
-    sp_crash_disk_read(disk, check->state.offset, check->state.length, bytes);
-    sp_state_partition_decide(bytes, check->state.length, &decided->decision, &decided->error);
+    sp_crash_disk_read(disk, check->state.offset, check->state.length, check->bytes);
+    sp_state_partition_decide(
+        check->bytes, check->state.length, &decided->decision, &decided->error);
     g_hash_table_add(check->decided, decided);
     return decided;
 }
@@ -128,6 +128,7 @@ SpSlotsCheck *sp_slots_check_new(SpCrashDisk *disk, const char *path, GError **e
     check->classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (!find_all(check, disk, path, error))
         return NULL;
+    check->bytes = g_malloc(check->state.length);
     decided = decide(check, disk);
     if (decided->error) {
         g_propagate_error(error, g_error_copy(decided->error));
@@ -148,6 +149,7 @@ void sp_slots_check_free(SpSlotsCheck *check)
         return;
     g_hash_table_unref(check->decided);
     g_hash_table_unref(check->classes);
+    g_free(check->bytes);
     g_free(check);
 }
 
