@@ -53,7 +53,11 @@ static void tell_event(SpMachine *machine, const char *event)
         const char *kind;
     } kinds[] = {{"RESET", "reset"}, {"SHUTDOWN", "off"}, {"WATCHDOG", "watchdog"}};
 
-    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    /* firmware resets again and again before it starts anything: that is one */
+    bool is_repeated = g_str_equal(event, "RESET") &&
+                       g_get_monotonic_time() - machine->boot_begin < G_TIME_SPAN_SECOND;
+
+    for (gsize i = 0; !is_repeated && i < G_N_ELEMENTS(kinds); i++) {
         if (g_str_equal(kinds[i].event, event)) {
             sp_log_mark(
                 machine->config.log, machine->config.name, kinds[i].kind, "QEMU: %s", event);

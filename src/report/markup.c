@@ -27,6 +27,7 @@ SpMarkup *sp_markup_new_xml(void)
 {
     SpMarkup *markup = markup_new();
 
+    xmlTextWriterSetIndent(markup->writer, 1);
     xmlTextWriterStartDocument(markup->writer, NULL, "UTF-8", NULL);
     return markup;
 }

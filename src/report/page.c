@@ -83,7 +83,7 @@ static void write_row(SpMarkup *markup, const SpRecord *record, const char *targ
     sp_markup_end(markup);
 }
 
-static void write_table(SpMarkup *markup, const SpSummary *summary)
+static void write_table(SpMarkup *markup, const GPtrArray *records)
 {
     static const char *const heads[] = {"Result", "Test", "Subtests", "Time"};
 
@@ -97,9 +97,9 @@ static void write_table(SpMarkup *markup, const SpSummary *summary)
     sp_markup_end(markup);
     sp_markup_end(markup);
     sp_markup_begin(markup, "tbody", NULL);
-    for (guint i = 0; i < summary->records->len; i++) {
+    for (guint i = 0; i < records->len; i++) {
         g_autofree char *target = g_strdup_printf("#test-%u", i + 1);
-        write_row(markup, g_ptr_array_index(summary->records, i), target);
+        write_row(markup, g_ptr_array_index(records, i), target);
     }
     sp_markup_end(markup);
     sp_markup_end(markup);
@@ -179,9 +179,16 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const char *id,
     sp_markup_end(markup);
 }
 
+/* What failed is looked at first; otherwise as they ended. */
+static int compare(const void *a, const void *b)
+{
+    return sp_record_is_bad(*(SpRecord *const *)b) - sp_record_is_bad(*(SpRecord *const *)a);
+}
+
 SpMarkup *sp_page_make(const SpSummary *summary)
 {
     SpMarkup *markup = sp_markup_new_html();
+    g_autoptr(GPtrArray) records = g_ptr_array_new();
     g_autofree char *verdict = describe(summary);
     SpPageRoom room = {.pictures = PICTURES_MAX};
 
@@ -190,10 +197,13 @@ SpMarkup *sp_page_make(const SpSummary *summary)
     sp_markup_begin(markup, "body", NULL);
     write_header(markup, summary, verdict);
     sp_markup_begin(markup, "main", NULL);
-    write_table(markup, summary);
-    for (guint i = 0; i < summary->records->len; i++) {
+    for (guint i = 0; i < summary->records->len; i++)
+        g_ptr_array_add(records, g_ptr_array_index(summary->records, i));
+    g_ptr_array_sort(records, compare); /* which is stable */
+    write_table(markup, records);
+    for (guint i = 0; i < records->len; i++) {
         g_autofree char *id = g_strdup_printf("test-%u", i + 1);
-        write_test(markup, g_ptr_array_index(summary->records, i), id, &room);
+        write_test(markup, g_ptr_array_index(records, i), id, &room);
     }
     return markup;
 }

@@ -38,6 +38,14 @@ static void write_place(SpMarkup *markup, const SpRecordFailure *failure)
     sp_markup_end(markup);
 }
 
+/* What stands in front of the place, which may be more lines. */
+static char *get_headline(const char *report)
+{
+    const char *place = strstr(report, "\n  at ");
+
+    return g_strndup(report, place ? (gsize)(place - report) : strcspn(report, "\n"));
+}
+
 void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
 {
     const SpRecordFailure *failure = &record->failure;
@@ -50,7 +58,7 @@ void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
     sp_markup_element(
         markup, "h3", sp_record_is_bad(record) ? "What failed" : "Where it was", NULL);
     if (is_known) {
-        headline = g_strndup(record->report, strcspn(record->report, "\n"));
+        headline = get_headline(record->report);
         sp_markup_element(markup, "p", headline, "class", "headline", NULL);
         write_place(markup, failure);
         write_source(markup, failure);

@@ -18,9 +18,15 @@ static char *first_line(const char *text)
     return g_strndup(text, length);
 }
 
+/* Of a step that has others in it, that it failed says nothing new. */
+static const char *reason_of(const SpRecordStep *step)
+{
+    return step->failure && !g_str_equal(step->failure, "failed") ? step->failure : NULL;
+}
+
 static bool has_more(const SpRecordStep *step)
 {
-    return strchr(step->text, '\n') || step->failure || step->output || step->errors;
+    return strchr(step->text, '\n') || reason_of(step) || step->output || step->errors;
 }
 
 static void write_track(SpMarkup *markup, const SpRecordStep *step, double whole)
@@ -90,7 +96,7 @@ static void write_step(SpMarkup *markup, const SpRecordStep *step, double whole)
         sp_markup_end(markup);
         if (strchr(step->text, '\n'))
             sp_markup_element(markup, "pre", step->text, NULL);
-        write_output(markup, "failed:", step->failure);
+        write_output(markup, "failed:", reason_of(step));
         write_output(markup, "exit status:", step->status != 0 ? status : NULL);
         write_output(markup, "stdout:", step->output);
         write_output(markup, "stderr:", step->errors);

@@ -93,9 +93,20 @@ static void take_all(
     }
 }
 
+static bool has_any(GPtrArray *machines)
+{
+    for (guint i = 0; i < machines->len; i++) {
+        if (sp_machine_is_up(g_ptr_array_index(machines, i)))
+            return true;
+    }
+    return false;
+}
+
 void sp_post_mortem(SpPostMortem *post_mortem, GPtrArray *machines, const char *out_dir, SpLog *log,
     bool with_disks)
 {
+    if (!with_disks && !has_any(machines))
+        return;
     const guint sources[] = {g_unix_signal_add(SIGINT, on_signal, post_mortem),
         g_unix_signal_add(SIGTERM, on_signal, post_mortem)};
 

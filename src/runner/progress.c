@@ -89,26 +89,37 @@ static void append_time(GString *text, gint64 begin)
             text, "%" G_GINT64_FORMAT ":%02d min", seconds / 60, (int)(seconds % 60));
 }
 
-/* The line for people, as wide as fits. */
+/* How long the step takes already, where that is worth telling; "" otherwise. */
+static char *describe_wait(const Line *line)
+{
+    GString *text = g_string_new(NULL);
+
+    if (*line->text &&
+        g_get_monotonic_time() - line->step_begin >= STEP_SECONDS * G_TIME_SPAN_SECOND) {
+        g_string_append(text, " (");
+        append_time(text, line->step_begin);
+        g_string_append_c(text, ')');
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* The line for people, as wide as fits: of what it does the end is left out. */
 static char *describe(const Line *line, guint name_width, guint columns)
 {
     g_autofree char *name = sp_text_fit(line->name, name_width);
-    GString *text = g_string_new("  ");
-    char *fitted;
+    g_autofree char *wait = describe_wait(line);
+    g_autofree char *step = NULL;
+    g_autofree char *whole = NULL;
+    g_autoptr(GString) text = g_string_new("  ");
+    guint used;
 
     g_string_append_printf(text, "%s%*s  ", name, (int)(name_width - sp_text_width(name)), "");
     append_time(text, line->begin);
-    if (*line->text) {
-        g_string_append_printf(text, "  %s", line->text);
-        if (g_get_monotonic_time() - line->step_begin >= STEP_SECONDS * G_TIME_SPAN_SECOND) {
-            g_string_append(text, " (");
-            append_time(text, line->step_begin);
-            g_string_append_c(text, ')');
-        }
-    }
-    fitted = sp_text_fit(text->str, columns);
-    g_string_free(text, TRUE);
-    return fitted;
+    g_string_append(text, "  ");
+    used = sp_text_width(text->str) + sp_text_width(wait);
+    step = sp_text_fit(line->text, columns > used ? columns - used : 0);
+    whole = g_strdup_printf("%s%s%s", text->str, step, wait);
+    return sp_text_fit(g_strchomp(whole), columns);
 }
 
 static void add_line(SpProgress *progress, GString *out, const char *text)
