@@ -91,9 +91,11 @@ static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpReco
     sp_markup_end(markup);
 }
 
-static void write_suite(SpMarkup *markup, const SpRecord *record)
+/* One that did not begin is told of with the time of the run. */
+static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_began_s)
 {
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(record->began_s);
+    g_autoptr(GDateTime) time =
+        g_date_time_new_from_unix_utc(record->began_s ? record->began_s : run_began_s);
     g_autofree char *stamp = time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%S") : NULL;
     g_autofree char *skipped = NULL;
     Counts counts = {0};
@@ -122,7 +124,7 @@ SpMarkup *sp_junit_make(const SpSummary *summary)
         count_test(g_ptr_array_index(summary->records, i), &counts);
     begin_counted(markup, "testsuites", CLASS, &counts, summary->seconds);
     for (guint i = 0; i < summary->records->len; i++)
-        write_suite(markup, g_ptr_array_index(summary->records, i));
+        write_suite(markup, g_ptr_array_index(summary->records, i), summary->began_s);
     sp_markup_end(markup);
     return markup;
 }

@@ -174,7 +174,9 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const char *id,
         sp_markup_element(markup, "p", record->description, "class", "faint", NULL);
     for (gsize i = 0; record->dir && i < G_N_ELEMENTS(sections); i++)
         sections[i](markup, record, room);
-    if (!record->dir)
+    if (!record->dir && record->report)
+        sp_section_failure(markup, record, room);
+    else if (!record->dir)
         sp_markup_element(markup, "p", "It was not begun.", NULL);
     sp_markup_end(markup);
 }
