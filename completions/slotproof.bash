@@ -32,7 +32,7 @@ _slotproof() {
         words=$("$program" "$command" --help 2>/dev/null | grep -o -- '--[a-z-]*' | sort -u)
     else
         case $command in
-            run) words=$(_slotproof_tests "$program") ;;
+            run | report) words=$(_slotproof_tests "$program") ;;
             cache) words="list verify clear" ;;
             image) words=$("$program" image --check 2>/dev/null | awk '{ print $1 }') ;;
         esac

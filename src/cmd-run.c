@@ -77,6 +77,7 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
     gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
+    gboolean keeps_disks = FALSE;
     int jobs = NOT_GIVEN;
     const GOptionEntry options[] = {
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
@@ -87,6 +88,8 @@ int sp_cmd_run(int argc, char **argv)
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
             "Use no checkpoints: let each test boot its machines by itself", NULL},
+        {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &keeps_disks,
+            "Copy the disks of a test that fails to OUT/TEST/MACHINE.qcow2", NULL},
         {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &is_debugged,
             "A Python prompt where a test fails, with its machines as they are; one test at a time",
             NULL},
@@ -133,6 +136,7 @@ int sp_cmd_run(int argc, char **argv)
         .is_verbose = is_verbose,
         .is_captured = is_captured,
         .is_cold = is_cold,
+        .keeps_disks = keeps_disks,
         .is_debugged = is_debugged,
         .durations = durations,
         .jobs = is_debugged ? 1 : MIN((guint)jobs, list->len)};

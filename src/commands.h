@@ -8,6 +8,7 @@ int sp_cmd_debug(int argc, char **argv);
 int sp_cmd_list(int argc, char **argv);
 int sp_cmd_cache(int argc, char **argv);
 int sp_cmd_powercut(int argc, char **argv);
+int sp_cmd_report(int argc, char **argv);
 int sp_cmd_image(int argc, char **argv);
 /** Not for people: one test, in the process that 'run' starts for it. */
 int sp_cmd_worker(int argc, char **argv);

@@ -21,6 +21,7 @@ static const Command commands[] = {
     {"list", sp_cmd_list, "list the tests there are"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
     {"cache", sp_cmd_cache, "list, verify or clear the checkpoints that are kept"},
+    {"report", sp_cmd_report, "write the report of a run again, from what lies in its folder"},
     {"powercut", sp_cmd_powercut, "check what a power cut leaves on a disk, at every instant"},
     {"_worker", sp_cmd_worker, NULL},
 };

@@ -2,10 +2,10 @@
 #include "base/log.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-glib/json-glib.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,16 +15,26 @@
 typedef struct {
     gint64 begin;
     char *text;
+    char *machine;
+    JsonObject *result; /* NULL where it has none */
 } Step;
 
+typedef struct {
+    int fd;
+    gsize room;
+    gsize console_room; /* of that, for consoles */
+} File;
+
 struct SpLog {
-    int text_fd;
-    int events_fd;
+    File text;
+    File events;
     int stream_fd;
     bool with_consoles;
     bool has_warned; /* that a file can't be written */
     gint64 begin;
     GArray *steps; /* of Step */
+    SpLogStepFunc step_func;
+    void *step_data;
 };
 
 static bool write_all(int fd, const char *data, gsize length)
@@ -63,20 +73,21 @@ static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
     log->has_warned = true;
 }
 
-/* What a guest wrote must not steer the user's terminal. */
-static char *printable(const char *text)
+/* Nothing where there is no room: consoles stop first, and the file says so where it stops. */
+static void write_file(SpLog *log, File *file, const char *line, const char *last, bool is_console)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-    GString *out = g_string_new(NULL);
+    gsize length = strlen(line);
+    gsize *room = is_console ? &file->console_room : &file->room;
 
-    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
-        if (c == '\t' || !g_unichar_iscntrl(c))
-            g_string_append_unichar(out, c);
-        else
-            g_string_append_printf(out, "\\x%02x", c);
+    if (*room == 0)
+        return;
+    if (length > *room) {
+        *room = 0;
+        write_or_close(log, &file->fd, last, strlen(last));
+        return;
     }
-    return g_string_free(out, FALSE);
+    *room -= length;
+    write_or_close(log, &file->fd, line, length);
 }
 
 static double seconds_since(gint64 begin)
@@ -84,13 +95,16 @@ static double seconds_since(gint64 begin)
     return (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
 }
 
-static void write_line(SpLog *log, const char *machine, const char *text, bool to_stream)
+static void write_line(
+    SpLog *log, const char *machine, const char *text, bool to_stream, bool is_console)
 {
-    g_autofree char *clean = printable(text);
+    g_autofree char *clean = sp_text_printable(text);
     g_autofree char *line = g_strdup_printf("%8.2f  %*s%s%s%s\n", seconds_since(log->begin),
         (int)(log->steps->len * INDENT), "", machine ? machine : "", machine ? ": " : "", clean);
 
-    write_or_close(log, &log->text_fd, line, strlen(line));
+    write_file(log, &log->text, line,
+        is_console ? "[consoles go on in their own files only]\n" : "[this log is full]\n",
+        is_console);
     if (to_stream)
         write_or_close(log, &log->stream_fd, line, strlen(line));
 }
@@ -102,80 +116,96 @@ static void write_lines(SpLog *log, const char *machine, const char *text)
     for (char **line = lines; *line; line++) {
         /* what follows the newline at the end is no line */
         if (**line || line[1] || line == lines)
-            write_line(log, machine, *line, true);
+            write_line(log, machine, *line, true, false);
     }
 }
 
-static void write_event(SpLog *log, const char *event, const char *machine, const char *kind,
-    const char *text, double duration)
+static void set_text(JsonObject *object, const char *name, const char *bytes, gsize length)
 {
-    g_autoptr(JsonObject) object = json_object_new();
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
-    g_autofree char *line = NULL;
-    g_autofree char *whole = NULL;
+    g_autofree char *text = sp_text_excerpt(bytes, length, SP_LOG_TEXT_MAX);
 
-    if (log->events_fd < 0)
-        return;
+    json_object_set_string_member(object, name, text);
+}
+
+/* @object is taken. */
+static void write_object(SpLog *log, const char *event, JsonObject *object)
+{
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    g_autofree char *text = NULL;
+    g_autofree char *line = NULL;
+
     json_object_set_double_member(object, "time", seconds_since(log->begin));
     json_object_set_string_member(object, "event", event);
+    json_node_take_object(node, object);
+    text = json_to_string(node, FALSE);
+    line = g_strconcat(text, "\n", NULL);
+    write_file(log, &log->events, line, "{\"event\":\"full\"}\n", g_str_equal(event, "console"));
+}
+
+static void write_event(
+    SpLog *log, const char *event, const char *machine, const char *kind, const char *text)
+{
+    JsonObject *object;
+
+    if (log->events.fd < 0)
+        return;
+    object = json_object_new();
     if (machine)
         json_object_set_string_member(object, "machine", machine);
     if (kind)
         json_object_set_string_member(object, "kind", kind);
-    if (valid)
-        json_object_set_string_member(object, "text", valid);
-    if (duration >= 0)
-        json_object_set_double_member(object, "seconds", duration);
-    json_node_set_object(node, object);
-    line = json_to_string(node, FALSE);
-    whole = g_strconcat(line, "\n", NULL);
-    write_or_close(log, &log->events_fd, whole, strlen(whole));
+    set_text(object, "text", text, strlen(text));
+    write_object(log, event, object);
 }
 
-static int open_log(const char *dir, const char *name, GError **error)
+static bool open_file(File *file, const char *dir, const char *name, GError **error)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 
-    if (fd < 0)
+    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    file->console_room = SP_LOG_FILE_MAX / 4;
+    file->room = SP_LOG_FILE_MAX - file->console_room;
+    if (file->fd < 0)
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the log '%s' can't be made: %s", path,
             g_strerror(errno));
-    return fd;
+    return file->fd >= 0;
 }
 
 static void clear_step(void *data)
 {
-    g_free(((Step *)data)->text);
+    Step *step = data;
+
+    g_free(step->text);
+    g_free(step->machine);
+    g_clear_pointer(&step->result, json_object_unref);
 }
 
 SpLog *sp_log_new(const SpLogConfig *config, GError **error)
 {
     g_autoptr(SpLog) log = g_new0(SpLog, 1);
 
-    log->begin = g_get_monotonic_time();
-    log->text_fd = log->events_fd = -1;
+    log->begin = config->begin ? config->begin : g_get_monotonic_time();
+    log->text.fd = log->events.fd = -1;
     log->stream_fd = config->stream_fd;
     log->with_consoles = config->with_consoles;
+    log->step_func = config->step_func;
+    log->step_data = config->step_data;
     log->steps = g_array_new(FALSE, FALSE, sizeof(Step));
     g_array_set_clear_func(log->steps, clear_step);
-    if (!config->dir)
-        return g_steal_pointer(&log);
-    log->text_fd = open_log(config->dir, "log.txt", error);
-    if (log->text_fd < 0)
+    if (config->dir && (!open_file(&log->text, config->dir, "log.txt", error) ||
+                           !open_file(&log->events, config->dir, "events.jsonl", error)))
         return NULL;
-    log->events_fd = open_log(config->dir, "events.jsonl", error);
-    return log->events_fd < 0 ? NULL : g_steal_pointer(&log);
+    return g_steal_pointer(&log);
 }
 
 void sp_log_free(SpLog *log)
 {
     if (!log)
         return;
-    if (log->text_fd >= 0)
-        close(log->text_fd);
-    if (log->events_fd >= 0)
-        close(log->events_fd);
+    if (log->text.fd >= 0)
+        close(log->text.fd);
+    if (log->events.fd >= 0)
+        close(log->events.fd);
     g_array_unref(log->steps);
     g_free(log);
 }
@@ -191,7 +221,21 @@ void sp_log(SpLog *log, const char *machine, const char *format, ...)
     text = g_strdup_vprintf(format, args);
     va_end(args);
     write_lines(log, machine, text);
-    write_event(log, "message", machine, NULL, text, -1);
+    write_event(log, "message", machine, NULL, text);
+}
+
+void sp_log_mark(SpLog *log, const char *machine, const char *kind, const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    if (!log)
+        return;
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    write_lines(log, machine, text);
+    write_event(log, "mark", machine, kind, text);
 }
 
 void sp_log_show_consoles(SpLog *log, bool are_shown)
@@ -207,41 +251,85 @@ void sp_log_console(SpLog *log, const char *machine, const char *line)
     if (!log)
         return;
     text = g_strconcat("# ", line, NULL);
-    write_line(log, machine, text, log->with_consoles);
-    write_event(log, "console", machine, NULL, line, -1);
+    write_line(log, machine, text, log->with_consoles, true);
+    write_event(log, "console", machine, NULL, line);
+}
+
+static void tell_step(SpLog *log)
+{
+    const Step *step =
+        log->steps->len > 0 ? &g_array_index(log->steps, Step, log->steps->len - 1) : NULL;
+
+    if (log->step_func)
+        log->step_func(step ? step->machine : NULL, step ? step->text : NULL, log->step_data);
 }
 
 void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char *format, ...)
 {
-    Step step;
+    Step step = {.machine = g_strdup(machine)};
     va_list args;
 
-    if (!log)
+    if (!log) {
+        clear_step(&step);
         return;
+    }
     va_start(args, format);
     step.text = g_strdup_vprintf(format, args);
     va_end(args);
     step.begin = g_get_monotonic_time();
     write_lines(log, machine, step.text);
-    write_event(log, "begin", machine, kind, step.text, -1);
+    write_event(log, "begin", machine, kind, step.text);
     g_array_append_val(log->steps, step);
+    tell_step(log);
+}
+
+void sp_log_result(SpLog *log, int status, const GString *output, const GString *errors)
+{
+    Step *step;
+
+    if (!log || log->steps->len == 0)
+        return;
+    step = &g_array_index(log->steps, Step, log->steps->len - 1);
+    g_clear_pointer(&step->result, json_object_unref);
+    step->result = json_object_new();
+    json_object_set_int_member(step->result, "status", status);
+    if (output && output->len > 0)
+        set_text(step->result, "output", output->str, output->len);
+    if (errors && errors->len > 0)
+        set_text(step->result, "errors", errors->str, errors->len);
 }
 
 void sp_log_end(SpLog *log, const char *failure)
 {
     g_autofree char *text = NULL;
-    Step *step;
+    g_autofree char *machine = NULL;
+    JsonObject *object;
     double duration;
+    Step *step;
 
     if (!log || log->steps->len == 0)
         return;
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     duration = seconds_since(step->begin);
+    machine = g_steal_pointer(&step->machine);
     text =
         g_strdup_printf("(%s: %s, %.2f s)", failure ? "failed" : "finished", step->text, duration);
-    write_event(log, "end", NULL, NULL, failure, duration);
+    object = step->result ? g_steal_pointer(&step->result) : json_object_new();
     g_array_set_size(log->steps, log->steps->len - 1);
-    write_line(log, NULL, text, true);
+    if (failure)
+        set_text(object, "text", failure, strlen(failure));
+    json_object_set_double_member(object, "seconds", duration);
+    write_object(log, "end", object);
+    write_line(log, machine, text, true, false);
+    tell_step(log);
+}
+
+void sp_log_event(SpLog *log, const char *event, JsonObject *members)
+{
+    if (log && log->events.fd >= 0)
+        write_object(log, event, members);
+    else
+        json_object_unref(members);
 }
 
 guint sp_log_depth(SpLog *log)

@@ -2,20 +2,33 @@
 #pragma once
 
 #include <glib.h>
+#include <json-glib/json-glib.h>
 #include <stdbool.h>
 
 /**
  * What happens in a test, as it happens: messages, nested steps with their time, console lines.
  *
  * Lines go to the test's log file, to a stream of the user's if one is given, and every event as
- * one line of JSON to the events file, from which a report is made. Main thread only.
+ * one line of JSON to the events file, from which a report is made (report/record.h has the
+ * format). Neither file gets larger than SP_LOG_FILE_MAX; console lines may take a quarter of each.
+ * Main thread only.
  */
 typedef struct SpLog SpLog;
+
+#define SP_LOG_FILE_MAX (64u * 1024 * 1024)
+/** What is kept of a step's text, and of a command's output. */
+#define SP_LOG_TEXT_MAX 16384u
+
+/** The innermost open step has changed; @text is NULL where none is open, @machine may be. */
+typedef void (*SpLogStepFunc)(const char *machine, const char *text, void *data);
 
 typedef struct {
     const char *dir;    /* folder for log.txt and events.jsonl; NULL: keep no files */
     int stream_fd;      /* lines for people go here too; -1: nowhere. Not owned. */
     bool with_consoles; /* console lines go to the stream as well */
+    gint64 begin;       /* the time, as of g_get_monotonic_time(), from which is counted; 0: now */
+    SpLogStepFunc step_func; /* may be NULL */
+    void *step_data;
 } SpLogConfig;
 
 /** NULL with @error where a file can't be made. */
@@ -26,6 +39,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpLog, sp_log_free)
 
 /** One message; @machine may be NULL. Every function here takes a NULL @log and does nothing. */
 void sp_log(SpLog *log, const char *machine, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/**
+ * Something happened to a machine at this moment: a message, which is marked in reports. @kind is
+ * one of those of report/record.h.
+ */
+void sp_log_mark(SpLog *log, const char *machine, const char *kind, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
 
 /** Whether console lines go to the stream as well, from now on. */
 void sp_log_show_consoles(SpLog *log, bool are_shown);
@@ -39,8 +59,13 @@ void sp_log_console(SpLog *log, const char *machine, const char *line);
  */
 void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
+/** What the command of the innermost step came to, for its end; either of the two may be NULL. */
+void sp_log_result(SpLog *log, int status, const GString *output, const GString *errors);
 /** End the innermost step; @failure is NULL or why it failed. */
 void sp_log_end(SpLog *log, const char *failure);
+
+/** An event of the caller's own for the events file only. @members is taken. */
+void sp_log_event(SpLog *log, const char *event, JsonObject *members);
 
 /** How many steps are open: for ending those that an error left open. */
 guint sp_log_depth(SpLog *log);

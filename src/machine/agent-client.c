@@ -110,6 +110,8 @@ static bool take_hello(SpAgent *agent, const struct sp_frame *frame)
     }
     memcpy(agent->boot_id, boot_id, SP_BOOT_ID_SIZE);
     agent->state = SP_AGENT_READY;
+    if (agent->ready_func)
+        agent->ready_func(agent->ready_data);
     return true;
 }
 
@@ -282,6 +284,12 @@ void sp_agent_reset(SpAgent *agent, const char *reason)
     g_byte_array_set_size(agent->output, 0);
     agent->output_sent = 0;
     send_hello(agent);
+}
+
+void sp_agent_set_ready_func(SpAgent *agent, SpAgentReadyFunc func, void *data)
+{
+    agent->ready_func = func;
+    agent->ready_data = data;
 }
 
 bool sp_agent_is_ready(SpAgent *agent)

@@ -32,6 +32,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpAgent, sp_agent_free)
  */
 void sp_agent_reset(SpAgent *agent, const char *reason);
 
+/** Called whenever HELLO was answered; must not free the agent. */
+typedef void (*SpAgentReadyFunc)(void *data);
+void sp_agent_set_ready_func(SpAgent *agent, SpAgentReadyFunc func, void *data);
 /** True from the answer to HELLO on. */
 bool sp_agent_is_ready(SpAgent *agent);
 /**

@@ -15,6 +15,8 @@ struct SpAgent {
     int fd;
     SpAgentState state;
     GError *error;
+    SpAgentReadyFunc ready_func; /* or NULL */
+    void *ready_data;
     guint8 nonce[SP_NONCE_SIZE];
     guint8 boot_id[SP_BOOT_ID_SIZE];
     GSource *readable;

@@ -22,6 +22,7 @@ typedef enum {
 struct SpConsole {
     int fd;
     int log_fd;
+    gsize log_room; /* bytes that it may still grow by */
     GSource *readable;
     GQueue lines;       /* of char * */
     guint64 first_line; /* number of the oldest kept */
@@ -144,6 +145,8 @@ static bool skip_escape(SpConsole *console, guint8 c)
 
 static void write_log(SpConsole *console, const guint8 *data, gsize length)
 {
+    length = MIN(length, console->log_room);
+    console->log_room -= length;
     while (console->log_fd >= 0 && length > 0) {
         ssize_t n = write(console->log_fd, data, length);
         if (n < 0 && errno == EINTR)
@@ -298,6 +301,7 @@ SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *da
     console = g_new0(SpConsole, 1);
     console->fd = -1;
     console->log_fd = log_fd;
+    console->log_room = SP_CONSOLE_LOG_MAX;
     g_queue_init(&console->lines);
     console->current = g_string_new(NULL);
     console->input = g_byte_array_new();

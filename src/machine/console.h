@@ -13,13 +13,15 @@ typedef struct SpConsole SpConsole;
 
 #define SP_CONSOLE_LINES_MAX 4096u
 #define SP_CONSOLE_LINE_MAX 4096u /* bytes; a longer line is cut into pieces */
+#define SP_CONSOLE_LOG_MAX (128u * 1024 * 1024)
 #define SP_CONSOLE_INPUT_MAX 65536u
 
 /** Each whole line: valid UTF-8 without its end and without escape sequences. */
 typedef void (*SpConsoleLineFunc)(const char *line, void *data);
 
 /**
- * @log_path gets every byte as it came, appended; NULL for no file.
+ * @log_path gets every byte as it came, appended, SP_CONSOLE_LOG_MAX of them at most; NULL for no
+ * file.
  */
 SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *data, GError **error);
 void sp_console_free(SpConsole *console);

@@ -99,8 +99,7 @@ static bool migrate(SpMachine *machine, const char *command, int fd, GError **er
     return execute(machine, command, arguments, NULL, error) && wait_for_migration(machine, error);
 }
 
-/* The data of @from to @path, with its holes; on the disk when this returns. */
-static bool copy_data(int from, const char *path, GError **error)
+bool sp_machine_copy_data(int from, const char *path, GError **error)
 {
     off_t length = lseek(from, 0, SEEK_END), at = 0, end;
     int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -192,7 +191,7 @@ static bool save(SpMachine *machine, const char *dir, GError **error)
     return take_layer_over(machine, error) && save_memory(machine, ram, error) &&
            execute(machine, "quit", NULL, NULL, error) &&
            sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
-           copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
+           sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);
 }
 

@@ -24,8 +24,6 @@ static bool agent_is_ready(void *data, GError **error)
 
 bool sp_machine_connect(SpMachine *machine, GError **error)
 {
-    gint64 begin = g_get_monotonic_time();
-
     if (!sp_machine_start(machine, false, error))
         return false;
     if (!machine->agent) {
@@ -39,11 +37,8 @@ bool sp_machine_connect(SpMachine *machine, GError **error)
     if (sp_agent_is_ready(machine->agent))
         return true;
     if (sp_wait(agent_is_ready, machine, sp_machine_deadline(machine, -1),
-            &machine->config.interrupt, error)) {
-        sp_log(machine->config.log, machine->config.name, "the agent answers (%.2f s)",
-            (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
+            &machine->config.interrupt, error))
         return true;
-    }
     if (g_error_matches(*error, SP_ERROR, SP_ERROR_TIMEOUT)) {
         g_free((*error)->message);
         (*error)->message = g_strdup("the agent did not answer in time: the guest hangs in its "
@@ -51,6 +46,12 @@ bool sp_machine_connect(SpMachine *machine, GError **error)
         sp_machine_explain(machine, error);
     }
     return false;
+}
+
+bool sp_machine_answers(SpMachine *machine)
+{
+    return machine->agent && sp_agent_is_ready(machine->agent) &&
+           sp_machine_is_well(machine, SP_WAIT_GUEST, NULL);
 }
 
 static bool channel_is_done(void *data, GError **error)

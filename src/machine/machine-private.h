@@ -2,9 +2,10 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-files.c copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the
- * cables and forwards ports, machine-snapshot.c saves and loads, machine-screen.c looks,
- * machine-keys.c types, machine-shell.c hands it to a person. */
+ * machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
+ * for the script, machine-network.c has the cables and forwards ports, machine-snapshot.c saves and
+ * loads, machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
+ * machine-keep.c keeps its disk. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -38,6 +39,7 @@ struct SpMachine {
     guint agent_losses;                 /* how often the agent closed its port */
     char *shutdown_reason;              /* QEMU's word for why it ends, once it does */
     char *host_failure; /* why the guest can't go on, where that is the host's fault */
+    gint64 boot_begin;  /* when the last start or reset was */
     char *fatal;        /* the line by which the kernel gave up; until the next reset */
     gint64 fatal_since;
 };
@@ -45,6 +47,15 @@ struct SpMachine {
 /** What the guest was up to is over, and nothing of it is to be taken for what comes next. @why is
  * for those who talk to its agent. */
 void sp_machine_forget_boot(SpMachine *machine, const char *why);
+
+/* To be told by the console, QEMU and the agent; @data is the SpMachine. */
+void sp_machine_on_console_line(const char *line, void *data);
+void sp_machine_on_qmp_event(const char *event, JsonObject *data, void *user_data);
+void sp_machine_on_agent_ready(void *data);
+
+/** Write the data of the file @from to @path, which must not be there, with its holes; on the disk
+ * when this returns. */
+bool sp_machine_copy_data(int from, const char *path, GError **error);
 
 /** Have the port of that network card, if it is plugged in, do as machine->cables says. */
 void sp_machine_apply_cable(SpMachine *machine, guint nic);

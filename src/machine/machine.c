@@ -19,68 +19,6 @@
 #define QMP_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 30000
 
-static void on_console_line(const char *line, void *data)
-{
-    SpMachine *machine = data;
-
-    sp_log_console(machine->config.log, machine->config.name, line);
-    if (!machine->fatal && sp_console_line_is_fatal(line)) {
-        machine->fatal = g_strdup(line);
-        machine->fatal_since = g_get_monotonic_time();
-    }
-}
-
-static bool event_flag(JsonObject *data, const char *name)
-{
-    JsonNode *node = data ? json_object_get_member(data, name) : NULL;
-
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_boolean(node);
-}
-
-static const char *event_string(JsonObject *data, const char *name)
-{
-    JsonNode *node = data ? json_object_get_member(data, name) : NULL;
-
-    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
-}
-
-void sp_machine_forget_boot(SpMachine *machine, const char *why)
-{
-    machine->start_line = sp_console_next_line(machine->console);
-    g_clear_pointer(&machine->fatal, g_free);
-    if (machine->agent)
-        sp_agent_reset(machine->agent, why);
-}
-
-static void on_qmp_event(const char *event, JsonObject *data, void *user_data)
-{
-    SpMachine *machine = user_data;
-
-    sp_log(machine->config.log, machine->config.name, "QEMU: %s", event);
-    if (g_str_equal(event, "RESET")) {
-        machine->resets++;
-        sp_machine_forget_boot(machine, "the guest was reset");
-    } else if (g_str_equal(event, "WATCHDOG") &&
-               g_strcmp0(event_string(data, "action"), "reset") == 0) {
-        /* the guest has stopped, its reset follows */
-        sp_machine_forget_boot(machine, "the guest was reset");
-    } else if (g_str_equal(event, "VSERPORT_CHANGE") && !event_flag(data, "open")) {
-        machine->agent_losses++;
-        if (machine->agent)
-            sp_agent_reset(machine->agent, "the agent was lost");
-    } else if (g_str_equal(event, "SHUTDOWN")) {
-        g_free(machine->shutdown_reason);
-        machine->shutdown_reason = g_strdup(event_string(data, "reason"));
-    } else if (g_str_equal(event, "BLOCK_IO_ERROR") &&
-               g_strcmp0(event_string(data, "action"), "stop") == 0) {
-        /* QEMU has stopped the guest and waits for room, which nobody is there to make. */
-        g_free(machine->host_failure);
-        machine->host_failure = g_strdup_printf("the host can't write the machine's disk: %s "
-                                                "(set TMPDIR to a folder with room)",
-            event_string(data, "reason") ? event_string(data, "reason") : "no reason given");
-    }
-}
-
 char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
     return sp_console_tail(machine->console, lines);
@@ -176,7 +114,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->program = sp_qemu_program(config->image->architecture, error);
     if (!machine->program)
         return NULL;
-    machine->console = sp_console_new(log_path, on_console_line, machine, error);
+    machine->console = sp_console_new(log_path, sp_machine_on_console_line, machine, error);
     return machine->console ? g_steal_pointer(&machine) : NULL;
 }
 
@@ -310,12 +248,14 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
     }
     machine->resets = 0;
     machine->start_line = sp_console_next_line(machine->console);
-    machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], on_qmp_event, machine);
+    machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], sp_machine_on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)
         machine->agent = sp_agent_new(sockets->ours[SOCKET_AGENT]);
     else
         close(sockets->ours[SOCKET_AGENT]);
+    if (machine->agent)
+        sp_agent_set_ready_func(machine->agent, sp_machine_on_agent_ready, machine);
     plug_in(machine, sockets);
     return true;
 }
@@ -340,7 +280,9 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     }
     if (!open_sockets(&sockets, SOCKET_NIC + machine->config.nics, error))
         return false;
-    sp_log(machine->config.log, machine->config.name, "starting (%s)", machine->config.accel->name);
+    machine->boot_begin = g_get_monotonic_time();
+    sp_log_mark(machine->config.log, machine->config.name, "start", "starting (%s)",
+        machine->config.accel->name);
     if (!spawn(machine, allow_reboot, &sockets, error))
         return false;
     if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
@@ -373,7 +315,7 @@ static bool wait_for_end(SpMachine *machine, gint64 deadline, GError **error)
     EndWait wait = {.machine = machine};
 
     if (sp_wait(has_ended, &wait, deadline, &machine->config.interrupt, error)) {
-        sp_log(machine->config.log, machine->config.name, "has ended");
+        sp_log_mark(machine->config.log, machine->config.name, "off", "has ended");
         drop_qemu(machine);
         return true;
     }
@@ -415,7 +357,7 @@ bool sp_machine_crash(SpMachine *machine, GError **error)
         drop_qemu(machine);
         return true;
     }
-    sp_log(machine->config.log, machine->config.name, "power is cut");
+    sp_log_mark(machine->config.log, machine->config.name, "power-cut", "power is cut");
     sp_process_signal(machine->qemu, SIGKILL);
     if (!sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error)) {
         g_prefix_error(error, "machine '%s': QEMU can't be killed: ", machine->config.name);

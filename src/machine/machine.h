@@ -61,6 +61,9 @@ const char *sp_machine_name(SpMachine *machine);
 /** As it was made, with the image's defaults filled in. Lives as long as @machine. */
 const SpMachineConfig *sp_machine_config(SpMachine *machine);
 bool sp_machine_is_up(SpMachine *machine);
+/** Whether the guest could be given a command at this moment, as far as is known: one that hangs
+ * may not have been found out yet. */
+bool sp_machine_answers(SpMachine *machine);
 const char *sp_machine_out_dir(SpMachine *machine);
 /** The factor by which default time-outs are stretched on this machine's accelerator; at least 1.
  */
@@ -221,6 +224,13 @@ bool sp_machine_wait_for_disk_written(
  * its caches is not among them. SP_ERROR_USAGE where the disk ends before.
  */
 GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error);
+
+/**
+ * Write the machine's disk as it is now to @path, as a qcow2 file on the image's disk. The machine
+ * is ended for it: by QEMU itself, so that nothing is missing that the guest has written. False
+ * with SP_ERROR_USAGE where the machine was never started.
+ */
+bool sp_machine_keep_disk(SpMachine *machine, const char *path, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);

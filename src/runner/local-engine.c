@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "runner/out-dir.h"
+#include "runner/post-mortem.h"
 #include "runner/report.h"
 #include "runner/runner.h"
 #include "runner/worker.h"
@@ -59,9 +60,10 @@ static gboolean on_stop_timeout(void *data)
     return G_SOURCE_REMOVE;
 }
 
-static void ask_to_stop(SpJob *job, int signal_number)
+static void ask_to_stop(SpJob *job, int signal_number, gint64 more_ms)
 {
-    gint64 timeout_ms = job->options->stop_ms > 0 ? job->options->stop_ms : STOP_TIMEOUT_MS;
+    gint64 timeout_ms =
+        job->options->stop_ms > 0 ? job->options->stop_ms : STOP_TIMEOUT_MS + more_ms;
 
     if (!job->worker || job->kill_source != 0)
         return;
@@ -69,14 +71,15 @@ static void ask_to_stop(SpJob *job, int signal_number)
     job->kill_source = g_timeout_add((guint)timeout_ms, on_stop_timeout, job);
 }
 
-/* Interrupted rather than killed at once, so that the script tells where it was. */
+/* Interrupted rather than killed at once, so that the script tells where it was, and its machines
+ * what they know. */
 static gboolean on_test_timeout(void *data)
 {
     SpJob *job = data;
 
     job->stop_source = 0;
     job->time_out_s = (double)job->test->timeout_s * job->time_factor;
-    ask_to_stop(job, SIGINT);
+    ask_to_stop(job, SIGINT, sp_post_mortem_limit_ms(job->options->keeps_disks));
     return G_SOURCE_REMOVE;
 }
 
@@ -132,6 +135,9 @@ static void take_line(SpJob *job)
         subtest->name = g_steal_pointer(&report.text);
         g_ptr_array_add(job->result.subtests, subtest);
         break;
+    case SP_REPORT_STEP:
+        sp_progress_step(job->options->progress, job->test->name, report.text);
+        break;
     case SP_REPORT_RESULT:
         take_result(job, &report);
         break;
@@ -172,11 +178,36 @@ static gboolean on_report(int fd, GIOCondition condition, void *data)
 static void print_line(const char *line, void *data)
 {
     const SpJob *job = data;
+    bool has_name = job->options->jobs > 1;
+    g_autofree char *text =
+        g_strdup_printf("%s%s%s\n", has_name ? job->test->name : "", has_name ? ": " : "", line);
 
-    if (job->options->jobs > 1)
-        printf("%s: ", job->test->name);
-    printf("%s\n", line);
-    fflush(stdout);
+    sp_progress_print(job->options->progress, text);
+}
+
+/* What a worker is told in words. */
+static void add_options(const SpJob *job, GPtrArray *argv)
+{
+    const SpRunOptions *options = job->options;
+
+    if (options->is_captured)
+        g_ptr_array_add(argv, g_strdup("capture"));
+    if (options->keeps_disks)
+        g_ptr_array_add(argv, g_strdup("keep-disks"));
+    g_ptr_array_add(argv, g_strdup_printf("begin=%" G_GINT64_FORMAT, job->begin));
+    g_ptr_array_add(argv, NULL);
+}
+
+/* The arguments of the worker; more may be added. */
+static GPtrArray *worker_command(const SpJob *job, const char *out)
+{
+    GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+    const char *const words[] = {
+        "/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        g_ptr_array_add(argv, g_strdup(words[i]));
+    return argv;
 }
 
 /* Wait for a process that has our terminal, and gets its signals. */
@@ -200,20 +231,19 @@ static bool wait_attached(pid_t pid, int *ret_status)
  */
 static bool run_attached(SpJob *job, const char *out, GError **error)
 {
-    const char *argv[9] = {
-        "/proc/self/exe", "_worker", job->test->dir, job->options->images, out, "debug"};
+    g_autoptr(GPtrArray) argv = worker_command(job, out);
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t all;
-    gsize argc = 6;
     pid_t pid;
     int r;
 
-    if (!sp_out_dir_prepare(out, error))
+    job->result.has_folder = sp_out_dir_prepare(out, error);
+    if (!job->result.has_folder)
         return false;
-    argv[argc++] = job->options->is_verbose ? "consoles" : "quiet";
-    if (job->options->is_captured)
-        argv[argc++] = "capture";
+    g_ptr_array_add(argv, g_strdup("debug"));
+    g_ptr_array_add(argv, g_strdup(job->options->is_verbose ? "consoles" : "quiet"));
+    add_options(job, argv);
     job->report_fd = memfd_create("slotproof-report", MFD_CLOEXEC);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, job->report_fd, SP_WORKER_REPORT_FD);
@@ -221,7 +251,8 @@ static bool run_attached(SpJob *job, const char *out, GError **error)
     sigfillset(&all);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    r = posix_spawn(&pid, argv[0], &actions, &attributes, (char *const *)argv, environ);
+    r = posix_spawn(
+        &pid, argv->pdata[0], &actions, &attributes, (char *const *)argv->pdata, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (r == 0 && wait_attached(pid, &job->attached_status)) {
@@ -235,23 +266,24 @@ static bool run_attached(SpJob *job, const char *out, GError **error)
 
 static bool start_worker(SpJob *job, const char *out, GError **error)
 {
-    const char *argv[9] = {"/proc/self/exe", "_worker", job->test->dir, job->options->images, out};
-    gsize argc = 5;
+    g_autoptr(GPtrArray) argv = worker_command(job, out);
     int fds[2];
     SpProcessFd report;
 
-    if (!sp_out_dir_prepare(out, error) || !g_unix_open_pipe(fds, FD_CLOEXEC, error))
+    job->result.has_folder = sp_out_dir_prepare(out, error);
+    if (!job->result.has_folder || !g_unix_open_pipe(fds, FD_CLOEXEC, error))
         return false;
     job->report_fd = fds[0];
     g_unix_set_fd_nonblocking(job->report_fd, TRUE, NULL);
     if (job->options->is_verbose)
-        argv[argc++] = "consoles";
-    if (job->options->is_captured)
-        argv[argc++] = "capture";
+        g_ptr_array_add(argv, g_strdup("consoles"));
     if (job->options->is_cold)
-        argv[argc++] = "cold";
+        g_ptr_array_add(argv, g_strdup("cold"));
+    if (sp_progress_is_live(job->options->progress))
+        g_ptr_array_add(argv, g_strdup("live"));
+    add_options(job, argv);
     report = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
-    job->worker = sp_process_start(argv, &report, 1, error);
+    job->worker = sp_process_start((const char *const *)argv->pdata, &report, 1, error);
     close(fds[1]);
     return job->worker != NULL;
 }
@@ -293,7 +325,7 @@ static bool local_is_done(SpJob *job)
 static void local_stop(SpJob *job, int signal_number)
 {
     job->was_asked = true;
-    ask_to_stop(job, signal_number);
+    ask_to_stop(job, signal_number, 0);
 }
 
 /* For a worker that did not end as its result says: @when. */

@@ -2,14 +2,12 @@
 #include "runner/report.h"
 
 #include "base/error.h"
-
-#include <json-glib/json-glib.h>
-#include <math.h>
-#include <string.h>
+#include "base/flat-json.h"
 
 static const char *const events[] = {
     [SP_REPORT_BEGIN] = "begin",
     [SP_REPORT_SUBTEST] = "subtest",
+    [SP_REPORT_STEP] = "step",
     [SP_REPORT_RESULT] = "result",
 };
 
@@ -41,60 +39,18 @@ char *sp_report_format(SpReportKind kind, const char *word, const char *text, do
     return g_strconcat(line, "\n", NULL);
 }
 
-/* A string member; NULL where it is missing or something else. */
-static const char *get_text(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
-
-static double get_number(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_double(node) : -1;
-}
-
-/* A report holds no other object or array. json-glib descends recursively, so what a line nests is
- * found out before; its comments and single quotes would hide brackets from us. */
-static bool is_flat_object(const char *line, gsize length)
-{
-    bool in_string = false;
-
-    if (length == 0 || *line != '{')
-        return false;
-    for (gsize i = 1; i < length; i++) {
-        if (in_string && line[i] == '\\')
-            i++;
-        else if (line[i] == '"')
-            in_string = !in_string;
-        else if (!in_string && strchr("{[/'", line[i])) /* a null character is found too */
-            return false;
-    }
-    return true;
-}
-
 bool sp_report_parse(const char *line, gsize length, SpReport *ret_report, GError **error)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
-    JsonNode *root = NULL;
-    JsonObject *object;
+    g_autoptr(JsonObject) object =
+        length <= SP_REPORT_MAX ? sp_flat_json_parse(line, length) : NULL;
 
-    if (length <= SP_REPORT_MAX && is_flat_object(line, length) &&
-        g_utf8_validate(line, (gssize)length, NULL) &&
-        json_parser_load_from_data(parser, line, (gssize)length, NULL))
-        root = json_parser_get_root(parser);
-    object = root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
     for (gsize i = 0; object && i < G_N_ELEMENTS(events); i++) {
-        const char *word = get_text(object, "word");
-        const char *text = get_text(object, "text");
-        double number = get_number(object, "number");
-        if (g_strcmp0(get_text(object, "event"), events[i]) != 0)
+        const char *word = sp_flat_json_text(object, "word");
+        const char *text = sp_flat_json_text(object, "text");
+        double number = sp_flat_json_number(object, "number", -1);
+        if (g_strcmp0(sp_flat_json_text(object, "event"), events[i]) != 0)
             continue;
-        if (!word || !text || !isfinite(number) || number < 0)
+        if (!word || !text || number < 0)
             break;
         *ret_report = (SpReport){
             .kind = (SpReportKind)i,

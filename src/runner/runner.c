@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner/runner.h"
 
+#include "base/text.h"
 #include "base/wait.h"
-#include "runner/html-report.h"
-#include "runner/junit.h"
-#include "runner/results.h"
+#include "report/summary.h"
 
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 typedef struct {
     const SpTestConf *test;
     SpJob *job;
+    gint64 began_s; /* since 1970 */
 } Running;
 
 typedef struct {
     const SpEngine *engine;
-    GArray *running; /* of Running, the one that began first in front */
-    SpResults results;
+    GArray *running;    /* of Running, the one that began first in front */
+    guint next;         /* of the tests, to be started */
+    GPtrArray *records; /* of those that ended */
+    SpProgress *progress;
     int signal_number; /* 0: nobody wants to stop */
 } Run;
 
@@ -40,6 +43,8 @@ static void stop(Run *run, int signal_number)
     if (run->signal_number != 0)
         return;
     run->signal_number = signal_number;
+    if (sp_progress_is_live(run->progress))
+        sp_progress_print(run->progress, "stopping what runs\n");
     for (guint i = 0; i < run->running->len; i++)
         run->engine->stop(g_array_index(run->running, Running, i).job, signal_number);
 }
@@ -74,29 +79,66 @@ static bool one_is_done(void *data, GError **error)
     return find_done(run) < run->running->len;
 }
 
-static void print_result(const SpTestConf *test, const SpResult *result)
+/* How it went, and below that why. */
+static void print_result(SpProgress *progress, const SpTestConf *test, const SpResult *result)
 {
-    printf("%s  %s  (%.1f s)\n", test->name, sp_result_word(result->kind), result->seconds);
+    static const SpColour colours[] = {
+        [SP_RESULT_PASSED] = SP_COLOUR_GOOD,
+        [SP_RESULT_FAILED] = SP_COLOUR_BAD,
+        [SP_RESULT_ERROR] = SP_COLOUR_BAD,
+        [SP_RESULT_SKIPPED] = SP_COLOUR_DOUBTFUL,
+    };
+    g_autofree char *word =
+        sp_progress_paint(progress, colours[result->kind], sp_result_word(result->kind));
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    g_string_append_printf(text, "%s  %s  (%.1f s)\n", test->name, word, result->seconds);
     if (result->report) {
         g_auto(GStrv) lines = g_strsplit(g_strchomp(result->report), "\n", -1);
-        for (char **line = lines; *line; line++)
-            printf("  %s\n", *line);
+        for (char **line = lines; *line; line++) {
+            g_autofree char *clean = sp_text_printable(*line);
+            g_string_append_printf(text, "  %s\n", clean);
+        }
     }
-    fflush(stdout);
+    sp_progress_print(progress, text->str);
 }
 
 static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *options)
 {
-    const Running running = {.test = test, .job = run->engine->start(test, options)};
+    Running running = {.test = test, .began_s = g_get_real_time() / G_USEC_PER_SEC};
 
+    sp_progress_begin(options->progress, test->name);
+    running.job = run->engine->start(test, options);
     g_array_append_val(run->running, running);
+}
+
+/* The record of a test that has ended, with its result. */
+static SpRecord *complete_record(
+    const Running *running, const SpResult *result, const SpRunOptions *options)
+{
+    g_autofree char *dir = g_build_filename(options->out, running->test->name, NULL);
+    const SpRecordResult ended = {
+        .name = running->test->name,
+        .description = running->test->description,
+        .kind = result->kind,
+        .report = result->report,
+        .seconds = result->seconds,
+        .began_s = running->began_s,
+    };
+    g_autoptr(GError) error = NULL;
+    SpRecord *record = NULL;
+
+    if (result->has_folder && sp_record_append(dir, &ended, &error))
+        record = sp_record_load(dir, &error);
+    if (error)
+        fprintf(stderr, "slotproof: %s\n", error->message);
+    return record ? record : sp_record_of_result(&ended);
 }
 
 /* Wait for one of those that run to end, and count and tell how it went. */
 static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
 {
-    SpTestResult ended = {0};
-    SpResult *result = &ended.result;
+    SpResult result = {0};
     Running running;
     guint i;
 
@@ -104,79 +146,99 @@ static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
     i = find_done(run);
     running = g_array_index(run->running, Running, i);
     g_array_remove_index(run->running, i);
-    run->engine->finish(running.job, result);
-    counts[result->kind]++;
-    if (options->durations && result->kind == SP_RESULT_PASSED)
-        sp_durations_set(options->durations, running.test, result->seconds);
-    print_result(running.test, result);
-    ended.test = running.test;
-    g_array_append_val(run->results.tests, ended);
+    run->engine->finish(running.job, &result);
+    counts[result.kind]++;
+    if (options->durations && result.kind == SP_RESULT_PASSED)
+        sp_durations_set(options->durations, running.test, result.seconds);
+    sp_progress_end(options->progress, running.test->name);
+    print_result(options->progress, running.test, &result);
+    g_ptr_array_add(run->records, complete_record(&running, &result, options));
+    sp_result_clear(&result);
 }
 
-static void clear_result(void *data)
+/* Of all: those that did not begin are told of too. */
+static bool write_reports(
+    const Run *run, GPtrArray *tests, guint next, gint64 begin, const SpRunOptions *options)
 {
-    sp_result_clear(&((SpTestResult *)data)->result);
-}
-
-/* Those that did not begin are told of too. What can't be written fails no test. */
-static void write_reports(Run *run, GPtrArray *tests, guint next, gint64 begin_us)
-{
-    g_autofree char *junit = g_build_filename(run->results.out, "junit.xml", NULL);
-    g_autofree char *page = g_build_filename(run->results.out, "report.html", NULL);
+    const double seconds = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
+    const SpSummary summary = {
+        .records = run->records,
+        .began_s = g_get_real_time() / G_USEC_PER_SEC - (gint64)seconds,
+        .seconds = seconds,
+    };
     g_autoptr(GError) error = NULL;
 
     for (; next < tests->len; next++) {
-        const SpTestResult skipped = {
-            .test = g_ptr_array_index(tests, next), .result.kind = SP_RESULT_SKIPPED};
+        const SpTestConf *test = g_ptr_array_index(tests, next);
+        const SpRecordResult skipped = {
+            .name = test->name, .description = test->description, .kind = SP_RESULT_SKIPPED};
 
-        g_array_append_val(run->results.tests, skipped);
+        g_ptr_array_add(run->records, sp_record_of_result(&skipped));
     }
-    run->results.seconds = (double)(g_get_monotonic_time() - begin_us) / G_USEC_PER_SEC;
-    if (!sp_junit_write(&run->results, junit, &error) ||
-        !sp_html_report_write(&run->results, page, &error))
-        fprintf(stderr, "slotproof: no report: %s\n", error->message);
+    if (sp_summary_write(&summary, options->out, &error))
+        return true;
+    fprintf(stderr, "slotproof: %s\n", error->message);
+    return false;
 }
 
-static int exit_status(const Run *run, const guint *counts)
+static int exit_status(const Run *run, const guint *counts, bool has_reports)
 {
     if (run->signal_number != 0)
         return 128 + run->signal_number;
     if (counts[SP_RESULT_ERROR] > 0)
         return 2;
-    return counts[SP_RESULT_FAILED] > 0 ? 1 : 0;
+    if (counts[SP_RESULT_FAILED] > 0)
+        return 1;
+    return has_reports ? 0 : 2;
+}
+
+static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
+{
+    const guint sources[] = {
+        g_unix_signal_add(SIGINT, on_sigint, run), g_unix_signal_add(SIGTERM, on_sigterm, run)};
+    guint jobs = MAX(options->jobs, 1);
+
+    while (run->next < tests->len || run->running->len > 0) {
+        if (run->next < tests->len && run->signal_number == 0 && run->running->len < jobs)
+            start_test(run, g_ptr_array_index(tests, run->next++), options);
+        else if (run->running->len > 0)
+            finish_test(run, options, counts);
+        else
+            break; /* stopped */
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
+        g_source_remove(sources[i]);
+    counts[SP_RESULT_SKIPPED] += tests->len - run->next;
+}
+
+static void free_record(void *data)
+{
+    sp_record_free(data);
 }
 
 int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *options)
 {
     guint counts[SP_RESULT_SKIPPED + 1] = {0};
-    Run run = {.engine = engine, .running = g_array_new(FALSE, FALSE, sizeof(Running))};
-    guint jobs = MAX(options->jobs, 1);
-    gint64 begin_us = g_get_monotonic_time();
-    guint next = 0;
-    const guint sources[] = {
-        g_unix_signal_add(SIGINT, on_sigint, &run), g_unix_signal_add(SIGTERM, on_sigterm, &run)};
+    gint64 begin = g_get_monotonic_time();
+    SpRunOptions own = *options;
+    bool has_reports;
+    Run run = {
+        .engine = engine,
+        .running = g_array_new(FALSE, FALSE, sizeof(Running)),
+        .records = g_ptr_array_new_with_free_func(free_record),
+    };
 
-    run.results = (SpResults){.tests = g_array_new(FALSE, FALSE, sizeof(SpTestResult)),
-        .out = options->out,
-        .begin_s = g_get_real_time() / G_USEC_PER_SEC};
-    g_array_set_clear_func(run.results.tests, clear_result);
-    while (next < tests->len || run.running->len > 0) {
-        if (next < tests->len && run.signal_number == 0 && run.running->len < jobs)
-            start_test(&run, g_ptr_array_index(tests, next++), options);
-        else if (run.running->len > 0)
-            finish_test(&run, options, counts);
-        else
-            break; /* stopped */
-    }
-    counts[SP_RESULT_SKIPPED] += tests->len - next;
-    if (options->out)
-        write_reports(&run, tests, next, begin_us);
-    g_array_unref(run.results.tests);
-    g_array_unref(run.running);
-    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
-        g_source_remove(sources[i]);
+    fflush(stdout);
+    run.progress = own.progress = sp_progress_new(STDOUT_FILENO, options->is_debugged);
+    run_all(&run, tests, &own, counts);
+    sp_progress_free(own.progress);
+    has_reports = write_reports(&run, tests, run.next, begin, &own);
+    if (has_reports)
+        printf("The report is %s/report.html\n", options->out);
     printf("%u passed, %u failed, %u skipped\n", counts[SP_RESULT_PASSED],
         counts[SP_RESULT_FAILED] + counts[SP_RESULT_ERROR], counts[SP_RESULT_SKIPPED]);
     fflush(stdout);
-    return exit_status(&run, counts);
+    g_ptr_array_unref(run.records);
+    g_array_unref(run.running);
+    return exit_status(&run, counts, has_reports);
 }

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "report/record.h"
 #include "runner/durations.h"
+#include "runner/progress.h"
 #include "runner/test-conf.h"
 
 #include <glib.h>
 #include <stdbool.h>
-
-typedef enum {
-    SP_RESULT_PASSED,
-    SP_RESULT_FAILED,
-    SP_RESULT_ERROR,   /* the test, or what it needs, is not in order */
-    SP_RESULT_SKIPPED, /* stopped by the user */
-} SpResultKind;
 
 /** A part of a test, as its script divides it. */
 typedef struct {
@@ -25,6 +20,7 @@ typedef struct {
     SpResultKind kind;
     char *report; /* for people; NULL if it passed */
     double seconds;
+    bool has_folder;     /* the test's folder is its own, with what it recorded */
     GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
 } SpResult;
 void sp_result_clear(SpResult *result);
@@ -34,13 +30,16 @@ typedef struct {
     const char *images;
     const char *out;  /* folder that gets one folder a test */
     bool is_verbose;  /* show the log while it comes, consoles too */
+    bool keeps_disks; /* those of a test that fails go to its folder */
     bool is_captured; /* write what the networks carry, whatever test.conf says */
     bool is_cold;     /* no checkpoints: each test runs the scripts of those that it goes on from */
     bool is_debugged; /* a prompt on our terminal where a test fails; one test at a time, no
                          time-out */
     guint jobs;       /* how many tests may run at once; 0: one */
     SpDurations *durations; /* is told how long each test took that passed; may be NULL */
-    gint64 stop_ms;         /* how long a test that is asked to stop may take; 0: ten seconds */
+    gint64 stop_ms; /* how long a test that is asked to stop may take; 0: ten seconds, and what a
+                       post-mortem takes */
+    SpProgress *progress; /* where to show how it goes; set by sp_run_tests() */
 } SpRunOptions;
 
 /** A test that runs, or ran; of an engine's own making. */
@@ -66,9 +65,11 @@ extern const SpEngine sp_local_engine;
 
 /**
  * Run @tests (of SpTestConf), as many at once as @options say, saying on stdout how each went as
- * soon as it is known. They are started in the order in which they stand.
+ * soon as it is known. They are started in the order in which they stand. In the end the folder for
+ * output gets junit.xml and report.html.
  *
  * SIGINT and SIGTERM stop what runs and end the run. Returns the program's exit status: 0 if all
- * passed, 1 if one failed, 2 if one was not in order, 128 + signal if it was stopped.
+ * passed, 1 if one failed, 2 if one was not in order or the reports can't be written, 128 + signal
+ * if it was stopped.
  */
 int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *options);

@@ -8,6 +8,7 @@
 #include "machine/qemu-command.h"
 #include "runner/checkpoint.h"
 #include "runner/images.h"
+#include "runner/post-mortem.h"
 #include "runner/report.h"
 #include "runner/test-conf.h"
 #include "script/script.h"
@@ -23,6 +24,8 @@ typedef struct {
     bool has_report; /* somebody is there for it */
     SpPromptMode prompt;
     bool keeps_disks;
+    gint64 begin;
+    SpPostMortem post_mortem;
     GPtrArray *images;
     SpAccel *accel;
     SpLog *log;
@@ -85,6 +88,14 @@ static void on_subtest(const SpSubtest *subtest, void *data)
         subtest->seconds);
 }
 
+static void on_step(const char *machine, const char *text, void *data)
+{
+    g_autofree char *step =
+        machine ? g_strdup_printf("%s: %s", machine, text ? text : "") : g_strdup(text);
+
+    send_report(data, SP_REPORT_STEP, NULL, step, 0);
+}
+
 /* Machines of one run must differ, and the same test gets the same ones each time. */
 static guint64 seed_of(const char *test, const char *machine)
 {
@@ -142,7 +153,7 @@ static bool make_machine(
         .seed = seed_of(sp_test_conf_root(worker->conf)->name, wanted->name),
         .out_dir = out_dir,
         .log = worker->log,
-        .interrupt = sp_script_interrupt(),
+        .interrupt = sp_post_mortem_interrupt(&worker->post_mortem),
     };
     g_autofree char *kept = worker->keeps_disks ? kept_disk(worker->conf, wanted->name) : NULL;
     SpMachine *machine = NULL;
@@ -177,7 +188,10 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
 {
     const SpLogConfig log = {.dir = out_dir,
         .stream_fd = g_strv_contains(options, "quiet") ? -1 : STDOUT_FILENO,
-        .with_consoles = g_strv_contains(options, "consoles")};
+        .with_consoles = g_strv_contains(options, "consoles"),
+        .begin = worker->begin,
+        .step_func = g_strv_contains(options, "live") ? on_step : NULL,
+        .step_data = worker};
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
     const SpTestMachine *first;
@@ -345,8 +359,11 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
         .out_dir = out_dir,
         .with_consoles = g_strv_contains(options, "consoles"),
     };
-    g_autoptr(SpCheckpoint) checkpoint = sp_checkpoint_prepare(&making, worker->configs, error);
+    g_autoptr(SpCheckpoint) checkpoint = NULL;
 
+    sp_log_begin(worker->log, NULL, "boot", "have checkpoint '%s'", from->name);
+    checkpoint = sp_checkpoint_prepare(&making, worker->configs, error);
+    sp_log_end(worker->log, checkpoint ? NULL : "it can't be made");
     if (!checkpoint)
         return false;
     sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", from->name);
@@ -377,6 +394,28 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
            save_machines(worker, error);
 }
 
+/* The time that a test may take is over: then it was stopped for that, and not by the user. */
+static bool time_is_over(const Worker *worker)
+{
+    gint64 elapsed = g_get_monotonic_time() - worker->begin + G_TIME_SPAN_SECOND;
+
+    return worker->conf && worker->accel &&
+           (double)elapsed >=
+               (double)worker->conf->timeout_s * worker->accel->time_factor * G_TIME_SPAN_SECOND;
+}
+
+/* One that has failed is looked at; one that the user has stopped ends at once. */
+static void look_at_failure(
+    Worker *worker, const char *word, const char *out_dir, const char *const *options)
+{
+    bool is_failed =
+        g_str_equal(word, "failed") || (g_str_equal(word, "interrupted") && time_is_over(worker));
+
+    if (is_failed && worker->machines && worker->has_report)
+        sp_post_mortem(&worker->post_mortem, worker->machines, out_dir, worker->log,
+            g_strv_contains(options, "keep-disks"));
+}
+
 int sp_worker_main(
     const char *test_dir, const char *images, const char *out_dir, const char *const *options)
 {
@@ -386,11 +425,12 @@ int sp_worker_main(
                                                       : SP_PROMPT_NEVER,
         .keeps_disks = g_strv_contains(options, "keep"),
     };
+    const char *began = option_value(options, "begin");
     g_autoptr(GError) error = NULL;
     g_autofree char *report = NULL;
-    gint64 begin = g_get_monotonic_time();
     const char *word = NULL;
 
+    worker.begin = began ? g_ascii_strtoll(began, NULL, 10) : g_get_monotonic_time();
     /* what a script starts must not hold the report open */
     worker.has_report = worker.prompt != SP_PROMPT_ONLY;
     if (worker.has_report && fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
@@ -403,10 +443,11 @@ int sp_worker_main(
     }
     if (!worker.has_report && report)
         fprintf(stderr, "slotproof: %s\n", report);
+    look_at_failure(&worker, word, out_dir, options);
     /* Before the report: who has it may take the machines to be gone. */
     g_clear_pointer(&worker.machines, g_ptr_array_unref);
     send_report(&worker, SP_REPORT_RESULT, word, report,
-        (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND);
+        (double)(g_get_monotonic_time() - worker.begin) / G_TIME_SPAN_SECOND);
     if (g_str_equal(word, "passed"))
         return 0;
     return !worker.has_report && g_str_equal(word, "error") ? 2 : 1;

@@ -2,6 +2,7 @@
 #include "script/py-convert.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <sys/syscall.h>
@@ -9,7 +10,7 @@
 
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 250
-#define EXCERPT_HALF 2048u
+#define EXCERPT_MAX 4096u
 #define SECONDS_MAX (100.0 * 365 * 86400)
 
 static PyObject *exception_of(SpPyState *state, const GError *error)
@@ -53,15 +54,7 @@ PyObject *sp_py_text(const GString *bytes)
 
 char *sp_py_excerpt(const GString *bytes)
 {
-    g_autofree char *head = NULL;
-    g_autofree char *tail = NULL;
-
-    if (bytes->len <= 2 * EXCERPT_HALF)
-        return g_strchomp(g_utf8_make_valid(bytes->str, (gssize)bytes->len));
-    head = g_utf8_make_valid(bytes->str, EXCERPT_HALF);
-    tail = g_utf8_make_valid(bytes->str + bytes->len - EXCERPT_HALF, EXCERPT_HALF);
-    return g_strdup_printf("%s\n[... %zu bytes left out ...]\n%s", head,
-        bytes->len - 2 * EXCERPT_HALF, g_strchomp(tail));
+    return g_strchomp(sp_text_excerpt(bytes->str, bytes->len, EXCERPT_MAX));
 }
 
 bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)

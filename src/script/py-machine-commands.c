@@ -39,9 +39,20 @@ static void log_errors(SpPyMachine *self, const SpCommandResult *result)
     sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", text);
 }
 
+static void log_result(SpPyMachine *self, const SpCommandResult *result)
+{
+    log_errors(self, result);
+    sp_log_result(sp_py_machine_log(self), result->status, result->output, result->errors);
+}
+
+static const char *expectation(bool succeeds)
+{
+    return succeeds ? "exit status 0" : "another exit status than 0";
+}
+
 /* Raise RequestedAssertionFailed with all that is known of a command. Returns NULL. */
-static PyObject *raise_result(
-    SpPyMachine *self, const char *command, const char *what, const SpCommandResult *result)
+static PyObject *raise_result(SpPyMachine *self, const char *command, const char *expected,
+    const char *seen, const SpCommandResult *result)
 {
     GString *text = g_string_new(NULL);
     const struct {
@@ -49,8 +60,8 @@ static PyObject *raise_result(
         const GString *bytes;
     } streams[] = {{"stdout", result->output}, {"stderr", result->errors}};
 
-    g_string_append_printf(
-        text, "machine '%s': command `%s` %s", sp_machine_name(self->machine), command, what);
+    g_string_append_printf(text, "machine '%s': command `%s`\nexpected: %s\nseen:     %s",
+        sp_machine_name(self->machine), command, expected, seen);
     for (gsize i = 0; i < G_N_ELEMENTS(streams); i++) {
         if (!streams[i].bytes || streams[i].bytes->len == 0)
             continue;
@@ -66,25 +77,25 @@ static PyObject *raise_result(
 static bool run_one(SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds,
     SpCommandResult *ret_result)
 {
-    g_autofree char *what = NULL;
+    g_autofree char *seen = NULL;
     bool has_run;
 
     sp_py_machine_begin(
         self, "command", "%s: %s", succeeds ? "must succeed" : "must fail", command);
     has_run = sp_py_machine_execute(self, command, timeout_ms, ret_result);
     if (has_run) {
-        log_errors(self, ret_result);
+        log_result(self, ret_result);
         if ((ret_result->status == 0) == succeeds) {
             sp_log_end(sp_py_machine_log(self), NULL);
             return true;
         }
-        what = ret_result->status == STATUS_TIMEOUT && timeout_ms != SP_NO_TIMEOUT
-                   ? g_strdup_printf("failed (exit status %d: did it time out?)", STATUS_TIMEOUT)
-               : succeeds ? g_strdup_printf("failed (exit status %d)", ret_result->status)
-                          : g_strdup("succeeded (exit status 0), but was expected to fail");
-        raise_result(self, command, what, ret_result);
+        seen = g_strdup_printf("exit status %d%s", ret_result->status,
+            ret_result->status == STATUS_TIMEOUT && timeout_ms != SP_NO_TIMEOUT
+                ? ": did it time out?"
+                : "");
+        raise_result(self, command, expectation(succeeds), seen, ret_result);
     }
-    sp_log_end(sp_py_machine_log(self), has_run ? what : "could not be run");
+    sp_log_end(sp_py_machine_log(self), has_run ? seen : "could not be run");
     return false;
 }
 
@@ -200,11 +211,23 @@ static PyObject *execute(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     } else if (!check_return) {
         answer = execute_unchecked(self, command, timeout_ms);
     } else if (sp_py_machine_execute(self, command, timeout_ms, &result)) {
-        log_errors(self, &result);
+        log_result(self, &result);
         answer = make_result(result.status, result.output);
     }
     sp_log_end(sp_py_machine_log(self), answer ? NULL : "could not be run");
     return answer;
+}
+
+static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 timeout_ms,
+    bool succeeds, guint tries, const SpCommandResult *result)
+{
+    g_autofree char *expected =
+        g_strdup_printf("%s within %.1f s", expectation(succeeds), (double)timeout_ms / 1000);
+    g_autofree char *seen =
+        g_strdup_printf("exit status %d, the last time of %u", result->status, tries);
+
+    sp_log_result(sp_py_machine_log(self), result->status, result->output, result->errors);
+    return raise_result(self, command, expected, seen, result);
 }
 
 /* Run @command again and again; the output of the run that was as expected, or an exception. */
@@ -226,14 +249,12 @@ static PyObject *poll_command(
         tries++;
         left_ms = deadline == SP_FOREVER ? G_MAXINT64 : (deadline - g_get_monotonic_time()) / 1000;
         /* one that the deadline itself ended has not failed in the sense that is meant */
-        if ((result.status == 0) == succeeds && (succeeds || left_ms > 0))
+        if ((result.status == 0) == succeeds && (succeeds || left_ms > 0)) {
+            sp_log_result(sp_py_machine_log(self), result.status, result.output, result.errors);
             return sp_py_text(result.output);
-        if (left_ms <= 0) {
-            g_autofree char *what = g_strdup_printf("did not %s in %.1f s: tried %u times, the "
-                                                    "last one with exit status %d",
-                succeeds ? "succeed" : "fail", (double)timeout_ms / 1000, tries, result.status);
-            return raise_result(self, command, what, &result);
         }
+        if (left_ms <= 0)
+            return raise_too_late(self, command, timeout_ms, succeeds, tries, &result);
         if (!sp_py_pause(sp_py_state((PyObject *)self), MIN(pause_ms, left_ms)))
             return NULL;
         pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);

@@ -22,6 +22,17 @@ static char *picture_path(SpPyMachine *self, const char *name)
                              : g_build_filename(sp_machine_out_dir(self->machine), full, NULL);
 }
 
+/* For reports, which show what lies in the test's folder. */
+static void mark_picture(SpPyMachine *self, const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+
+    if (g_strcmp0(folder, sp_machine_out_dir(self->machine)) == 0)
+        sp_log_mark(
+            sp_py_machine_log(self), sp_machine_name(self->machine), "screenshot", "%s", name);
+}
+
 static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"filename", NULL};
@@ -38,6 +49,8 @@ static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     path = picture_path(self, name);
     sp_py_machine_begin(self, "screen", "screenshot to %s", path);
     is_good = sp_machine_screenshot(self->machine, path, &error);
+    if (is_good)
+        mark_picture(self, path);
     return sp_py_machine_end(self, is_good, error);
 }
 

@@ -11,6 +11,7 @@
 /** The state of the module `slotproof`. */
 typedef struct {
     const SpScriptConfig *config; /* set once the module is imported */
+    const char *source;           /* the script's text; NULL before it runs */
     PyObject *assertion_failed;   /* the exception types */
     PyObject *machine_error;
     PyTypeObject *machine_type;
@@ -77,11 +78,8 @@ SpPyState *sp_py_state(PyObject *object);
 /** The globals of a script: a new dictionary, or NULL with an exception. */
 PyObject *sp_py_globals_new(PyObject *module);
 
-/**
- * What is told of the pending exception, which is cleared; @source is the script's text. Free with
- * g_free().
- */
-char *sp_py_failure_report(SpPyState *state, const char *source);
+/** What is told of the pending exception, which is cleared. Free with g_free(). */
+char *sp_py_failure_report(SpPyState *state);
 /** The same for a script that does not compile. */
 char *sp_py_syntax_report(SpPyState *state);
 

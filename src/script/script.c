@@ -159,12 +159,12 @@ static bool add_path(const char *script)
     return path != NULL;
 }
 
-static SpScriptOutcome judge(SpPyState *state, const char *source, char **ret_report)
+static SpScriptOutcome judge(SpPyState *state, char **ret_report)
 {
     SpScriptOutcome outcome =
         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? SP_SCRIPT_INTERRUPTED : SP_SCRIPT_FAILED;
 
-    *ret_report = sp_py_failure_report(state, source);
+    *ret_report = sp_py_failure_report(state);
     return *ret_report ? outcome : SP_SCRIPT_PASSED;
 }
 
@@ -199,14 +199,13 @@ static void run_post_mortem(SpPyState *state, const char *report)
 }
 
 /* With the interpreter up, and the script compiled. */
-static SpScriptOutcome run_code(
-    SpPyState *state, PyObject *code, const char *source, char **ret_report)
+static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_report)
 {
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
     PyObject *result = PyEval_EvalCode(code, state->globals, state->globals);
 
     if (!result)
-        outcome = judge(state, source, ret_report);
+        outcome = judge(state, ret_report);
     sp_py_drop_conditions(state);
     while (sp_log_depth(state->config->log) > 0)
         sp_log_end(state->config->log, "not ended");
@@ -224,6 +223,7 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
     PyObject *code;
 
     set_up(state, config, stations);
+    state->source = source;
     code = Py_CompileString(source, config->path, Py_file_input);
     if (!code && config->prompt == SP_PROMPT_ONLY)
         PyErr_Clear(); /* test_script() says what is wrong with it */
@@ -234,11 +234,11 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
     if (!PyErr_Occurred() && catch_sigterm(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
     if (!state->globals)
-        outcome = judge(state, source, ret_report);
+        outcome = judge(state, ret_report);
     else if (config->prompt == SP_PROMPT_ONLY)
         run_prompt(state);
     else
-        outcome = run_code(state, code, source, ret_report);
+        outcome = run_code(state, code, ret_report);
     sp_py_drop_conditions(state);
     while (sp_log_depth(config->log) > 0)
         sp_log_end(config->log, "not ended");

@@ -19,6 +19,8 @@
  *   die            the process is killed by a signal
  *   sigint         the process sends itself SIGINT, then hangs
  *   refuse         SP_ERROR_GUEST
+ *   freeze         from now on the next one hangs
+ *   journalctl     one line
  *   systemctl, su  a unit: its name decides on its state
  * Anything else has status 127. The commands that a machine was given are kept.
  */

@@ -97,7 +97,7 @@ static void test_steps(Fixture *f, gconstpointer data)
         "    gateway: second\n"
         "  (failed: inner, T)\n"
         "  gateway: # login:\n"
-        "(finished: run ls, T)\n");
+        "gateway: (finished: run ls, T)\n");
     stream = streamed(f);
     g_assert_nonnull(strstr(stream, "gateway: second\n"));
     g_assert_null(strstr(stream, "login:")); /* consoles were not asked for */
@@ -138,6 +138,79 @@ static void test_events(Fixture *f, gconstpointer data)
     object = event(lines, 2, parser);
     g_assert_cmpstr(json_object_get_string_member(object, "text"), ==, "why\nnot");
     g_assert_true(json_object_has_member(object, "seconds"));
+}
+
+/* What a command came to stands at its end, and what happens to a machine is marked. */
+static void test_results(Fixture *f, gconstpointer data)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(GString) output = g_string_new("out\xff");
+    g_autoptr(GString) errors = g_string_new(NULL);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    JsonObject *object = json_object_new();
+
+    json_object_set_string_member(object, "mine", "yes");
+    sp_log_result(f->log, 1, output, errors); /* of no step */
+    sp_log_begin(f->log, "gateway", "command", "ls");
+    sp_log_result(f->log, 7, output, errors);
+    sp_log_result(f->log, 8, output, errors);
+    sp_log_end(f->log, NULL);
+    sp_log_mark(f->log, "gateway", "reset", "QEMU: %s", "RESET");
+    sp_log_event(f->log, "own", object);
+    text = contents(f, "events.jsonl");
+    lines = g_strsplit(text, "\n", -1);
+    g_assert_cmpuint(g_strv_length(lines), ==, 5);
+    object = event(lines, 1, parser);
+    g_assert_cmpint(json_object_get_int_member(object, "status"), ==, 8);
+    g_assert_cmpstr(json_object_get_string_member(object, "output"), ==, "out\xef\xbf\xbd");
+    g_assert_false(json_object_has_member(object, "errors"));
+    object = event(lines, 2, parser);
+    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "mark");
+    g_assert_cmpstr(json_object_get_string_member(object, "kind"), ==, "reset");
+    object = event(lines, 3, parser);
+    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "own");
+    g_assert_cmpstr(json_object_get_string_member(object, "mine"), ==, "yes");
+    g_assert_true(json_object_has_member(object, "time"));
+}
+
+/* Console lines stop where they have filled their part; the steps after them are still told. */
+static void test_limits(Fixture *f, gconstpointer data)
+{
+    g_autofree char *line = g_strnfill(4000, 'x');
+    g_autofree char *text = NULL;
+    g_autofree char *events = NULL;
+
+    for (guint i = 0; i < 2 * SP_LOG_FILE_MAX / 4 / 4000; i++)
+        sp_log_console(f->log, "gateway", line);
+    sp_log(f->log, NULL, "and on");
+    text = contents(f, "log.txt");
+    g_assert_cmpuint(strlen(text), <, SP_LOG_FILE_MAX / 3);
+    g_assert_nonnull(strstr(text, "\n[consoles go on in their own files only]\n"));
+    g_assert_true(g_str_has_suffix(text, "and on\n"));
+    events = contents(f, "events.jsonl");
+    g_assert_cmpuint(strlen(events), <, SP_LOG_FILE_MAX / 3);
+    g_assert_nonnull(strstr(events, "\n{\"event\":\"full\"}\n{"));
+    g_assert_nonnull(strstr(events, "and on"));
+}
+
+static void on_step(const char *machine, const char *text, void *data)
+{
+    g_string_append_printf(data, "%s %s;", machine ? machine : "-", text ? text : "-");
+}
+
+static void test_step_func(void)
+{
+    g_autoptr(GString) told = g_string_new(NULL);
+    const SpLogConfig config = {.stream_fd = -1, .step_func = on_step, .step_data = told};
+    g_autoptr(SpLog) log = sp_log_new(&config, NULL);
+
+    sp_log_begin(log, "m", "wait", "one");
+    sp_log_begin(log, NULL, "wait", "two");
+    sp_log(log, NULL, "no step");
+    sp_log_end(log, NULL);
+    sp_log_end(log, NULL);
+    g_assert_cmpstr(told->str, ==, "m one;- two;m one;- -;");
 }
 
 /* What a guest prints must not steer the terminal, in one byte or in two (ECMA-48's C1). */
@@ -220,6 +293,9 @@ int main(int argc, char **argv)
     g_test_add("/log/steps", Fixture, NULL, set_up, test_steps, tear_down);
     g_test_add("/log/events", Fixture, NULL, set_up, test_events, tear_down);
     g_test_add("/log/controls", Fixture, NULL, set_up, test_controls, tear_down);
+    g_test_add("/log/results", Fixture, NULL, set_up, test_results, tear_down);
+    g_test_add("/log/limits", Fixture, NULL, set_up, test_limits, tear_down);
+    g_test_add_func("/log/step-func", test_step_func);
     g_test_add_func("/log/full-disk", test_full_disk);
     g_test_add_func("/log/nowhere", test_nowhere);
     return g_test_run();

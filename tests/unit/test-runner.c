@@ -3,14 +3,9 @@
 /* Runs whole tests in workers, which are this program again, on machines that are fakes. */
 
 #include "base/error.h"
-#include "runner/discover.h"
-#include "runner/out-dir.h"
+#include "runner-fixture.h"
 #include "runner/report.h"
-#include "runner/runner.h"
-#include "runner/worker.h"
 
-#include <fcntl.h>
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,151 +16,59 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef struct {
-    char *dir;
-    char *tests;
-    char *images;
-    char *out;
-    char *output; /* what the last run printed */
-    gint64 stop_ms;
-    guint jobs;
-    bool is_captured;
-} Fixture;
-
-static void write_file(const char *dir, const char *name, const char *text, gssize length)
-{
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_autofree char *folder = g_path_get_dirname(path);
-
-    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
-    g_assert_true(g_file_set_contents(path, text, length, NULL));
-}
-
-static void set_up(Fixture *f, gconstpointer data)
-{
-    char sectors[1024] = {[510] = 0x55, [511] = (char)0xaa};
-
-    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
-    g_assert_nonnull(f->dir);
-    f->tests = g_build_filename(f->dir, "tests", NULL);
-    f->images = g_build_filename(f->dir, "images", NULL);
-    f->out = g_build_filename(f->dir, "out", NULL);
-    write_file(
-        f->images, "gateway/image.conf", "[Image]\nArchitecture=x86_64\nDisk=disk.img\n", -1);
-    write_file(f->images, "gateway/disk.img", sectors, sizeof sectors);
-    f->stop_ms = 20000;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    return remove(path);
-}
-
-static void tear_down(Fixture *f, gconstpointer data)
-{
-    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    g_free(f->dir);
-    g_free(f->tests);
-    g_free(f->images);
-    g_free(f->out);
-    g_free(f->output);
-}
-
-static void add_test(Fixture *f, const char *name, const char *script)
-{
-    g_autofree char *dir = g_build_filename(f->tests, name, NULL);
-
-    write_file(dir, "test.conf", "[Test]\nTimeout=2\n[Machine gateway]\n", -1);
-    write_file(dir, "script.py", script, -1);
-}
-
-/* Run all tests; what is printed goes to f->output instead of among this program's own lines. */
-static int run(Fixture *f)
-{
-    const SpRunOptions options = {
-        .images = f->images,
-        .out = f->out,
-        .stop_ms = f->stop_ms,
-        .jobs = f->jobs,
-        .is_captured = f->is_captured,
-    };
-    g_autofree char *path = g_build_filename(f->dir, "output", NULL);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
-    int saved, fd, status;
-
-    g_assert_no_error(error);
-    fflush(stdout);
-    saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    g_assert_cmpint(dup2(fd, STDOUT_FILENO), ==, STDOUT_FILENO);
-    status = sp_run_tests(tests, &sp_local_engine, &options);
-    g_assert_cmpint(dup2(saved, STDOUT_FILENO), ==, STDOUT_FILENO);
-    close(saved);
-    close(fd);
-    g_clear_pointer(&f->output, g_free);
-    g_assert_true(g_file_get_contents(path, &f->output, NULL, NULL));
-    return status;
-}
-
-static void expect(Fixture *f, const char *words)
-{
-    if (!strstr(f->output, words))
-        g_error("'%s' is missing in: %s", words, f->output);
-}
-
-static void test_passed(Fixture *f, gconstpointer data)
+static void test_passed(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *log = g_build_filename(f->out, "a", "log.txt", NULL);
 
-    add_test(f, "a", "with subtest('one'):\n    machine.succeed('echo x')\n");
-    g_assert_cmpint(run(f), ==, 0);
-    expect(f, "a  passed  (");
+    runner_add_test(f, "a", "with subtest('one'):\n    machine.succeed('echo x')\n");
+    g_assert_cmpint(runner_run(f), ==, 0);
+    runner_expect(f, "a  passed  (");
     g_assert_true(g_str_has_suffix(f->output, "\n1 passed, 0 failed, 0 skipped\n"));
     g_assert_true(g_file_test(log, G_FILE_TEST_EXISTS));
-    g_assert_cmpint(run(f), ==, 0);
+    g_assert_cmpint(runner_run(f), ==, 0);
 }
 
-static void test_failed(Fixture *f, gconstpointer data)
+static void test_failed(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", "machine.succeed('complain bad')\n");
-    add_test(f, "b", "pass\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "a  failed  (");
-    expect(f, "script.py:1: machine.succeed('complain bad')\n");
-    expect(f, "b  passed  (");
+    runner_add_test(f, "a", "machine.succeed('complain bad')\n");
+    runner_add_test(f, "b", "pass\n");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "a  failed  (");
+    runner_expect(f, "  assertion failed: machine.succeed('complain bad')\n    at ");
+    runner_expect(f, "script.py:1\n");
+    runner_expect(f, "b  passed  (");
     g_assert_true(g_str_has_suffix(f->output, "\n1 passed, 1 failed, 0 skipped\n"));
 }
 
-static void test_error(Fixture *f, gconstpointer data)
+static void test_error(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *disk = g_build_filename(f->images, "gateway", "disk.img", NULL);
 
-    add_test(f, "a", "def oops(:\n");
-    add_test(f, "b", "machine.succeed('exit 1')\n");
-    g_assert_cmpint(run(f), ==, 2);
-    expect(f, "a  error  (");
-    expect(f, "script.py:1: invalid syntax");
+    runner_add_test(f, "a", "def oops(:\n");
+    runner_add_test(f, "b", "machine.succeed('exit 1')\n");
+    g_assert_cmpint(runner_run(f), ==, 2);
+    runner_expect(f, "a  error  (");
+    runner_expect(f, "script.py:1: invalid syntax");
     g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 2 failed, 0 skipped\n"));
     g_unlink(disk);
-    g_assert_cmpint(run(f), ==, 2);
-    expect(f, "disk.img' is missing");
+    g_assert_cmpint(runner_run(f), ==, 2);
+    runner_expect(f, "disk.img' is missing");
 }
 
-static void test_dying_worker(Fixture *f, gconstpointer data)
+static void test_dying_worker(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", "log('last words')\nmachine.succeed('die')\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "a  failed  (");
-    expect(f, "was killed by signal 9");
-    expect(f, "last words");
-    add_test(f, "a", "import os\nos._exit(0)\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "ended with status 0 without a result");
+    runner_add_test(f, "a", "log('last words')\nmachine.succeed('die')\n");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "a  failed  (");
+    runner_expect(f, "was killed by signal 9");
+    runner_expect(f, "last words");
+    runner_add_test(f, "a", "import os\nos._exit(0)\n");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "ended with status 0 without a result");
 }
 
 /* The process of the host whose number a test has left in its folder is gone. */
-static void assert_gone(Fixture *f, const char *test)
+static void assert_gone(RunnerFixture *f, const char *test)
 {
     g_autofree char *path = g_build_filename(f->out, test, "pid", NULL);
     g_autofree char *text = NULL;
@@ -182,7 +85,7 @@ static void assert_gone(Fixture *f, const char *test)
 }
 
 /* What a script starts on the host does not outlive the test, whatever becomes of the worker. */
-static void test_children(Fixture *f, gconstpointer data)
+static void test_children(RunnerFixture *f, gconstpointer data)
 {
 #define START                                                                                      \
     "import signal, subprocess\n"                                                                  \
@@ -192,12 +95,12 @@ static void test_children(Fixture *f, gconstpointer data)
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     f->stop_ms = 200;
-    add_test(f, "a", START);
-    add_test(f, "b", START "machine.succeed('die')\n");
-    add_test(
+    runner_add_test(f, "a", START);
+    runner_add_test(f, "b", START "machine.succeed('die')\n");
+    runner_add_test(
         f, "c", START "signal.signal(signal.SIGINT, signal.SIG_IGN)\nmachine.succeed('hang')\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "1 passed, 2 failed, 0 skipped");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "1 passed, 2 failed, 0 skipped");
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         assert_gone(f, names[i]);
     prctl(PR_SET_CHILD_SUBREAPER, 0);
@@ -205,123 +108,123 @@ static void test_children(Fixture *f, gconstpointer data)
 }
 
 /* What is told before the end does not count if the end is a bad one. */
-static void test_dying_after_result(Fixture *f, gconstpointer data)
+static void test_dying_after_result(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a",
+    runner_add_test(f, "a",
         "import os\nprint('last words')\n"
         "os.write(3, b'{\"event\":\"result\",\"word\":\"passed\",\"text\":\"\",\"number\":1}\\n')\n"
         "os._exit(7)\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "a  failed  (");
-    expect(f, "ended with status 7 after it had passed");
-    expect(f, "last words");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "a  failed  (");
+    runner_expect(f, "ended with status 7 after it had passed");
+    runner_expect(f, "last words");
 }
 
-static void test_time_out(Fixture *f, gconstpointer data)
+static void test_time_out(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", "machine.succeed('hang')\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "a  failed  (");
-    expect(f, "timed out after 2 s (Timeout=2)");
-    expect(f, "script.py:1: machine.succeed('hang')");
+    runner_add_test(f, "a", "machine.succeed('hang')\n");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "a  failed  (");
+    runner_expect(f, "timed out after 2 s (Timeout=2)");
+    runner_expect(f, "interrupted: machine.succeed('hang')");
 }
 
 /* One that does not let itself be interrupted is killed. */
-static void test_stubborn(Fixture *f, gconstpointer data)
+static void test_stubborn(RunnerFixture *f, gconstpointer data)
 {
     f->stop_ms = 200;
-    add_test(f, "a",
+    runner_add_test(f, "a",
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "machine.succeed('hang')\n");
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "timed out after 2 s");
-    expect(f, "was killed by signal 9");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "timed out after 2 s");
+    runner_expect(f, "was killed by signal 9");
 }
 
-static void test_signals(Fixture *f, gconstpointer data)
+static void test_signals(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
-    add_test(f, "b", "pass\n");
-    g_assert_cmpint(run(f), ==, 130);
-    expect(f, "a  stopped  (");
-    expect(f, "KeyboardInterrupt");
+    runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
+    runner_add_test(f, "b", "pass\n");
+    g_assert_cmpint(runner_run(f), ==, 130);
+    runner_expect(f, "a  stopped  (");
+    runner_expect(f, "KeyboardInterrupt");
     g_assert_null(strstr(f->output, "b  "));
     g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 0 failed, 2 skipped\n"));
-    add_test(f, "a", "import os\nos.kill(os.getppid(), 15)\nretry(lambda last: False)\n");
-    g_assert_cmpint(run(f), ==, 143);
+    runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 15)\nretry(lambda last: False)\n");
+    g_assert_cmpint(runner_run(f), ==, 143);
 }
 
-static void test_out_dir(Fixture *f, gconstpointer data)
+static void test_out_dir(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *outside = g_build_filename(f->dir, "outside", "file", NULL);
     g_autofree char *link = g_build_filename(f->out, "a", "link", NULL);
     g_autofree char *old = g_build_filename(f->out, "a", "old", "deep", NULL);
     g_autofree char *target = g_path_get_dirname(outside);
 
-    write_file(f->out, "a/mine", "x", -1);
-    add_test(f, "a", "pass\n");
-    g_assert_cmpint(run(f), ==, 2);
-    expect(f, "holds files that are not slotproof's");
+    runner_write_file(f->out, "a/mine", "x", -1);
+    runner_add_test(f, "a", "pass\n");
+    g_assert_cmpint(runner_run(f), ==, 2);
+    runner_expect(f, "holds files that are not slotproof's");
     g_assert_true(g_file_test(f->out, G_FILE_TEST_IS_DIR));
 
     g_autofree char *mine = g_build_filename(f->out, "a", "mine", NULL);
     g_assert_cmpint(g_unlink(mine), ==, 0);
-    g_assert_cmpint(run(f), ==, 0);
-    write_file(f->out, "a/old/deep", "x", -1);
-    write_file(f->dir, "outside/file", "x", -1);
+    g_assert_cmpint(runner_run(f), ==, 0);
+    runner_write_file(f->out, "a/old/deep", "x", -1);
+    runner_write_file(f->dir, "outside/file", "x", -1);
     g_assert_cmpint(symlink(target, link), ==, 0);
-    g_assert_cmpint(run(f), ==, 0);
+    g_assert_cmpint(runner_run(f), ==, 0);
     g_assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(outside, G_FILE_TEST_EXISTS));
 }
 
-/* Waits until the other two run as well. */
+/* Waits until the other two runner_run as well. */
 #define MEET(name)                                                                                 \
     "import os, time\nopen(machine.out_dir + '/../" name "', 'w')\n"                               \
     "while not all(os.path.exists(f'{machine.out_dir}/../{n}') for n in 'xyz'):\n"                 \
     "    time.sleep(0.01)\n"
 
-static void test_jobs(Fixture *f, gconstpointer data)
+static void test_jobs(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", MEET("x"));
-    add_test(f, "b", MEET("y") "assert False, 'this one'\n");
-    add_test(f, "c", MEET("z"));
-    add_test(f, "d", "");
+    runner_add_test(f, "a", MEET("x"));
+    runner_add_test(f, "b", MEET("y") "assert False, 'this one'\n");
+    runner_add_test(f, "c", MEET("z"));
+    runner_add_test(f, "d", "");
     f->jobs = 3;
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "a  passed");
-    expect(f, "b  failed");
-    expect(f, "this one");
-    expect(f, "c  passed");
-    expect(f, "d  passed");
-    expect(f, "3 passed, 1 failed, 0 skipped");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "a  passed");
+    runner_expect(f, "b  failed");
+    runner_expect(f, "this one");
+    runner_expect(f, "c  passed");
+    runner_expect(f, "d  passed");
+    runner_expect(f, "3 passed, 1 failed, 0 skipped");
     /* and no more of them than that */
     for (const char *name = "xyz"; *name; name++) {
         g_autofree char *path = g_strdup_printf("%s/%c", f->out, *name);
         g_assert_cmpint(g_unlink(path), ==, 0);
     }
     f->jobs = 2;
-    g_assert_cmpint(run(f), ==, 1);
-    expect(f, "timed out");
+    g_assert_cmpint(runner_run(f), ==, 1);
+    runner_expect(f, "timed out");
 }
 
-/* Those that run are stopped, those that wait are not begun. */
-static void test_jobs_stopped(Fixture *f, gconstpointer data)
+/* Those that runner_run are stopped, those that wait are not begun. */
+static void test_jobs_stopped(RunnerFixture *f, gconstpointer data)
 {
-    add_test(f, "a", "import time\ntime.sleep(60)\n");
-    add_test(f, "b",
+    runner_add_test(f, "a", "import time\ntime.sleep(60)\n");
+    runner_add_test(f, "b",
         "import os, signal, time\ntime.sleep(0.3)\n"
         "os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n");
-    add_test(f, "c", "");
+    runner_add_test(f, "c", "");
     f->jobs = 2;
-    g_assert_cmpint(run(f), ==, 130);
-    expect(f, "a  stopped");
-    expect(f, "b  stopped");
-    expect(f, "0 passed, 0 failed, 3 skipped");
+    g_assert_cmpint(runner_run(f), ==, 130);
+    runner_expect(f, "a  stopped");
+    runner_expect(f, "b  stopped");
+    runner_expect(f, "0 passed, 0 failed, 3 skipped");
 }
 
 /* Where the test or the user asks for it, and for the networks that there are. */
-static void test_capture(Fixture *f, gconstpointer data)
+static void test_capture(RunnerFixture *f, gconstpointer data)
 {
     static const char *const conf = "[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n";
     static const struct {
@@ -330,13 +233,13 @@ static void test_capture(Fixture *f, gconstpointer data)
     } cases[] = {{"no", false, false}, {"no", true, true}, {"yes", false, true}};
     g_autofree char *dir = g_build_filename(f->tests, "a", NULL);
 
-    add_test(f, "a", "pass\n");
+    runner_add_test(f, "a", "pass\n");
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *text = g_strdup_printf(conf, cases[i].word);
 
-        write_file(dir, "test.conf", text, -1);
+        runner_write_file(dir, "test.conf", text, -1);
         f->is_captured = cases[i].is_captured;
-        g_assert_cmpint(run(f), ==, 0);
+        g_assert_cmpint(runner_run(f), ==, 0);
         for (guint number = 1; number <= 8; number++) {
             g_autofree char *name = g_strdup_printf("network-%u.pcapng", number);
             g_autofree char *path = g_build_filename(f->out, "a", name, NULL);
@@ -413,7 +316,7 @@ int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
-        void (*test)(Fixture *f, gconstpointer data);
+        void (*test)(RunnerFixture *f, gconstpointer data);
     } tests[] = {
         {"/runner/passed", test_passed},
         {"/runner/failed", test_failed},
@@ -430,14 +333,17 @@ int main(int argc, char **argv)
         {"/runner/capture", test_capture},
     };
 
-    if (argc >= 5 && g_str_equal(argv[1], "_worker"))
-        return sp_worker_main(argv[2], argv[3], argv[4], (const char *const *)argv + 5);
+    int status = runner_worker(argc, argv);
+
+    if (status >= 0)
+        return status;
     g_test_init(&argc, &argv, NULL);
     /* no QEMU is started, and this one's time factor is 1 */
     g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
     g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
+        g_test_add(
+            tests[i].path, RunnerFixture, NULL, runner_set_up, tests[i].test, runner_tear_down);
     g_test_add_func("/runner/report", test_report);
     g_test_add_func("/runner/report-garbage", test_report_garbage);
     g_test_add_func("/runner/report-depth", test_report_depth);

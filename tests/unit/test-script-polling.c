@@ -82,7 +82,7 @@ static void test_during_wait(ScriptFixture *f, gconstpointer data)
                                "with polling_condition(soon_over.check, 0.1), soon_over:\n"
                                "    machine.wait_for_file('slow')\n";
 
-    SCRIPT_EXPECT_FAILED(f, text, "script.py:8:", "RequestedAssertionFailed", "does not hold");
+    SCRIPT_EXPECT_FAILED(f, text, "script.py:8\n", "RequestedAssertionFailed", "does not hold");
     g_assert_null(strstr(f->report, "Interrupted"));
 }
 

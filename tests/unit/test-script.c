@@ -111,19 +111,24 @@ static void test_failing_command(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f,
         "def check(text):\n    machine.succeed('complain ' + text)\n\n\nmachine.start()\n"
         "check('so bad')\n",
-        "script.py:6: check('so bad')\n", "script.py:2: in check(): machine.succeed(",
-        "RequestedAssertionFailed: machine 'gateway': command `complain so bad` failed (exit "
-        "status 1)",
+        "assertion failed: machine.succeed('complain ' + text)\n  at ",
+        "script.py:2, in check()\n  called from ", "script.py:6: check('so bad')\n",
+        "RequestedAssertionFailed: machine 'gateway': command `complain so bad`\n"
+        "expected: exit status 0\nseen:     exit status 1\n",
         "stderr:\nso bad\n", "console of 'gateway':\nlast words of gateway\n", "out/here");
-    SCRIPT_EXPECT_FAILED(
-        f, "machine.fail('echo x')\n", "succeeded (exit status 0)", "stdout:\nx\n");
+    SCRIPT_EXPECT_FAILED(f, "machine.fail('echo x')\n",
+        "expected: another exit status than 0\nseen:     exit status 0\nstdout:\nx\n");
     SCRIPT_EXPECT_FAILED(
         f, "machine.succeed('big 9000')\n", "xxx\n[... 4904 bytes left out ...]\nxxx");
-    SCRIPT_EXPECT_FAILED(f, "machine.succeed('hang', timeout=0.01)\n", "exit status 124");
+    SCRIPT_EXPECT_FAILED(f, "machine.succeed('hang', timeout=0.01)\n",
+        "expected: exit status 0\nseen:     exit status 124: did it time out?");
     SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('complain no', timeout=0.05)\n",
-        "did not succeed in 0.1 s: tried", "stderr:\nno\n");
-    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('echo no', timeout=0.05)\n", "did not fail");
-    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('hang', timeout=0.05)\n", "did not fail");
+        "expected: exit status 0 within 0.1 s\nseen:     exit status 1, the last time of ",
+        "stderr:\nno\n");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('echo no', timeout=0.05)\n",
+        "expected: another exit status than 0 within 0.1 s\nseen:     exit status 0, the last");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_fails('hang', timeout=0.05)\n",
+        "expected: another exit status than 0 within", "exit status 124");
 }
 
 static void test_exceptions(ScriptFixture *f, gconstpointer data)
@@ -141,9 +146,11 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('a\\0b')\n", "ValueError", "null");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', nope=1)\n", "TypeError", "nope");
     SCRIPT_EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port 70000");
-    SCRIPT_EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n", "script.py:2: t.assertEqual([1], [2])\n",
+    SCRIPT_EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n",
+        "assertion failed: t.assertEqual([1], [2])\n  at ", "script.py:2\n",
         "AssertionError: Lists differ: [1] != [2]");
-    SCRIPT_EXPECT_FAILED(f, "import json\njson.loads('{')\n", "script.py:2:", "JSONDecodeError");
+    SCRIPT_EXPECT_FAILED(f, "import json\njson.loads('{')\n", "failed: json.loads('{')\n  at ",
+        "script.py:2\n", "JSONDecodeError");
     SCRIPT_EXPECT_FAILED(f, "raise SystemExit(4)\n", "SystemExit: 4");
     SCRIPT_EXPECT_FAILED(f,
         "import threading\nseen = []\ndef work():\n    try:\n        machine.succeed('echo')\n"
@@ -164,16 +171,52 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
 static void test_report_is_short(ScriptFixture *f, gconstpointer data)
 {
     g_assert_cmpint(script_run(f, "machine.start()\nt.assertTrue(False)\n"), ==, SP_SCRIPT_FAILED);
-    g_autofree char *expected = g_strdup_printf("%s:2: t.assertTrue(False)\n"
-                                                "AssertionError: False is not true\n"
-                                                "The last lines of the console of 'gateway':\n"
-                                                "last words of gateway\n"
-                                                "The whole log and the consoles are in out/here\n",
-        f->path);
+    g_autofree char *expected =
+        g_strdup_printf("assertion failed: t.assertTrue(False)\n"
+                        "  at %s:2\n"
+                        "AssertionError: False is not true\n"
+                        "The last lines of the console of 'gateway':\n"
+                        "last words of gateway\n"
+                        "The rest lies in out/here: the log, consoles, journals, screens\n",
+            f->path);
     g_assert_cmpstr(f->report, ==, expected);
     g_assert_cmpint(script_run(f, "def f():\n    f()\nf()\n"), ==, SP_SCRIPT_FAILED);
     g_assert_nonnull(strstr(f->report, "calls left out"));
     g_assert_cmpuint(strlen(f->report), <, 4096);
+}
+
+/* What a bare assertion was about is told, without asking again. */
+static void test_values(ScriptFixture *f, gconstpointer data)
+{
+    SCRIPT_EXPECT_FAILED(f,
+        "LIMIT = 3\n\n\ndef check(seen, lines):\n    assert (len(seen) <=\n        LIMIT), ''\n\n\n"
+        "check(['a'] * 4, machine)\n",
+        "assertion failed: assert (len(seen) <=\n    LIMIT), ''\n  at ",
+        "script.py:5, in check()\n  called from ", "AssertionError\n",
+        "  seen = ['a', 'a', 'a', 'a']\n  LIMIT = 3\nThe rest");
+    SCRIPT_EXPECT_FAILED(f, "x = 'y' * 5000\nassert not x\n", "AssertionError\n", "  x = 'yyy",
+        "bytes left out", "yyy'\nThe rest");
+    SCRIPT_EXPECT_FAILED(f,
+        "class Bad:\n    def __repr__(self):\n        raise ValueError\nbad, x = Bad(), 1\n"
+        "assert bad is x\n",
+        "AssertionError\n  x = 1\nThe rest");
+    /* one that says what is wrong says enough */
+    SCRIPT_EXPECT_FAILED(f, "x = 1\nassert x == 2, 'not so'\n", "AssertionError: not so\nThe rest");
+}
+
+/* Modules beside the script are the test's; Python's own are not. */
+static void test_frames_of_modules(ScriptFixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "helper.py", NULL);
+
+    g_assert_true(g_file_set_contents(
+        path, "def check(t):\n\n    t.assertEqual(\n        1,\n        2)\n", -1, NULL));
+    SCRIPT_EXPECT_FAILED(f, "import helper\nhelper.check(t)\n",
+        "assertion failed: t.assertEqual(\n    1,\n    2)\n  at ",
+        "helper.py:3, in check()\n  called from ",
+        "script.py:2: helper.check(t)\nAssertionError: 1");
+    g_assert_null(strstr(f->report, "unittest"));
+    g_unlink(path);
 }
 
 static void test_syntax(ScriptFixture *f, gconstpointer data)
@@ -192,7 +235,7 @@ static void test_subtests(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f,
         "with subtest('one'):\n    pass\nwith subtest('two'):\n    with driver.subtest('three'):\n"
         "        machine.succeed('exit 1')\nwith subtest('four'):\n    pass\n",
-        "in subtest 'three':\n", "script.py:5: machine.succeed('exit 1')");
+        "assertion failed: machine.succeed('exit 1')\n  at ", "script.py:5, in subtest 'three'\n");
     g_assert_cmpstr(f->subtests->str, ==, "+one -three -two ");
 }
 
@@ -209,8 +252,8 @@ static void test_retry(ScriptFixture *f, gconstpointer data)
 static void test_interrupt(ScriptFixture *f, gconstpointer data)
 {
     g_assert_cmpint(script_run(f, "machine.succeed('sigint')\n"), ==, SP_SCRIPT_INTERRUPTED);
-    g_assert_nonnull(
-        strstr(f->report, "script.py:1: machine.succeed('sigint')\nKeyboardInterrupt"));
+    g_assert_nonnull(strstr(f->report, "interrupted: machine.succeed('sigint')\n  at "));
+    g_assert_nonnull(strstr(f->report, "script.py:1\nKeyboardInterrupt"));
     g_assert_cmpint(script_run(f, "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
                                   "retry(lambda last: False)\n"),
         ==, SP_SCRIPT_INTERRUPTED);
@@ -338,6 +381,8 @@ int main(int argc, char **argv)
         {"/script/failing-command", test_failing_command, false},
         {"/script/exceptions", test_exceptions, false},
         {"/script/report", test_report_is_short, false},
+        {"/script/values", test_values, false},
+        {"/script/frames-of-modules", test_frames_of_modules, false},
         {"/script/syntax", test_syntax, false},
         {"/script/subtests", test_subtests, false},
         {"/script/retry", test_retry, false},

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The screenshots of a test, in the page itself. */
+
+#include "report/sections.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PICTURE_MAX (512u * 1024)
+#define PICTURES_MAX 24u
+
+/* PNG (RFC 2083), 3.1 */
+static const guint8 signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+
+/* @name is one of a file in the folder itself. */
+static bool is_file_name(const char *name)
+{
+    return *name && *name != '.' && !strchr(name, '/') && strlen(name) < 256;
+}
+
+/* The picture as base64; NULL for what is none, or too large. */
+static char *read_picture(const char *dir, const char *name, SpPageRoom *room)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree guint8 *bytes = g_malloc(PICTURE_MAX + 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    gsize length = 0;
+    ssize_t n = 1;
+
+    while (fd >= 0 && length <= PICTURE_MAX && n > 0) {
+        n = read(fd, bytes + length, PICTURE_MAX + 1 - length);
+        length += (gsize)MAX(n, 0);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (fd < 0 || n < 0 || length > MIN(PICTURE_MAX, room->pictures) || length < sizeof signature ||
+        memcmp(bytes, signature, sizeof signature) != 0)
+        return NULL;
+    room->pictures -= length;
+    return g_base64_encode(bytes, length);
+}
+
+static void write_picture(
+    SpMarkup *markup, const SpRecord *record, const SpRecordMark *mark, SpPageRoom *room)
+{
+    g_autofree char *base64 = read_picture(record->dir, mark->text, room);
+    g_autofree char *data = base64 ? g_strconcat("data:image/png;base64,", base64, NULL) : NULL;
+    g_autofree char *time = sp_seconds_text(mark->time);
+    g_autofree char *alternative = g_strdup_printf("The screen of %s at %s", mark->machine, time);
+
+    sp_markup_begin(markup, "figure", NULL);
+    if (data)
+        sp_markup_element(markup, "img", "", "src", data, "alt", alternative, NULL);
+    else
+        sp_markup_element(markup, "p", "This picture is only in the test's folder.", NULL);
+    sp_markup_begin(markup, "figcaption", NULL);
+    sp_markup_element(markup, "b", mark->text, NULL);
+    sp_markup_printf(markup, ", %s at %s", mark->machine, time);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
+/* Whether a later screenshot has overwritten this one. */
+static bool is_overwritten(const SpRecord *record, guint index)
+{
+    const SpRecordMark *mark = g_ptr_array_index(record->marks, index);
+
+    for (guint i = index + 1; i < record->marks->len; i++) {
+        const SpRecordMark *later = g_ptr_array_index(record->marks, i);
+
+        if (g_str_equal(later->kind, "screenshot") && g_str_equal(later->text, mark->text))
+            return true;
+    }
+    return false;
+}
+
+void sp_section_screens(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < record->marks->len && count < PICTURES_MAX; i++) {
+        const SpRecordMark *mark = g_ptr_array_index(record->marks, i);
+
+        if (!g_str_equal(mark->kind, "screenshot") || !is_file_name(mark->text) ||
+            is_overwritten(record, i))
+            continue;
+        if (count++ == 0) {
+            sp_markup_begin(markup, "section", NULL);
+            sp_markup_element(markup, "h3", "Screens", NULL);
+            sp_markup_begin(markup, "div", "class", "screens", NULL);
+        }
+        write_picture(markup, record, mark, room);
+    }
+    if (count == 0)
+        return;
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "report/sections.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#define FILES_MAX 200u
+#define SUBTESTS_MAX 1000u
+
+/* The lines of the script, the ones that failed marked. */
+static void write_source(SpMarkup *markup, const SpRecordFailure *failure)
+{
+    g_auto(GStrv) lines = g_strsplit(failure->source, "\n", -1);
+
+    sp_markup_begin(markup, "pre", "class", "source", NULL);
+    for (guint i = 0; lines[i]; i++) {
+        guint number = failure->first + i;
+        bool is_here = number >= failure->line && number <= failure->last_line;
+
+        sp_markup_begin(markup, is_here ? "mark" : "span", "class", "line", NULL);
+        sp_markup_begin(markup, "span", "class", "number", NULL);
+        sp_markup_printf(markup, "%5u ", number);
+        sp_markup_end(markup);
+        sp_markup_printf(markup, "%s\n", lines[i]);
+        sp_markup_end(markup);
+    }
+    sp_markup_end(markup);
+}
+
+static void write_place(SpMarkup *markup, const SpRecordFailure *failure)
+{
+    sp_markup_begin(markup, "p", "class", "place", NULL);
+    sp_markup_begin(markup, "code", NULL);
+    sp_markup_printf(markup, "%s:%u", failure->file, failure->line);
+    sp_markup_end(markup);
+    if (failure->subtest)
+        sp_markup_printf(markup, ", in subtest “%s”", failure->subtest);
+    sp_markup_end(markup);
+}
+
+/* What stands in front of the place, which may be more lines. */
+static char *get_headline(const char *report)
+{
+    const char *place = strstr(report, "\n  at ");
+
+    return g_strndup(report, place ? (gsize)(place - report) : strcspn(report, "\n"));
+}
+
+void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    const SpRecordFailure *failure = &record->failure;
+    bool is_known = failure->text && failure->file && failure->source;
+    g_autofree char *headline = NULL;
+
+    if (!record->report)
+        return;
+    sp_markup_begin(markup, "section", "class", sp_record_is_bad(record) ? "fault" : NULL, NULL);
+    sp_markup_element(
+        markup, "h3", sp_record_is_bad(record) ? "What failed" : "Where it was", NULL);
+    if (is_known) {
+        headline = get_headline(record->report);
+        sp_markup_element(markup, "p", headline, "class", "headline", NULL);
+        write_place(markup, failure);
+        write_source(markup, failure);
+        sp_markup_element(markup, "pre", failure->text, NULL);
+        sp_markup_begin(markup, "details", NULL);
+        sp_markup_element(markup, "summary", "The report as it was printed", NULL);
+        sp_markup_element(markup, "pre", record->report, NULL);
+        sp_markup_end(markup);
+    } else {
+        sp_markup_element(markup, "pre", record->report, NULL);
+    }
+    sp_markup_end(markup);
+}
+
+static void write_subtest(SpMarkup *markup, const SpRecordStep *step)
+{
+    const char *word = step->failure ? "failed" : step->seconds >= 0 ? "passed" : "stopped";
+    g_autofree char *class = g_strconcat("badge ", word, NULL);
+    g_autofree char *time = step->seconds >= 0 ? sp_seconds_text(step->seconds) : NULL;
+
+    sp_markup_begin(markup, "tr", NULL);
+    sp_markup_begin(markup, "td", NULL);
+    sp_markup_element(markup, "span", word, "class", class, NULL);
+    sp_markup_end(markup);
+    sp_markup_element(markup, "th", step->text, "scope", "row", NULL);
+    sp_markup_element(markup, "td", time ? time : "", "class", "number", NULL);
+    sp_markup_end(markup);
+}
+
+void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    guint count = 0;
+
+    for (guint i = 0; i < record->steps->len && count < SUBTESTS_MAX; i++) {
+        const SpRecordStep *step = g_ptr_array_index(record->steps, i);
+
+        if (!g_str_equal(step->kind, "subtest"))
+            continue;
+        if (count++ == 0) {
+            sp_markup_begin(markup, "section", NULL);
+            sp_markup_element(markup, "h3", "Subtests", NULL);
+            sp_markup_begin(markup, "table", "class", "subtests", NULL);
+            sp_markup_element(markup, "caption", "The subtests", "class", "unseen", NULL);
+            sp_markup_begin(markup, "tbody", NULL);
+        }
+        write_subtest(markup, step);
+    }
+    if (count == 0)
+        return;
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
+static void write_console(SpMarkup *markup, const SpRecordConsole *console, bool is_open)
+{
+    sp_markup_begin(markup, "details", "open", is_open ? "" : NULL, NULL);
+    sp_markup_begin(markup, "summary", NULL);
+    sp_markup_printf(markup, "The last lines of the console of %s", console->machine);
+    sp_markup_end(markup);
+    sp_markup_begin(markup, "pre", "class", "console", NULL);
+    for (const GList *l = console->lines.head; l; l = l->next)
+        sp_markup_printf(markup, "%s\n", (const char *)l->data);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
+void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    bool has_begun = false;
+
+    for (guint i = 0; i < record->consoles->len; i++) {
+        const SpRecordConsole *console = g_ptr_array_index(record->consoles, i);
+
+        if (console->lines.length == 0)
+            continue;
+        if (!has_begun) {
+            sp_markup_begin(markup, "section", NULL);
+            sp_markup_element(markup, "h3", "Consoles", NULL);
+        }
+        has_begun = true;
+        write_console(markup, console, sp_record_is_bad(record));
+    }
+    if (has_begun)
+        sp_markup_end(markup);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of what lies in the folder, sorted; our own marks are hidden ones. */
+static GPtrArray *list_files(const char *dir)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    GDir *folder = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (folder && names->len < FILES_MAX && (name = g_dir_read_name(folder))) {
+        if (*name != '.')
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare);
+    if (folder)
+        g_dir_close(folder);
+    return names;
+}
+
+static void write_file(SpMarkup *markup, const char *dir, const char *name)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *folder = g_path_get_basename(dir);
+    /* relative: with "./" in front, no name can be another scheme */
+    g_autofree char *escaped_folder = g_uri_escape_string(folder, NULL, FALSE);
+    g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
+    g_autofree char *link = g_strdup_printf("./%s/%s", escaped_folder, escaped);
+    g_autofree char *size = NULL;
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return;
+    if (S_ISREG(st.st_mode))
+        size = g_format_size((guint64)st.st_size);
+    sp_markup_begin(markup, "li", NULL);
+    sp_markup_element(markup, "a", name, "href", link, NULL);
+    if (size)
+        sp_markup_element(markup, "span", size, "class", "faint", NULL);
+    sp_markup_end(markup);
+}
+
+void sp_section_files(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    g_autoptr(GPtrArray) names = list_files(record->dir);
+
+    if (names->len == 0)
+        return;
+    sp_markup_begin(markup, "section", NULL);
+    sp_markup_element(markup, "h3", "Files", NULL);
+    sp_markup_begin(markup, "ul", "class", "files", NULL);
+    for (guint i = 0; i < names->len; i++)
+        write_file(markup, record->dir, g_ptr_array_index(names, i));
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/progress.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TICK_MS 200
+#define ROWS 24u
+#define COLUMNS 80u
+/* From when on the time of a step is worth telling. */
+#define STEP_SECONDS 3
+#define NAME_MAX_WIDTH 30u
+
+/* ECMA-48, 8.3 */
+#define CURSOR_UP "\033[%uA"
+#define ERASE_BELOW "\r\033[J"
+#define DIM "\033[2m"
+#define NORMAL "\033[0m"
+
+typedef struct {
+    char *name;
+    char *text;
+    gint64 begin;
+    gint64 step_begin;
+} Line;
+
+struct SpProgress {
+    int fd;
+    bool is_live;
+    bool has_colours;
+    GArray *lines;  /* of Line, those that run */
+    GString *drawn; /* the live lines as they stand on the terminal */
+    GArray *widths; /* of these, guint */
+    guint timer;
+};
+
+static void clear_line(void *data)
+{
+    Line *line = data;
+
+    g_free(line->name);
+    g_free(line->text);
+}
+
+static bool is_set(const char *variable)
+{
+    const char *value = g_getenv(variable);
+
+    return value && *value;
+}
+
+static void write_all(int fd, const char *data, gsize length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, data, length);
+        if (n < 0 && errno == EAGAIN) {
+            struct pollfd room = {fd, POLLOUT, 0};
+            poll(&room, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
+            return; /* nobody looks any more */
+        }
+        data += MAX(n, 0);
+        length -= (gsize)MAX(n, 0);
+    }
+}
+
+static void get_size(const SpProgress *progress, guint *ret_rows, guint *ret_columns)
+{
+    struct winsize size = {0};
+
+    (void)ioctl(progress->fd, TIOCGWINSZ, &size);
+    *ret_rows = size.ws_row > 0 ? size.ws_row : ROWS;
+    *ret_columns = size.ws_col > 0 ? size.ws_col : COLUMNS;
+}
+
+static void append_time(GString *text, gint64 begin)
+{
+    gint64 seconds = (g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
+
+    if (seconds < 60)
+        g_string_append_printf(text, "%" G_GINT64_FORMAT " s", seconds);
+    else
+        g_string_append_printf(
+            text, "%" G_GINT64_FORMAT ":%02d min", seconds / 60, (int)(seconds % 60));
+}
+
+/* How long the step takes already, where that is worth telling; "" otherwise. */
+static char *describe_wait(const Line *line)
+{
+    GString *text = g_string_new(NULL);
+
+    if (*line->text &&
+        g_get_monotonic_time() - line->step_begin >= STEP_SECONDS * G_TIME_SPAN_SECOND) {
+        g_string_append(text, " (");
+        append_time(text, line->step_begin);
+        g_string_append_c(text, ')');
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* The line for people, as wide as fits: of what it does the end is left out. */
+static char *describe(const Line *line, guint name_width, guint columns)
+{
+    g_autofree char *name = sp_text_fit(line->name, name_width);
+    g_autofree char *wait = describe_wait(line);
+    g_autofree char *step = NULL;
+    g_autofree char *whole = NULL;
+    g_autoptr(GString) text = g_string_new("  ");
+    guint used;
+
+    g_string_append_printf(text, "%s%*s  ", name, (int)(name_width - sp_text_width(name)), "");
+    append_time(text, line->begin);
+    g_string_append(text, "  ");
+    used = sp_text_width(text->str) + sp_text_width(wait);
+    step = sp_text_fit(line->text, columns > used ? columns - used : 0);
+    whole = g_strdup_printf("%s%s%s", text->str, step, wait);
+    return sp_text_fit(g_strchomp(whole), columns);
+}
+
+static void add_line(SpProgress *progress, GString *out, const char *text)
+{
+    guint width = sp_text_width(text);
+
+    g_string_append_printf(out, progress->has_colours ? DIM "%s" NORMAL "\n" : "%s\n", text);
+    g_array_append_val(progress->widths, width);
+}
+
+/* All live lines; the last one of the window is the cursor's. */
+static void render(SpProgress *progress, GString *out)
+{
+    guint rows, columns, name_width = 0, shown;
+
+    get_size(progress, &rows, &columns);
+    g_array_set_size(progress->widths, 0);
+    shown = MIN(progress->lines->len, MAX(rows, 3) - 2);
+    for (guint i = 0; i < shown; i++)
+        name_width = MAX(name_width, sp_text_width(g_array_index(progress->lines, Line, i).name));
+    for (guint i = 0; i < shown; i++) {
+        g_autofree char *text = describe(
+            &g_array_index(progress->lines, Line, i), MIN(name_width, NAME_MAX_WIDTH), columns - 1);
+        add_line(progress, out, text);
+    }
+}
+
+/* Take the live lines away. One that was drawn in a wider window takes more rows now. */
+static void append_erase(SpProgress *progress, GString *out)
+{
+    guint rows, columns, used = 0;
+
+    get_size(progress, &rows, &columns);
+    for (guint i = 0; i < progress->widths->len; i++)
+        used += MAX(1, (g_array_index(progress->widths, guint, i) + columns - 1) / columns);
+    if (used > 0)
+        g_string_append_printf(out, CURSOR_UP ERASE_BELOW, used);
+}
+
+/* Draw the live lines anew below @text. */
+static void draw(SpProgress *progress, const char *text)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GString) lines = g_string_new(NULL);
+
+    append_erase(progress, out);
+    render(progress, lines);
+    if (!*text && g_string_equal(lines, progress->drawn))
+        return;
+    g_string_append(out, text);
+    g_string_append(out, lines->str);
+    g_string_assign(progress->drawn, lines->str);
+    write_all(progress->fd, out->str, out->len);
+}
+
+static gboolean on_tick(void *data)
+{
+    draw(data, "");
+    return G_SOURCE_CONTINUE;
+}
+
+SpProgress *sp_progress_new(int fd, bool is_plain)
+{
+    SpProgress *progress = g_new0(SpProgress, 1);
+
+    progress->fd = fd;
+    progress->lines = g_array_new(FALSE, FALSE, sizeof(Line));
+    g_array_set_clear_func(progress->lines, clear_line);
+    progress->widths = g_array_new(FALSE, FALSE, sizeof(guint));
+    progress->drawn = g_string_new(NULL);
+    progress->is_live =
+        !is_plain && isatty(fd) && is_set("TERM") && !g_str_equal(g_getenv("TERM"), "dumb");
+    progress->has_colours = progress->is_live && !is_set("NO_COLOR");
+    if (progress->is_live)
+        progress->timer = g_timeout_add(TICK_MS, on_tick, progress);
+    return progress;
+}
+
+void sp_progress_free(SpProgress *progress)
+{
+    if (!progress)
+        return;
+    if (progress->timer != 0)
+        g_source_remove(progress->timer);
+    g_array_set_size(progress->lines, 0);
+    if (progress->is_live)
+        draw(progress, "");
+    g_array_unref(progress->lines);
+    g_array_unref(progress->widths);
+    g_string_free(progress->drawn, TRUE);
+    g_free(progress);
+}
+
+bool sp_progress_is_live(const SpProgress *progress)
+{
+    return progress->is_live;
+}
+
+static Line *find(SpProgress *progress, const char *name, guint *ret_index)
+{
+    for (guint i = 0; i < progress->lines->len; i++) {
+        Line *line = &g_array_index(progress->lines, Line, i);
+        if (!g_str_equal(line->name, name))
+            continue;
+        if (ret_index)
+            *ret_index = i;
+        return line;
+    }
+    return NULL;
+}
+
+/* On one line, and without what steers a terminal. */
+static char *flatten(const char *text)
+{
+    g_autofree char *flat = g_strdelimit(g_strdup(text), "\t\n\r", ' ');
+
+    return sp_text_printable(flat);
+}
+
+void sp_progress_begin(SpProgress *progress, const char *name)
+{
+    Line line = {.name = flatten(name), .text = g_strdup(""), .begin = g_get_monotonic_time()};
+
+    line.step_begin = line.begin;
+    g_array_append_val(progress->lines, line);
+    if (progress->is_live)
+        draw(progress, "");
+}
+
+void sp_progress_step(SpProgress *progress, const char *name, const char *text)
+{
+    Line *line = find(progress, name, NULL);
+
+    if (!line)
+        return;
+    /* drawn at the next tick: steps may be many */
+    g_free(line->text);
+    line->text = flatten(text);
+    line->step_begin = g_get_monotonic_time();
+}
+
+void sp_progress_end(SpProgress *progress, const char *name)
+{
+    guint i;
+
+    if (find(progress, name, &i))
+        g_array_remove_index(progress->lines, i);
+}
+
+char *sp_progress_paint(const SpProgress *progress, SpColour colour, const char *text)
+{
+    static const char *const codes[] = {
+        [SP_COLOUR_NONE] = "",
+        [SP_COLOUR_GOOD] = "\033[32m",
+        [SP_COLOUR_BAD] = "\033[1;31m",
+        [SP_COLOUR_DOUBTFUL] = "\033[33m",
+    };
+
+    if (!progress->has_colours || colour == SP_COLOUR_NONE)
+        return g_strdup(text);
+    return g_strdup_printf("%s%s" NORMAL, codes[colour], text);
+}
+
+void sp_progress_print(SpProgress *progress, const char *text)
+{
+    if (progress->is_live)
+        draw(progress, text);
+    else
+        write_all(progress->fd, text, strlen(text));
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner-fixture.h"
+
+#include "runner/discover.h"
+#include "runner/runner.h"
+#include "runner/worker.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void runner_write_file(const char *dir, const char *name, const char *text, gssize length)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *folder = g_path_get_dirname(path);
+
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, text, length, NULL));
+}
+
+void runner_set_up(RunnerFixture *f, gconstpointer data)
+{
+    char sectors[1024] = {[510] = 0x55, [511] = (char)0xaa};
+
+    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_assert_nonnull(f->dir);
+    f->tests = g_build_filename(f->dir, "tests", NULL);
+    f->images = g_build_filename(f->dir, "images", NULL);
+    f->out = g_build_filename(f->dir, "out", NULL);
+    runner_write_file(
+        f->images, "gateway/image.conf", "[Image]\nArchitecture=x86_64\nDisk=disk.img\n", -1);
+    runner_write_file(f->images, "gateway/disk.img", sectors, sizeof sectors);
+    f->stop_ms = 20000;
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    return remove(path);
+}
+
+void runner_tear_down(RunnerFixture *f, gconstpointer data)
+{
+    nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    g_free(f->dir);
+    g_free(f->tests);
+    g_free(f->images);
+    g_free(f->out);
+    g_free(f->output);
+}
+
+void runner_add_test(RunnerFixture *f, const char *name, const char *script)
+{
+    g_autofree char *dir = g_build_filename(f->tests, name, NULL);
+
+    runner_write_file(dir, "test.conf", "[Test]\nTimeout=2\n[Machine gateway]\n", -1);
+    runner_write_file(dir, "script.py", script, -1);
+}
+
+int runner_run(RunnerFixture *f)
+{
+    const SpRunOptions options = {
+        .images = f->images,
+        .out = f->out,
+        .stop_ms = f->stop_ms,
+        .jobs = f->jobs,
+        .is_captured = f->is_captured,
+        .keeps_disks = f->keeps_disks,
+    };
+    g_autofree char *path = g_build_filename(f->dir, "output", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
+    int saved, fd, status;
+
+    g_assert_no_error(error);
+    fflush(stdout);
+    saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    g_assert_cmpint(dup2(fd, STDOUT_FILENO), ==, STDOUT_FILENO);
+    status = sp_run_tests(tests, &sp_local_engine, &options);
+    g_assert_cmpint(dup2(saved, STDOUT_FILENO), ==, STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    g_clear_pointer(&f->output, g_free);
+    g_assert_true(g_file_get_contents(path, &f->output, NULL, NULL));
+    return status;
+}
+
+void runner_expect(RunnerFixture *f, const char *words)
+{
+    if (!strstr(f->output, words))
+        g_error("'%s' is missing in: %s", words, f->output);
+}
+
+int runner_worker(int argc, char **argv)
+{
+    if (argc < 5 || !g_str_equal(argv[1], "_worker"))
+        return -1;
+    return sp_worker_main(argv[2], argv[3], argv[4], (const char *const *)argv + 5);
+}
