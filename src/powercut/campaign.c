@@ -33,6 +33,7 @@ typedef struct {
     GPtrArray *order;      /* StateClass as they came; not owned */
     JsonArray *failures;
     guint64 checked, failed;
+    SpInterrupt interrupt;
     GError *error; /* that ended it */
 } Run;
 
@@ -87,7 +88,7 @@ static bool learn(Run *run, GError **error)
 
     entries = sp_write_log_entries(run->log, &count);
     for (guint i = 0; i < count; i++)
-        sp_crash_disk_apply(run->disk, &entries[i], G_MAXUINT64);
+        sp_crash_disk_apply(run->disk, &entries[i], 0, G_MAXUINT64);
     is_good = sp_slots_check_learn(
         run->slots, run->disk, run->campaign->boot, run->campaign->rootfs, &local);
     sp_crash_disk_undo(run->disk, 0);
@@ -107,14 +108,14 @@ static bool set_up_check(Run *run, GError **error)
     int fd;
 
     if (!run->campaign->check) {
-        run->slots = sp_slots_check_new(run->disk, run->campaign->image, error);
+        run->slots = sp_slots_check_new(run->disk, run->campaign->image, 2, &run->interrupt, error);
         return run->slots && learn(run, error);
     }
     fd = g_file_open_tmp("slotproof-disk-XXXXXX", &run->path, error);
     if (fd < 0)
         return false;
     (void)g_close(fd, NULL);
-    run->file = sp_crash_file_new(run->disk, run->path, error);
+    run->file = sp_crash_file_new(run->disk, run->path, 0, sp_crash_disk_size(run->disk), error);
     return run->file != NULL;
 }
 
@@ -162,10 +163,9 @@ static void show_writes(const Run *run, guint at)
     }
 }
 
-static void keep_failure(Run *run, const char *name, const char *reason)
+static void keep_failure(Run *run, const char *name, guint at, const char *reason)
 {
     const SpCampaign *campaign = run->campaign;
-    guint at = sp_crash_state_entry(run->log, name);
     JsonObject *failure = json_object_new();
 
     json_object_set_string_member(failure, "state", name);
@@ -195,14 +195,14 @@ static void count_class(Run *run, const char *description, const char *name)
     class->states++;
 }
 
-static bool on_state(const char *name, SpCrashDisk *disk, void *data)
+static bool on_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
 {
     Run *run = data;
     g_autoptr(GError) error = NULL;
     const char *class = "checked by the command";
-    guint at = sp_crash_state_entry(run->log, name);
-    guint happened = (at >= run->campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
-                     (at >= run->campaign->started_from ? SP_SLOTS_STARTED : 0);
+    const char *name = state->name;
+    guint happened = (state->latest >= run->campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
+                     (state->latest >= run->campaign->started_from ? SP_SLOTS_STARTED : 0);
     bool is_good = run->slots ? sp_slots_check_state(run->slots, disk, happened, &class, &error)
                               : run_command(run, name, &error);
 
@@ -214,7 +214,7 @@ static bool on_state(const char *name, SpCrashDisk *disk, void *data)
     }
     if (!is_good) {
         run->failed++;
-        keep_failure(run, name, error->message);
+        keep_failure(run, name, state->at, error->message);
     }
     return !interrupted &&
            (run->campaign->states_max == 0 || run->checked < run->campaign->states_max);
@@ -307,7 +307,7 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
         return 2;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    (void)sp_crash_states_each(run.disk, run.log, &campaign->states, on_state, &run, &counts);
+    (void)sp_crash_states_each(run.disk, run.log, &campaign->states, -1, on_state, &run, &counts);
     if (run.error) {
         g_propagate_error(error, g_steal_pointer(&run.error));
         return 2;
@@ -327,6 +327,6 @@ bool sp_campaign_write_state(
     if (!open_disk(&run, error) ||
         !sp_crash_state_make(run.disk, run.log, &campaign->states, name, error))
         return false;
-    file = sp_crash_file_new(run.disk, path, error);
+    file = sp_crash_file_new(run.disk, path, 0, sp_crash_disk_size(run.disk), error);
     return file != NULL;
 }
