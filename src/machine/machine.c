@@ -201,6 +201,7 @@ void sp_machine_free(SpMachine *machine)
         return;
     g_ptr_array_unref(machine->forwards);
     drop_qemu(machine);
+    sp_machine_forget_recording(machine);
     sp_console_free(machine->console);
     sp_overlay_free(machine->overlay);
     g_hash_table_unref(machine->snapshots);
@@ -239,9 +240,8 @@ bool sp_machine_is_up(SpMachine *machine)
 /* In the order in which they stand. */
 enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
-#define FDS_FIXED                                                                                  \
-    6u /* always there; then come those of the network cards, and two more at most                 \
-        */
+/* always there; then come those of the network cards, and two more at most */
+#define FDS_FIXED 6u
 #define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 1)
 
 typedef struct {
@@ -328,6 +328,7 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     if (sp_machine_is_up(machine))
         return true;
     drop_qemu(machine);
+    sp_machine_forget_recording(machine);
     if (!machine->overlay) {
         machine->overlay =
             sp_overlay_new(image->disk, image->disk_format, machine->config.kept_disk, error);
@@ -415,6 +416,7 @@ bool sp_machine_crash(SpMachine *machine, GError **error)
         drop_qemu(machine);
         return true;
     }
+    sp_machine_settle_recording(machine);
     sp_log(machine->config.log, machine->config.name, "power is cut");
     sp_process_signal(machine->qemu, SIGKILL);
     if (!sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error)) {

@@ -68,6 +68,23 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
         "wait_for_event any 1\nwait_for_event any 1\nwait_for_event any 1\nwait_for_event any 1");
 }
 
+static void test_recording(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "t.assertEqual(machine.out_dir + '/recording', machine.record_disk())\n"
+        "t.assertEqual(machine.out_dir + '/r', machine.record_disk(folder='r'))\n"
+        "t.assertEqual(6000000000, machine.mark_recording('installed'))\n"
+        "machine.stop_recording()\n"
+        "for name in ['', 'a/b', '..']:\n"
+        "    with t.assertRaises(ValueError):\n        machine.record_disk(name)\n"
+        "with t.assertRaisesRegex(Exception, 'there already'):\n"
+        "    machine.record_disk('there')\n"
+        "with t.assertRaisesRegex(Exception, 'not being recorded'):\n"
+        "    machine.mark_recording(name='late')\n");
+    script_expect_commands(f, "record_disk recording\nrecord_disk r\nmark_recording installed\n"
+                              "stop_recording\nrecord_disk there\nmark_recording late");
+}
+
 static void test_tty(ScriptFixture *f, gconstpointer data)
 {
     script_expect_passed(f,
@@ -198,6 +215,7 @@ int main(int argc, char **argv)
         {"/script-api/jobs", test_jobs},
         {"/script-api/other-names", test_other_names},
         {"/script-api/monitor", test_monitor},
+        {"/script-api/recording", test_recording},
         {"/script-api/tty", test_tty},
         {"/script-api/nested", test_nested},
         {"/script-api/no-windows", test_no_windows},
