@@ -168,6 +168,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     machine->config.name = g_strdup(config->name);
     machine->config.out_dir = g_strdup(config->out_dir);
+    machine->config.disk = g_strdup(config->disk);
     machine->config.kept_disk = g_strdup(config->kept_disk);
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
@@ -208,6 +209,7 @@ void sp_machine_free(SpMachine *machine)
     g_free(machine->program);
     g_free((char *)machine->config.name);
     g_free((char *)machine->config.out_dir);
+    g_free((char *)machine->config.disk);
     g_free((char *)machine->config.kept_disk);
     g_free(machine);
 }
@@ -322,7 +324,6 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
 
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
-    const SpImage *image = machine->config.image;
     Sockets sockets;
 
     if (sp_machine_is_up(machine))
@@ -330,8 +331,9 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     drop_qemu(machine);
     sp_machine_forget_recording(machine);
     if (!machine->overlay) {
-        machine->overlay =
-            sp_overlay_new(image->disk, image->disk_format, machine->config.kept_disk, error);
+        const char *format, *disk = sp_qemu_disk(&machine->config, &format);
+
+        machine->overlay = sp_overlay_new(disk, format, machine->config.kept_disk, error);
         if (!machine->overlay)
             return false;
         if (machine->config.kept_disk)
@@ -456,11 +458,6 @@ bool sp_machine_reboot(SpMachine *machine, GError **error)
     if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
         sp_machine_explain(machine, error);
     return false;
-}
-
-const char *sp_machine_disk_image(SpMachine *machine)
-{
-    return machine->config.image->disk;
 }
 
 const char *sp_machine_image_dir(SpMachine *machine)

@@ -36,11 +36,13 @@ typedef struct SpMachine SpMachine;
 #define SP_MACHINE_NICS_MAX 8u
 
 typedef struct {
-    const char *name;                        /* of the test's own choosing; copied */
-    const SpImage *image;                    /* not owned; outlives the machine */
-    const SpAccel *accel;                    /* not owned */
-    guint cpus;                              /* 0: the image's default */
-    guint memory_mib;                        /* 0: the image's default */
+    const char *name;     /* of the test's own choosing; copied */
+    const SpImage *image; /* not owned; outlives the machine */
+    const SpAccel *accel; /* not owned */
+    const char *disk;     /* a raw file in place of the image's disk, of which only the rest
+                             is used; NULL: none. Copied */
+    guint cpus;           /* 0: the image's default */
+    guint memory_mib;     /* 0: the image's default */
     SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card; not owned */
     guint nics;
     bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
@@ -249,7 +251,5 @@ bool sp_machine_stop_recording(SpMachine *machine, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
-/** The image's disk, on which the overlay lies. */
-const char *sp_machine_disk_image(SpMachine *machine);
 /** The image's folder. */
 const char *sp_machine_image_dir(SpMachine *machine);

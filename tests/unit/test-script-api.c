@@ -160,10 +160,10 @@ static SpMachine *create(const SpScriptMachine *wanted, void *data, GError **err
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "too many networks");
         return NULL;
     }
-    g_string_append_printf(f->subtests, "%s of %s on %zu:%u with %u, %u; ", wanted->name,
+    g_string_append_printf(f->subtests, "%s of %s on %zu:%u with %u, %u, %s; ", wanted->name,
         wanted->image ? wanted->image : "any", wanted->nics,
-        wanted->nics > 0 ? wanted->networks[wanted->nics - 1] : 0, wanted->memory_mib,
-        wanted->cpus);
+        wanted->nics > 0 ? wanted->networks[wanted->nics - 1] : 0, wanted->memory_mib, wanted->cpus,
+        wanted->disk ? wanted->disk : "its own");
     f->machines[f->n_machines] = sp_machine_new(&config, NULL);
     return f->machines[f->n_machines++];
 }
@@ -172,7 +172,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
 {
     const char *text = "assert machine is gateway\n"
                        "other = create_machine('other', image='i', networks=[1, 7], memory=256,\n"
-                       "                       cpus=2)\n"
+                       "                       cpus=2, disk='/d')\n"
                        "assert isinstance(other, Machine) and machines == [gateway, other]\n"
                        "start_all()\nassert other.is_up()\n"
                        "for name in ['other', 'gateway', 'a b', 'import', '']:\n"
@@ -181,7 +181,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
                        "    with t.assertRaises((ValueError, OverflowError)):\n"
                        "        create_machine('x', networks=networks)\n"
                        "for bad in [{'networks': 1}, {'networks': ['x']}, {'memory': 'x'},\n"
-                       "            {'cpus': 1.5}]:\n"
+                       "            {'cpus': 1.5}, {'disk': 3}]:\n"
                        "    with t.assertRaises(TypeError):\n        create_machine('x', **bad)\n"
                        "for bad in [{'memory': -1}, {'cpus': -1}]:\n"
                        "    with t.assertRaises(OverflowError):\n"
@@ -190,7 +190,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
 
     f->create_func = create;
     script_expect_passed(f, text);
-    g_assert_cmpstr(f->subtests->str, ==, "other of i on 2:7 with 256, 2; ");
+    g_assert_cmpstr(f->subtests->str, ==, "other of i on 2:7 with 256, 2, /d; ");
     f->create_func = NULL;
     script_expect_passed(f, "with t.assertRaises(Exception):\n    create_machine('y')\n");
 }

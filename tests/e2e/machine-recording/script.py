@@ -3,6 +3,7 @@
 # disk as it was is the disk as it is.
 import json
 import os
+import shutil
 import struct
 
 from appliance import Appliance
@@ -166,3 +167,6 @@ with subtest("what can't be is refused"):
     gateway.load_snapshot("before")
     with t.assertRaisesRegex(ValueError, "not being recorded"):
         gateway.mark_recording("late")
+
+for name in ("recording", "cut", "refused"):
+    shutil.rmtree(os.path.join(gateway.out_dir, name))
