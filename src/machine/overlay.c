@@ -30,8 +30,8 @@ static const char *temporary_folder(void)
     return folder && *folder ? folder : "/var/tmp";
 }
 
-/* A file without a name; some file systems can only make one and take the name away. */
-static int open_unnamed(GError **error)
+/* Some file systems can only make one with a name, and take that away. */
+int sp_overlay_open_unnamed(GError **error)
 {
     const char *folder = temporary_folder();
     g_autofree char *name = g_build_filename(folder, "slotproof-XXXXXX", NULL);
@@ -160,7 +160,7 @@ static bool open_all(
     overlay->base_fd = open_read_only(base, error);
     if (overlay->base_fd < 0 || (layer && (overlay->layer_fd = open_read_only(layer, error)) < 0))
         return false;
-    overlay->rw_fd = kept ? open_kept(kept, error) : open_unnamed(error);
+    overlay->rw_fd = kept ? open_kept(kept, error) : sp_overlay_open_unnamed(error);
     if (overlay->rw_fd < 0)
         return false;
     self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);

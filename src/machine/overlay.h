@@ -43,3 +43,7 @@ int sp_overlay_base_fd(SpOverlay *overlay);
 /** The layer between overlay and base, for reading only; -1 where there is none. Owned by the
  * overlay. */
 int sp_overlay_layer_fd(SpOverlay *overlay);
+
+/** An empty file without a name, where overlays lie: gone with its last descriptor. Negative with
+ * @error. */
+int sp_overlay_open_unnamed(GError **error);

@@ -16,7 +16,7 @@
 
 typedef struct {
     const char *description; /* the check's */
-    char *example;           /* name of the first state */
+    GPtrArray *examples;     /* names of states: the first, then others by chance */
     guint64 states;
 } StateClass;
 
@@ -32,6 +32,7 @@ typedef struct {
     GHashTable *reasons;   /* of failures that were told of: only one of each is shown */
     GPtrArray *order;      /* StateClass as they came; not owned */
     JsonArray *failures;
+    GRand *rand;
     guint64 checked, failed;
     GError *error; /* that ended it */
 } Run;
@@ -47,7 +48,7 @@ static void class_free(void *data)
 {
     StateClass *class = data;
 
-    g_free(class->example);
+    g_ptr_array_unref(class->examples);
     g_free(class);
 }
 
@@ -63,6 +64,7 @@ static void run_clear(Run *run)
     g_clear_pointer(&run->reasons, g_hash_table_unref);
     g_clear_pointer(&run->order, g_ptr_array_unref);
     g_clear_pointer(&run->failures, json_array_unref);
+    g_clear_pointer(&run->rand, g_rand_free);
     g_clear_pointer(&run->disk, sp_crash_disk_free);
     g_clear_pointer(&run->log, sp_write_log_free);
 }
@@ -162,6 +164,20 @@ static void show_writes(const Run *run, guint at)
     }
 }
 
+/* The commands that make the disk again. */
+static void show_ways(const SpCampaign *campaign, const char *name)
+{
+    g_autofree char *image = g_shell_quote(campaign->image);
+    g_autofree char *log = g_shell_quote(campaign->log);
+    g_autofree char *command =
+        g_strdup_printf("slotproof powercut --image %s --log %s --seed %u --state %s", image, log,
+            campaign->states.seed, name);
+
+    printf("  its disk: %s --write DISK\n", command);
+    if (!campaign->check)
+        printf("  a machine with it: %s --debug\n", command);
+}
+
 static void keep_failure(Run *run, const char *name, const char *reason)
 {
     const SpCampaign *campaign = run->campaign;
@@ -177,8 +193,24 @@ static void keep_failure(Run *run, const char *name, const char *reason)
         return;
     printf("FAILED: state %s: %s\n", name, reason);
     show_writes(run, at);
-    printf("  its disk: slotproof powercut --image %s --log %s --seed %u --state %s --write DISK\n",
-        campaign->image, campaign->log, campaign->states.seed, name);
+    show_ways(campaign, name);
+}
+
+/* Each state but the first is among those that are kept as likely as any other (reservoir
+ * sampling). */
+static void keep_example(Run *run, StateClass *class, const char *name)
+{
+    guint room = run->campaign->examples;
+    guint64 at = class->states;
+
+    if (at > 0 && class->examples->len >= room)
+        at = room < 2 ? room : 1 + (guint64)(g_rand_double(run->rand) * (double)class->states);
+    if (at < class->examples->len) {
+        g_free(class->examples->pdata[at]);
+        class->examples->pdata[at] = g_strdup(name);
+    } else if (class->examples->len < MAX(room, 1)) {
+        g_ptr_array_add(class->examples, g_strdup(name));
+    }
 }
 
 static void count_class(Run *run, const char *description, const char *name)
@@ -188,10 +220,11 @@ static void count_class(Run *run, const char *description, const char *name)
     if (!class) {
         class = g_new0(StateClass, 1);
         class->description = description;
-        class->example = g_strdup(name);
+        class->examples = g_ptr_array_new_with_free_func(g_free);
         g_hash_table_insert(run->classes, (void *)description, class);
         g_ptr_array_add(run->order, class);
     }
+    keep_example(run, class, name);
     class->states++;
 }
 
@@ -220,6 +253,21 @@ static bool on_state(const char *name, SpCrashDisk *disk, void *data)
            (run->campaign->states_max == 0 || run->checked < run->campaign->states_max);
 }
 
+static JsonNode *class_node(const StateClass *class)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+    JsonObject *object = json_object_new();
+    JsonArray *examples = json_array_new();
+
+    for (guint i = 0; i < class->examples->len; i++)
+        json_array_add_string_element(examples, class->examples->pdata[i]);
+    json_object_set_string_member(object, "description", class->description);
+    json_object_set_array_member(object, "examples", examples);
+    json_object_set_int_member(object, "states", (gint64) class->states);
+    json_node_take_object(node, object);
+    return node;
+}
+
 static bool write_report(const Run *run, const SpCrashCounts *counts, GError **error)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
@@ -242,18 +290,8 @@ static bool write_report(const Run *run, const SpCrashCounts *counts, GError **e
     json_builder_add_value(builder, json_node_init_array(json_node_alloc(), run->failures));
     json_builder_set_member_name(builder, "classes");
     json_builder_begin_array(builder);
-    for (guint i = 0; i < run->order->len; i++) {
-        const StateClass *class = g_ptr_array_index(run->order, i);
-
-        json_builder_begin_object(builder);
-        json_builder_set_member_name(builder, "description");
-        json_builder_add_string_value(builder, class->description);
-        json_builder_set_member_name(builder, "example");
-        json_builder_add_string_value(builder, class->example);
-        json_builder_set_member_name(builder, "states");
-        json_builder_add_int_value(builder, (gint64) class->states);
-        json_builder_end_object(builder);
-    }
+    for (guint i = 0; i < run->order->len; i++)
+        json_builder_add_value(builder, class_node(g_ptr_array_index(run->order, i)));
     json_builder_end_array(builder);
     /* [kind, partition, offset, length] an entry */
     json_builder_set_member_name(builder, "entries");
@@ -282,7 +320,7 @@ static void say(const Run *run, const SpCrashCounts *counts, double seconds)
         const StateClass *class = g_ptr_array_index(run->order, i);
 
         printf("%8" G_GUINT64_FORMAT "  %s (as %s)\n", class->states, class->description,
-            class->example);
+            (const char *)class->examples->pdata[0]);
     }
     printf("%" G_GUINT64_FORMAT " states seen, %" G_GUINT64_FORMAT " distinct, %" G_GUINT64_FORMAT
            " checked in %.1f s, %" G_GUINT64_FORMAT " failed\n",
@@ -300,6 +338,7 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
     run.reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     run.order = g_ptr_array_new();
     run.failures = json_array_new();
+    run.rand = g_rand_new_with_seed(campaign->states.seed);
     if (!open_disk(&run, error))
         return 2;
     run.partitions = sp_partitions_read(campaign->image, NULL);

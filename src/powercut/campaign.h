@@ -21,6 +21,8 @@ typedef struct {
      * not known */
     guint installed_from, started_from;
     guint failures_shown;
+    guint examples;   /* how many states of each class the report has at most: the first, and others
+                         by   chance; 0 is 1 */
     guint states_max; /* 0: all */
     SpCrashOptions states;
 } SpCampaign;

@@ -123,7 +123,7 @@ with subtest("each is in the log, in its order, also those after the last flush"
 
 with subtest("a mark lies behind what has happened"):
     t.assertTrue(b < after_b <= c and d < after_d <= e, (b, after_b, c, d, after_d, e))
-    with open(f"{folder}/marks.json") as file:
+    with open(f"{folder}/marks.json", "rb") as file:
         marks = json.load(file)
     t.assertEqual([("b is durable", after_b), ("d is written", after_d)],
                   [(mark["name"], mark["entries"]) for mark in marks])  # fmt: skip
