@@ -2,6 +2,7 @@
 #include "powercut/state-partition.h"
 
 #include "base/error.h"
+#include "lib/crc32.h"
 
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
@@ -92,6 +93,24 @@ static bool copy_files(int fd, const char *folder, GError **error)
     return is_good;
 }
 
+/* As lib/boot-state.h says of the file: a fault in the code that reads it is not to be seen as
+ * none. */
+static bool is_whole(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, SP_BOOT_STATE_FILE, NULL);
+    g_autofree char *text = NULL, *expected = NULL;
+    const char *last;
+    gsize length;
+
+    if (!g_file_get_contents(path, &text, &length, NULL))
+        return false;
+    last = g_strrstr(text, "CRC32=");
+    if (!last)
+        return false;
+    expected = g_strdup_printf("CRC32=%08x\n", sp_crc32(text, (gsize)(last - text)));
+    return g_str_equal(last, expected) && length == (gsize)(last - text) + strlen(expected);
+}
+
 static void on_line(void *data, const char *line)
 {
 }
@@ -137,6 +156,7 @@ static bool decide_by_file(int fd, SpBootDecision *ret_decision, GError **error)
     if (!folder)
         return false;
     is_good = copy_files(fd, folder, error) && decide(folder, ret_decision, error);
+    ret_decision->is_whole = is_whole(folder);
     remove_folder(folder);
     return is_good;
 }
