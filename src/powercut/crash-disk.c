@@ -342,6 +342,12 @@ void sp_crash_disk_settle(SpCrashDisk *disk)
     g_array_set_size(disk->changes, 0);
 }
 
+void sp_crash_disk_reset(SpCrashDisk *disk)
+{
+    put(disk, (SpDiskPiece){0, disk->sectors, NULL}, false);
+    sp_crash_disk_settle(disk);
+}
+
 void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 from, guint64 to)
 {
     guint64 first = entry->offset / SECTOR;

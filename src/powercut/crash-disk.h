@@ -50,6 +50,8 @@ gsize sp_crash_disk_mark(const SpCrashDisk *disk);
 void sp_crash_disk_undo(SpCrashDisk *disk, gsize mark);
 /** From now on nothing before can be undone. */
 void sp_crash_disk_settle(SpCrashDisk *disk);
+/** All as the base again, nothing to be undone. */
+void sp_crash_disk_reset(SpCrashDisk *disk);
 
 /**
  * Of @entry the sectors from number @from up to, not including, @to arrive, counted from its first

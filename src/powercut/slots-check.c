@@ -236,6 +236,8 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, gui
 
     if (decision->source != SP_BOOT_FROM_FILE)
         return fail(error, "the boot state is torn or missing: it was not replaced as a whole");
+    if (!decision->is_whole)
+        return fail(error, "the boot state is torn, and the selector trusts it all the same");
     if (decision->slot == SP_SLOT_NONE)
         return fail(error, "no slot boots");
     if (happened & SP_SLOTS_INSTALLED && decision->slot != target)

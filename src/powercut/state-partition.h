@@ -16,6 +16,8 @@
 typedef struct {
     enum sp_slot slot; /* what boots next; SP_SLOT_NONE: nothing */
     enum sp_boot_source source;
+    bool is_whole; /* boot-state ends with the CRC of what stands before: looked at here, not by
+                      the code that decided */
     struct sp_boot_state state; /* as it was read, no attempt taken yet */
 } SpBootDecision;
 

@@ -11,7 +11,9 @@
  * that folder, "capture" writes what the networks carry to network-N.pcapng in @out_dir, also where
  * test.conf does not ask for it; "quiet" logs to files only; "debug" gives the user a prompt on
  * stdin and stdout where the script fails, "prompt" gives one in place of the script and reports
- * nothing; "keep" has the machines' disks stay, in the user's state folder.
+ * nothing; "keep" has the machines' disks stay, in the user's state folder; "disk=FILE" is a raw
+ * file in place of the first machine's disk, and has the test begin without the checkpoint that it
+ * goes on from.
  *
  * Returns the process's exit status.
  */
