@@ -202,6 +202,32 @@ static int format_last_good(enum sp_slot slot, char buffer[static SP_BOOT_STATE_
     return put_crc(&w);
 }
 
+enum sp_slot sp_boot_last_good_parse(const char *text, size_t length)
+{
+    char expected[SP_BOOT_STATE_MAX];
+
+    for (int slot = 0; slot < SP_SLOT_COUNT; slot++) {
+        int n = format_last_good(slot, expected);
+
+        if (n > 0 && (size_t)n == length && memcmp(text, expected, length) == 0)
+            return slot;
+    }
+    return SP_SLOT_NONE;
+}
+
+enum sp_boot_source sp_boot_state_rebuild(enum sp_slot last_good, struct sp_boot_state *ret_state)
+{
+    sp_boot_state_init(ret_state);
+    if (last_good == SP_SLOT_NONE)
+        return SP_BOOT_FROM_DEFAULT;
+    if (last_good != SP_SLOT_A) {
+        sp_boot_set_bad(ret_state, SP_SLOT_A);
+        sp_boot_set_good(ret_state, last_good);
+        sp_boot_set_primary(ret_state, last_good);
+    }
+    return SP_BOOT_FROM_LAST_GOOD;
+}
+
 /* --- files ----------------------------------------------------------------------------------- */
 
 /* What reading says of a file that is not one of ours: all the same as none. */
@@ -214,18 +240,10 @@ static bool means_broken(ssize_t r)
 /* The slot in last-good; SP_SLOT_NONE where the file is missing or broken. */
 static enum sp_slot read_last_good(int dirfd)
 {
-    char text[SP_BOOT_STATE_MAX], expected[SP_BOOT_STATE_MAX];
+    char text[SP_BOOT_STATE_MAX];
     ssize_t length = sp_read_file_at(dirfd, SP_BOOT_LAST_GOOD_FILE, text, sizeof text);
 
-    if (length < 0)
-        return SP_SLOT_NONE;
-    for (int slot = 0; slot < SP_SLOT_COUNT; slot++) {
-        int n = format_last_good(slot, expected);
-
-        if (n == length && memcmp(text, expected, (size_t)n) == 0)
-            return slot;
-    }
-    return SP_SLOT_NONE;
+    return length < 0 ? SP_SLOT_NONE : sp_boot_last_good_parse(text, (size_t)length);
 }
 
 enum sp_slot sp_boot_last_good_load(int dirfd)
@@ -233,16 +251,6 @@ enum sp_slot sp_boot_last_good_load(int dirfd)
     enum sp_slot slot = read_last_good(dirfd);
 
     return slot == SP_SLOT_NONE ? SP_SLOT_A : slot;
-}
-
-static void rebuild(struct sp_boot_state *state, enum sp_slot last_good)
-{
-    sp_boot_state_init(state);
-    if (last_good == SP_SLOT_A)
-        return;
-    sp_boot_set_bad(state, SP_SLOT_A);
-    sp_boot_set_good(state, last_good);
-    sp_boot_set_primary(state, last_good);
 }
 
 int sp_boot_state_load(int dirfd, struct sp_boot_state *ret_state, enum sp_boot_source *ret_source)
@@ -256,12 +264,8 @@ int sp_boot_state_load(int dirfd, struct sp_boot_state *ret_state, enum sp_boot_
         r = sp_boot_state_parse(text, (size_t)r, &state);
     if (r < 0 && !means_broken(r))
         return (int)r;
-    if (r < 0) {
-        enum sp_slot last_good = read_last_good(dirfd);
-
-        source = last_good == SP_SLOT_NONE ? SP_BOOT_FROM_DEFAULT : SP_BOOT_FROM_LAST_GOOD;
-        rebuild(&state, last_good == SP_SLOT_NONE ? SP_SLOT_A : last_good);
-    }
+    if (r < 0)
+        source = sp_boot_state_rebuild(read_last_good(dirfd), &state);
     *ret_state = state;
     if (ret_source)
         *ret_source = source;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "cmd-debug.h"
+
 #include "cmd-options.h"
 #include "commands.h"
 #include "runner/discover.h"
@@ -36,16 +38,32 @@ static const char *resolve(const char *tests, const char *name)
     return name;
 }
 
-static int debug(const SpTestConf *test, const char *images, const char *out, bool is_kept)
+int sp_debug(const SpDebug *wanted)
 {
-    const char *const options[] = {"prompt", is_kept ? "keep" : NULL, NULL};
+    const char *tests = wanted->tests ? wanted->tests : "tests/e2e";
+    const char *names[2] = {resolve(tests, wanted->test ? wanted->test : DEFAULT_TEST), NULL};
+    const char *out = wanted->out ? wanted->out : "out";
     g_autofree char *folder = g_build_filename(out, "debug", NULL);
     g_autofree char *absolute = g_canonicalize_filename(folder, NULL);
+    g_autofree char *disk = wanted->disk ? g_strdup_printf("disk=%s", wanted->disk) : NULL;
+    g_autofree char *images_folder = sp_images_folder(wanted->images);
+    const char *options[4] = {"prompt"};
     g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) list = sp_tests_load(tests, names, &error);
+    g_autoptr(GPtrArray) images = list ? sp_images_load(images_folder, &error) : NULL;
+    const SpTestConf *test;
+    guint count = 1;
 
+    if (!images)
+        return sp_usage_error("%s", error->message);
     if (g_mkdir_with_parents(out, 0777) < 0 || !sp_out_dir_prepare(absolute, &error))
         return sp_usage_error("%s", error ? error->message : "the folder for logs can't be made");
-    return sp_worker_main(test->dir, images, absolute, options);
+    if (wanted->is_kept)
+        options[count++] = "keep";
+    if (disk)
+        options[count++] = disk;
+    test = g_ptr_array_index(list, 0);
+    return sp_worker_main(test->dir, images_folder, absolute, options);
 }
 
 int sp_cmd_debug(int argc, char **argv)
@@ -54,6 +72,7 @@ int sp_cmd_debug(int argc, char **argv)
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
+    g_autofree char *disk = NULL;
     gboolean is_kept = FALSE;
     const GOptionEntry options[] = {
         {"test", 't', 0, G_OPTION_ARG_STRING, &name,
@@ -63,30 +82,31 @@ int sp_cmd_debug(int argc, char **argv)
             "NAME"},
         {"keep", 'k', 0, G_OPTION_ARG_NONE, &is_kept,
             "Keep the machines' disks, and go on with those that were kept", NULL},
+        {"disk", 0, 0, G_OPTION_ARG_FILENAME, &disk,
+            "A raw disk for the first machine in place of its image's; it is not written to",
+            "FILE"},
         {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
         {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
         G_OPTION_ENTRY_NULL,
     };
-    const char *names[2] = {NULL, NULL};
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) list = NULL;
-    g_autoptr(GPtrArray) images = NULL;
-    g_autofree char *folder = NULL;
+    SpDebug wanted;
 
     if (!sp_parse_options(&argc, &argv, "slotproof debug", "",
             "A Python prompt with the machines of a test, which are not started.", options))
         return 2;
     if (argc > 1)
         return sp_usage_error("'debug' takes no argument '%s': a test is named by -t", argv[1]);
-    names[0] = resolve(tests ? tests : "tests/e2e", name ? name : DEFAULT_TEST);
-    list = sp_tests_load(tests ? tests : "tests/e2e", names, &error);
-    if (!list)
-        return sp_usage_error("%s", error->message);
-    folder = sp_images_folder(images_option);
-    images = sp_images_load(folder, &error);
-    if (!images)
-        return sp_usage_error("%s", error->message);
-    return debug(g_ptr_array_index(list, 0), folder, out ? out : "out", is_kept);
+    if (disk && !g_file_test(disk, G_FILE_TEST_IS_REGULAR))
+        return sp_usage_error("--disk: there is no file '%s'", disk);
+    if (disk && is_kept)
+        return sp_usage_error("--disk and --keep are not for the same machine");
+    wanted = (SpDebug){.tests = tests,
+        .test = name,
+        .images = images_option,
+        .out = out,
+        .disk = disk,
+        .is_kept = is_kept};
+    return sp_debug(&wanted);
 }

@@ -6,9 +6,9 @@
  * kernel by kexec. Never returns.
  */
 
-#include "boot-plan.h"
 #include "cmdline.h"
 #include "early-boot.h"
+#include "lib/boot-plan.h"
 #include "lib/cleanup.h"
 #include "slot-kernel.h"
 

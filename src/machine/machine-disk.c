@@ -19,6 +19,8 @@
 #define NAME "slotproof-disk"
 /* QEMU serves no more at once. */
 #define READ_MAX (16u * 1024 * 1024)
+/* What a copy has no hole in. */
+#define BLOCK (64u * 1024)
 
 static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
 {
@@ -128,53 +130,121 @@ static bool read_all(
     return true;
 }
 
+/* Something to do with the disk while it is served. */
+typedef bool (*DiskFunc)(struct nbd_handle *nbd, guint64 length, void *data, GError **error);
+
 /* Takes @fd. */
-static GBytes *read_range(int fd, guint64 offset, gsize size, GError **error)
+static bool use(int fd, DiskFunc func, void *data, GError **error)
 {
     struct nbd_handle *nbd = nbd_create();
-    g_autofree guint8 *data = NULL;
+    bool is_good = false;
     gint64 length = -1;
 
-    if (!nbd || nbd_set_export_name(nbd, NAME) < 0 || nbd_connect_socket(nbd, fd) < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk: %s", nbd_get_error());
-        if (!nbd)
-            (void)close(fd);
-    } else {
+    if (!nbd)
+        (void)close(fd);
+    else if (nbd_set_export_name(nbd, NAME) == 0 && nbd_connect_socket(nbd, fd) == 0)
         length = nbd_get_size(nbd);
-        if (length < 0 || offset > (guint64)length || size > (guint64)length - offset)
-            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-                "%" G_GSIZE_FORMAT " bytes from %" G_GUINT64_FORMAT " on are not on its disk of "
-                "%" G_GINT64_FORMAT,
-                size, offset, length);
-        else if (!(data = g_try_malloc(MAX(size, 1))))
-            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-                "%" G_GSIZE_FORMAT " bytes are too many to be read at once", size);
-        else if (!read_all(nbd, offset, data, size, error))
-            g_clear_pointer(&data, g_free);
+    if (length < 0)
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk: %s", nbd_get_error());
+    else
+        is_good = func(nbd, (guint64)length, data, error);
+    if (length >= 0)
         (void)nbd_shutdown(nbd, 0);
-    }
     nbd_close(nbd);
-    return data ? g_bytes_new_take(g_steal_pointer(&data), size) : NULL;
+    return is_good;
 }
 
-GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error)
+static bool with_disk(SpMachine *machine, DiskFunc func, void *data, GError **error)
 {
-    g_autoptr(GBytes) bytes = NULL;
-    GError *stop_error = NULL;
+    bool is_good = false;
     int fd;
 
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
     } else if (serve(machine, &fd, error)) {
-        bytes = read_range(fd, offset, size, error);
-        if (stop_serving(machine, &stop_error))
-            return g_steal_pointer(&bytes);
-        if (bytes)
-            g_propagate_error(error, stop_error);
-        else
-            g_error_free(stop_error);
-        return NULL;
+        is_good = use(fd, func, data, error);
+        is_good = stop_serving(machine, is_good ? error : NULL) && is_good;
     }
+    return is_good;
+}
+
+typedef struct {
+    guint64 offset;
+    gsize size;
+    guint8 *data;
+} Range;
+
+static bool read_range(struct nbd_handle *nbd, guint64 length, void *data, GError **error)
+{
+    Range *range = data;
+
+    if (range->offset > length || range->size > length - range->offset) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "%" G_GSIZE_FORMAT " bytes from %" G_GUINT64_FORMAT " on are not on its disk of "
+            "%" G_GUINT64_FORMAT,
+            range->size, range->offset, length);
+        return false;
+    }
+    range->data = g_try_malloc(MAX(range->size, 1));
+    if (!range->data) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "%" G_GSIZE_FORMAT " bytes are too many to be read at once", range->size);
+        return false;
+    }
+    return read_all(nbd, range->offset, range->data, range->size, error);
+}
+
+GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error)
+{
+    Range range = {.offset = offset, .size = size};
+
+    if (with_disk(machine, read_range, &range, error))
+        return g_bytes_new_take(range.data, size);
     sp_machine_explain(machine, error);
+    g_free(range.data);
     return NULL;
+}
+
+/* Only what is not zero. */
+static bool write_sparse(int fd, guint64 offset, const guint8 *data, gsize size, GError **error)
+{
+    static const guint8 zeros[BLOCK];
+
+    for (gsize at = 0; at < size; at += BLOCK) {
+        gsize n = MIN(BLOCK, size - at);
+
+        if (memcmp(data + at, zeros, n) == 0)
+            continue;
+        for (gsize done = 0; done < n;) {
+            ssize_t r = pwrite(fd, data + at + done, n - done, (off_t)(offset + at + done));
+
+            if (r < 0 && errno == EINTR)
+                continue;
+            if (r <= 0)
+                return failed(error, "a copy of its disk");
+            done += (gsize)r;
+        }
+    }
+    return true;
+}
+
+static bool copy_all(struct nbd_handle *nbd, guint64 length, void *data, GError **error)
+{
+    g_autofree guint8 *buffer = g_malloc(READ_MAX);
+    int fd = *(int *)data;
+
+    if (ftruncate(fd, (off_t)length) < 0)
+        return failed(error, "a copy of its disk");
+    for (guint64 at = 0; at < length; at += READ_MAX) {
+        gsize n = (gsize)MIN(READ_MAX, length - at);
+
+        if (!read_all(nbd, at, buffer, n, error) || !write_sparse(fd, at, buffer, n, error))
+            return false;
+    }
+    return true;
+}
+
+bool sp_machine_save_disk(SpMachine *machine, int fd, GError **error)
+{
+    return with_disk(machine, copy_all, &fd, error);
 }

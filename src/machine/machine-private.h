@@ -5,6 +5,7 @@
  * machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
  * for the script, machine-network.c has the cables and forwards ports, machine-snapshot.c saves and
  * loads, machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
+ * machine-disk.c reads what is on its disk, machine-recording.c records what it writes,
  * machine-keep.c keeps its disk. */
 
 #include "base/process.h"
@@ -20,6 +21,8 @@ typedef struct {
     guint delay_ms;
 } SpCable;
 
+typedef struct SpRecording SpRecording;
+
 struct SpMachine {
     SpMachineConfig config; /* its strings are copies */
     char *program;
@@ -27,9 +30,10 @@ struct SpMachine {
     bool is_incoming;   /* memory and devices are about to be loaded */
     SpConsole *console;
     SpCable cables[SP_MACHINE_NICS_MAX];
-    GPtrArray *forwards; /* of SpForward */
-    guint64 start_line;  /* the console's first line since the last start or reset */
-    SpProcess *qemu;     /* these five only while it runs */
+    GPtrArray *forwards;    /* of SpForward */
+    SpRecording *recording; /* of its disk; NULL: none */
+    guint64 start_line;     /* the console's first line since the last start or reset */
+    SpProcess *qemu;        /* these five only while it runs */
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */
     SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */
@@ -59,6 +63,15 @@ bool sp_machine_copy_data(int from, const char *path, GError **error);
 
 /** Have the port of that network card, if it is plugged in, do as machine->cables says. */
 void sp_machine_apply_cable(SpMachine *machine, guint nic);
+
+/** Write what lies on the disk of the running machine to @fd, an empty file, which becomes sparse.
+ */
+bool sp_machine_save_disk(SpMachine *machine, int fd, GError **error);
+
+/** The machine's QEMU is about to be killed: have what is under way get into the log as a whole. */
+void sp_machine_settle_recording(SpMachine *machine);
+/** The recording is over; its files stay. NULL is fine. */
+void sp_machine_forget_recording(SpMachine *machine);
 
 /** How much a wait bears with. */
 typedef enum {

@@ -105,6 +105,12 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
             machine->config.name, name);
         return false;
     }
+    if (machine->recording && sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s' is being recorded: another disk in its place would not be in the log",
+            machine->config.name);
+        return false;
+    }
     if (!sp_machine_start(machine, true, error))
         return false;
     if (!run_job(machine, "snapshot-load", name, error)) {

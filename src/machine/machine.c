@@ -106,6 +106,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     machine->config.name = g_strdup(config->name);
     machine->config.out_dir = g_strdup(config->out_dir);
+    machine->config.disk = g_strdup(config->disk);
     machine->config.kept_disk = g_strdup(config->kept_disk);
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
@@ -139,12 +140,14 @@ void sp_machine_free(SpMachine *machine)
         return;
     g_ptr_array_unref(machine->forwards);
     drop_qemu(machine);
+    sp_machine_forget_recording(machine);
     sp_console_free(machine->console);
     sp_overlay_free(machine->overlay);
     g_hash_table_unref(machine->snapshots);
     g_free(machine->program);
     g_free((char *)machine->config.name);
     g_free((char *)machine->config.out_dir);
+    g_free((char *)machine->config.disk);
     g_free((char *)machine->config.kept_disk);
     g_free(machine);
 }
@@ -177,9 +180,8 @@ bool sp_machine_is_up(SpMachine *machine)
 /* In the order in which they stand. */
 enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
-#define FDS_FIXED                                                                                  \
-    6u /* always there; then come those of the network cards, and two more at most                 \
-        */
+/* always there; then come those of the network cards, and two more at most */
+#define FDS_FIXED 6u
 #define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 1)
 
 typedef struct {
@@ -262,15 +264,16 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
 
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
-    const SpImage *image = machine->config.image;
     Sockets sockets;
 
     if (sp_machine_is_up(machine))
         return true;
     drop_qemu(machine);
+    sp_machine_forget_recording(machine);
     if (!machine->overlay) {
-        machine->overlay =
-            sp_overlay_new(image->disk, image->disk_format, machine->config.kept_disk, error);
+        const char *format, *disk = sp_qemu_disk(&machine->config, &format);
+
+        machine->overlay = sp_overlay_new(disk, format, machine->config.kept_disk, error);
         if (!machine->overlay)
             return false;
         if (machine->config.kept_disk)
@@ -357,6 +360,7 @@ bool sp_machine_crash(SpMachine *machine, GError **error)
         drop_qemu(machine);
         return true;
     }
+    sp_machine_settle_recording(machine);
     sp_log_mark(machine->config.log, machine->config.name, "power-cut", "power is cut");
     sp_process_signal(machine->qemu, SIGKILL);
     if (!sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error)) {
@@ -396,11 +400,6 @@ bool sp_machine_reboot(SpMachine *machine, GError **error)
     if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
         sp_machine_explain(machine, error);
     return false;
-}
-
-const char *sp_machine_disk_image(SpMachine *machine)
-{
-    return machine->config.image->disk;
 }
 
 const char *sp_machine_image_dir(SpMachine *machine)

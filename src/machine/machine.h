@@ -36,11 +36,13 @@ typedef struct SpMachine SpMachine;
 #define SP_MACHINE_NICS_MAX 8u
 
 typedef struct {
-    const char *name;                        /* of the test's own choosing; copied */
-    const SpImage *image;                    /* not owned; outlives the machine */
-    const SpAccel *accel;                    /* not owned */
-    guint cpus;                              /* 0: the image's default */
-    guint memory_mib;                        /* 0: the image's default */
+    const char *name;     /* of the test's own choosing; copied */
+    const SpImage *image; /* not owned; outlives the machine */
+    const SpAccel *accel; /* not owned */
+    const char *disk;     /* a raw file in place of the image's disk, of which only the rest
+                             is used; NULL: none. Copied */
+    guint cpus;           /* 0: the image's default */
+    guint memory_mib;     /* 0: the image's default */
     SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card; not owned */
     guint nics;
     bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
@@ -232,9 +234,32 @@ GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GEr
  */
 bool sp_machine_keep_disk(SpMachine *machine, const char *path, GError **error);
 
+/**
+ * Record what the running machine writes to its disk from now on, over resets too, into the new
+ * folder @folder below its out_dir:
+ *
+ *   disk.raw    the disk as it is now, sparse; it is flushed, so that all of it counts as durable
+ *   writes.log  each write, discard and flush since, in the order in which they ended: a log of
+ *               QEMU's blklogwrites, whose last entries are not lost for want of a flush
+ *   marks.json  what sp_machine_mark_recording() noted
+ *
+ * What the guest has only in its caches comes as writes. The recording ends with
+ * sp_machine_stop_recording() or with QEMU, and does not go on at the next start; a snapshot can't
+ * be loaded during it. A write that was under way when a flush was asked for may stand before it,
+ * although the disk need not have flushed it: a guest that waits for its writes first, as Linux
+ * does, is not told apart from one that does not.
+ */
+bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error);
+/**
+ * Note @name in the recording. @ret_entries is how many entries it has: all that the guest knows to
+ * have been written or flushed is among them.
+ */
+bool sp_machine_mark_recording(
+    SpMachine *machine, const char *name, guint64 *ret_entries, GError **error);
+/** End it. What the guest wrote up to now is in the log, flushed or not. Fine after a power cut. */
+bool sp_machine_stop_recording(SpMachine *machine, GError **error);
+
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
-/** The image's disk, on which the overlay lies. */
-const char *sp_machine_disk_image(SpMachine *machine);
 /** The image's folder. */
 const char *sp_machine_image_dir(SpMachine *machine);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "base/unnamed-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,32 +23,6 @@ struct SpOverlay {
     int layer_fd; /* -1: none */
     bool was_kept;
 };
-
-static const char *temporary_folder(void)
-{
-    const char *folder = g_getenv("TMPDIR");
-
-    return folder && *folder ? folder : "/var/tmp";
-}
-
-/* A file without a name; some file systems can only make one and take the name away. */
-static int open_unnamed(GError **error)
-{
-    const char *folder = temporary_folder();
-    g_autofree char *name = g_build_filename(folder, "slotproof-XXXXXX", NULL);
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-
-    if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-    }
-    if (fd < 0)
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST,
-            "no temporary file for a machine's disk in '%s': %s (set TMPDIR to a folder with room)",
-            folder, g_strerror(errno));
-    return fd;
-}
 
 /* What tells one base from another, as text; NULL with @error. */
 static char *describe_base(const char *base, int fd, GError **error)
@@ -117,7 +92,7 @@ static bool create(SpOverlay *overlay, const char *base, const char *base_format
     if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
         g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
     else
-        g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, temporary_folder());
+        g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, sp_temporary_folder());
     g_propagate_error(error, g_steal_pointer(&local));
     return false;
 }
@@ -160,7 +135,7 @@ static bool open_all(
     overlay->base_fd = open_read_only(base, error);
     if (overlay->base_fd < 0 || (layer && (overlay->layer_fd = open_read_only(layer, error)) < 0))
         return false;
-    overlay->rw_fd = kept ? open_kept(kept, error) : open_unnamed(error);
+    overlay->rw_fd = kept ? open_kept(kept, error) : sp_unnamed_file_open(error);
     if (overlay->rw_fd < 0)
         return false;
     self = g_strdup_printf("/proc/self/fd/%d", overlay->rw_fd);

@@ -102,13 +102,21 @@ static void add_command_line(GPtrArray *argv, const SpMachineConfig *config)
             more ? more : "");
 }
 
+const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format)
+{
+    *ret_format = config->disk ? "raw" : config->image->disk_format;
+    return config->disk ? config->disk : config->image->disk;
+}
+
 static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags)
 {
     static const char layer[] =
         "backing.driver=qcow2,backing.file.driver=file,backing.file.filename=/dev/fdset/3,";
     /* where the image is in the chain */
     const char *base = flags & SP_QEMU_LAYER ? "backing.backing" : "backing";
+    const char *format;
 
+    (void)sp_qemu_disk(config, &format);
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RW);
     add(argv, "-add-fd", "fd=%d,set=1", SP_QEMU_FD_DISK_RO);
     add(argv, "-add-fd", "fd=%d,set=2", SP_QEMU_FD_DISK_BASE);
@@ -121,7 +129,7 @@ static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on,"
         "%s%s.driver=%s,%s.node-name=" SP_QEMU_BASE_NODE
         ",%s.file.driver=file,%s.file.filename=/dev/fdset/2",
-        flags & SP_QEMU_LAYER ? layer : "", base, config->image->disk_format, base, base, base);
+        flags & SP_QEMU_LAYER ? layer : "", base, format, base, base, base);
     /* passes all on; what is to break a disk is put between the two */
     add(argv, "-blockdev",
         "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);

@@ -25,6 +25,9 @@ enum {
 /** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
 char *sp_qemu_program(const char *architecture, GError **error);
 
+/** The file on which @config's overlay lies, which is only read, and its format for QEMU. */
+const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format);
+
 /** How a machine is started. */
 enum {
     SP_QEMU_ALLOW_REBOOT = 1 << 0,

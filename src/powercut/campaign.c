@@ -2,37 +2,39 @@
 #include "powercut/campaign.h"
 
 #include "base/error.h"
+#include "powercut/command-check.h"
 #include "powercut/crash-file.h"
+#include "powercut/findings.h"
 #include "powercut/partitions.h"
 #include "powercut/slots-check.h"
 
-#include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
-#define WRITES_AROUND 4u
+#define COMMAND_CLASS "checked by the command"
 
+/* Of so many states, in the order in which they come, so many by chance: the same each time. */
 typedef struct {
-    const char *description; /* the check's */
-    char *example;           /* name of the first state */
-    guint64 states;
-} StateClass;
+    GRand *rand;
+    guint64 left, wanted;
+} Choice;
 
 typedef struct {
     const SpCampaign *campaign;
+    SpCrashOptions states;
     SpCrashDisk *disk;
     SpWriteLog *log;
-    GPtrArray *partitions; /* may be NULL */
-    SpSlotsCheck *slots;   /* or NULL */
-    SpCrashFile *file;     /* or NULL */
-    char *path;            /* of the file */
-    GHashTable *classes;   /* description to StateClass */
-    GHashTable *reasons;   /* of failures that were told of: only one of each is shown */
-    GPtrArray *order;      /* StateClass as they came; not owned */
-    JsonArray *failures;
-    guint64 checked, failed;
+    GPtrArray *partitions;   /* may be NULL */
+    guint64 offset, length;  /* of the disk: what the command gets */
+    int range;               /* that of the disk; negative: all */
+    SpSlotsCheck *slots;     /* or NULL */
+    SpCommandCheck *command; /* or NULL */
+    SpFindings *findings;    /* or NULL */
+    SpFindingsOptions findings_options;
+    char *command_line; /* that makes a state again */
+    SpCrashCounts counts;
+    Choice choice;
     GError *error; /* that ended it */
 } Run;
 
@@ -43,250 +45,309 @@ static void on_interrupt(int signal_number)
     interrupted = signal_number;
 }
 
-static void class_free(void *data)
+static bool is_interrupted(void *data)
 {
-    StateClass *class = data;
-
-    g_free(class->example);
-    g_free(class);
+    return interrupted != 0;
 }
+
+static const SpInterrupt interrupt = {.func = is_interrupted};
 
 static void run_clear(Run *run)
 {
-    g_clear_pointer(&run->file, sp_crash_file_free);
-    if (run->path)
-        (void)g_unlink(run->path);
-    g_free(run->path);
+    g_clear_pointer(&run->command, sp_command_check_free);
     g_clear_pointer(&run->slots, sp_slots_check_free);
+    g_clear_pointer(&run->findings, sp_findings_free);
     g_clear_pointer(&run->partitions, g_ptr_array_unref);
-    g_clear_pointer(&run->classes, g_hash_table_unref);
-    g_clear_pointer(&run->reasons, g_hash_table_unref);
-    g_clear_pointer(&run->order, g_ptr_array_unref);
-    g_clear_pointer(&run->failures, json_array_unref);
     g_clear_pointer(&run->disk, sp_crash_disk_free);
     g_clear_pointer(&run->log, sp_write_log_free);
+    g_clear_pointer(&run->choice.rand, g_rand_free);
+    g_free(run->command_line);
+    g_clear_error(&run->error);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
 
-static bool open_disk(Run *run, GError **error)
+static void choose_from_start(Run *run)
 {
+    guint64 all = run->counts.distinct;
+    guint wanted = run->campaign->states_max;
+
+    g_clear_pointer(&run->choice.rand, g_rand_free);
+    run->choice = (Choice){
+        .rand = g_rand_new_with_seed(run->states.seed),
+        .left = all,
+        .wanted = wanted > 0 ? MIN(wanted, all) : all,
+    };
+}
+
+/* Selection sampling: each choice of so many is as likely as any other. */
+static bool is_chosen(Choice *choice)
+{
+    bool is_it = g_rand_double(choice->rand) * (double)choice->left < (double)choice->wanted;
+
+    choice->left--;
+    choice->wanted -= is_it;
+    return is_it;
+}
+
+/* --- what is given ---------------------------------------------------------------------------- */
+
+static bool find_part(Run *run, GError **error)
+{
+    const char *name = run->campaign->partition;
+    const SpPartition *partition;
+
+    run->length = sp_crash_disk_size(run->disk);
+    run->range = -1;
+    if (!name)
+        return true;
+    if (!run->partitions)
+        run->partitions = sp_partitions_read(run->campaign->image, error);
+    if (!run->partitions)
+        return false;
+    partition = sp_partitions_find(run->partitions, name);
+    if (!partition) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' has no partition called '%s'",
+            run->campaign->image, name);
+        return false;
+    }
+    run->offset = partition->offset;
+    run->length = partition->length;
+    run->range = (int)sp_crash_disk_add_range(run->disk, run->offset, run->length);
+    return true;
+}
+
+static bool open_files(Run *run, GError **error)
+{
+    run->states = run->campaign->states;
     run->disk = sp_crash_disk_new(run->campaign->image, error);
     run->log = run->disk
                    ? sp_write_log_open(run->campaign->log, sp_crash_disk_size(run->disk), error)
                    : NULL;
-    return run->log != NULL;
+    if (!run->log)
+        return false;
+    run->partitions = sp_partitions_read(run->campaign->image, NULL);
+    return find_part(run, error);
+}
+
+static void apply_all(Run *run)
+{
+    const SpLogEntry *entries;
+    guint count;
+
+    entries = sp_write_log_entries(run->log, &count);
+    for (guint i = 0; i < count; i++)
+        sp_crash_disk_apply(run->disk, &entries[i], 0, G_MAXUINT64);
+}
+
+/* A disk that is as the log leaves it is not the one that the recording began with. */
+static bool is_before_the_log(Run *run, GError **error)
+{
+    bool is_same, is_empty;
+
+    apply_all(run);
+    is_empty = sp_crash_disk_mark(run->disk) == 0;
+    is_same = sp_disk_hash_is_base(sp_crash_disk_hash(run->disk));
+    sp_crash_disk_undo(run->disk, 0);
+    if (!is_same || is_empty)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "'%s' already has all that the log writes: give the disk as it was when the recording "
+        "began",
+        run->campaign->image);
+    return false;
 }
 
 /* What the new release is, is known from the log's end. */
 static bool learn(Run *run, GError **error)
 {
     g_autoptr(GError) local = NULL;
-    const SpLogEntry *entries;
     bool is_good;
-    guint count;
 
-    entries = sp_write_log_entries(run->log, &count);
-    for (guint i = 0; i < count; i++)
-        sp_crash_disk_apply(run->disk, &entries[i], G_MAXUINT64);
+    apply_all(run);
     is_good = sp_slots_check_learn(
         run->slots, run->disk, run->campaign->boot, run->campaign->rootfs, &local);
     sp_crash_disk_undo(run->disk, 0);
     if (is_good)
         return true;
-    if (!g_error_matches(local, SP_ERROR, SP_ERROR_ASSERTION)) {
-        g_propagate_error(error, g_steal_pointer(&local));
-        return false;
-    }
-    printf("FAILED: %s\n", local->message);
-    run->failed++;
-    return true;
-}
-
-static bool set_up_check(Run *run, GError **error)
-{
-    int fd;
-
-    if (!run->campaign->check) {
-        run->slots = sp_slots_check_new(run->disk, run->campaign->image, error);
-        return run->slots && learn(run, error);
-    }
-    fd = g_file_open_tmp("slotproof-disk-XXXXXX", &run->path, error);
-    if (fd < 0)
-        return false;
-    (void)g_close(fd, NULL);
-    run->file = sp_crash_file_new(run->disk, run->path, error);
-    return run->file != NULL;
-}
-
-static bool run_command(Run *run, const char *name, GError **error)
-{
-    char *argv[] = {"/bin/sh", "-c", (char *)run->campaign->check, "sh", run->path, NULL};
-    g_auto(GStrv) environment = g_get_environ();
-    g_autofree char *output = NULL, *errors = NULL;
-    int status;
-
-    if (!sp_crash_file_update(run->file, error))
-        return false;
-    environment = g_environ_setenv(environment, "SLOTPROOF_DISK", run->path, TRUE);
-    environment = g_environ_setenv(environment, "SLOTPROOF_STATE", name, TRUE);
-    if (!g_spawn_sync(NULL, argv, environment, G_SPAWN_LEAVE_DESCRIPTORS_OPEN, NULL, NULL, &output,
-            &errors, &status, error))
-        return false;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_ASSERTION)) {
+        sp_findings_add_failure(run->findings, local->message);
         return true;
-    g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION, "the check ended with %s %d%s%s%s",
-        WIFEXITED(status) ? "status" : "signal",
-        WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), *output || *errors ? ": " : "",
-        g_strstrip(output), g_strstrip(errors));
+    }
+    g_propagate_error(error, g_steal_pointer(&local));
     return false;
 }
 
-static void show_writes(const Run *run, guint at)
+static char *make_command_line(const SpCampaign *campaign)
 {
-    const SpLogEntry *entries;
-    guint count, first = at > WRITES_AROUND ? at - WRITES_AROUND : 0;
+    g_autofree char *image = g_shell_quote(campaign->image);
+    g_autofree char *log = g_shell_quote(campaign->log);
+    g_autofree char *name = campaign->partition ? g_shell_quote(campaign->partition) : NULL;
 
-    entries = sp_write_log_entries(run->log, &count);
-    for (guint i = first; i < MIN(count, at + WRITES_AROUND); i++) {
-        const SpLogEntry *entry = &entries[i];
-        const char *where =
-            run->partitions ? sp_partitions_name(run->partitions, entry->offset) : "disk";
-
-        if (entry->kind == SP_LOG_FLUSH)
-            printf("    %s %6u  flush\n", i == at ? ">" : " ", i);
-        else
-            printf("    %s %6u  %-7s %-20s %10" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
-                   "\n",
-                i == at ? ">" : " ", i, entry->kind == SP_LOG_WRITE ? "write" : "discard", where,
-                entry->length, entry->offset);
-    }
+    return g_strdup_printf("slotproof powercut --image %s --log %s --seed %u%s%s", image, log,
+        campaign->states.seed, name ? " --partition " : "", name ? name : "");
 }
 
-static void keep_failure(Run *run, const char *name, const char *reason)
+static void on_result(const SpCrashState *state, const char *reason, void *data)
+{
+    sp_findings_add(((Run *)data)->findings, state, COMMAND_CLASS, reason);
+}
+
+static bool set_up_command(Run *run, GError **error)
 {
     const SpCampaign *campaign = run->campaign;
-    guint at = sp_crash_state_entry(run->log, name);
-    JsonObject *failure = json_object_new();
+    const SpCommandOptions options = {
+        .command = campaign->check,
+        .offset = run->offset,
+        .length = run->length,
+        .jobs = campaign->jobs,
+        .timeout_ms = campaign->check_timeout_ms,
+        .interrupt = interrupt,
+        .func = on_result,
+        .data = run,
+    };
 
-    json_object_set_string_member(failure, "state", name);
-    json_object_set_int_member(failure, "entry", at);
-    json_object_set_string_member(failure, "reason", reason);
-    json_array_add_object_element(run->failures, failure);
-    if (!g_hash_table_add(run->reasons, g_strdup(reason)) ||
-        g_hash_table_size(run->reasons) > campaign->failures_shown)
-        return;
-    printf("FAILED: state %s: %s\n", name, reason);
-    show_writes(run, at);
-    printf("  its disk: slotproof powercut --image %s --log %s --seed %u --state %s --write DISK\n",
-        campaign->image, campaign->log, campaign->states.seed, name);
+    run->command = sp_command_check_new(run->disk, &options, error);
+    return run->command != NULL;
 }
 
-static void count_class(Run *run, const char *description, const char *name)
+static bool set_up(Run *run, GError **error)
 {
-    StateClass *class = g_hash_table_lookup(run->classes, description);
+    const SpCampaign *campaign = run->campaign;
 
-    if (!class) {
-        class = g_new0(StateClass, 1);
-        class->description = description;
-        class->example = g_strdup(name);
-        g_hash_table_insert(run->classes, (void *)description, class);
-        g_ptr_array_add(run->order, class);
-    }
-    class->states++;
+    run->command_line = make_command_line(campaign);
+    run->findings_options = (SpFindingsOptions){
+        .log = run->log,
+        .partitions = run->partitions,
+        .command = run->command_line,
+        .is_bootable = !campaign->check,
+        .shown = campaign->failures_shown,
+        .examples = campaign->examples,
+        .seed = campaign->states.seed,
+    };
+    run->findings = sp_findings_new(&run->findings_options);
+    if (campaign->check)
+        return is_before_the_log(run, error) && set_up_command(run, error);
+    run->states.milestones[0] = campaign->installed_from;
+    run->states.milestones[1] = campaign->started_from;
+    run->slots = sp_slots_check_new(run->disk, campaign->image, campaign->jobs, &interrupt, error);
+    return run->slots && is_before_the_log(run, error) && learn(run, error);
 }
 
-static bool on_state(const char *name, SpCrashDisk *disk, void *data)
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+static bool count_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
 {
     Run *run = data;
-    g_autoptr(GError) error = NULL;
-    const char *class = "checked by the command";
-    guint at = sp_crash_state_entry(run->log, name);
-    guint happened = (at >= run->campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
-                     (at >= run->campaign->started_from ? SP_SLOTS_STARTED : 0);
-    bool is_good = run->slots ? sp_slots_check_state(run->slots, disk, happened, &class, &error)
-                              : run_command(run, name, &error);
 
-    run->checked++;
-    count_class(run, class, name);
-    if (!is_good && !g_error_matches(error, SP_ERROR, SP_ERROR_ASSERTION)) {
-        run->error = g_steal_pointer(&error);
+    if (run->slots)
+        sp_slots_check_count(run->slots, disk);
+    return !interrupted;
+}
+
+static bool prepare_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
+{
+    Run *run = data;
+
+    if (is_chosen(&run->choice))
+        sp_slots_check_prepare(run->slots, disk);
+    return !interrupted;
+}
+
+static bool check_slots(Run *run, const SpCrashState *state, GError **error)
+{
+    const SpCampaign *campaign = run->campaign;
+    guint happened = (state->latest >= campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
+                     (state->latest >= campaign->started_from ? SP_SLOTS_STARTED : 0);
+    g_autoptr(GError) local = NULL;
+    const char *class;
+    bool is_good = sp_slots_check_state(run->slots, run->disk, happened, &class, &local);
+
+    if (!is_good && !g_error_matches(local, SP_ERROR, SP_ERROR_ASSERTION)) {
+        g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }
-    if (!is_good) {
-        run->failed++;
-        keep_failure(run, name, error->message);
-    }
-    return !interrupted &&
-           (run->campaign->states_max == 0 || run->checked < run->campaign->states_max);
+    sp_findings_add(run->findings, state, class, is_good ? NULL : local->message);
+    return true;
 }
 
-static bool write_report(const Run *run, const SpCrashCounts *counts, GError **error)
+static bool check_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
 {
-    g_autoptr(JsonBuilder) builder = json_builder_new();
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    g_autoptr(JsonNode) root = NULL;
-    const SpLogEntry *entries;
-    guint count;
+    Run *run = data;
 
-    entries = sp_write_log_entries(run->log, &count);
-    json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "seen");
-    json_builder_add_int_value(builder, (gint64)counts->seen);
-    json_builder_set_member_name(builder, "distinct");
-    json_builder_add_int_value(builder, (gint64)counts->distinct);
-    json_builder_set_member_name(builder, "checked");
-    json_builder_add_int_value(builder, (gint64)run->checked);
-    json_builder_set_member_name(builder, "failed");
-    json_builder_add_int_value(builder, (gint64)run->failed);
-    json_builder_set_member_name(builder, "failures");
-    json_builder_add_value(builder, json_node_init_array(json_node_alloc(), run->failures));
-    json_builder_set_member_name(builder, "classes");
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < run->order->len; i++) {
-        const StateClass *class = g_ptr_array_index(run->order, i);
-
-        json_builder_begin_object(builder);
-        json_builder_set_member_name(builder, "description");
-        json_builder_add_string_value(builder, class->description);
-        json_builder_set_member_name(builder, "example");
-        json_builder_add_string_value(builder, class->example);
-        json_builder_set_member_name(builder, "states");
-        json_builder_add_int_value(builder, (gint64) class->states);
-        json_builder_end_object(builder);
-    }
-    json_builder_end_array(builder);
-    /* [kind, partition, offset, length] an entry */
-    json_builder_set_member_name(builder, "entries");
-    json_builder_begin_array(builder);
-    for (guint i = 0; i < count; i++) {
-        static const char *const kinds[] = {"write", "discard", "flush"};
-
-        json_builder_begin_array(builder);
-        json_builder_add_string_value(builder, kinds[entries[i].kind]);
-        json_builder_add_string_value(
-            builder, run->partitions ? sp_partitions_name(run->partitions, entries[i].offset) : "");
-        json_builder_add_int_value(builder, (gint64)entries[i].offset);
-        json_builder_add_int_value(builder, (gint64)entries[i].length);
-        json_builder_end_array(builder);
-    }
-    json_builder_end_array(builder);
-    json_builder_end_object(builder);
-    root = json_builder_get_root(builder);
-    json_generator_set_root(generator, root);
-    return json_generator_to_file(generator, run->campaign->report, error);
+    if (!is_chosen(&run->choice))
+        return !interrupted;
+    return (run->slots ? check_slots(run, state, &run->error)
+                       : sp_command_check_start(run->command, state, &run->error)) &&
+           !interrupted;
 }
 
-static void say(const Run *run, const SpCrashCounts *counts, double seconds)
+/* Over all states, which the disk is as its base before and after. False if it was ended. */
+static bool go_through(Run *run, SpCrashFunc func)
 {
-    for (guint i = 0; i < run->order->len; i++) {
-        const StateClass *class = g_ptr_array_index(run->order, i);
+    SpCrashCounts counts;
+    bool is_done;
 
-        printf("%8" G_GUINT64_FORMAT "  %s (as %s)\n", class->states, class->description,
-            class->example);
+    choose_from_start(run);
+    is_done =
+        sp_crash_states_each(run->disk, run->log, &run->states, run->range, func, run, &counts);
+    run->counts = counts;
+    sp_crash_disk_reset(run->disk);
+    return is_done;
+}
+
+static void go_through_all(Run *run)
+{
+    if (!go_through(run, count_state))
+        return;
+    if (run->slots) {
+        sp_slots_check_choose_data(run->slots, run->campaign->data_samples, run->states.seed);
+        if (!go_through(run, prepare_state))
+            return;
     }
+    if (go_through(run, check_state) && run->command)
+        (void)sp_command_check_finish(run->command, &run->error);
+}
+
+/* --- what was found --------------------------------------------------------------------------- */
+
+static void say(const Run *run, double seconds)
+{
+    sp_findings_say(run->findings);
     printf("%" G_GUINT64_FORMAT " states seen, %" G_GUINT64_FORMAT " distinct, %" G_GUINT64_FORMAT
            " checked in %.1f s, %" G_GUINT64_FORMAT " failed\n",
-        counts->seen, counts->distinct, run->checked, seconds, run->failed);
+        run->counts.seen, run->counts.distinct, sp_findings_checked(run->findings), seconds,
+        sp_findings_failed(run->findings));
+    if (run->slots) {
+        SpSlotsCounts counts = sp_slots_check_counts(run->slots);
+
+        printf("file systems looked into: %u contents of state, %u of %u of data\n", counts.states,
+            counts.data_checked, counts.data);
+    }
+    if (run->command && sp_command_check_restored(run->command) > 0)
+        printf("the check changed its disk %u times, which was made anew each time: that is slow\n",
+            sp_command_check_restored(run->command));
+}
+
+static bool write_report(const Run *run, double seconds, GError **error)
+{
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
+    JsonObject *object = sp_findings_to_json(run->findings);
+
+    json_object_set_int_member(object, "seen", (gint64)run->counts.seen);
+    json_object_set_int_member(object, "distinct", (gint64)run->counts.distinct);
+    json_object_set_int_member(object, "seed", run->states.seed);
+    json_object_set_double_member(object, "seconds", seconds);
+    if (run->slots) {
+        SpSlotsCounts counts = sp_slots_check_counts(run->slots);
+
+        json_object_set_int_member(object, "state_contents", counts.states);
+        json_object_set_int_member(object, "data_contents", counts.data);
+        json_object_set_int_member(object, "data_contents_checked", counts.data_checked);
+    }
+    json_node_take_object(root, object);
+    json_generator_set_root(generator, root);
+    return json_generator_to_file(generator, run->campaign->report, error);
 }
 
 int sp_campaign_run(const SpCampaign *campaign, GError **error)
@@ -294,28 +355,22 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
     const struct sigaction action = {.sa_handler = on_interrupt};
     g_auto(Run) run = {.campaign = campaign};
     gint64 begin = g_get_monotonic_time();
-    SpCrashCounts counts;
+    double seconds;
 
-    run.classes = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, class_free);
-    run.reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    run.order = g_ptr_array_new();
-    run.failures = json_array_new();
-    if (!open_disk(&run, error))
-        return 2;
-    run.partitions = sp_partitions_read(campaign->image, NULL);
-    if (!set_up_check(&run, error))
-        return 2;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    (void)sp_crash_states_each(run.disk, run.log, &campaign->states, on_state, &run, &counts);
-    if (run.error) {
+    if (!open_files(&run, error) || !set_up(&run, error))
+        return interrupted ? 128 + interrupted : 2;
+    go_through_all(&run);
+    if (run.error && !interrupted) {
         g_propagate_error(error, g_steal_pointer(&run.error));
         return 2;
     }
-    say(&run, &counts, (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC);
-    if (campaign->report && !write_report(&run, &counts, error))
+    seconds = (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC;
+    say(&run, seconds);
+    if (campaign->report && !write_report(&run, seconds, error))
         return 2;
-    return interrupted ? 128 + interrupted : run.failed > 0;
+    return interrupted ? 128 + interrupted : sp_findings_failed(run.findings) > 0;
 }
 
 bool sp_campaign_write_state(
@@ -324,9 +379,9 @@ bool sp_campaign_write_state(
     g_auto(Run) run = {.campaign = campaign};
     g_autoptr(SpCrashFile) file = NULL;
 
-    if (!open_disk(&run, error) ||
-        !sp_crash_state_make(run.disk, run.log, &campaign->states, name, error))
+    if (!open_files(&run, error) ||
+        !sp_crash_state_make(run.disk, run.log, &run.states, name, error))
         return false;
-    file = sp_crash_file_new(run.disk, path, error);
+    file = sp_crash_file_new(run.disk, path, run.offset, run.length, error);
     return file != NULL;
 }

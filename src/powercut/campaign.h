@@ -11,18 +11,24 @@
  */
 
 typedef struct {
-    const char *image; /* the disk as it was when the recording began, raw */
-    const char *log;   /* what was written since */
-    const char *check; /* a shell command, given the state's disk in $SLOTPROOF_DISK and its name in
-                          $SLOTPROOF_STATE; NULL: what must hold of the gateway (slots-check.h) */
+    const char *image;     /* the disk as it was when the recording began, raw */
+    const char *log;       /* what was written since */
+    const char *check;     /* a shell command (command-check.h); NULL: what must hold of the gateway
+                              (slots-check.h) */
+    const char *partition; /* what the command gets of the disk; NULL: all */
     const char *boot, *rootfs; /* the new release's images; may be NULL */
     const char *report;        /* a file that gets all as JSON; may be NULL */
     /* from which entry on the installation had ended, and the new release was started; G_MAXUINT:
      * not known */
     guint installed_from, started_from;
     guint failures_shown;
-    guint states_max; /* 0: all */
-    SpCrashOptions states;
+    guint examples;          /* how many states of each class the report has at most: the first, and
+                                others by chance; 0 is 1 */
+    guint states_max;        /* check so many, by chance; 0: all */
+    guint data_samples;      /* how many contents of the gateway's data partition are looked into */
+    guint jobs;              /* programs side by side */
+    gint64 check_timeout_ms; /* for one state */
+    SpCrashOptions states;   /* the milestones are set by the campaign */
 } SpCampaign;
 
 /**
@@ -34,6 +40,6 @@ typedef struct {
  */
 int sp_campaign_run(const SpCampaign *campaign, GError **error);
 
-/** Write the disk of the state @name as the sparse raw file @path. */
+/** Write the disk of the state @name, or its partition, as the sparse raw file @path. */
 bool sp_campaign_write_state(
     const SpCampaign *campaign, const char *name, const char *path, GError **error);

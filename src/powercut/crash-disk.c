@@ -3,48 +3,48 @@
 
 #include "base/error.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #define SECTOR SP_DISK_SECTOR
-/* Sectors in a leaf of the map, which is made when one of them is written. */
-#define LEAF 4096u
-/* What is left out of a sparse file where it is all zeros. */
-#define PIECE 65536u
+/* Sectors in a part of the map; pieces end where it does. */
+#define PART 16384u
 
 typedef struct {
     guint64 first, end; /* sectors */
     SpDiskHash hash;
 } Range;
 
-/* What a sector has: @data is NULL for the base's, and @hash all zeros where it is the same. */
-typedef struct {
-    const guint8 *data;
-    SpDiskHash hash; /* what it adds to that of the disk */
-} Content;
-
-typedef struct {
-    guint64 sector;
-    Content before;
-    const guint8 *after;
-} Change;
-
 struct SpCrashDisk {
     GMappedFile *file;
     const guint8 *base;
     guint64 sectors;
-    Content **map;      /* leaves of LEAF each, or NULL */
-    GHashTable *hashes; /* SpLogEntry to SpDiskHash of each of its sectors */
+    GArray **map;       /* for each part NULL, or its SpDiskPieces, in order */
+    GHashTable *hashes; /* SpLogEntry to SpDiskHash: of its first n sectors, from n = 0 on */
     GArray *ranges;     /* of Range */
-    GArray *changes;    /* of Change: those that can be undone */
+    GArray *changes;    /* of SpDiskPiece, as they were: those that can be undone */
     SpDiskHash hash;
-    guint last_range; /* where the last sector was found */
 };
 
-static const guint8 zeros[SECTOR];
+bool sp_disk_hash_equal(SpDiskHash a, SpDiskHash b)
+{
+    return a.low == b.low && a.high == b.high;
+}
+
+bool sp_disk_hash_is_base(SpDiskHash hash)
+{
+    return hash.low == 0 && hash.high == 0;
+}
+
+guint sp_disk_hash_key(const void *key)
+{
+    return (guint)((const SpDiskHash *)key)->low;
+}
+
+gboolean sp_disk_hash_keys_equal(const void *a, const void *b)
+{
+    return sp_disk_hash_equal(*(const SpDiskHash *)a, *(const SpDiskHash *)b);
+}
 
 SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
 {
@@ -61,10 +61,10 @@ SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
     }
     disk->base = (const guint8 *)g_mapped_file_get_contents(disk->file);
     disk->sectors = size / SECTOR;
-    disk->map = g_new0(Content *, disk->sectors / LEAF + 1);
+    disk->map = g_new0(GArray *, disk->sectors / PART + 1);
     disk->hashes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     disk->ranges = g_array_new(FALSE, FALSE, sizeof(Range));
-    disk->changes = g_array_new(FALSE, FALSE, sizeof(Change));
+    disk->changes = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
     return g_steal_pointer(&disk);
 }
 
@@ -72,8 +72,8 @@ void sp_crash_disk_free(SpCrashDisk *disk)
 {
     if (!disk)
         return;
-    for (guint64 i = 0; disk->map && i <= disk->sectors / LEAF; i++)
-        g_free(disk->map[i]);
+    for (guint64 i = 0; disk->map && i <= disk->sectors / PART; i++)
+        g_clear_pointer(&disk->map[i], g_array_unref);
     g_free(disk->map);
     g_clear_pointer(&disk->hashes, g_hash_table_unref);
     g_clear_pointer(&disk->ranges, g_array_unref);
@@ -105,60 +105,15 @@ SpDiskHash sp_crash_disk_range_hash(const SpCrashDisk *disk, guint range)
     return g_array_index(disk->ranges, Range, range).hash;
 }
 
-static Content get(const SpCrashDisk *disk, guint64 sector)
+const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector)
 {
-    const Content *leaf = disk->map[sector / LEAF];
-
-    return leaf ? leaf[sector % LEAF] : (Content){0};
-}
-
-static Range *range_of(SpCrashDisk *disk, guint64 sector)
-{
-    for (guint i = 0; i < disk->ranges->len; i++) {
-        guint at = (disk->last_range + i) % disk->ranges->len;
-        Range *range = &g_array_index(disk->ranges, Range, at);
-
-        if (sector >= range->first && sector < range->end) {
-            disk->last_range = at;
-            return range;
-        }
-    }
-    return NULL;
+    return disk->base + sector * SECTOR;
 }
 
 static void mix(SpDiskHash *hash, SpDiskHash other)
 {
     hash->low ^= other.low;
     hash->high ^= other.high;
-}
-
-static void put(SpCrashDisk *disk, guint64 sector, Content content)
-{
-    Content **leaf = &disk->map[sector / LEAF];
-    SpDiskHash difference = content.hash;
-    Range *range;
-
-    if (!*leaf)
-        *leaf = g_new0(Content, LEAF);
-    mix(&difference, (*leaf)[sector % LEAF].hash);
-    (*leaf)[sector % LEAF] = content;
-    mix(&disk->hash, difference);
-    range = range_of(disk, sector);
-    if (range)
-        mix(&range->hash, difference);
-}
-
-static void change(SpCrashDisk *disk, guint64 sector, Content content)
-{
-    Change step = {sector, get(disk, sector), content.data};
-
-    g_array_append_val(disk->changes, step);
-    put(disk, sector, content);
-}
-
-static const guint8 *data_of(const SpLogEntry *entry, guint64 i)
-{
-    return entry->data ? entry->data + i * SECTOR : zeros;
 }
 
 static SpDiskHash hash_sector(const SpCrashDisk *disk, guint64 sector, const guint8 *data)
@@ -177,49 +132,196 @@ static SpDiskHash hash_sector(const SpCrashDisk *disk, guint64 sector, const gui
 static const SpDiskHash *hashes_of(SpCrashDisk *disk, const SpLogEntry *entry)
 {
     SpDiskHash *hashes = g_hash_table_lookup(disk->hashes, entry);
-    guint64 count = entry->length / SECTOR;
+    guint64 count = entry->length / SECTOR, first = entry->offset / SECTOR;
 
     if (hashes)
         return hashes;
-    hashes = g_new(SpDiskHash, count);
-    for (guint64 i = 0; i < count; i++)
-        hashes[i] = hash_sector(disk, entry->offset / SECTOR + i, data_of(entry, i));
+    hashes = g_new(SpDiskHash, count + 1);
+    hashes[0] = (SpDiskHash){0};
+    for (guint64 i = 0; i < count; i++) {
+        hashes[i + 1] = hash_sector(disk, first + i, sp_log_entry_sector(entry, first + i));
+        mix(&hashes[i + 1], hashes[i]);
+    }
     g_hash_table_insert(disk->hashes, (void *)entry, hashes);
     return hashes;
 }
 
-/* How many sectors from @sector on, @max at most, are the base's. */
-static guint64 count_base(const SpCrashDisk *disk, guint64 sector, guint64 max)
+/* The piece comes, or goes: it is the same. */
+static void mix_piece(SpCrashDisk *disk, SpDiskPiece piece)
 {
-    guint64 n = 0;
+    const SpDiskHash *hashes = hashes_of(disk, piece.entry);
+    guint64 begin = piece.entry->offset / SECTOR;
 
-    while (n < max) {
-        const Content *leaf = disk->map[(sector + n) / LEAF];
+    mix(&disk->hash, hashes[piece.first - begin]);
+    mix(&disk->hash, hashes[piece.end - begin]);
+    for (guint i = 0; i < disk->ranges->len; i++) {
+        Range *range = &g_array_index(disk->ranges, Range, i);
+        guint64 first = MAX(range->first, piece.first), end = MIN(range->end, piece.end);
 
-        if (!leaf)
-            n += LEAF - (sector + n) % LEAF;
-        else if (!leaf[(sector + n) % LEAF].data)
-            n++;
-        else
-            break;
+        if (first >= end)
+            continue;
+        mix(&range->hash, hashes[first - begin]);
+        mix(&range->hash, hashes[end - begin]);
     }
-    return MIN(n, max);
+}
+
+static SpDiskPiece *piece_at(GArray *pieces, guint i)
+{
+    return &g_array_index(pieces, SpDiskPiece, i);
+}
+
+/* The first piece that ends behind @sector. */
+static guint find(GArray *pieces, guint64 sector)
+{
+    guint low = 0, high = pieces->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (piece_at(pieces, middle)->end > sector)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* What was in @cut is about to go. */
+static void keep_changes(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece cut)
+{
+    guint64 at = cut.first;
+
+    for (; at < cut.end; i++) {
+        bool is_base = i >= pieces->len || piece_at(pieces, i)->first >= cut.end;
+        SpDiskPiece before = {at, cut.end, NULL};
+
+        if (!is_base && piece_at(pieces, i)->first > at) {
+            before.end = piece_at(pieces, i)->first;
+            g_array_append_val(disk->changes, before);
+            at = before.end;
+        }
+        if (!is_base)
+            before = (SpDiskPiece){
+                at, MIN(cut.end, piece_at(pieces, i)->end), piece_at(pieces, i)->entry};
+        g_array_append_val(disk->changes, before);
+        at = before.end;
+    }
+}
+
+/* Where the pieces before and after @i are of one entry and meet, they become one. */
+static void join(GArray *pieces, guint i)
+{
+    SpDiskPiece *left, *right;
+
+    if (i == 0 || i >= pieces->len)
+        return;
+    left = piece_at(pieces, i - 1);
+    right = piece_at(pieces, i);
+    if (left->entry != right->entry || left->end != right->first)
+        return;
+    right->first = left->first;
+    g_array_remove_index(pieces, i - 1);
+}
+
+/* Take @cut out of the pieces from @i on. Returns where a piece in its place belongs. */
+static guint take_out(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece cut)
+{
+    guint first;
+
+    if (i < pieces->len && piece_at(pieces, i)->first < cut.first) {
+        SpDiskPiece left = *piece_at(pieces, i);
+
+        left.end = cut.first;
+        piece_at(pieces, i)->first = cut.first;
+        g_array_insert_val(pieces, i, left);
+        i++;
+    }
+    for (first = i; i < pieces->len && piece_at(pieces, i)->end <= cut.end; i++)
+        mix_piece(disk, *piece_at(pieces, i));
+    if (i < pieces->len && piece_at(pieces, i)->first < cut.end) {
+        SpDiskPiece gone = *piece_at(pieces, i);
+
+        gone.end = cut.end;
+        mix_piece(disk, gone);
+        piece_at(pieces, i)->first = cut.end;
+    }
+    if (i > first)
+        g_array_remove_range(pieces, first, i - first);
+    return first;
+}
+
+/* @piece, within one part of the map. */
+static void put_in_part(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
+{
+    GArray **pieces = &disk->map[piece.first / PART];
+    guint i;
+
+    if (!*pieces)
+        *pieces = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
+    i = find(*pieces, piece.first);
+    if (is_kept)
+        keep_changes(disk, *pieces, i, piece);
+    i = take_out(disk, *pieces, i, piece);
+    if (!piece.entry)
+        return;
+    g_array_insert_val(*pieces, i, piece);
+    mix_piece(disk, piece);
+    join(*pieces, i + 1);
+    join(*pieces, i);
+}
+
+static void put(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
+{
+    while (piece.first < piece.end) {
+        guint64 border = (piece.first / PART + 1) * PART;
+        SpDiskPiece part = {piece.first, MIN(piece.end, border), piece.entry};
+
+        put_in_part(disk, part, is_kept);
+        piece.first = part.end;
+    }
+}
+
+GArray *sp_crash_disk_pieces(const SpCrashDisk *disk, guint64 first, guint64 end)
+{
+    GArray *found = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
+
+    for (guint64 part = first / PART; part * PART < end; part++) {
+        GArray *pieces = disk->map[part];
+
+        for (guint i = pieces ? find(pieces, first) : 0; pieces && i < pieces->len; i++) {
+            SpDiskPiece piece = *piece_at(pieces, i);
+
+            if (piece.first >= end)
+                break;
+            piece.first = MAX(piece.first, first);
+            piece.end = MIN(piece.end, end);
+            g_array_append_val(found, piece);
+        }
+    }
+    return found;
+}
+
+/* Copy that part of the bytes from @offset on which lies in the sectors of @piece. */
+static void copy_piece(const SpDiskPiece *piece, guint64 offset, guint64 length, guint8 *buffer)
+{
+    guint64 begin = MAX(piece->first * SECTOR, offset);
+    guint64 end = MIN(piece->end * SECTOR, offset + length);
+
+    if (piece->entry->data)
+        memcpy(buffer + (begin - offset), piece->entry->data + (begin - piece->entry->offset),
+            end - begin);
+    else
+        memset(buffer + (begin - offset), 0, end - begin);
 }
 
 void sp_crash_disk_read(const SpCrashDisk *disk, guint64 offset, guint64 length, guint8 *buffer)
 {
-    while (length > 0) {
-        guint64 sector = offset / SECTOR, begin = offset % SECTOR;
-        guint64 sectors = count_base(disk, sector, (begin + length + SECTOR - 1) / SECTOR);
-        guint64 n = MIN(MAX(sectors, 1) * SECTOR - begin, length);
-        const guint8 *from =
-            sectors > 0 ? sp_crash_disk_base_sector(disk, sector) : get(disk, sector).data;
+    g_autoptr(GArray) pieces =
+        sp_crash_disk_pieces(disk, offset / SECTOR, (offset + length + SECTOR - 1) / SECTOR);
 
-        memcpy(buffer, from + begin, n);
-        buffer += n;
-        offset += n;
-        length -= n;
-    }
+    memcpy(buffer, disk->base + offset, length);
+    for (guint i = 0; i < pieces->len; i++)
+        copy_piece(piece_at(pieces, i), offset, length, buffer);
 }
 
 gsize sp_crash_disk_mark(const SpCrashDisk *disk)
@@ -230,9 +332,7 @@ gsize sp_crash_disk_mark(const SpCrashDisk *disk)
 void sp_crash_disk_undo(SpCrashDisk *disk, gsize mark)
 {
     while (disk->changes->len > mark) {
-        const Change *last = &g_array_index(disk->changes, Change, disk->changes->len - 1);
-
-        put(disk, last->sector, last->before);
+        put(disk, *piece_at(disk->changes, disk->changes->len - 1), false);
         g_array_set_size(disk->changes, disk->changes->len - 1);
     }
 }
@@ -242,104 +342,48 @@ void sp_crash_disk_settle(SpCrashDisk *disk)
     g_array_set_size(disk->changes, 0);
 }
 
-void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 sectors)
+void sp_crash_disk_reset(SpCrashDisk *disk)
 {
-    const SpDiskHash *hashes;
-
-    sectors = MIN(sectors, entry->length / SECTOR);
-    if (entry->kind == SP_LOG_FLUSH)
-        return;
-    hashes = hashes_of(disk, entry);
-    for (guint64 i = 0; i < sectors; i++)
-        change(disk, entry->offset / SECTOR + i, (Content){data_of(entry, i), hashes[i]});
+    put(disk, (SpDiskPiece){0, disk->sectors, NULL}, false);
+    sp_crash_disk_settle(disk);
 }
 
-/* All discards have the same zeros: which of two came last can't be told by them. */
-static bool is_last(const SpCrashDisk *disk, const Change *step, gsize end)
+void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 from, guint64 to)
 {
-    if (get(disk, step->sector).data != step->after)
-        return false;
-    for (gsize i = end; step->after == zeros && i < disk->changes->len; i++) {
-        if (g_array_index(disk->changes, Change, i).sector == step->sector)
-            return false;
-    }
-    return true;
+    guint64 first = entry->offset / SECTOR;
+
+    to = MIN(to, entry->length / SECTOR);
+    if (from < to)
+        put(disk, (SpDiskPiece){first + from, first + to, entry}, true);
 }
 
-void sp_crash_disk_drop(SpCrashDisk *disk, gsize begin, gsize end)
+void sp_crash_disk_drop(SpCrashDisk *disk, const SpLogEntry *entry, gsize begin, gsize end)
 {
     for (gsize i = begin; i < end; i++) {
-        const Change step = g_array_index(disk->changes, Change, i);
+        SpDiskPiece before = *piece_at(disk->changes, (guint)i);
+        g_autoptr(GArray) pieces = sp_crash_disk_pieces(disk, before.first, before.end);
 
         /* where another write came later, it makes no difference */
-        if (is_last(disk, &step, end))
-            change(disk, step.sector, step.before);
-    }
-}
+        for (guint j = 0; j < pieces->len; j++) {
+            SpDiskPiece piece = *piece_at(pieces, j);
 
-void sp_crash_disk_each_sector(const SpCrashDisk *disk, SpCrashSectorFunc func, void *user_data)
-{
-    for (guint64 i = 0; i < disk->sectors; i++) {
-        const Content *leaf = disk->map[i / LEAF];
-
-        if (!leaf)
-            i |= LEAF - 1;
-        else if (leaf[i % LEAF].data)
-            func(i, leaf[i % LEAF].data, user_data);
-    }
-}
-
-const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector)
-{
-    return disk->base + sector * SECTOR;
-}
-
-/* The base's next piece that is not all zeros. */
-static gsize next_piece(const SpCrashDisk *disk, gsize at, gsize *ret_length)
-{
-    gsize size = sp_crash_disk_size(disk);
-
-    for (; at < size; at += PIECE) {
-        *ret_length = MIN(PIECE, size - at);
-        for (gsize i = 0; i < *ret_length; i += SECTOR) {
-            if (memcmp(disk->base + at + i, zeros, SECTOR) != 0)
-                return at;
-        }
-    }
-    return size;
-}
-
-static bool write_pieces(const SpCrashDisk *disk, int fd)
-{
-    gsize size = sp_crash_disk_size(disk), length;
-
-    if (ftruncate(fd, (off_t)size) < 0)
-        return false;
-    for (gsize at = next_piece(disk, 0, &length); at < size; at = next_piece(disk, at, &length)) {
-        for (gsize done = 0; done < length;) {
-            ssize_t n = pwrite(fd, disk->base + at + done, length - done, (off_t)(at + done));
-
-            if (n < 0 && errno == EINTR)
+            if (piece.entry != entry)
                 continue;
-            if (n <= 0)
-                return false;
-            done += (gsize)n;
+            piece.entry = before.entry;
+            put(disk, piece, true);
         }
-        at += length;
     }
-    return true;
 }
 
-bool sp_crash_disk_write_base(const SpCrashDisk *disk, const char *path, GError **error)
+GPtrArray *sp_crash_disk_covered(const SpCrashDisk *disk, gsize mark)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool is_good = fd >= 0 && write_pieces(disk, fd);
-    int number = errno;
+    GPtrArray *covered = g_ptr_array_new();
 
-    if (!is_good)
-        g_set_error(
-            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path, g_strerror(number));
-    if (fd >= 0)
-        close(fd);
-    return is_good;
+    for (gsize i = mark; i < disk->changes->len; i++) {
+        const SpLogEntry *entry = piece_at(disk->changes, (guint)i)->entry;
+
+        if (entry && !g_ptr_array_find(covered, entry, NULL))
+            g_ptr_array_add(covered, (void *)entry);
+    }
+    return covered;
 }

@@ -7,9 +7,10 @@
 #include <stdbool.h>
 
 /*
- * A disk as a power cut leaves it: a base that never changes, and sectors of logged writes over it.
- * What the sectors hold is not copied. The whole and each range have a hash that changes with them,
- * so that equal content is seen without reading it.
+ * A disk as a power cut leaves it: a base that never changes, and over it pieces of logged writes.
+ * What they hold is not copied, and a write of any length comes and goes as one piece. The whole
+ * and each range have a hash that changes with them, so that equal content is seen without reading
+ * it.
  */
 
 /** 128 bits: the exclusive or, over all sectors that differ from the base, of XXH3 of the new and
@@ -17,6 +18,13 @@
 typedef struct {
     guint64 low, high;
 } SpDiskHash;
+
+/** The same hash; and the hash of the base. */
+bool sp_disk_hash_equal(SpDiskHash a, SpDiskHash b);
+bool sp_disk_hash_is_base(SpDiskHash hash);
+/** For hash tables whose keys begin with an SpDiskHash. */
+guint sp_disk_hash_key(const void *key);
+gboolean sp_disk_hash_keys_equal(const void *a, const void *b);
 
 typedef struct SpCrashDisk SpCrashDisk;
 
@@ -29,8 +37,7 @@ void sp_crash_disk_free(SpCrashDisk *disk);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpCrashDisk, sp_crash_disk_free)
 guint64 sp_crash_disk_size(const SpCrashDisk *disk);
 
-/** Keep a hash of these bytes too, whole sectors that no other range has. Before any write. Returns
- * the range's number. */
+/** Keep a hash of these bytes too, whole sectors. Before any write. Returns the range's number. */
 guint sp_crash_disk_add_range(SpCrashDisk *disk, guint64 offset, guint64 length);
 SpDiskHash sp_crash_disk_hash(const SpCrashDisk *disk);
 SpDiskHash sp_crash_disk_range_hash(const SpCrashDisk *disk, guint range);
@@ -43,19 +50,33 @@ gsize sp_crash_disk_mark(const SpCrashDisk *disk);
 void sp_crash_disk_undo(SpCrashDisk *disk, gsize mark);
 /** From now on nothing before can be undone. */
 void sp_crash_disk_settle(SpCrashDisk *disk);
+/** All as the base again, nothing to be undone. */
+void sp_crash_disk_reset(SpCrashDisk *disk);
 
-/** The first @sectors sectors of @entry arrive. */
-void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 sectors);
 /**
- * @entry, which was applied between the marks @begin and @end, did not arrive after all; what was
- * applied later stays.
+ * Of @entry the sectors from number @from up to, not including, @to arrive, counted from its first
+ * one; both are cut to its length. An entry of the log that stays with the disk; a flush or a mark
+ * changes nothing.
  */
-void sp_crash_disk_drop(SpCrashDisk *disk, gsize begin, gsize end);
+void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 from, guint64 to);
+/**
+ * @entry, which was applied between the marks @begin and @end and nowhere else, did not arrive
+ * after all; what was applied later stays.
+ */
+void sp_crash_disk_drop(SpCrashDisk *disk, const SpLogEntry *entry, gsize begin, gsize end);
+/** The entries that lost sectors to what was applied since @mark, each once, in no order: an array
+ * of const SpLogEntry *. */
+GPtrArray *sp_crash_disk_covered(const SpCrashDisk *disk, gsize mark);
 
-/** Call @func for each sector that writes have brought, with the 512 bytes that it has. */
-typedef void (*SpCrashSectorFunc)(guint64 sector, const guint8 *data, void *user_data);
-void sp_crash_disk_each_sector(const SpCrashDisk *disk, SpCrashSectorFunc func, void *user_data);
-/** The base's 512 bytes of @sector. */
+/** The sectors from @first up to, not including, @end are those of @entry; of the base where that
+ * is NULL. */
+typedef struct {
+    guint64 first, end;
+    const SpLogEntry *entry;
+} SpDiskPiece;
+
+/** What writes have brought to the sectors from @first up to @end: an array of SpDiskPiece, in the
+ * order of the disk, without those of the base. */
+GArray *sp_crash_disk_pieces(const SpCrashDisk *disk, guint64 first, guint64 end);
+/** The base's 512 bytes of @sector; those of the following sectors come after them. */
 const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector);
-/** Write the base as the sparse file @path, anew. */
-bool sp_crash_disk_write_base(const SpCrashDisk *disk, const char *path, GError **error);

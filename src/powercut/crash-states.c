@@ -1,343 +1,234 @@
 /* SPDX-License-Identifier: MIT */
 #include "powercut/crash-states.h"
 
-#include "base/error.h"
+#include "powercut/epoch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define SUBSETS_LIMIT 16u
 #define NAME_SIZE 64
 
 const SpCrashOptions sp_crash_options = {
-    .subsets_max = 6, .samples = 16, .tears_max = 16, .tear_samples = 2, .seed = 0};
+    .subsets_max = 10, .samples = 256, .delays = 4, .tears_max = 16, .tear_samples = 4};
+
+/* What tells states apart. */
+typedef struct {
+    SpDiskHash hash; /* the key's first field */
+    guint stage;     /* milestones that were reached */
+} Key;
 
 typedef struct {
+    SpEpochs epochs;
+    SpEpoch epoch; /* where it stands */
     SpCrashDisk *disk;
-    const SpLogEntry *entries;
-    guint count;
-    const SpCrashOptions *options;
+    int range;
     SpCrashFunc func;
     void *data;
-    GHashTable *seen; /* of SpDiskHash */
+    GHashTable *seen; /* of Key */
     SpCrashCounts counts;
 } Walk;
 
-/* The entries of an epoch, its flush left out. */
-typedef struct {
-    guint first, end;
-} Epoch;
-
-static guint hash_of_hash(const void *key)
+static gboolean keys_equal(const void *a, const void *b)
 {
-    return (guint)((const SpDiskHash *)key)->low;
+    return sp_disk_hash_keys_equal(a, b) && ((const Key *)a)->stage == ((const Key *)b)->stage;
 }
 
-static gboolean hashes_equal(const void *a, const void *b)
+static guint stage_of(const SpCrashOptions *options, guint latest)
 {
-    return memcmp(a, b, sizeof(SpDiskHash)) == 0;
+    guint stage = 0;
+
+    for (guint i = 0; i < SP_CRASH_MILESTONES; i++)
+        stage += options->milestones[i] > 0 && latest >= options->milestones[i];
+    return stage;
 }
 
-static bool visit(Walk *walk, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static bool visit(Walk *walk, const char *format, ...)
+static bool visit(Walk *walk, guint at, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static bool visit(Walk *walk, guint at, const char *format, ...)
 {
-    SpDiskHash hash = sp_crash_disk_hash(walk->disk);
+    SpDiskHash hash = walk->range < 0 ? sp_crash_disk_hash(walk->disk)
+                                      : sp_crash_disk_range_hash(walk->disk, (guint)walk->range);
+    Key key = {.hash = hash, .stage = stage_of(walk->epochs.options, walk->epoch.end)};
     char name[NAME_SIZE];
+    SpCrashState state = {.name = name, .at = at, .latest = walk->epoch.end};
     va_list args;
 
     walk->counts.seen++;
-    if (!g_hash_table_add(walk->seen, g_memdup2(&hash, sizeof hash)))
+    if (g_hash_table_contains(walk->seen, &key))
         return true;
+    g_hash_table_add(walk->seen, g_memdup2(&key, sizeof key));
     walk->counts.distinct++;
     va_start(args, format);
     g_vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    return walk->func(name, walk->disk, walk->data);
+    return walk->func(&state, walk->disk, walk->data);
 }
 
-static void apply(const Walk *walk, guint entry)
+/* The first sectors of an entry, or the last: as @prefix and @rest are called. */
+static bool visit_tears(Walk *walk, guint entry, char prefix, char rest)
 {
-    sp_crash_disk_apply(walk->disk, &walk->entries[entry], G_MAXUINT64);
-}
-
-static guint64 sectors(const Walk *walk, guint entry)
-{
-    return walk->entries[entry].length / SP_DISK_SECTOR;
-}
-
-static Epoch epoch_from(const SpLogEntry *entries, guint count, guint first)
-{
-    Epoch epoch = {first, first};
-
-    while (epoch.end < count && entries[epoch.end].kind != SP_LOG_FLUSH)
-        epoch.end++;
-    return epoch;
-}
-
-/* A generator of its own for each thing, so that each can be made again without the others. */
-static GRand *rand_of(const SpCrashOptions *options, guint entry, guint number)
-{
-    const guint32 seed[] = {options->seed, entry, number};
-
-    return g_rand_new_with_seed_array(seed, G_N_ELEMENTS(seed));
-}
-
-static void apply_sample(const Walk *walk, Epoch epoch, guint number)
-{
-    GRand *rand = rand_of(walk->options, epoch.first, number);
-    double share = g_rand_double(rand);
-
-    for (guint i = epoch.first; i < epoch.end; i++) {
-        if (g_rand_double(rand) < share)
-            apply(walk, i);
-    }
-    g_rand_free(rand);
-}
-
-static void apply_mask(const Walk *walk, Epoch epoch, guint mask)
-{
-    for (guint i = epoch.first; i < epoch.end; i++) {
-        if (mask >> (i - epoch.first) & 1)
-            apply(walk, i);
-    }
-}
-
-/* The places where a write tears: each once, in no order. */
-static GArray *tears(const Walk *walk, guint entry)
-{
-    GArray *places = g_array_new(FALSE, FALSE, sizeof(guint64));
-    guint64 n = sectors(walk, entry);
-    GRand *rand;
-
-    if (walk->entries[entry].kind == SP_LOG_FLUSH || n < 2)
-        return places;
-    if (n <= walk->options->tears_max) {
-        for (guint64 place = 1; place < n; place++)
-            g_array_append_val(places, place);
-        return places;
-    }
-    rand = rand_of(walk->options, entry, G_MAXUINT32);
-    for (guint i = 0; i < walk->options->tear_samples + 2; i++) {
-        guint64 place = i == 0   ? 1
-                        : i == 1 ? n - 1
-                                 : 1 + (guint64)(g_rand_double(rand) * (double)(n - 1));
-        g_array_append_val(places, place);
-    }
-    g_rand_free(rand);
-    return places;
-}
-
-static bool visit_tears(Walk *walk, guint entry, char kind)
-{
-    g_autoptr(GArray) places = tears(walk, entry);
+    g_autoptr(GArray) places = sp_epoch_tears(&walk->epochs, entry);
+    const SpLogEntry *torn = &walk->epochs.entries[entry];
+    gsize mark = sp_crash_disk_mark(walk->disk);
     bool goes_on = true;
 
     for (guint i = 0; i < places->len && goes_on; i++) {
         guint64 place = g_array_index(places, guint64, i);
-        gsize mark = sp_crash_disk_mark(walk->disk);
 
-        sp_crash_disk_apply(walk->disk, &walk->entries[entry], place);
-        goes_on = visit(walk, "%c%u.%" G_GUINT64_FORMAT, kind, entry, place);
+        sp_crash_disk_apply(walk->disk, torn, 0, place);
+        goes_on = visit(walk, entry, "%c%u.%" G_GUINT64_FORMAT, prefix, entry, place);
+        sp_crash_disk_undo(walk->disk, mark);
+        if (!goes_on)
+            break;
+        sp_crash_disk_apply(walk->disk, torn, place, G_MAXUINT64);
+        goes_on = visit(walk, entry, "%c%u.%" G_GUINT64_FORMAT, rest, entry, place);
         sp_crash_disk_undo(walk->disk, mark);
     }
     return goes_on;
 }
 
-static bool visit_subsets(Walk *walk, Epoch epoch)
+static bool visit_holes(Walk *walk, guint entry)
 {
-    guint last = 1u << (epoch.end - epoch.first);
+    guint count =
+        sp_epoch_sectors(&walk->epochs, entry) > 2 ? walk->epochs.options->tear_samples : 0;
+    gsize mark = sp_crash_disk_mark(walk->disk);
+    bool goes_on = true;
+
+    for (guint i = 0; i < count && goes_on; i++) {
+        sp_epoch_apply_sectors(&walk->epochs, walk->disk, entry, i);
+        goes_on = visit(walk, entry, "h%u.%u", entry, i);
+        sp_crash_disk_undo(walk->disk, mark);
+    }
+    return goes_on;
+}
+
+static bool visit_subsets(Walk *walk)
+{
+    guint last = 1u << (walk->epoch.end - walk->epoch.first);
     bool goes_on = true;
 
     for (guint mask = 1; mask < last && goes_on; mask++) {
-        apply_mask(walk, epoch, mask);
-        goes_on = visit(walk, "s%u.%x", epoch.first, mask);
+        sp_epoch_apply_mask(&walk->epochs, walk->disk, walk->epoch, mask);
+        goes_on = visit(walk, walk->epoch.end, "s%u.%x", walk->epoch.first, mask);
         sp_crash_disk_undo(walk->disk, 0);
     }
     return goes_on;
 }
 
-static bool visit_survivors_and_samples(Walk *walk, Epoch epoch)
+static bool visit_survivors_and_samples(Walk *walk)
 {
+    guint first = walk->epoch.first;
     bool goes_on = true;
 
-    for (guint i = epoch.first; i < epoch.end && goes_on; i++) {
-        apply(walk, i);
-        goes_on = visit(walk, "o%u", i);
+    for (guint i = first; i < walk->epoch.end && goes_on; i++) {
+        sp_epoch_apply(&walk->epochs, walk->disk, i);
+        goes_on = visit(walk, i + 1, "o%u", i);
         sp_crash_disk_undo(walk->disk, 0);
     }
-    for (guint i = 0; i < walk->options->samples && goes_on; i++) {
-        apply_sample(walk, epoch, i);
-        goes_on = visit(walk, "r%u.%u", epoch.first, i);
+    for (guint i = 0; i < walk->epochs.options->samples && goes_on; i++) {
+        sp_epoch_apply_sample(&walk->epochs, walk->disk, walk->epoch, i);
+        goes_on = visit(walk, walk->epoch.end, "r%u.%u", first, i);
         sp_crash_disk_undo(walk->disk, 0);
     }
     return goes_on;
 }
 
-static bool visit_without(Walk *walk, guint count, guint entry, const gsize *marks, guint first)
+/* @marks are where the disk stood before each entry of the epoch. */
+static bool visit_without(Walk *walk, guint count, guint entry, const gsize *marks)
 {
+    const gsize *at = marks + (entry - walk->epoch.first);
     gsize mark = sp_crash_disk_mark(walk->disk);
     bool goes_on;
 
-    sp_crash_disk_drop(walk->disk, marks[entry - first], marks[entry - first + 1]);
-    goes_on = visit(walk, "d%u.%u", count, entry);
+    sp_crash_disk_drop(walk->disk, &walk->epochs.entries[entry], at[0], at[1]);
+    goes_on = visit(walk, count, "d%u.%u", count, entry);
     sp_crash_disk_undo(walk->disk, mark);
     return goes_on;
 }
 
-/* Write after write, each torn before it is whole, and each once later than the one behind it. */
-static bool visit_prefixes(Walk *walk, Epoch epoch)
+/* Those of this epoch that @entry, applied since @mark, covers in part may have come after it. */
+static bool visit_overlaps(Walk *walk, guint entry, gsize mark)
 {
+    g_autoptr(GPtrArray) covered = sp_crash_disk_covered(walk->disk, mark);
+    const SpLogEntry *first = &walk->epochs.entries[walk->epoch.first];
+    gsize after = sp_crash_disk_mark(walk->disk);
+    bool goes_on = true;
+
+    for (guint i = 0; i < covered->len && goes_on; i++) {
+        const SpLogEntry *other = covered->pdata[i];
+
+        /* entries are in one array */
+        if (other < first)
+            continue;
+        sp_crash_disk_apply(walk->disk, other, 0, G_MAXUINT64);
+        goes_on = visit(walk, entry + 1, "v%u.%u", entry, (guint)(other - walk->epochs.entries));
+        sp_crash_disk_undo(walk->disk, after);
+    }
+    return goes_on;
+}
+
+/* Each of the last writes may come later than that behind it. */
+static bool visit_delays(Walk *walk, guint count, const gsize *marks)
+{
+    guint last = count - 1, delays = MIN(walk->epochs.options->delays, last - walk->epoch.first);
+    bool goes_on = true;
+
+    for (guint i = 1; i <= delays && goes_on; i++)
+        goes_on = visit_without(walk, count, last - i, marks);
+    return goes_on;
+}
+
+/* Write after write, each torn before it is whole. */
+static bool visit_prefixes(Walk *walk)
+{
+    SpEpoch epoch = walk->epoch;
     g_autofree gsize *marks = g_new(gsize, epoch.end - epoch.first + 1);
     bool goes_on = true;
 
     marks[0] = 0;
     for (guint i = epoch.first; i < epoch.end && goes_on; i++) {
-        goes_on = visit_tears(walk, i, 't');
-        apply(walk, i);
+        gsize mark = sp_crash_disk_mark(walk->disk);
+
+        if (!visit_tears(walk, i, 't', 'x') || !visit_holes(walk, i))
+            return false;
+        sp_epoch_apply(&walk->epochs, walk->disk, i);
         marks[i - epoch.first + 1] = sp_crash_disk_mark(walk->disk);
-        goes_on = goes_on && visit(walk, "p%u", i + 1);
-        if (goes_on && i > epoch.first)
-            goes_on = visit_without(walk, i + 1, i - 1, marks, epoch.first);
+        goes_on = visit(walk, i + 1, "p%u", i + 1) && visit_overlaps(walk, i, mark) &&
+                  visit_delays(walk, i + 1, marks);
     }
     for (guint i = epoch.first; i < epoch.end && goes_on; i++)
-        goes_on = visit_without(walk, epoch.end, i, marks, epoch.first);
+        goes_on = visit_without(walk, epoch.end, i, marks);
     return goes_on;
 }
 
-static bool visit_epoch(Walk *walk, Epoch epoch)
+static bool visit_epoch(Walk *walk)
 {
-    bool is_small = epoch.end - epoch.first <= MIN(walk->options->subsets_max, SUBSETS_LIMIT);
-    bool goes_on = is_small ? visit_subsets(walk, epoch) : visit_survivors_and_samples(walk, epoch);
+    guint size = walk->epoch.end - walk->epoch.first;
+    bool is_small = size <= MIN(walk->epochs.options->subsets_max, SP_SUBSETS_LIMIT);
+    bool goes_on = visit(walk, walk->epoch.first, "p%u", walk->epoch.first) &&
+                   (is_small ? visit_subsets(walk) : visit_survivors_and_samples(walk));
 
-    for (guint i = epoch.first; i < epoch.end && goes_on; i++)
-        goes_on = visit_tears(walk, i, 'u');
-    goes_on = goes_on && visit_prefixes(walk, epoch);
+    for (guint i = walk->epoch.first; i < walk->epoch.end && goes_on; i++)
+        goes_on = visit_tears(walk, i, 'u', 'y');
+    goes_on = goes_on && visit_prefixes(walk);
     sp_crash_disk_settle(walk->disk);
     return goes_on;
 }
 
 bool sp_crash_states_each(SpCrashDisk *disk, const SpWriteLog *log, const SpCrashOptions *options,
-    SpCrashFunc func, void *data, SpCrashCounts *ret_counts)
+    int range, SpCrashFunc func, void *data, SpCrashCounts *ret_counts)
 {
-    Walk walk = {.disk = disk, .options = options, .func = func, .data = data};
+    Walk walk = {.disk = disk, .range = range, .func = func, .data = data};
     bool goes_on;
 
-    walk.entries = sp_write_log_entries(log, &walk.count);
-    walk.seen = g_hash_table_new_full(hash_of_hash, hashes_equal, g_free, NULL);
-    goes_on = visit(&walk, "p0");
-    for (guint at = 0; at < walk.count && goes_on;) {
-        Epoch epoch = epoch_from(walk.entries, walk.count, at);
-
-        goes_on = visit_epoch(&walk, epoch);
-        at = epoch.end + 1;
+    walk.epochs = sp_epochs(log, options);
+    walk.epoch = sp_epoch_from(&walk.epochs, 0);
+    walk.seen = g_hash_table_new_full(sp_disk_hash_key, keys_equal, g_free, NULL);
+    goes_on = visit_epoch(&walk);
+    while (goes_on && walk.epoch.end < walk.epochs.count) {
+        walk.epoch = sp_epoch_from(&walk.epochs, sp_epoch_next(&walk.epochs, walk.epoch));
+        goes_on = visit_epoch(&walk);
     }
     g_hash_table_unref(walk.seen);
     *ret_counts = walk.counts;
     return goes_on;
-}
-
-typedef struct {
-    char kind;
-    guint entry;
-    guint64 detail;
-} Name;
-
-static bool parse_name(const char *text, Name *ret_name)
-{
-    bool has_detail = *text && strchr("dtusr", *text);
-    char *end;
-
-    if (!*text || !strchr("podtusr", *text) || !g_ascii_isdigit(text[1]))
-        return false;
-    ret_name->kind = *text;
-    ret_name->entry = (guint)MIN(g_ascii_strtoull(text + 1, &end, 10), G_MAXUINT);
-    ret_name->detail = 0;
-    if (has_detail) {
-        if (*end != '.' || !g_ascii_isxdigit(end[1]))
-            return false;
-        ret_name->detail = g_ascii_strtoull(end + 1, &end, *text == 's' ? 16 : 10);
-    }
-    return *end == '\0';
-}
-
-/* The first entry of the epoch in which @entry is. */
-static guint epoch_begin(const SpLogEntry *entries, guint entry)
-{
-    while (entry > 0 && entries[entry - 1].kind != SP_LOG_FLUSH)
-        entry--;
-    return entry;
-}
-
-static bool is_of_log(const Walk *walk, const Name *name, Epoch epoch)
-{
-    guint size = epoch.end - epoch.first;
-
-    switch (name->kind) {
-    case 'p':
-        return name->entry <= walk->count;
-    case 'd':
-        return name->entry <= walk->count && name->entry > 0 && name->detail < name->entry &&
-               name->detail >= epoch_begin(walk->entries, name->entry - 1);
-    case 's':
-        return name->entry == epoch.first && size <= SUBSETS_LIMIT && name->detail >> size == 0;
-    case 'r':
-        return name->entry == epoch.first;
-    default:
-        return name->entry < walk->count && name->detail <= sectors(walk, name->entry);
-    }
-}
-
-static void make(const Walk *walk, const Name *name, Epoch epoch)
-{
-    bool is_prefix = strchr("pdt", name->kind) != NULL;
-    guint before = is_prefix ? name->entry : epoch.first;
-
-    for (guint i = 0; i < before; i++) {
-        if (name->kind != 'd' || i != name->detail)
-            apply(walk, i);
-    }
-    if (name->kind == 'o')
-        apply(walk, name->entry);
-    else if (name->kind == 't' || name->kind == 'u')
-        sp_crash_disk_apply(walk->disk, &walk->entries[name->entry], name->detail);
-    else if (name->kind == 's')
-        apply_mask(walk, epoch, (guint)name->detail);
-    else if (name->kind == 'r')
-        apply_sample(walk, epoch, (guint)name->detail);
-}
-
-bool sp_crash_state_make(SpCrashDisk *disk, const SpWriteLog *log, const SpCrashOptions *options,
-    const char *text, GError **error)
-{
-    Walk walk = {.disk = disk, .options = options};
-    Epoch epoch;
-    Name name;
-
-    walk.entries = sp_write_log_entries(log, &walk.count);
-    if (parse_name(text, &name)) {
-        epoch = epoch_from(
-            walk.entries, walk.count, epoch_begin(walk.entries, MIN(name.entry, walk.count)));
-        if (is_of_log(&walk, &name, epoch)) {
-            make(&walk, &name, epoch);
-            sp_crash_disk_settle(disk);
-            return true;
-        }
-    }
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no state of this log of %u entries", text,
-        walk.count);
-    return false;
-}
-
-guint sp_crash_state_entry(const SpWriteLog *log, const char *text)
-{
-    const SpLogEntry *entries;
-    Name name = {0};
-    guint count;
-
-    entries = sp_write_log_entries(log, &count);
-    if (!parse_name(text, &name))
-        return 0;
-    if (name.kind == 's' || name.kind == 'r')
-        return epoch_from(entries, count, name.entry).end;
-    return MIN(name.entry, count);
 }

@@ -2,9 +2,11 @@
 #include "powercut/slots-check.h"
 
 #include "base/error.h"
+#include "powercut/data-partition.h"
 #include "powercut/partitions.h"
-#include "powercut/state-partition.h"
+#include "powercut/verdicts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define CHUNK (1024u * 1024u)
@@ -18,50 +20,26 @@ typedef struct {
     Part boot, rootfs;
 } SlotParts;
 
-/* What was found of one content of the state partition. */
-typedef struct {
-    SpDiskHash hash; /* the key */
-    SpBootDecision decision;
-    GError *error; /* or NULL */
-} Decided;
-
 struct SpSlotsCheck {
     SlotParts slots[SP_SLOT_COUNT];
-    Part state, data, table, table_copy;
+    Part table, table_copy;
+    guint data;       /* the range */
     enum sp_slot old; /* the one that ran */
     SpDiskHash new_boot, new_rootfs;
-    guint8 *bytes;       /* room for the state partition */
-    GHashTable *decided; /* of Decided */
-    GHashTable *classes; /* of char * */
+    SpVerdicts *state_verdicts, *data_verdicts;
+    GHashTable *data_contents; /* of SpDiskHash: which there are */
+    GHashTable *data_chosen;   /* those of them that are looked into */
+    GHashTable *classes;       /* of char * */
 };
 
-static bool is_base(SpDiskHash hash)
+static bool decide_nothing(
+    SpProbe *probe, const SpInterrupt *interrupt, SpBootDecision *ret_decision, GError **error)
 {
-    return hash.low == 0 && hash.high == 0;
+    return sp_data_partition_is_good(probe, interrupt, error);
 }
 
-static bool is_same(SpDiskHash a, SpDiskHash b)
-{
-    return a.low == b.low && a.high == b.high;
-}
-
-static guint hash_decided(const void *key)
-{
-    return (guint)((const Decided *)key)->hash.low;
-}
-
-static gboolean decided_equal(const void *a, const void *b)
-{
-    return is_same(((const Decided *)a)->hash, ((const Decided *)b)->hash);
-}
-
-static void decided_free(void *data)
-{
-    Decided *decided = data;
-
-    g_clear_error(&decided->error);
-    g_free(decided);
-}
+static const SpVerdictFuncs state_funcs = {sp_state_partition_recover, sp_state_partition_decide};
+static const SpVerdictFuncs data_funcs = {sp_data_partition_check, decide_nothing};
 
 static bool find(
     GPtrArray *partitions, SpCrashDisk *disk, const char *name, Part *ret_part, GError **error)
@@ -85,61 +63,59 @@ static Part add_rest(SpCrashDisk *disk, guint64 offset, guint64 end)
     return (Part){offset, end - offset, sp_crash_disk_add_range(disk, offset, end - offset)};
 }
 
-static bool find_all(SpSlotsCheck *check, SpCrashDisk *disk, const char *path, GError **error)
+static bool find_all(SpSlotsCheck *check, SpCrashDisk *disk, const char *path, guint jobs,
+    const SpInterrupt *interrupt, GError **error)
 {
     g_autoptr(GPtrArray) partitions = sp_partitions_read(path, error);
     const SpPartition *first, *last;
+    Part state, data;
 
-    if (!partitions || !find(partitions, disk, "state", &check->state, error) ||
+    if (!partitions || !find(partitions, disk, "state", &state, error) ||
         !find(partitions, disk, "boot-a", &check->slots[SP_SLOT_A].boot, error) ||
         !find(partitions, disk, "rootfs-a", &check->slots[SP_SLOT_A].rootfs, error) ||
         !find(partitions, disk, "boot-b", &check->slots[SP_SLOT_B].boot, error) ||
         !find(partitions, disk, "rootfs-b", &check->slots[SP_SLOT_B].rootfs, error) ||
-        !find(partitions, disk, "data", &check->data, error))
+        !find(partitions, disk, "data", &data, error))
         return false;
     first = g_ptr_array_index(partitions, 0);
     last = g_ptr_array_index(partitions, partitions->len - 1);
     check->table = add_rest(disk, 0, first->offset);
     check->table_copy = add_rest(disk, last->offset + last->length, sp_crash_disk_size(disk));
+    check->state_verdicts =
+        sp_verdicts_new(&state_funcs, state.offset, state.length, state.range, jobs, interrupt);
+    check->data_verdicts =
+        sp_verdicts_new(&data_funcs, data.offset, data.length, data.range, jobs, interrupt);
+    check->data = data.range;
     return true;
 }
 
-static const Decided *decide(SpSlotsCheck *check, SpCrashDisk *disk)
+static bool find_old(SpSlotsCheck *check, SpCrashDisk *disk, GError **error)
 {
-    Decided key = {.hash = sp_crash_disk_range_hash(disk, check->state.range)};
-    Decided *decided = g_hash_table_lookup(check->decided, &key);
+    const SpVerdict *verdict = sp_verdicts_get(check->state_verdicts, disk);
 
-    if (decided)
-        return decided;
-    decided = g_memdup2(&key, sizeof key);
-    sp_crash_disk_read(disk, check->state.offset, check->state.length, check->bytes);
-    sp_state_partition_decide(
-        check->bytes, check->state.length, &decided->decision, &decided->error);
-    g_hash_table_add(check->decided, decided);
-    return decided;
+    if (verdict->error) {
+        g_propagate_error(error, g_error_copy(verdict->error));
+        return false;
+    }
+    check->old = verdict->decision.slot;
+    if (check->old != SP_SLOT_NONE)
+        return true;
+    g_set_error_literal(
+        error, SP_ERROR, SP_ERROR_USAGE, "no slot boots from the disk even before the first write");
+    return false;
 }
 
-SpSlotsCheck *sp_slots_check_new(SpCrashDisk *disk, const char *path, GError **error)
+SpSlotsCheck *sp_slots_check_new(
+    SpCrashDisk *disk, const char *path, guint jobs, const SpInterrupt *interrupt, GError **error)
 {
     g_autoptr(SpSlotsCheck) check = g_new0(SpSlotsCheck, 1);
-    const Decided *decided;
 
-    check->decided = g_hash_table_new_full(hash_decided, decided_equal, NULL, decided_free);
     check->classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    if (!find_all(check, disk, path, error))
+    check->data_contents =
+        g_hash_table_new_full(sp_disk_hash_key, sp_disk_hash_keys_equal, g_free, NULL);
+    check->data_chosen = g_hash_table_new(sp_disk_hash_key, sp_disk_hash_keys_equal);
+    if (!find_all(check, disk, path, jobs, interrupt, error) || !find_old(check, disk, error))
         return NULL;
-    check->bytes = g_malloc(check->state.length);
-    decided = decide(check, disk);
-    if (decided->error) {
-        g_propagate_error(error, g_error_copy(decided->error));
-        return NULL;
-    }
-    check->old = decided->decision.slot;
-    if (check->old == SP_SLOT_NONE) {
-        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
-            "no slot boots from the disk even before the first write");
-        return NULL;
-    }
     return g_steal_pointer(&check);
 }
 
@@ -147,9 +123,11 @@ void sp_slots_check_free(SpSlotsCheck *check)
 {
     if (!check)
         return;
-    g_hash_table_unref(check->decided);
+    sp_verdicts_free(check->state_verdicts);
+    sp_verdicts_free(check->data_verdicts);
+    g_hash_table_unref(check->data_chosen);
+    g_hash_table_unref(check->data_contents);
     g_hash_table_unref(check->classes);
-    g_free(check->bytes);
     g_free(check);
 }
 
@@ -211,16 +189,18 @@ static bool fail(GError **error, const char *format, ...)
 
 static const char *describe(SpDiskHash hash, SpDiskHash whole)
 {
-    return is_same(hash, whole) ? "new" : is_base(hash) ? "old" : "partly written";
+    if (sp_disk_hash_equal(hash, whole))
+        return "new";
+    return sp_disk_hash_is_base(hash) ? "old" : "partly written";
 }
 
 static const char *classify(
-    SpSlotsCheck *check, const Decided *decided, const char *boot, const char *rootfs)
+    SpSlotsCheck *check, const SpVerdict *verdict, const char *boot, const char *rootfs)
 {
-    const SpBootDecision *decision = &decided->decision;
+    const SpBootDecision *decision = &verdict->decision;
     const struct sp_boot_slot *slots = decision->state.slot;
     enum sp_slot target = other(check->old);
-    char *text = decided->error
+    char *text = verdict->error
                      ? g_strdup("the state partition can't be read")
                      : g_strdup_printf("%s boots; %s: %u attempts, %s, boot %s, rootfs %s%s",
                            sp_slot_bootname(decision->slot), sp_slot_bootname(target),
@@ -240,11 +220,11 @@ static bool is_untouched(const SpSlotsCheck *check, const SpCrashDisk *disk, GEr
 {
     const SlotParts *old = &check->slots[check->old];
 
-    if (!is_base(sp_crash_disk_range_hash(disk, check->table.range)) ||
-        !is_base(sp_crash_disk_range_hash(disk, check->table_copy.range)))
+    if (!sp_disk_hash_is_base(sp_crash_disk_range_hash(disk, check->table.range)) ||
+        !sp_disk_hash_is_base(sp_crash_disk_range_hash(disk, check->table_copy.range)))
         return fail(error, "the partition table was written to");
-    if (!is_base(sp_crash_disk_range_hash(disk, old->boot.range)) ||
-        !is_base(sp_crash_disk_range_hash(disk, old->rootfs.range)))
+    if (!sp_disk_hash_is_base(sp_crash_disk_range_hash(disk, old->boot.range)) ||
+        !sp_disk_hash_is_base(sp_crash_disk_range_hash(disk, old->rootfs.range)))
         return fail(error, "slot %s, which ran, was written to", sp_slot_bootname(check->old));
     return true;
 }
@@ -256,6 +236,8 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, gui
 
     if (decision->source != SP_BOOT_FROM_FILE)
         return fail(error, "the boot state is torn or missing: it was not replaced as a whole");
+    if (!decision->is_whole)
+        return fail(error, "the boot state is torn, and the selector trusts it all the same");
     if (decision->slot == SP_SLOT_NONE)
         return fail(error, "no slot boots");
     if (happened & SP_SLOTS_INSTALLED && decision->slot != target)
@@ -271,32 +253,80 @@ static bool boots(const SpSlotsCheck *check, const SpBootDecision *decision, gui
     return true;
 }
 
-bool sp_slots_check_state(
-    SpSlotsCheck *check, SpCrashDisk *disk, guint happened, const char **ret_class, GError **error)
+void sp_slots_check_count(SpSlotsCheck *check, const SpCrashDisk *disk)
+{
+    SpDiskHash hash = sp_crash_disk_range_hash(disk, check->data);
+
+    if (!g_hash_table_contains(check->data_contents, &hash))
+        g_hash_table_add(check->data_contents, g_memdup2(&hash, sizeof hash));
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(*(void *const *)a, *(void *const *)b, sizeof(SpDiskHash));
+}
+
+void sp_slots_check_choose_data(SpSlotsCheck *check, guint number, guint32 seed)
+{
+    GRand *rand = g_rand_new_with_seed(seed);
+    guint count;
+    g_autofree void **contents = g_hash_table_get_keys_as_array(check->data_contents, &count);
+
+    /* a table's order is not the same on each machine */
+    qsort(contents, count, sizeof *contents, compare_hashes);
+    for (guint i = 0; i < MIN(number, count); i++) {
+        guint other_one = (guint)g_rand_int_range(rand, (gint32)i, (gint32)count);
+        void *chosen = contents[other_one];
+
+        contents[other_one] = contents[i];
+        g_hash_table_add(check->data_chosen, chosen);
+    }
+    g_rand_free(rand);
+}
+
+static bool is_data_chosen(const SpSlotsCheck *check, const SpCrashDisk *disk)
+{
+    SpDiskHash hash = sp_crash_disk_range_hash(disk, check->data);
+
+    return g_hash_table_contains(check->data_chosen, &hash);
+}
+
+void sp_slots_check_prepare(SpSlotsCheck *check, const SpCrashDisk *disk)
+{
+    sp_verdicts_prepare(check->state_verdicts, disk);
+    if (is_data_chosen(check, disk))
+        sp_verdicts_prepare(check->data_verdicts, disk);
+}
+
+static bool is_good(const SpVerdict *verdict, GError **error)
+{
+    if (verdict->error)
+        g_propagate_error(error, g_error_copy(verdict->error));
+    return !verdict->error;
+}
+
+bool sp_slots_check_state(SpSlotsCheck *check, const SpCrashDisk *disk, guint happened,
+    const char **ret_class, GError **error)
 {
     const SlotParts *target = &check->slots[other(check->old)];
     const char *boot =
         describe(sp_crash_disk_range_hash(disk, target->boot.range), check->new_boot);
     const char *rootfs =
         describe(sp_crash_disk_range_hash(disk, target->rootfs.range), check->new_rootfs);
-    const Decided *decided = decide(check, disk);
+    const SpVerdict *verdict = sp_verdicts_get(check->state_verdicts, disk);
 
-    *ret_class = classify(check, decided, boot, rootfs);
-    if (!is_untouched(check, disk, error))
-        return false;
-    if (decided->error) {
-        g_propagate_error(error, g_error_copy(decided->error));
-        return false;
-    }
-    return boots(check, &decided->decision, happened, boot, rootfs, error);
+    *ret_class = classify(check, verdict, boot, rootfs);
+    return is_untouched(check, disk, error) && is_good(verdict, error) &&
+           boots(check, &verdict->decision, happened, boot, rootfs, error) &&
+           (!is_data_chosen(check, disk) ||
+               is_good(sp_verdicts_get(check->data_verdicts, disk), error));
 }
 
-guint sp_slots_check_looked(const SpSlotsCheck *check)
+SpSlotsCounts sp_slots_check_counts(const SpSlotsCheck *check)
 {
-    return g_hash_table_size(check->decided);
-}
-
-SpDiskHash sp_slots_check_data_hash(const SpSlotsCheck *check, const SpCrashDisk *disk)
-{
-    return sp_crash_disk_range_hash(disk, check->data.range);
+    return (SpSlotsCounts){
+        .states = sp_verdicts_count(check->state_verdicts),
+        .data = g_hash_table_size(check->data_contents),
+        .data_checked = sp_verdicts_count(check->data_verdicts),
+    };
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "appliance/src/boot-plan.h"
+#include "lib/boot-plan.h"
+#include "powercut/probe.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -15,13 +16,22 @@
 typedef struct {
     enum sp_slot slot; /* what boots next; SP_SLOT_NONE: nothing */
     enum sp_boot_source source;
+    bool is_whole; /* boot-state ends with the CRC of what stands before: looked at here, not by
+                      the code that decided */
     struct sp_boot_state state; /* as it was read, no attempt taken yet */
 } SpBootDecision;
 
+/** Have e2fsck recover a copy of the partition, the @length bytes of @disk from @offset on. */
+SpProbe *sp_state_partition_recover(
+    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+
 /**
- * Decide by the @length bytes of the partition. False, with a
- * reason of SP_ERROR_ASSERTION, where the file system is not in order after the replay, which means
- * that a device would not mount it or lose more than it should; other errors are the host's.
+ * Wait for it, and decide by what it has left. False with a reason of SP_ERROR_ASSERTION where the
+ * file system is not in order after the replay, which means that a device would not mount it or
+ * lose more than it should; other errors are the host's.
  */
 bool sp_state_partition_decide(
-    const guint8 *bytes, gsize length, SpBootDecision *ret_decision, GError **error);
+    SpProbe *recovery, const SpInterrupt *interrupt, SpBootDecision *ret_decision, GError **error);
+
+/** Decide by the files in the ext4 that the descriptor @fd has, whose journal is not looked at. */
+bool sp_state_partition_read(int fd, SpBootDecision *ret_decision, GError **error);

@@ -9,8 +9,16 @@
 #define MAGIC G_GUINT64_CONSTANT(0x6a736677736872)
 #define VERSION 1
 #define LOG_SECTOR_MAX 65536u
+#define ENTRIES_MAX (1u << 30)
 
-enum { FLAG_FLUSH = 1, FLAG_FUA = 2, FLAG_DISCARD = 4, FLAG_MARK = 8, FLAGS = 15 };
+enum {
+    FLAG_FLUSH = 1,
+    FLAG_FUA = 2,
+    FLAG_DISCARD = 4,
+    FLAG_MARK = 8,
+    FLAG_METADATA = 16, /* says what it is for, not what it does */
+    FLAGS = 31,
+};
 /* Offsets: superblock, then entry. */
 enum { SUPER_MAGIC = 0, SUPER_VERSION = 8, SUPER_ENTRIES = 16, SUPER_SECTOR = 24, SUPER_SIZE = 28 };
 enum { ENTRY_SECTOR = 0, ENTRY_SECTORS = 8, ENTRY_FLAGS = 16, ENTRY_DATA = 24, ENTRY_SIZE = 32 };
@@ -24,6 +32,8 @@ typedef struct {
     const guint8 *data;
     guint64 size, at, disk_size;
     guint32 sector;
+    bool begins_epoch; /* the next entry */
+    bool has_ended;
 } Reader;
 
 static guint64 get_u64(const guint8 *at)
@@ -72,6 +82,7 @@ static bool read_super(Reader *reader, guint64 *ret_promised, GError **error)
             reader->sector);
     *ret_promised = get_u64(super + SUPER_ENTRIES);
     reader->at = reader->sector;
+    reader->begins_epoch = true;
     return true;
 }
 
@@ -80,53 +91,80 @@ static bool fits(const SpLogEntry *entry, guint64 disk_size)
     return entry->offset <= disk_size && entry->length <= disk_size - entry->offset;
 }
 
-typedef enum { READ_ENTRY, READ_END, READ_FAULT } ReadResult;
+static SpLogKind kind_of(guint64 flags, guint64 sectors)
+{
+    if (flags & FLAG_DISCARD)
+        return SP_LOG_DISCARD;
+    if (sectors > 0)
+        return SP_LOG_WRITE;
+    return flags & FLAG_MARK ? SP_LOG_MARK : SP_LOG_FLUSH;
+}
 
-/* Without @error what is no entry is the end. */
-static ReadResult read_entry(Reader *reader, guint64 number, SpLogEntry *ret_entry, GError **error)
+/* One that nobody has written is all zeros. A write has a length, and what has none has a flag. */
+static bool is_written(const guint8 *header)
+{
+    return get_u64(header + ENTRY_FLAGS) != 0 || get_u64(header + ENTRY_SECTORS) != 0;
+}
+
+/* With it dm-log-writes ends a log. What follows on its device is of an older one. */
+static bool is_end(const guint8 *header)
+{
+    static const char text[] = "dm-log-writes-end";
+
+    return get_u64(header + ENTRY_FLAGS) & FLAG_MARK &&
+           get_u64(header + ENTRY_DATA) == sizeof text - 1 &&
+           memcmp(header + ENTRY_SIZE, text, sizeof text - 1) == 0;
+}
+
+static bool read_header(
+    const Reader *reader, guint64 number, SpLogEntry *ret_entry, guint64 *ret_flags, GError **error)
 {
     const guint8 *header = reader->data + reader->at;
-    guint64 sector, sectors, flags, units = G_MAXINT64 / reader->sector;
+    guint64 sector = get_u64(header + ENTRY_SECTOR), sectors = get_u64(header + ENTRY_SECTORS);
+    guint64 flags = get_u64(header + ENTRY_FLAGS), units = G_MAXINT64 / reader->sector;
+    bool is_note = (flags & (FLAG_MARK | FLAG_DISCARD)) != 0;
 
-    if (reader->at > reader->size || reader->size - reader->at < reader->sector) {
-        refuse(error, "the log is cut off before entry %" G_GUINT64_FORMAT, number);
-        return error ? READ_FAULT : READ_END;
-    }
-    sector = get_u64(header + ENTRY_SECTOR);
-    sectors = get_u64(header + ENTRY_SECTORS);
-    flags = get_u64(header + ENTRY_FLAGS);
-    /* One that nobody has written. A write has a length, and what has none has a flag. */
-    if (!error && flags == 0 && sectors == 0)
-        return READ_END;
-    if (flags & ~(guint64)FLAGS || (flags == 0 && sectors == 0) || sector > units ||
-        sectors > units || get_u64(header + ENTRY_DATA) > G_MAXINT64) {
-        refuse(error, "entry %" G_GUINT64_FORMAT " of the log is broken", number);
-        return error ? READ_FAULT : READ_END;
-    }
+    if (!is_written(header) || flags & ~(guint64)FLAGS || sector > units || sectors > units ||
+        get_u64(header + ENTRY_DATA) > G_MAXINT64 || (flags & FLAG_MARK && sectors > 0) ||
+        (sectors == 0 && !is_note && !(flags & FLAG_FLUSH)))
+        return refuse(error, "entry %" G_GUINT64_FORMAT " of the log is broken", number);
     *ret_entry = (SpLogEntry){
-        .kind = flags & FLAG_DISCARD ? SP_LOG_DISCARD
-                : sectors > 0        ? SP_LOG_WRITE
-                                     : SP_LOG_FLUSH,
-        .offset = sector * reader->sector,
+        .kind = kind_of(flags, sectors),
+        .begins_epoch =
+            reader->begins_epoch || (flags & FLAG_FLUSH && sectors > 0) /* flushes first */,
+        .offset = sectors > 0 ? sector * reader->sector : 0,
         .length = sectors * reader->sector,
     };
-    if (!fits(ret_entry, reader->disk_size)) {
-        refuse(error,
-            "entry %" G_GUINT64_FORMAT " lies at %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT
-            ", beyond the disk's end at %" G_GUINT64_FORMAT ": the log is of another disk",
-            number, ret_entry->offset, ret_entry->length, reader->disk_size);
-        return error ? READ_FAULT : READ_END;
+    *ret_flags = flags;
+    if (fits(ret_entry, reader->disk_size))
+        return true;
+    return refuse(error,
+        "entry %" G_GUINT64_FORMAT " lies at %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT
+        ", beyond the disk's end at %" G_GUINT64_FORMAT ": the log is of another disk",
+        number, ret_entry->offset, ret_entry->length, reader->disk_size);
+}
+
+/* The entry where the reader stands, which goes on to the next. */
+static bool read_entry(Reader *reader, guint64 number, SpLogEntry *ret_entry, GError **error)
+{
+    guint64 flags = 0, after;
+
+    if (reader->at > reader->size || reader->size - reader->at < reader->sector)
+        return refuse(error, "the log is cut off before entry %" G_GUINT64_FORMAT, number);
+    if (!read_header(reader, number, ret_entry, &flags, error))
+        return false;
+    reader->has_ended = is_end(reader->data + reader->at);
+    after = reader->at + reader->sector;
+    if (ret_entry->kind == SP_LOG_WRITE) {
+        if (ret_entry->length > reader->size - after)
+            return refuse(
+                error, "the log is cut off in the data of entry %" G_GUINT64_FORMAT, number);
+        ret_entry->data = reader->data + after;
+        after += ret_entry->length;
     }
-    reader->at += reader->sector;
-    if (ret_entry->kind != SP_LOG_WRITE)
-        return READ_ENTRY;
-    if (ret_entry->length > reader->size - reader->at) {
-        refuse(error, "the log is cut off in the data of entry %" G_GUINT64_FORMAT, number);
-        return error ? READ_FAULT : READ_END;
-    }
-    ret_entry->data = reader->data + reader->at;
-    reader->at += ret_entry->length;
-    return READ_ENTRY;
+    reader->at = after;
+    reader->begins_epoch = ret_entry->kind == SP_LOG_FLUSH || (flags & FLAG_FUA) != 0;
+    return true;
 }
 
 SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
@@ -143,16 +181,18 @@ SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
     reader.size = size;
     if (!read_super(&reader, &promised, error))
         return NULL;
-    for (guint64 i = 0; i < promised; i++) {
-        GError *fault = NULL;
-
-        if (read_entry(&reader, i, &entry, &fault) == READ_FAULT) {
-            g_propagate_error(error, fault);
+    if (promised > ENTRIES_MAX) {
+        refuse(error, "the log is broken: it promises %" G_GUINT64_FORMAT " entries", promised);
+        return NULL;
+    }
+    while (log->entries->len < promised) {
+        if (!read_entry(&reader, log->entries->len, &entry, error))
             return NULL;
-        }
         g_array_append_val(log->entries, entry);
     }
-    while (read_entry(&reader, log->entries->len, &entry, NULL) == READ_ENTRY)
+    /* of those that were not promised what is no entry is the end */
+    while (!reader.has_ended && log->entries->len < ENTRIES_MAX &&
+           read_entry(&reader, log->entries->len, &entry, NULL))
         g_array_append_val(log->entries, entry);
     return g_steal_pointer(&log);
 }
@@ -188,4 +228,11 @@ const SpLogEntry *sp_write_log_entries(const SpWriteLog *log, guint *ret_count)
 {
     *ret_count = log->entries->len;
     return (const SpLogEntry *)(const void *)log->entries->data;
+}
+
+const guint8 *sp_log_entry_sector(const SpLogEntry *entry, guint64 sector)
+{
+    static const guint8 zeros[SP_DISK_SECTOR];
+
+    return entry->data ? entry->data + (sector * SP_DISK_SECTOR - entry->offset) : zeros;
 }

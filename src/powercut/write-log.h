@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 /*
  * The log of a disk's writes, as QEMU's block driver blklogwrites makes it: the format of Linux's
@@ -9,9 +10,13 @@
  * drivers/md/dm-log-writes.c). A superblock, then an entry a request: a header of one sector, and
  * for a write its data.
  *
- * Of QEMU's own are: a superblock that counts the entries only now and then, so that more may
- * follow; data_len 0, the size being nr_sectors; no FUA (a flush follows in its place), no marks;
- * discards without data. The unit of all numbers is the log's own sector size.
+ * Of QEMU's own are (block/blklogwrites.c): a superblock that counts the entries only now and then,
+ * so that more may follow; data_len 0, the size being nr_sectors; no FUA (a flush follows in its
+ * place), no marks. Discards are without data in both. The unit of all numbers is the log's own
+ * sector size.
+ *
+ * Both log a request when it has ended. dm-log-writes holds what is not flushed back until the next
+ * flush, so that a write with FUA comes before all that may be lost when it is not.
  */
 
 #define SP_DISK_SECTOR 512u
@@ -20,11 +25,14 @@ typedef enum {
     SP_LOG_WRITE,
     SP_LOG_DISCARD, /* what is read there afterwards are zeros, as QEMU's disks have it */
     SP_LOG_FLUSH,   /* what was completed before survives a power cut */
+    SP_LOG_MARK,    /* a note of dm-log-writes' (dmsetup message ... mark TEXT): changes nothing */
 } SpLogKind;
 
 typedef struct {
     SpLogKind kind;
-    guint64 offset, length; /* bytes of the disk, whole sectors; 0 of a flush */
+    bool begins_epoch;      /* what is before it survives a power cut: it flushed first (PREFLUSH),
+                               or what is before it was a flush or FUA */
+    guint64 offset, length; /* bytes of the disk, whole sectors; 0 of a flush and a mark */
     const guint8 *data;     /* of a write; in the log's memory */
 } SpLogEntry;
 
@@ -42,3 +50,7 @@ void sp_write_log_free(SpWriteLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpWriteLog, sp_write_log_free)
 
 const SpLogEntry *sp_write_log_entries(const SpWriteLog *log, guint *ret_count);
+
+/** What the write or discard @entry brings to the disk's sector number @sector, which it covers:
+ * 512 bytes. */
+const guint8 *sp_log_entry_sector(const SpLogEntry *entry, guint64 sector);

@@ -24,6 +24,7 @@ typedef struct {
     bool has_report; /* somebody is there for it */
     SpPromptMode prompt;
     bool keeps_disks;
+    const char *disk; /* of the first machine, in place of its image's; or NULL */
     gint64 begin;
     SpPostMortem post_mortem;
     GPtrArray *images;
@@ -138,14 +139,16 @@ static char *kept_disk(const SpTestConf *conf, const char *machine)
     return state_file(name);
 }
 
-static bool make_machine(
-    Worker *worker, const SpTestMachine *wanted, const char *out_dir, GError **error)
+/* @disk is a raw file in place of the image's; NULL: none. */
+static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char *disk,
+    const char *out_dir, GError **error)
 {
     SpImage *image = sp_images_find(worker->images, wanted->image, error);
     SpMachineConfig config = {
         .name = wanted->name,
         .image = image,
         .accel = worker->accel,
+        .disk = disk,
         .cpus = wanted->cpus == 0 && worker->conf->has_virtual_time ? 1 : wanted->cpus,
         .has_virtual_time = worker->conf->has_virtual_time,
         .memory_mib = wanted->memory_mib,
@@ -164,7 +167,8 @@ static bool make_machine(
         if (!config.networks[i])
             return false;
     }
-    if (image && sp_image_check(image, error))
+    /* what is on a disk of the script's own is its business */
+    if (image && (disk || sp_image_check(image, error)))
         machine = sp_machine_new(&config, error);
     if (!machine)
         return false;
@@ -207,6 +211,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
     worker->configs = g_ptr_array_new_with_free_func(g_free);
     worker->checkpoint_dir = option_value(options, "save");
+    worker->disk = option_value(options, "disk");
     machines = sp_test_conf_machines(worker->conf);
     /* the machines of one test share the accelerator, so the first one's program stands for all */
     first = g_ptr_array_index(machines, 0);
@@ -218,7 +223,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     send_report(worker, SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);
     sp_log(worker->log, NULL, "accelerator: %s (%s)", worker->accel->name, worker->accel->reason);
     for (guint i = 0; i < machines->len; i++) {
-        if (!make_machine(worker, g_ptr_array_index(machines, i), out_dir, error))
+        if (!make_machine(worker, g_ptr_array_index(machines, i), i == 0 ? worker->disk : NULL,
+                out_dir, error))
             return false;
     }
     return true;
@@ -263,7 +269,7 @@ static SpMachine *create_machine(const SpScriptMachine *wanted, void *data, GErr
             wanted->networks[i]);
         return NULL;
     }
-    if (!make_machine(worker, &machine, creation->out_dir, error))
+    if (!make_machine(worker, &machine, wanted->disk, creation->out_dir, error))
         return NULL;
     return g_ptr_array_index(worker->machines, worker->machines->len - 1);
 }
@@ -382,6 +388,9 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
 static bool run(Worker *worker, const char *images, const char *out_dir, const char *const *options,
     const char **ret_word, char **ret_report, GError **error)
 {
+    /* a disk that is given is gone on from as it is */
+    if (worker->disk)
+        return run_script(worker, worker->conf, out_dir, ret_word, ret_report, error);
     /* a disk that is kept has a life of its own */
     if (!worker->conf->from || worker->keeps_disks || g_strv_contains(options, "cold")) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))

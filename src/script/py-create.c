@@ -63,14 +63,14 @@ static PyObject *create(SpPyState *state, const SpScriptMachine *wanted)
 
 PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"name", "image", "networks", "memory", "cpus", NULL};
+    char *keywords[] = {"name", "image", "networks", "memory", "cpus", "disk", NULL};
     g_autoptr(GArray) networks = g_array_new(FALSE, FALSE, sizeof(guint));
     SpPyState *state = sp_py_module_state(module);
     PyObject *list = NULL, *memory = Py_None, *cpus = Py_None;
     SpScriptMachine wanted = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$zOOO:create_machine", keywords, &wanted.name,
-            &wanted.image, &list, &memory, &cpus) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$zOOOz:create_machine", keywords,
+            &wanted.name, &wanted.image, &list, &memory, &cpus, &wanted.disk) ||
         !sp_py_is_main_thread() || !check_name(state, wanted.name) ||
         (list && !to_networks(list, networks)))
         return NULL;

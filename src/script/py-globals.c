@@ -113,10 +113,12 @@ PyMethodDef sp_py_functions[] = {
     {"join_all", join_all, METH_NOARGS,
         PyDoc_STR("join_all()\n--\n\nWait until all machines have gone off by themselves.")},
     {"create_machine", WITH_KEYWORDS(sp_py_create_machine),
-        PyDoc_STR("create_machine(name, *, image=None, networks=(), memory=None, cpus=None)\n--\n\n"
-                  "A further Machine, which is off: of the image of that name, or of the first "
-                  "machine's, "
-                  "several, and on networks by the numbers in test.conf. memory is in MiB.")},
+        PyDoc_STR(
+            "create_machine(name, *, image=None, networks=(), memory=None, cpus=None, "
+            "disk=None)\n--\n\n"
+            "A further Machine, which is off: of the image of that name, or of the first "
+            "machine's, and on networks by the numbers in test.conf. memory is in MiB, disk a "
+            "raw file in place of the image's, never written to.")},
     {"retry", WITH_KEYWORDS(retry),
         PyDoc_STR("retry(fn, timeout_seconds=900)\n--\n\nCall fn(last_try) again and again until "
                   "it returns something true; last_try is True at its last call.")},

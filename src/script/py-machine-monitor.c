@@ -208,6 +208,58 @@ static PyObject *wait_for_disk_written(SpPyMachine *self, PyObject *args, PyObje
     return sp_py_machine_end(self, is_good, error);
 }
 
+static PyObject *record_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"folder", NULL};
+    const char *folder = "recording";
+    g_autofree char *path = NULL;
+    GError *error = NULL;
+    PyObject *none;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:record_disk", keywords, &folder) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (!*folder || strchr(folder, '/') || g_str_equal(folder, ".."))
+        return PyErr_Format(
+            PyExc_ValueError, "'%s': expected the name of a folder for the recording", folder);
+    sp_py_machine_begin(self, "qmp", "record its disk in '%s'", folder);
+    is_good = sp_machine_record_disk(self->machine, folder, &error);
+    none = sp_py_machine_end(self, is_good, error);
+    if (!none)
+        return NULL;
+    Py_DECREF(none);
+    path = g_build_filename(sp_machine_out_dir(self->machine), folder, NULL);
+    return PyUnicode_DecodeFSDefault(path);
+}
+
+static PyObject *mark_recording(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"name", NULL};
+    GError *error = NULL;
+    guint64 entries;
+    const char *name;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:mark_recording", keywords, &name) ||
+        !sp_py_is_main_thread())
+        return NULL;
+    if (!sp_machine_mark_recording(self->machine, name, &entries, &error))
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    return PyLong_FromUnsignedLongLong(entries);
+}
+
+static PyObject *stop_recording(SpPyMachine *self, PyObject *unused)
+{
+    GError *error = NULL;
+    bool is_good;
+
+    if (!sp_py_is_main_thread())
+        return NULL;
+    sp_py_machine_begin(self, "qmp", "stop recording its disk");
+    is_good = sp_machine_stop_recording(self->machine, &error);
+    return sp_py_machine_end(self, is_good, error);
+}
+
 PyMethodDef sp_py_machine_monitor_methods[] = {
     SP_PY_METHOD("qmp", qmp, SP_PY_KEYWORDS,
         "qmp(command, **arguments)\n--\n\nHave QEMU execute a command of its monitor protocol; "
@@ -237,5 +289,17 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
         "machine's start."),
     SP_PY_METHOD("wait_for_disk_written", wait_for_disk_written, SP_PY_KEYWORDS,
         "wait_for_disk_written(bytes, timeout=900)\n--\n\nWait until that is as much, or more."),
+    SP_PY_METHOD("record_disk", record_disk, SP_PY_KEYWORDS,
+        "record_disk(folder='recording')\n--\n\nRecord what the running machine writes to its disk "
+        "from now on, in that new folder below out_dir, whose path is returned: disk.raw is the "
+        "disk as it is now, writes.log has all since, marks.json what was marked. 'slotproof "
+        "powercut' reads them. Ends with stop_recording(), a power cut or a shutdown; resets are "
+        "recorded."),
+    SP_PY_METHOD("mark_recording", mark_recording, SP_PY_KEYWORDS,
+        "mark_recording(name)\n--\n\nNote in the recording what has just happened; returns the "
+        "number of its entries up to now."),
+    SP_PY_METHOD("stop_recording", stop_recording, METH_NOARGS,
+        "stop_recording()\n--\n\nEnd it. All that the machine wrote until now is in it, flushed or "
+        "not."),
     {NULL, NULL, 0, NULL},
 };

@@ -44,6 +44,7 @@ typedef enum {
 typedef struct {
     const char *name;
     const char *image; /* NULL: that of the test's first machine */
+    const char *disk;  /* a raw file in place of the image's disk; NULL: none */
     const guint *networks;
     gsize nics;
     guint cpus;       /* 0: the image's default */

@@ -373,6 +373,26 @@ bool sp_machine_wait_for_disk_written(
     return true;
 }
 
+bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error)
+{
+    keep(machine, "record_disk %s", folder);
+    return !g_str_equal(folder, "there") || fail(error, SP_ERROR_USAGE, "is there already");
+}
+
+bool sp_machine_mark_recording(
+    SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
+{
+    keep(machine, "mark_recording %s", name);
+    *ret_entries = G_GUINT64_CONSTANT(6000000000);
+    return !g_str_equal(name, "late") || fail(error, SP_ERROR_USAGE, "is not being recorded");
+}
+
+bool sp_machine_stop_recording(SpMachine *machine, GError **error)
+{
+    keep(machine, "stop_recording");
+    return true;
+}
+
 bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error)
 {
     keep(machine, "set_links %s %d", network ? network : "all", are_up);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/boot-plan.h"
+#include "lib/boot-plan.h"
 
 #include "appliance/src/cmdline.h"
 

@@ -68,14 +68,15 @@ static char *content(SpCrashDisk *disk)
     return text;
 }
 
-static bool keep(const char *name, SpCrashDisk *disk, void *data)
+static bool keep(const SpCrashState *state, SpCrashDisk *disk, void *data)
 {
     Fixture *f = data;
     SpDiskHash hash = sp_crash_disk_hash(disk);
 
     /* each content once */
-    g_assert_true(g_hash_table_insert(f->states, content(disk), g_strdup(name)));
-    g_assert_true(g_hash_table_insert(f->hashes, g_strdup(name), g_memdup2(&hash, sizeof hash)));
+    g_assert_true(g_hash_table_insert(f->states, content(disk), g_strdup(state->name)));
+    g_assert_true(
+        g_hash_table_insert(f->hashes, g_strdup(state->name), g_memdup2(&hash, sizeof hash)));
     return true;
 }
 
@@ -83,7 +84,7 @@ static SpCrashCounts enumerate(Fixture *f, const SpCrashOptions *options)
 {
     SpCrashCounts counts;
 
-    g_assert_true(sp_crash_states_each(f->disk, f->log, options, keep, f, &counts));
+    g_assert_true(sp_crash_states_each(f->disk, f->log, options, -1, keep, f, &counts));
     g_assert_cmpuint(counts.distinct, ==, g_hash_table_size(f->states));
     return counts;
 }
@@ -122,6 +123,7 @@ static void assert_names(Fixture *f, const SpCrashOptions *options)
 
 static void test_small_epochs(Fixture *f, gconstpointer data)
 {
+    const SpCrashOptions options = {.subsets_max = 3, .tears_max = 3};
     GByteArray *array = written_log_new();
 
     written_log_write(array, 1, 1, 'x');
@@ -130,18 +132,19 @@ static void test_small_epochs(Fixture *f, gconstpointer data)
     written_log_flush(array);
     written_log_write(array, 5, 3, 'w');
     use(f, array);
-    enumerate(f, &sp_crash_options);
+    enumerate(f, &options);
     for (const char *const *state = (const char *const[]){"", "1x", "2y", "1z", "1x2y", "1z2y",
-             "1z2y5w", "1z2y5w6w", "1z2y5w6w7w", NULL};
+             "1z2y5w", "1z2y5w6w", "1z2y5w6w7w", "1z2y6w7w", "1z2y7w", NULL};
          *state; state++)
         assert_has(f, *state);
-    g_assert_cmpuint(g_hash_table_size(f->states), ==, 9);
-    assert_names(f, &sp_crash_options);
+    g_assert_cmpuint(g_hash_table_size(f->states), ==, 11);
+    assert_names(f, &options);
 }
 
 static void test_large_epoch(Fixture *f, gconstpointer data)
 {
-    const SpCrashOptions options = {.subsets_max = 2, .samples = 5, .tears_max = 2, .seed = 7};
+    const SpCrashOptions options = {
+        .subsets_max = 2, .samples = 5, .delays = 1, .tears_max = 2, .seed = 7};
     GByteArray *array = written_log_new();
 
     for (guint i = 0; i < 8; i++)
@@ -189,13 +192,13 @@ static void test_ranges(Fixture *f, gconstpointer data)
     entries = sp_write_log_entries(f->log, &count);
     before = sp_crash_disk_range_hash(f->disk, f->range);
     g_assert_true(before.low == 0 && before.high == 0);
-    sp_crash_disk_apply(f->disk, &entries[0], 1);
+    sp_crash_disk_apply(f->disk, &entries[0], 0, 1);
     after = sp_crash_disk_range_hash(f->disk, f->range);
     g_assert_cmpmem(&before, sizeof before, &after, sizeof after);
-    sp_crash_disk_apply(f->disk, &entries[1], 1);
+    sp_crash_disk_apply(f->disk, &entries[1], 0, 1);
     after = sp_crash_disk_range_hash(f->disk, f->range);
     g_assert_true(after.low != 0 || after.high != 0);
-    sp_crash_disk_apply(f->disk, &entries[2], 1);
+    sp_crash_disk_apply(f->disk, &entries[2], 0, 1);
     after = sp_crash_disk_range_hash(f->disk, f->range);
     g_assert_cmpmem(&before, sizeof before, &after, sizeof after);
 }
@@ -203,7 +206,7 @@ static void test_ranges(Fixture *f, gconstpointer data)
 static void test_file(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_strconcat(f->path, ".state", NULL);
-    g_autoptr(SpCrashFile) file = sp_crash_file_new(f->disk, path, NULL);
+    g_autoptr(SpCrashFile) file = sp_crash_file_new(f->disk, path, 0, DISK_SIZE, NULL);
     GByteArray *array = written_log_new();
     const SpLogEntry *entries;
     guint count;
@@ -223,7 +226,7 @@ static void test_file(Fixture *f, gconstpointer data)
         for (guint i = 0; i < SECTORS; i++)
             g_assert_cmpint(found[i * WRITTEN_SECTOR], ==, now[i]);
         if (step < 2)
-            sp_crash_disk_apply(f->disk, &entries[step], 2);
+            sp_crash_disk_apply(f->disk, &entries[step], 0, 2);
         else
             sp_crash_disk_undo(f->disk, 0);
     }

@@ -66,6 +66,23 @@ static char *value(Fixture *f, const char *option)
     return found;
 }
 
+static void test_disk(Fixture *f, gconstpointer data)
+{
+    const char *format;
+    g_autofree char *own = NULL, *given = NULL;
+
+    f->image.disk_format = (char *)"qcow2";
+    own = command(f, false);
+    expect(own, ",backing.driver=qcow2,");
+    g_assert_cmpstr(sp_qemu_disk(&f->config, &format), ==, "/images/disk.img");
+    g_assert_cmpstr(format, ==, "qcow2");
+    f->config.disk = "/some/disk.raw";
+    given = command(f, false);
+    expect(given, ",backing.driver=raw,");
+    g_assert_cmpstr(sp_qemu_disk(&f->config, &format), ==, "/some/disk.raw");
+    g_assert_cmpstr(format, ==, "raw");
+}
+
 static void test_kernel(Fixture *f, gconstpointer data)
 {
     g_autofree char *without = command(f, false);
@@ -191,6 +208,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 #define ADD(name, func) g_test_add("/qemu-command/" name, Fixture, NULL, set_up, func, tear_down)
+    ADD("disk", test_disk);
     ADD("kernel", test_kernel);
     ADD("virtual-time", test_virtual_time);
     ADD("nics", test_nics);

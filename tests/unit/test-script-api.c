@@ -68,6 +68,23 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
         "wait_for_event any 1\nwait_for_event any 1\nwait_for_event any 1\nwait_for_event any 1");
 }
 
+static void test_recording(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "t.assertEqual(machine.out_dir + '/recording', machine.record_disk())\n"
+        "t.assertEqual(machine.out_dir + '/r', machine.record_disk(folder='r'))\n"
+        "t.assertEqual(6000000000, machine.mark_recording('installed'))\n"
+        "machine.stop_recording()\n"
+        "for name in ['', 'a/b', '..']:\n"
+        "    with t.assertRaises(ValueError):\n        machine.record_disk(name)\n"
+        "with t.assertRaisesRegex(Exception, 'there already'):\n"
+        "    machine.record_disk('there')\n"
+        "with t.assertRaisesRegex(Exception, 'not being recorded'):\n"
+        "    machine.mark_recording(name='late')\n");
+    script_expect_commands(f, "record_disk recording\nrecord_disk r\nmark_recording installed\n"
+                              "stop_recording\nrecord_disk there\nmark_recording late");
+}
+
 static void test_tty(ScriptFixture *f, gconstpointer data)
 {
     script_expect_passed(f,
@@ -143,10 +160,10 @@ static SpMachine *create(const SpScriptMachine *wanted, void *data, GError **err
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "too many networks");
         return NULL;
     }
-    g_string_append_printf(f->subtests, "%s of %s on %zu:%u with %u, %u; ", wanted->name,
+    g_string_append_printf(f->subtests, "%s of %s on %zu:%u with %u, %u, %s; ", wanted->name,
         wanted->image ? wanted->image : "any", wanted->nics,
-        wanted->nics > 0 ? wanted->networks[wanted->nics - 1] : 0, wanted->memory_mib,
-        wanted->cpus);
+        wanted->nics > 0 ? wanted->networks[wanted->nics - 1] : 0, wanted->memory_mib, wanted->cpus,
+        wanted->disk ? wanted->disk : "its own");
     f->machines[f->n_machines] = sp_machine_new(&config, NULL);
     return f->machines[f->n_machines++];
 }
@@ -155,7 +172,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
 {
     const char *text = "assert machine is gateway\n"
                        "other = create_machine('other', image='i', networks=[1, 7], memory=256,\n"
-                       "                       cpus=2)\n"
+                       "                       cpus=2, disk='/d')\n"
                        "assert isinstance(other, Machine) and machines == [gateway, other]\n"
                        "start_all()\nassert other.is_up()\n"
                        "for name in ['other', 'gateway', 'a b', 'import', '']:\n"
@@ -164,7 +181,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
                        "    with t.assertRaises((ValueError, OverflowError)):\n"
                        "        create_machine('x', networks=networks)\n"
                        "for bad in [{'networks': 1}, {'networks': ['x']}, {'memory': 'x'},\n"
-                       "            {'cpus': 1.5}]:\n"
+                       "            {'cpus': 1.5}, {'disk': 3}]:\n"
                        "    with t.assertRaises(TypeError):\n        create_machine('x', **bad)\n"
                        "for bad in [{'memory': -1}, {'cpus': -1}]:\n"
                        "    with t.assertRaises(OverflowError):\n"
@@ -173,7 +190,7 @@ static void test_create(ScriptFixture *f, gconstpointer data)
 
     f->create_func = create;
     script_expect_passed(f, text);
-    g_assert_cmpstr(f->subtests->str, ==, "other of i on 2:7 with 256, 2; ");
+    g_assert_cmpstr(f->subtests->str, ==, "other of i on 2:7 with 256, 2, /d; ");
     f->create_func = NULL;
     script_expect_passed(f, "with t.assertRaises(Exception):\n    create_machine('y')\n");
 }
@@ -198,6 +215,7 @@ int main(int argc, char **argv)
         {"/script-api/jobs", test_jobs},
         {"/script-api/other-names", test_other_names},
         {"/script-api/monitor", test_monitor},
+        {"/script-api/recording", test_recording},
         {"/script-api/tty", test_tty},
         {"/script-api/nested", test_nested},
         {"/script-api/no-windows", test_no_windows},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "boot-plan.h"
+#include "lib/boot-plan.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What a machine writes to its disk, recorded: QEMU's block driver blklogwrites is put below the
+ * disk while the machine runs (QEMU, QMP reference, "BlockdevOptionsBlklogwrites"). Its log has the
+ * format of Linux's dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst). */
+
+#include "base/error.h"
+#include "machine/machine-private.h"
+#include "machine/qemu-command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TIMEOUT_MS 60000
+#define NODE "record0"
+/* Where the log's first sector counts the entries. */
+#define LOG_ENTRIES_OFFSET 16
+
+struct SpRecording {
+    char *folder;
+    char *log;
+    gint64 begin; /* g_get_monotonic_time() */
+    JsonArray *marks;
+};
+
+static void recording_free(SpRecording *recording)
+{
+    g_free(recording->folder);
+    g_free(recording->log);
+    json_array_unref(recording->marks);
+    g_free(recording);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpRecording, recording_free)
+
+void sp_machine_forget_recording(SpMachine *machine)
+{
+    g_clear_pointer(&machine->recording, recording_free);
+}
+
+static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
+{
+    return sp_qmp_execute(
+        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, NULL, error);
+}
+
+/* Have the guest stand still: what is under way has ended then, and is flushed. @ret_was_running is
+ * whether it is to go on afterwards. */
+static bool pause_guest(SpMachine *machine, bool *ret_was_running, GError **error)
+{
+    g_autoptr(JsonNode) status = NULL;
+
+    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, TIMEOUT_MS, &machine->config.interrupt,
+            &status, error))
+        return false;
+    *ret_was_running =
+        status && JSON_NODE_HOLDS_OBJECT(status) &&
+        json_object_get_boolean_member_with_default(json_node_get_object(status), "running", FALSE);
+    return execute(machine, "stop", NULL, error);
+}
+
+/* Let it go on; @is_good is what was done meanwhile, with its @error. */
+static bool resume_guest(SpMachine *machine, bool was_running, bool is_good, GError **error)
+{
+    if (was_running && !execute(machine, "cont", NULL, is_good ? error : NULL))
+        is_good = false;
+    if (!is_good)
+        sp_machine_explain(machine, error);
+    return is_good;
+}
+
+static bool put_below_disk(SpMachine *machine, const char *node, GError **error)
+{
+    JsonObject *arguments = json_object_new(), *disk = json_object_new();
+    JsonArray *options = json_array_new();
+
+    json_object_set_string_member(disk, "driver", "raw");
+    json_object_set_string_member(disk, "node-name", SP_QEMU_DISK_NODE);
+    json_object_set_string_member(disk, "discard", "unmap");
+    json_object_set_string_member(disk, "file", node);
+    json_array_add_object_element(options, disk);
+    json_object_set_array_member(arguments, "options", options);
+    return execute(machine, "blockdev-reopen", arguments, error);
+}
+
+static bool add_node(SpMachine *machine, const char *log_path, GError **error)
+{
+    JsonObject *arguments = json_object_new(), *log = json_object_new();
+    JsonObject *cache = json_object_new();
+
+    /* who reads the log does so through the same page cache */
+    json_object_set_boolean_member(cache, "no-flush", TRUE);
+    json_object_set_string_member(log, "driver", "file");
+    json_object_set_string_member(log, "filename", log_path);
+    json_object_set_object_member(log, "cache", cache);
+    json_object_set_string_member(arguments, "driver", "blklogwrites");
+    json_object_set_string_member(arguments, "node-name", NODE);
+    json_object_set_string_member(arguments, "file", SP_QEMU_OVERLAY_NODE);
+    json_object_set_string_member(arguments, "discard", "unmap");
+    json_object_set_object_member(arguments, "log", log);
+    /* each entry is counted before the guest hears of its end: without it only a flush counts */
+    json_object_set_int_member(arguments, "log-super-update-interval", 1);
+    return execute(machine, "blockdev-add", arguments, error);
+}
+
+static bool delete_node(SpMachine *machine, GError **error)
+{
+    JsonObject *arguments = json_object_new();
+
+    json_object_set_string_member(arguments, "node-name", NODE);
+    return execute(machine, "blockdev-del", arguments, error);
+}
+
+static int create_file(const char *path, GError **error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+    if (fd < 0)
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path, g_strerror(errno));
+    return fd;
+}
+
+static bool save_disk(SpMachine *machine, const SpRecording *recording, GError **error)
+{
+    g_autofree char *path = g_build_filename(recording->folder, "disk.raw", NULL);
+    int fd = create_file(path, error);
+    bool is_good = fd >= 0 && sp_machine_save_disk(machine, fd, error);
+
+    if (fd >= 0 && close(fd) < 0 && is_good) {
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path, g_strerror(errno));
+        return false;
+    }
+    return is_good;
+}
+
+/* The guest stands still meanwhile. */
+static bool begin(SpMachine *machine, const SpRecording *recording, GError **error)
+{
+    int log = create_file(recording->log, error);
+
+    if (log < 0)
+        return false;
+    (void)close(log);
+    if (!save_disk(machine, recording, error) || !add_node(machine, recording->log, error))
+        return false;
+    if (put_below_disk(machine, NODE, error))
+        return true;
+    (void)delete_node(machine, NULL);
+    return false;
+}
+
+static SpRecording *recording_new(SpMachine *machine, const char *folder, GError **error)
+{
+    g_autoptr(SpRecording) recording = g_new0(SpRecording, 1);
+
+    recording->folder = g_build_filename(machine->config.out_dir, folder, NULL);
+    recording->log = g_build_filename(recording->folder, "writes.log", NULL);
+    recording->begin = g_get_monotonic_time();
+    recording->marks = json_array_new();
+    if (g_mkdir(recording->folder, 0777) == 0)
+        return g_steal_pointer(&recording);
+    g_set_error(error, SP_ERROR, errno == EEXIST ? SP_ERROR_USAGE : SP_ERROR_HOST,
+        "no new folder '%s' for a recording: %s", recording->folder, g_strerror(errno));
+    return NULL;
+}
+
+static bool fail(SpMachine *machine, GError **error)
+{
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+static bool refuse(SpMachine *machine, const char *why, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' %s", machine->config.name, why);
+    return false;
+}
+
+bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error)
+{
+    g_autoptr(SpRecording) recording = NULL;
+    bool is_good, was_running;
+
+    if (machine->recording)
+        return refuse(machine, "is being recorded already", error);
+    if (!sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+        return fail(machine, error);
+    }
+    recording = recording_new(machine, folder, error);
+    if (!recording || !pause_guest(machine, &was_running, error))
+        return fail(machine, error);
+    is_good = begin(machine, recording, error);
+    if (!resume_guest(machine, was_running, is_good, error))
+        return false;
+    machine->recording = g_steal_pointer(&recording);
+    return true;
+}
+
+static bool count_entries(const SpRecording *recording, guint64 *ret_entries, GError **error)
+{
+    int fd = open(recording->log, O_RDONLY | O_CLOEXEC);
+    guint64 entries = 0;
+    ssize_t n = fd < 0 ? -1 : pread(fd, &entries, sizeof entries, LOG_ENTRIES_OFFSET);
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (n < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be read: %s", recording->log,
+            g_strerror(errno));
+        return false;
+    }
+    /* there is no first sector before the first entry */
+    *ret_entries = n == sizeof entries ? GUINT64_FROM_LE(entries) : 0;
+    return true;
+}
+
+static bool write_marks(const SpRecording *recording, GError **error)
+{
+    g_autofree char *path = g_build_filename(recording->folder, "marks.json", NULL);
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    g_autoptr(JsonNode) root = json_node_alloc();
+
+    json_node_init_array(root, recording->marks);
+    json_generator_set_root(generator, root);
+    json_generator_set_pretty(generator, TRUE);
+    return json_generator_to_file(generator, path, error);
+}
+
+bool sp_machine_mark_recording(
+    SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
+{
+    SpRecording *recording = machine->recording;
+    JsonObject *mark;
+    guint64 entries;
+
+    if (!machine->recording)
+        return refuse(machine, "is not being recorded", error);
+    if (!count_entries(recording, &entries, error))
+        return false;
+    mark = json_object_new();
+    json_object_set_string_member(mark, "name", name);
+    json_object_set_int_member(mark, "entries", (gint64)entries);
+    json_object_set_double_member(
+        mark, "seconds", (double)(g_get_monotonic_time() - recording->begin) / G_TIME_SPAN_SECOND);
+    json_array_add_object_element(recording->marks, mark);
+    if (!write_marks(recording, error))
+        return false;
+    *ret_entries = entries;
+    return true;
+}
+
+bool sp_machine_stop_recording(SpMachine *machine, GError **error)
+{
+    bool is_good, was_running;
+
+    if (!machine->recording)
+        return refuse(machine, "is not being recorded", error);
+    sp_machine_forget_recording(machine);
+    /* what ended without us has left its log whole */
+    if (!sp_machine_is_up(machine))
+        return true;
+    if (!pause_guest(machine, &was_running, error))
+        return fail(machine, error);
+    is_good = put_below_disk(machine, SP_QEMU_OVERLAY_NODE, error) && delete_node(machine, error);
+    return resume_guest(machine, was_running, is_good, error);
+}
+
+void sp_machine_settle_recording(SpMachine *machine)
+{
+    if (machine->recording)
+        (void)execute(machine, "stop", NULL, NULL);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include "powercut/data-partition.h"
+
+#include "base/error.h"
+
+#include <string.h>
+
+SpProbe *sp_data_partition_check(
+    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
+{
+    const char *const argv[] = {"fsck.f2fs", "--dry-run", SP_PROBE_PATH, NULL};
+    SpProbe *check = sp_probe_start(disk, offset, length, argv, error);
+
+    if (!check)
+        g_prefix_error(error, "fsck.f2fs is needed (apt-get install f2fs-tools): ");
+    return check;
+}
+
+/* The first line that says what is wrong; else the last one. */
+static const char *find_reason(char **lines)
+{
+    const char *reason = "";
+
+    for (char **line = lines; *line; line++) {
+        if (strstr(*line, "[Fail]") || strstr(*line, "[ASSERT]"))
+            return g_strstrip(*line);
+        if (*g_strstrip(*line))
+            reason = *line;
+    }
+    return reason;
+}
+
+bool sp_data_partition_is_good(SpProbe *check, const SpInterrupt *interrupt, GError **error)
+{
+    g_autofree char *output = NULL;
+    g_auto(GStrv) lines = NULL;
+    int status;
+
+    if (!sp_probe_wait(check, interrupt, &status, error))
+        return false;
+    if (status == 0)
+        return true;
+    output = sp_probe_output(check);
+    lines = g_strsplit(output, "\n", -1);
+    g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
+        "the file system of the data partition is not in order: %s", find_reason(lines));
+    return false;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "powercut/probe.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/*
+ * The data partition of the appliance: an f2fs. It promises to be, after a power cut, as at its
+ * last checkpoint, and what was synced since is found again at the mount (Linux,
+ * Documentation/filesystems/f2fs.rst). Whether there is such a checkpoint, and all that it refers
+ * to is whole, is said by fsck.f2fs.
+ */
+
+/** Have fsck.f2fs look at a copy of the partition, the @length bytes of @disk from @offset on. */
+SpProbe *sp_data_partition_check(
+    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+/** Wait for it. False with a reason of SP_ERROR_ASSERTION where the file system is not in order;
+ * other errors are the host's. */
+bool sp_data_partition_is_good(SpProbe *check, const SpInterrupt *interrupt, GError **error);
