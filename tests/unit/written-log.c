@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-enum { FLUSH = 1, DISCARD = 4 };
+enum { FLUSH = 1, DISCARD = 4, MARK = 8 };
+enum { FLAGS_AT = 16, DATA_LENGTH_AT = 24, TEXT_AT = 32 };
 
 static void put_u64(guint8 *at, guint64 value)
 {
@@ -55,4 +56,30 @@ void written_log_flush(GByteArray *log)
 void written_log_promise(GByteArray *log, guint64 entries)
 {
     put_u64(log->data + 16, entries);
+}
+
+void written_log_mark(GByteArray *log, const char *text)
+{
+    guint at = log->len;
+
+    add(log, 0, 0, MARK);
+    put_u64(log->data + at + DATA_LENGTH_AT, strlen(text));
+    memcpy(log->data + at + TEXT_AT, text, strlen(text));
+}
+
+void written_log_flag(GByteArray *log, guint at, guint64 flags)
+{
+    guint64 own;
+
+    memcpy(&own, log->data + at + FLAGS_AT, sizeof own);
+    put_u64(log->data + at + FLAGS_AT, GUINT64_FROM_LE(own) | flags);
+}
+
+SpWriteLog *written_log_parse(GByteArray *array, guint64 disk_size)
+{
+    g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes(array);
+    SpWriteLog *log = sp_write_log_parse(bytes, disk_size, NULL);
+
+    g_assert_nonnull(log);
+    return log;
 }

@@ -15,3 +15,9 @@ void written_log_discard(GByteArray *log, guint64 sector, guint64 sectors);
 void written_log_flush(GByteArray *log);
 /** The superblock counts so many entries. */
 void written_log_promise(GByteArray *log, guint64 entries);
+/** A note of dm-log-writes' with @text, which is shorter than what is left of a sector. */
+void written_log_mark(GByteArray *log, const char *text);
+/** The entry whose header is at @at has these of the format's flags besides its own. */
+void written_log_flag(GByteArray *log, guint at, guint64 flags);
+/** The log in @array, which it takes. */
+SpWriteLog *written_log_parse(GByteArray *array, guint64 disk_size);
