@@ -12,9 +12,9 @@
  * test.conf does not ask for it; "quiet" logs to files only; "debug" gives the user a prompt on
  * stdin and stdout where the script fails, "prompt" gives one in place of the script and reports
  * nothing; "keep" has the machines' disks stay, in the user's state folder; "keep-disks" copies
- * them to @out_dir where the script fails; "disk=FILE" is a raw file in place of the first machine's
- * disk, and has the test begin without the checkpoint that it goes on from; "live" reports each step;
- * "begin=TIME" is when the test began, as of g_get_monotonic_time().
+ * them to @out_dir where the script fails; "disk=FILE" is a raw file in place of the first
+ * machine's disk, and has the test begin without the checkpoint that it goes on from; "live"
+ * reports each step; "begin=TIME" is when the test began, as of g_get_monotonic_time().
  *
  * Returns the process's exit status.
  */
