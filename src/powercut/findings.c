@@ -88,21 +88,24 @@ static const char *partition_of(const SpFindings *findings, const SpLogEntry *en
     return sp_partitions_name(findings->options.partitions, entry->offset);
 }
 
-static void show_writes(const SpFindings *findings, guint at)
+/* Those around the cut, a line each. */
+static char *describe_writes(const SpFindings *findings, guint at)
 {
+    GString *text = g_string_new(NULL);
     guint first = at > WRITES_AROUND ? at - WRITES_AROUND : 0;
 
     for (guint i = first; i < MIN(findings->count, at + WRITES_AROUND); i++) {
         const SpLogEntry *entry = &findings->entries[i];
 
+        g_string_append_printf(text, "    %s %6u  ", i == at ? ">" : " ", i);
         if (entry->length == 0)
-            printf("    %s %6u  %s\n", i == at ? ">" : " ", i, kinds[entry->kind]);
+            g_string_append_printf(text, "%s\n", kinds[entry->kind]);
         else
-            printf("    %s %6u  %-7s %-20s %10" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
-                   "\n",
-                i == at ? ">" : " ", i, kinds[entry->kind], partition_of(findings, entry),
-                entry->length, entry->offset);
+            g_string_append_printf(text,
+                "%-7s %-20s %10" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT "\n",
+                kinds[entry->kind], partition_of(findings, entry), entry->length, entry->offset);
     }
+    return g_string_free(text, FALSE);
 }
 
 /* What was told of once is not told of again, nor more than the user wants to hear. */
@@ -112,9 +115,29 @@ static bool is_news(SpFindings *findings, const char *reason)
            g_hash_table_size(findings->reasons) <= findings->options.shown;
 }
 
-static void add_failure(SpFindings *findings, const SpCrashState *state, const char *reason)
+/* On stdout, and for the report. */
+static void tell(
+    const SpFindings *findings, const SpCrashState *state, const char *reason, JsonObject *failure)
 {
     const SpFindingsOptions *options = &findings->options;
+    g_autofree char *writes = describe_writes(findings, state->at);
+    g_autofree char *disk =
+        g_strdup_printf("%s --state %s --write DISK", options->command, state->name);
+    g_autofree char *machine =
+        g_strdup_printf("%s --state %s --debug", options->command, state->name);
+
+    printf("FAILED: state %s: %s\n%s  its disk: %s\n", state->name, reason, writes, disk);
+    json_object_set_string_member(failure, "writes", writes);
+    json_object_set_string_member(failure, "disk", disk);
+    if (options->is_bootable) {
+        printf("  a machine with it: %s\n", machine);
+        json_object_set_string_member(failure, "machine", machine);
+    }
+    (void)fflush(stdout);
+}
+
+static void add_failure(SpFindings *findings, const SpCrashState *state, const char *reason)
+{
     JsonObject *failure = json_object_new();
 
     findings->failed++;
@@ -122,14 +145,8 @@ static void add_failure(SpFindings *findings, const SpCrashState *state, const c
     json_object_set_int_member(failure, "entry", state->at);
     json_object_set_string_member(failure, "reason", reason);
     json_array_add_object_element(findings->failures, failure);
-    if (!is_news(findings, reason))
-        return;
-    printf("FAILED: state %s: %s\n", state->name, reason);
-    show_writes(findings, state->at);
-    printf("  its disk: %s --state %s --write DISK\n", options->command, state->name);
-    if (options->is_bootable)
-        printf("  a machine with it: %s --state %s --debug\n", options->command, state->name);
-    (void)fflush(stdout);
+    if (is_news(findings, reason))
+        tell(findings, state, reason, failure);
 }
 
 void sp_findings_add_failure(SpFindings *findings, const char *reason)

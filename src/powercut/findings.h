@@ -43,13 +43,15 @@ void sp_findings_say(const SpFindings *findings);
  * All of it, a JSON object that the caller may add members to:
  *
  *   checked, failed   numbers of states
- *   failures          objects: state, entry, reason
+ *   failures          objects: state, entry, reason; the first of each reason also has what was
+ *                     told of it: writes (those around the cut, as text), and commands that make
+ *                     its disk and a machine with it: disk, machine
  *   classes           objects: description, examples (names of states), states
  *   entries           of the log, arrays: kind (write, discard, flush, mark), partition, offset,
  *                     length
  *   cuts              an array for each number of entries, from none to all: how many states have
- * to do with a cut there, how many of them failed, and the number of the class of the state that
- * has just these entries (null where it is as another one)
+ *                     to do with a cut there, how many of them failed, and the number of the class
+ *                     of the state that has just these entries (null where it is as another one)
  */
 typedef struct _JsonObject JsonObject;
 JsonObject *sp_findings_to_json(const SpFindings *findings);

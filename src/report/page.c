@@ -14,6 +14,7 @@ typedef void (*SectionFunc)(SpMarkup *markup, const SpRecord *record, SpPageRoom
 static const SectionFunc sections[] = {
     sp_section_failure,
     sp_section_time_line,
+    sp_section_power_cuts,
     sp_section_subtests,
     sp_section_screens,
     sp_section_consoles,

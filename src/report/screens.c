@@ -4,10 +4,7 @@
 
 #include "report/sections.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PICTURE_MAX (512u * 1024)
 #define PICTURES_MAX 24u
@@ -24,23 +21,14 @@ static bool is_file_name(const char *name)
 /* The picture as base64; NULL for what is none, or too large. */
 static char *read_picture(const char *dir, const char *name, SpPageRoom *room)
 {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_autofree guint8 *bytes = g_malloc(PICTURE_MAX + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    gsize length = 0;
-    ssize_t n = 1;
+    gsize length;
+    g_autofree char *bytes =
+        sp_section_read_file(dir, name, MIN(PICTURE_MAX, room->pictures), &length);
 
-    while (fd >= 0 && length <= PICTURE_MAX && n > 0) {
-        n = read(fd, bytes + length, PICTURE_MAX + 1 - length);
-        length += (gsize)MAX(n, 0);
-    }
-    if (fd >= 0)
-        close(fd);
-    if (fd < 0 || n < 0 || length > MIN(PICTURE_MAX, room->pictures) || length < sizeof signature ||
-        memcmp(bytes, signature, sizeof signature) != 0)
+    if (!bytes || length < sizeof signature || memcmp(bytes, signature, sizeof signature) != 0)
         return NULL;
     room->pictures -= length;
-    return g_base64_encode(bytes, length);
+    return g_base64_encode((const guint8 *)bytes, length);
 }
 
 static void write_picture(

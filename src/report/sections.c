@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/sections.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILES_MAX 200u
 #define SUBTESTS_MAX 1000u
@@ -149,6 +151,28 @@ void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageRoom *r
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *sp_section_read_file(const char *dir, const char *name, gsize max, gsize *ret_length)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    g_autofree char *bytes = NULL;
+    struct stat st;
+    gsize length = 0;
+    ssize_t n = 1;
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (guint64)st.st_size <= max)
+        bytes = g_malloc((gsize)st.st_size + 1);
+    while (bytes && length < (gsize)st.st_size && n > 0) {
+        n = read(fd, bytes + length, (gsize)st.st_size - length);
+        length += (gsize)MAX(n, 0);
+    }
+    close(fd);
+    *ret_length = length;
+    return n < 0 ? NULL : g_steal_pointer(&bytes);
 }
 
 /* Names of what lies in the folder, sorted; our own marks are hidden ones. */

@@ -15,6 +15,8 @@ typedef struct {
 void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** When which machine was up, and what was done meanwhile. */
 void sp_section_time_line(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
+/** What a power cut can do to the disk that was recorded. */
+void sp_section_power_cuts(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** The subtests as a table. */
 void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** All steps, with what commands wrote. */
@@ -26,6 +28,9 @@ void sp_section_screens(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
 /** What else lies in the test's folder. */
 void sp_section_files(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 
+/** The file @name in the folder @dir, a regular one of @max bytes at most; NULL for any other. Free
+ * with g_free(). */
+char *sp_section_read_file(const char *dir, const char *name, gsize max, gsize *ret_length);
 /** Whether the test is one that people look at first: neither passed nor stopped. */
 bool sp_record_is_bad(const SpRecord *record);
 /** Seconds for people: "0.02 s", "12.3 s", "2 min 05 s". Free with g_free(). */
