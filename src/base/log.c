@@ -210,32 +210,36 @@ void sp_log_free(SpLog *log)
     g_free(log);
 }
 
-void sp_log(SpLog *log, const char *machine, const char *format, ...)
+static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
+    const char *format, va_list args) G_GNUC_PRINTF(5, 0);
+static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
+    const char *format, va_list args)
 {
     g_autofree char *text = NULL;
-    va_list args;
 
     if (!log)
         return;
-    va_start(args, format);
     text = g_strdup_vprintf(format, args);
-    va_end(args);
     write_lines(log, machine, text);
-    write_event(log, "message", machine, NULL, text);
+    write_event(log, event, machine, kind, text);
+}
+
+void sp_log(SpLog *log, const char *machine, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    tell(log, "message", machine, NULL, format, args);
+    va_end(args);
 }
 
 void sp_log_mark(SpLog *log, const char *machine, const char *kind, const char *format, ...)
 {
-    g_autofree char *text = NULL;
     va_list args;
 
-    if (!log)
-        return;
     va_start(args, format);
-    text = g_strdup_vprintf(format, args);
+    tell(log, "mark", machine, kind, format, args);
     va_end(args);
-    write_lines(log, machine, text);
-    write_event(log, "mark", machine, kind, text);
 }
 
 void sp_log_show_consoles(SpLog *log, bool are_shown)

@@ -67,6 +67,7 @@ with subtest("commands"):
     gateway.execute("sleep 1000 & echo $! >/run/left", check_output=True)
     gateway.succeed("kill -0 $(cat /run/left)", "kill $(cat /run/left)")
 
+# what is waited for is made late on purpose, so that the wait has begun
 with subtest("waits that come true"):
     gateway.execute("sleep 0.3; touch /run/appears", check_output=False)
     gateway.wait_for_file("/run/appears")
