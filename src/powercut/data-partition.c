@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+/* What fsck.f2fs says where it can't find again what was synced. */
+#define NOT_FOUND_AGAIN "record_fsync_data failed"
+
 SpProbe *sp_data_partition_check(
     const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
 {
@@ -30,17 +33,22 @@ static const char *find_reason(char **lines)
     return reason;
 }
 
-bool sp_data_partition_is_good(SpProbe *check, const SpInterrupt *interrupt, GError **error)
+bool sp_data_partition_is_good(
+    SpProbe *check, const SpInterrupt *interrupt, bool *ret_is_rolled_back, GError **error)
 {
     g_autofree char *output = NULL;
     g_auto(GStrv) lines = NULL;
     int status;
 
+    *ret_is_rolled_back = false;
     if (!sp_probe_wait(check, interrupt, &status, error))
         return false;
     if (status == 0)
         return true;
     output = sp_probe_output(check);
+    *ret_is_rolled_back = strstr(output, NOT_FOUND_AGAIN) != NULL;
+    if (*ret_is_rolled_back)
+        return true;
     lines = g_strsplit(output, "\n", -1);
     g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
         "the file system of the data partition is not in order: %s", find_reason(lines));

@@ -16,6 +16,11 @@
 /** Have fsck.f2fs look at a copy of the partition, the @length bytes of @disk from @offset on. */
 SpProbe *sp_data_partition_check(
     const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
-/** Wait for it. False with a reason of SP_ERROR_ASSERTION where the file system is not in order;
- * other errors are the host's. */
-bool sp_data_partition_is_good(SpProbe *check, const SpInterrupt *interrupt, GError **error);
+/**
+ * Wait for it. False with a reason of SP_ERROR_ASSERTION where the file system is not in order;
+ * other errors are the host's. @ret_is_rolled_back: what was synced since the checkpoint can't be
+ * found again, because a write of a block (4 KiB, which f2fs takes for atomic) was torn. The kernel
+ * mounts the checkpoint then ("Cannot recover all fsync data"); fsck.f2fs looks no further.
+ */
+bool sp_data_partition_is_good(
+    SpProbe *check, const SpInterrupt *interrupt, bool *ret_is_rolled_back, GError **error);

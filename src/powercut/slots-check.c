@@ -32,14 +32,20 @@ struct SpSlotsCheck {
     GHashTable *classes;       /* of char * */
 };
 
-static bool decide_nothing(
-    SpProbe *probe, const SpInterrupt *interrupt, SpBootDecision *ret_decision, GError **error)
+static bool finish_state(
+    SpProbe *probe, const SpInterrupt *interrupt, SpVerdict *verdict, GError **error)
 {
-    return sp_data_partition_is_good(probe, interrupt, error);
+    return sp_state_partition_decide(probe, interrupt, &verdict->decision, error);
 }
 
-static const SpVerdictFuncs state_funcs = {sp_state_partition_recover, sp_state_partition_decide};
-static const SpVerdictFuncs data_funcs = {sp_data_partition_check, decide_nothing};
+static bool finish_data(
+    SpProbe *probe, const SpInterrupt *interrupt, SpVerdict *verdict, GError **error)
+{
+    return sp_data_partition_is_good(probe, interrupt, &verdict->is_data_rolled_back, error);
+}
+
+static const SpVerdictFuncs state_funcs = {sp_state_partition_recover, finish_state};
+static const SpVerdictFuncs data_funcs = {sp_data_partition_check, finish_data};
 
 static bool find(
     GPtrArray *partitions, SpCrashDisk *disk, const char *name, Part *ret_part, GError **error)
@@ -194,18 +200,22 @@ static const char *describe(SpDiskHash hash, SpDiskHash whole)
     return sp_disk_hash_is_base(hash) ? "old" : "partly written";
 }
 
-static const char *classify(
-    SpSlotsCheck *check, const SpVerdict *verdict, const char *boot, const char *rootfs)
+/* @data is NULL where it was not looked at. */
+static const char *classify(SpSlotsCheck *check, const SpVerdict *verdict, const SpVerdict *data,
+    const char *boot, const char *rootfs)
 {
     const SpBootDecision *decision = &verdict->decision;
     const struct sp_boot_slot *slots = decision->state.slot;
     enum sp_slot target = other(check->old);
-    char *text = verdict->error
-                     ? g_strdup("the state partition can't be read")
-                     : g_strdup_printf("%s boots; %s: %u attempts, %s, boot %s, rootfs %s%s",
-                           sp_slot_bootname(decision->slot), sp_slot_bootname(target),
-                           slots[target].left, slots[target].is_good ? "good" : "not good", boot,
-                           rootfs, decision->source == SP_BOOT_FROM_FILE ? "" : "; state lost");
+    char *text =
+        verdict->error
+            ? g_strdup("the state partition can't be read")
+            : g_strdup_printf("%s boots; %s: %u attempts, %s, boot %s, rootfs %s%s%s",
+                  sp_slot_bootname(decision->slot), sp_slot_bootname(target), slots[target].left,
+                  slots[target].is_good ? "good" : "not good", boot, rootfs,
+                  decision->source == SP_BOOT_FROM_FILE ? "" : "; state lost",
+                  data && data->is_data_rolled_back ? "; what was synced to data last is lost"
+                                                    : "");
     char *known;
 
     if (g_hash_table_lookup_extended(check->classes, text, (void **)&known, NULL)) {
@@ -314,12 +324,13 @@ bool sp_slots_check_state(SpSlotsCheck *check, const SpCrashDisk *disk, guint ha
     const char *rootfs =
         describe(sp_crash_disk_range_hash(disk, target->rootfs.range), check->new_rootfs);
     const SpVerdict *verdict = sp_verdicts_get(check->state_verdicts, disk);
+    const SpVerdict *data =
+        is_data_chosen(check, disk) ? sp_verdicts_get(check->data_verdicts, disk) : NULL;
 
-    *ret_class = classify(check, verdict, boot, rootfs);
+    *ret_class = classify(check, verdict, data, boot, rootfs);
     return is_untouched(check, disk, error) && is_good(verdict, error) &&
            boots(check, &verdict->decision, happened, boot, rootfs, error) &&
-           (!is_data_chosen(check, disk) ||
-               is_good(sp_verdicts_get(check->data_verdicts, disk), error));
+           (!data || is_good(data, error));
 }
 
 SpSlotsCounts sp_slots_check_counts(const SpSlotsCheck *check)

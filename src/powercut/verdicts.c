@@ -56,7 +56,7 @@ static void finish(SpVerdicts *verdicts, Asked *asked)
         return;
     g_queue_remove(&verdicts->running, asked);
     (void)verdicts->funcs->finish(
-        asked->probe, verdicts->interrupt, &asked->verdict.decision, &asked->verdict.error);
+        asked->probe, verdicts->interrupt, &asked->verdict, &asked->verdict.error);
     g_clear_pointer(&asked->probe, sp_probe_free);
 }
 

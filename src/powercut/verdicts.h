@@ -12,17 +12,18 @@
 typedef struct SpVerdicts SpVerdicts;
 
 typedef struct {
-    SpDiskHash hash; /* of the content */
-    SpBootDecision decision;
-    GError *error; /* NULL where the content is good */
+    SpDiskHash hash;          /* of the content */
+    SpBootDecision decision;  /* of the state partition */
+    bool is_data_rolled_back; /* of the data partition */
+    GError *error;            /* NULL where the content is good */
 } SpVerdict;
 
 /** Start to look at @length bytes of @disk from @offset on. */
 typedef SpProbe *(*SpVerdictStartFunc)(
     const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
-/** Wait for what was found; where nothing is to be decided @ret_decision is left alone. */
+/** Wait for what was found, which goes into @verdict but for the error. */
 typedef bool (*SpVerdictFinishFunc)(
-    SpProbe *probe, const SpInterrupt *interrupt, SpBootDecision *ret_decision, GError **error);
+    SpProbe *probe, const SpInterrupt *interrupt, SpVerdict *verdict, GError **error);
 
 typedef struct {
     SpVerdictStartFunc start;

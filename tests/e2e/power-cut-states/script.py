@@ -54,6 +54,7 @@ def boot(machine, found):
     slot = found["description"][0]
     t.assertEqual((slot, RELEASES[slot]), state.running())
     t.assertEqual(slot, state.rauc()["booted"])
+    machine.succeed("findmnt -t f2fs /data")
     if slot == "B":
         return
     state.install("release-2.0")
