@@ -18,9 +18,9 @@ with subtest("the keyboard reaches the virtual consoles"):
     machine.wait_for_unit("getty@tty2.service")
     machine.wait_until_tty_matches("2", "login: ")
     machine.send_key("alt-f2")
-    machine.wait_until_succeeds("grep -Fx tty2 /sys/class/tty/tty0/active")
+    machine.wait_until_succeeds("grep -Fx tty2 /sys/class/tty/tty0/active", timeout=30)
     machine.send_chars("nobody-here\n")
-    machine.wait_until_tty_matches("2", "login: nobody-here")
+    machine.wait_until_tty_matches("2", "login: nobody-here", timeout=30)
     machine.screenshot("tty2")
 
 with subtest("a clean shutdown"):

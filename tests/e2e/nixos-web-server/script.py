@@ -16,7 +16,7 @@ with subtest("its workers have given up their rights"):
 
 with subtest("what is stopped does not answer"):
     machine.stop_job("nginx.service")
-    machine.wait_for_closed_port(443)
+    machine.wait_for_closed_port(443, timeout=30)
     machine.fail(ASK + " | grep -F '200 OK'")
     machine.start_job("nginx.service")
     machine.wait_for_open_port(443)
