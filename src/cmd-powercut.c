@@ -59,7 +59,7 @@ static bool parse(int *argc, char ***argv, Options *o)
         {"check-timeout", 0, 0, G_OPTION_ARG_INT, &o->check_timeout,
             "A command of --check that takes longer than so many seconds fails (60)", "N"},
         {"data-samples", 0, 0, G_OPTION_ARG_INT, &o->data_samples,
-            "Of the gateway: look into so many contents of the data partition (64)", "N"},
+            "Of the gateway: look into so many contents of the data partition (128)", "N"},
         {"boot", 0, 0, G_OPTION_ARG_FILENAME, &o->boot, "The boot image that was installed",
             "FILE"},
         {"rootfs", 0, 0, G_OPTION_ARG_FILENAME, &o->rootfs, "The root image that was installed",
@@ -238,7 +238,7 @@ int sp_cmd_powercut(int argc, char **argv)
         .boots = -1,
         .jobs = (int)g_get_num_processors(),
         .check_timeout = 60,
-        .data_samples = 64,
+        .data_samples = 128,
     };
 
     if (!parse(&argc, &argv, &options))

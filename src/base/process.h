@@ -30,8 +30,8 @@ typedef struct {
 typedef void (*SpProcessLineFunc)(const char *line, void *data);
 
 /**
- * Start @argv; argv[0] is a path or found in PATH. None of our descriptors but those of @fds gets
- * into it. SP_ERROR_USAGE if there is no such program, SP_ERROR_HOST otherwise.
+ * Start @argv; argv[0] is a path or found in PATH or /usr/sbin. None of our descriptors but those
+ * of @fds gets into it. SP_ERROR_USAGE if there is no such program, SP_ERROR_HOST otherwise.
  */
 SpProcess *sp_process_start(
     const char *const *argv, const SpProcessFd *fds, gsize n_fds, GError **error);

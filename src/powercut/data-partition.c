@@ -8,11 +8,11 @@
 /* What fsck.f2fs says where it can't find again what was synced. */
 #define NOT_FOUND_AGAIN "record_fsync_data failed"
 
-SpProbe *sp_data_partition_check(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
+SpProbe *sp_data_partition_check(SpProbeCopy *copy, GError **error)
 {
-    const char *const argv[] = {"fsck.f2fs", "--dry-run", SP_PROBE_PATH, NULL};
-    SpProbe *check = sp_probe_start(disk, offset, length, argv, error);
+    /* with a cache: it reads a block of the summaries for each block that they sum up */
+    const char *const argv[] = {"fsck.f2fs", "--dry-run", "-c", "64", SP_PROBE_PATH, NULL};
+    SpProbe *check = sp_probe_start(copy, argv, error);
 
     if (!check)
         g_prefix_error(error, "fsck.f2fs is needed (apt-get install f2fs-tools): ");

@@ -13,9 +13,8 @@
  * to is whole, is said by fsck.f2fs.
  */
 
-/** Have fsck.f2fs look at a copy of the partition, the @length bytes of @disk from @offset on. */
-SpProbe *sp_data_partition_check(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+/** Have fsck.f2fs look at a copy of the partition. */
+SpProbe *sp_data_partition_check(SpProbeCopy *copy, GError **error);
 /**
  * Wait for it. False with a reason of SP_ERROR_ASSERTION where the file system is not in order;
  * other errors are the host's. @ret_is_rolled_back: what was synced since the checkpoint can't be

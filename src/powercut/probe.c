@@ -13,37 +13,53 @@
 #define TIMEOUT_MS 60000
 #define PROBE_FD 3
 
+struct SpProbeCopy {
+    int fd; /* memory */
+    SpCrashFile *file;
+};
+
 struct SpProbe {
+    const SpProbeCopy *copy;
     SpProcess *process;
     char *program;
     gint64 deadline;
-    int fd;
 };
 
-static bool copy(
-    const SpProbe *probe, const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
+SpProbeCopy *sp_probe_copy_new(
+    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
 {
-    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", probe->fd);
-    g_autoptr(SpCrashFile) file = sp_crash_file_new(disk, path, offset, length, error);
+    g_autoptr(SpProbeCopy) copy = g_new0(SpProbeCopy, 1);
+    g_autofree char *path = NULL;
 
-    return file != NULL;
-}
-
-SpProbe *sp_probe_start(const SpCrashDisk *disk, guint64 offset, guint64 length,
-    const char *const *argv, GError **error)
-{
-    g_autoptr(SpProbe) probe = g_new0(SpProbe, 1);
-    SpProcessFd fd;
-
-    probe->fd = memfd_create("slotproof-probe", MFD_CLOEXEC);
-    if (probe->fd < 0) {
+    copy->fd = memfd_create("slotproof-probe", MFD_CLOEXEC);
+    if (copy->fd < 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory for a copy of a partition: %s",
             g_strerror(errno));
         return NULL;
     }
-    if (!copy(probe, disk, offset, length, error))
+    path = g_strdup_printf("/proc/self/fd/%d", copy->fd);
+    copy->file = sp_crash_file_new(disk, path, offset, length, error);
+    return copy->file ? g_steal_pointer(&copy) : NULL;
+}
+
+void sp_probe_copy_free(SpProbeCopy *copy)
+{
+    if (!copy)
+        return;
+    sp_crash_file_free(copy->file);
+    if (copy->fd >= 0)
+        close(copy->fd);
+    g_free(copy);
+}
+
+SpProbe *sp_probe_start(SpProbeCopy *copy, const char *const *argv, GError **error)
+{
+    g_autoptr(SpProbe) probe = g_new0(SpProbe, 1);
+    SpProcessFd fd = {.from = copy->fd, .to = PROBE_FD};
+
+    probe->copy = copy;
+    if (!sp_crash_file_update(copy->file, error))
         return NULL;
-    fd = (SpProcessFd){.from = probe->fd, .to = PROBE_FD};
     probe->program = g_strdup(argv[0]);
     probe->deadline = sp_deadline(TIMEOUT_MS);
     probe->process = sp_process_start(argv, &fd, 1, error);
@@ -55,8 +71,6 @@ void sp_probe_free(SpProbe *probe)
     if (!probe)
         return;
     sp_process_free(probe->process);
-    if (probe->fd >= 0)
-        close(probe->fd);
     g_free(probe->program);
     g_free(probe);
 }
@@ -86,5 +100,5 @@ char *sp_probe_output(SpProbe *probe)
 
 int sp_probe_fd(const SpProbe *probe)
 {
-    return probe->fd;
+    return probe->copy->fd;
 }

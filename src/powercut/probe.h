@@ -7,9 +7,18 @@
 #include <glib.h>
 #include <stdbool.h>
 
+/** A copy of a part of a crash disk, in memory, for one program after the other. */
+typedef struct SpProbeCopy SpProbeCopy;
+
+/** Copy @length bytes of @disk, which must outlive the copy, from @offset on. */
+SpProbeCopy *sp_probe_copy_new(
+    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+void sp_probe_copy_free(SpProbeCopy *copy);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpProbeCopy, sp_probe_copy_free)
+
 /**
- * A program that looks into a copy of a part of a crash disk, in memory: it may change it. Several
- * can run side by side.
+ * A program that looks into a copy: it may change it. Several can run side by side, each on a copy
+ * of its own.
  */
 typedef struct SpProbe SpProbe;
 
@@ -17,11 +26,10 @@ typedef struct SpProbe SpProbe;
 #define SP_PROBE_PATH "/proc/self/fd/3"
 
 /**
- * Copy @length bytes of @disk from @offset on, as they are now, and start @argv on them. It has a
- * minute. SP_ERROR_USAGE where there is no such program.
+ * Bring @copy, which must outlive the probe, to what the disk is now, and start @argv on it. It has
+ * a minute. SP_ERROR_USAGE where there is no such program.
  */
-SpProbe *sp_probe_start(const SpCrashDisk *disk, guint64 offset, guint64 length,
-    const char *const *argv, GError **error);
+SpProbe *sp_probe_start(SpProbeCopy *copy, const char *const *argv, GError **error);
 /** Kills it if it runs. NULL is fine. */
 void sp_probe_free(SpProbe *probe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpProbe, sp_probe_free)

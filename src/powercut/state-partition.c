@@ -10,12 +10,11 @@
 /* What reading gives where there is no such file, or it can't be read. */
 #define NO_FILE (-1)
 
-SpProbe *sp_state_partition_recover(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
+SpProbe *sp_state_partition_recover(SpProbeCopy *copy, GError **error)
 {
     /* -p: what a mount does, and what is mended without a question */
     const char *const argv[] = {"e2fsck", "-f", "-p", SP_PROBE_PATH, NULL};
-    SpProbe *recovery = sp_probe_start(disk, offset, length, argv, error);
+    SpProbe *recovery = sp_probe_start(copy, argv, error);
 
     if (!recovery)
         g_prefix_error(error, "e2fsck is needed (apt-get install e2fsprogs): ");

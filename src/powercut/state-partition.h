@@ -21,9 +21,8 @@ typedef struct {
     struct sp_boot_state state; /* as it was read, no attempt taken yet */
 } SpBootDecision;
 
-/** Have e2fsck recover a copy of the partition, the @length bytes of @disk from @offset on. */
-SpProbe *sp_state_partition_recover(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+/** Have e2fsck recover a copy of the partition. */
+SpProbe *sp_state_partition_recover(SpProbeCopy *copy, GError **error);
 
 /**
  * Wait for it, and decide by what it has left. False with a reason of SP_ERROR_ASSERTION where the

@@ -3,7 +3,8 @@
 
 typedef struct {
     SpVerdict verdict; /* its hash, the first field, is the key */
-    SpProbe *probe;    /* NULL once the verdict is there */
+    SpProbeCopy *copy; /* both NULL once the verdict is there */
+    SpProbe *probe;
 } Asked;
 
 struct SpVerdicts {
@@ -13,6 +14,7 @@ struct SpVerdicts {
     const SpInterrupt *interrupt;
     GHashTable *asked; /* of Asked */
     GQueue running;    /* Asked with a probe, the oldest first; not owned */
+    GQueue idle;       /* of SpProbeCopy */
 };
 
 static void asked_free(void *data)
@@ -20,6 +22,7 @@ static void asked_free(void *data)
     Asked *asked = data;
 
     sp_probe_free(asked->probe);
+    sp_probe_copy_free(asked->copy);
     g_clear_error(&asked->verdict.error);
     g_free(asked);
 }
@@ -38,6 +41,7 @@ SpVerdicts *sp_verdicts_new(const SpVerdictFuncs *funcs, guint64 offset, guint64
     verdicts->asked =
         g_hash_table_new_full(sp_disk_hash_key, sp_disk_hash_keys_equal, NULL, asked_free);
     g_queue_init(&verdicts->running);
+    g_queue_init(&verdicts->idle);
     return verdicts;
 }
 
@@ -46,6 +50,7 @@ void sp_verdicts_free(SpVerdicts *verdicts)
     if (!verdicts)
         return;
     g_queue_clear(&verdicts->running);
+    g_queue_clear_full(&verdicts->idle, (GDestroyNotify)sp_probe_copy_free);
     g_hash_table_unref(verdicts->asked);
     g_free(verdicts);
 }
@@ -58,6 +63,23 @@ static void finish(SpVerdicts *verdicts, Asked *asked)
     (void)verdicts->funcs->finish(
         asked->probe, verdicts->interrupt, &asked->verdict, &asked->verdict.error);
     g_clear_pointer(&asked->probe, sp_probe_free);
+    g_queue_push_tail(&verdicts->idle, g_steal_pointer(&asked->copy));
+}
+
+static void start(SpVerdicts *verdicts, const SpCrashDisk *disk, Asked *asked)
+{
+    GError **error = &asked->verdict.error;
+
+    asked->copy = g_queue_pop_head(&verdicts->idle);
+    if (!asked->copy)
+        asked->copy = sp_probe_copy_new(disk, verdicts->offset, verdicts->length, error);
+    if (!asked->copy)
+        return;
+    asked->probe = verdicts->funcs->start(asked->copy, error);
+    if (asked->probe)
+        g_queue_push_tail(&verdicts->running, asked);
+    else
+        g_queue_push_tail(&verdicts->idle, g_steal_pointer(&asked->copy));
 }
 
 static Asked *ask(SpVerdicts *verdicts, const SpCrashDisk *disk)
@@ -71,10 +93,7 @@ static Asked *ask(SpVerdicts *verdicts, const SpCrashDisk *disk)
         finish(verdicts, g_queue_peek_head(&verdicts->running));
     asked = g_new0(Asked, 1);
     asked->verdict.hash = hash;
-    asked->probe =
-        verdicts->funcs->start(disk, verdicts->offset, verdicts->length, &asked->verdict.error);
-    if (asked->probe)
-        g_queue_push_tail(&verdicts->running, asked);
+    start(verdicts, disk, asked);
     g_hash_table_add(verdicts->asked, asked);
     return asked;
 }

@@ -18,9 +18,8 @@ typedef struct {
     GError *error;            /* NULL where the content is good */
 } SpVerdict;
 
-/** Start to look at @length bytes of @disk from @offset on. */
-typedef SpProbe *(*SpVerdictStartFunc)(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+/** Start to look at what the disk is now, by way of @copy. */
+typedef SpProbe *(*SpVerdictStartFunc)(SpProbeCopy *copy, GError **error);
 /** Wait for what was found, which goes into @verdict but for the error. */
 typedef bool (*SpVerdictFinishFunc)(
     SpProbe *probe, const SpInterrupt *interrupt, SpVerdict *verdict, GError **error);

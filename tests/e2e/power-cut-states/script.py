@@ -104,6 +104,7 @@ with subtest("no state of the disk is one that does not boot a whole release"):
     images = gateway.image_dir
     status, output = powercut(
         "--samples", SAMPLES,
+        "--data-samples", "1000000",
         "--boot", f"{images}/boot-release-2.0.vfat",
         "--rootfs", f"{images}/rootfs-2.0.squashfs",
         "--installed-from", str(installed),
