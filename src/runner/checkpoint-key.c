@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -139,6 +140,57 @@ static bool add_file(
     return digest;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The files in @dir whose names end in @suffix, with their names. */
+static bool add_files(
+    GChecksum *sum, const char *dir, const char *suffix, const char *cache_dir, GError **error)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        if (g_str_has_suffix(name, suffix))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++) {
+        g_autofree char *path = g_build_filename(dir, names->pdata[i], NULL);
+        add_text(sum, "file", names->pdata[i]);
+        if (!add_file(sum, "text", path, cache_dir, error))
+            return false;
+    }
+    return entries != NULL;
+}
+
+/* What a script in @dir could import from there, whether it does or not. */
+static bool add_modules(GChecksum *sum, const char *dir, GError **error)
+{
+    return add_files(sum, dir, ".py", NULL, error);
+}
+
+/* What QEMU may load besides what it is told to: BIOS and option ROMs, which it looks for from
+ * where its program is (qemu-system-x86_64 -L help); the second folder is Debian's. */
+static bool add_firmware(GChecksum *sum, const char *program, const char *cache_dir, GError **error)
+{
+    static const char *const folders[] = {"../share/qemu", "../share/seabios"};
+    g_autofree char *real = realpath(program, NULL);
+    g_autofree char *dir = g_path_get_dirname(real ? real : program);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
+        g_autofree char *path = g_build_filename(dir, folders[i], NULL);
+
+        if (g_file_test(path, G_FILE_TEST_IS_DIR) &&
+            !add_files(sum, path, ".bin", cache_dir, error))
+            return false;
+    }
+    return true;
+}
+
 static bool add_machine(
     GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
@@ -152,35 +204,10 @@ static bool add_machine(
     for (char **word = argv; *word; word++)
         add_text(sum, "word", *word);
     return add_file(sum, "qemu", program, cache_dir, error) &&
+           add_firmware(sum, program, cache_dir, error) &&
            add_file(sum, "disk", config->image->disk, cache_dir, error) &&
            add_file(sum, "kernel", config->image->kernel, cache_dir, error) &&
            add_file(sum, "initrd", config->image->initrd, cache_dir, error);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* What a script in @dir could import from there, whether it does or not. */
-static bool add_modules(GChecksum *sum, const char *dir, GError **error)
-{
-    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-    const char *name;
-
-    while (entries && (name = g_dir_read_name(entries))) {
-        if (g_str_has_suffix(name, ".py"))
-            g_ptr_array_add(names, g_strdup(name));
-    }
-    g_ptr_array_sort(names, compare_names);
-    for (guint i = 0; i < names->len; i++) {
-        g_autofree char *path = g_build_filename(dir, names->pdata[i], NULL);
-        add_text(sum, "module", names->pdata[i]);
-        if (!add_file(sum, "text", path, NULL, error))
-            return false;
-    }
-    return entries != NULL;
 }
 
 static bool add_scripts(GChecksum *sum, const SpTestConf *conf, GError **error)

@@ -66,7 +66,8 @@ static void set_up(Fixture *f, gconstpointer data)
         .seed = 5};
     f->configs = g_ptr_array_new();
     g_ptr_array_add(f->configs, &f->config);
-    put(f, "qemu", "#!/bin/sh\n");
+    put(f, "bin/qemu", "#!/bin/sh\n");
+    put(f, "share/seabios/bios.bin", "bios");
     put(f, "tests/booted/test.conf", "[Checkpoint]\n" MACHINE);
     put(f, "tests/booted/script.py", "gateway.start()\n");
     put(f, "tests/updated/test.conf", "[Checkpoint]\nFrom=booted\n");
@@ -90,7 +91,7 @@ static void tear_down(Fixture *f, gconstpointer data)
 
 static char *key_of(Fixture *f, const char *name)
 {
-    g_autofree char *qemu = g_build_filename(f->dir, "qemu", NULL);
+    g_autofree char *qemu = g_build_filename(f->dir, "bin", "qemu", NULL);
     g_autofree char *dir = g_build_filename(f->dir, "tests", name, NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, &error);
@@ -114,7 +115,8 @@ static void test_key(Fixture *f, gconstpointer data)
         {"image/disk", "disk", "disc"},
         {"image/kernel", "kernel", "kernem"},
         {"image/initrd", "initrd", "initrb"},
-        {"qemu", "#!/bin/sh\n", "#!/bin/sh \n"},
+        {"bin/qemu", "#!/bin/sh\n", "#!/bin/sh \n"},
+        {"share/seabios/bios.bin", "bios", "bias"},
         {"tests/booted/test.conf", "[Checkpoint]\n" MACHINE, "[Checkpoint]\n\n" MACHINE},
         {"tests/booted/script.py", "gateway.start()\n", "gateway.start() \n"},
         {"tests/updated/test.conf", "[Checkpoint]\nFrom=booted\n", "[Checkpoint]\nFrom=booted\n\n"},
