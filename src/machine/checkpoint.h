@@ -13,6 +13,14 @@
  */
 
 /**
+ * Wait, for ten seconds at most, until the guest does next to nothing: what a boot leaves to be
+ * done later would otherwise be done by each that goes on from the checkpoint, and before anything
+ * else. A guest that never rests, or has virtual time, is no error. False with
+ * SP_ERROR_INTERRUPTED.
+ */
+bool sp_machine_wait_for_rest(SpMachine *machine, GError **error);
+
+/**
  * Stop the guest where it is, without switching it off: what several machines that are saved
  * together need first. SP_ERROR_MACHINE where it is not running.
  */

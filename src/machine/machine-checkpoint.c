@@ -8,12 +8,17 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A guest's whole memory is written, or read. */
 #define TIMEOUT_MS 300000
 #define END_TIMEOUT_MS 30000
 #define COPY_BYTES ((size_t)1 << 30)
+/* A guest rests that takes less of a processor than this in such a time. */
+#define REST_PERCENT 4
+#define REST_WINDOW_MS 500
+#define REST_TIMEOUT_MS 10000
 /* As fast as the host's disk is: QEMU's default is made for networks. */
 #define BANDWIDTH ((gint64)1 << 40)
 
@@ -193,6 +198,36 @@ static bool save(SpMachine *machine, const char *dir, GError **error)
            sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
            sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);
+}
+
+/* What QEMU has used so far; -1 where it has ended. */
+static gint64 cpu_time_us(const SpMachine *machine)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(sp_process_pid(machine->qemu), &clock) != 0 ||
+        clock_gettime(clock, &used) < 0)
+        return -1;
+    return (gint64)used.tv_sec * G_USEC_PER_SEC + used.tv_nsec / 1000;
+}
+
+bool sp_machine_wait_for_rest(SpMachine *machine, GError **error)
+{
+    gint64 deadline = sp_deadline(REST_TIMEOUT_MS);
+
+    /* in virtual time a guest never rests: to wait is to go on to what it waits for */
+    while (sp_machine_is_up(machine) && !machine->config.has_virtual_time &&
+           g_get_monotonic_time() < deadline) {
+        gint64 begin = g_get_monotonic_time(), used = cpu_time_us(machine);
+
+        if (!sp_pause(REST_WINDOW_MS, &machine->config.interrupt, error))
+            return false;
+        used = cpu_time_us(machine) - used;
+        if (used * 100 < (g_get_monotonic_time() - begin) * REST_PERCENT)
+            break;
+    }
+    return true;
 }
 
 bool sp_machine_stop(SpMachine *machine, GError **error)

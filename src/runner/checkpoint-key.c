@@ -13,7 +13,7 @@
 
 /* Another number makes all checkpoints that there are strangers: when what is saved, or how a
  * script runs, changes. */
-#define FORMAT "slotproof checkpoint 1"
+#define FORMAT "slotproof checkpoint 2"
 #define BLOCK_SIZE ((gsize)1 << 20)
 /* A file that changed this lately may change again without its times telling. */
 #define SETTLED_S 3

@@ -342,6 +342,10 @@ static bool run_scripts(Worker *worker, const SpTestConf *conf, const char *out_
 static bool save_machines(Worker *worker, GError **error)
 {
     for (guint i = 0; i < worker->machines->len; i++) {
+        if (!sp_machine_wait_for_rest(worker->machines->pdata[i], error))
+            return false;
+    }
+    for (guint i = 0; i < worker->machines->len; i++) {
         if (!sp_machine_stop(worker->machines->pdata[i], error)) {
             g_prefix_error(error, "a checkpoint's script leaves its machines running: ");
             return false;

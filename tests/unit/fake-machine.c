@@ -297,6 +297,11 @@ const SpMachineConfig *sp_machine_config(SpMachine *machine)
     return &machine->config;
 }
 
+bool sp_machine_wait_for_rest(SpMachine *machine, GError **error)
+{
+    return true;
+}
+
 bool sp_machine_stop(SpMachine *machine, GError **error)
 {
     if (!machine->is_up)
