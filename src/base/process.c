@@ -35,10 +35,8 @@ struct SpProcess {
     void *line_data;
 };
 
-/* After fork(): only calls that are safe there. Does not return. */
-static void child(char **argv, const SpProcessFd *fds, gsize n_fds, int output, int report,
-    pid_t parent) G_GNUC_NORETURN;
-/* What looks into file systems lies where an ordinary user's PATH does not lead. */
+/* What looks into file systems lies where an ordinary user's PATH does not lead. Called after
+ * fork(), as what follows. */
 static void exec_from_sbin(char *const *argv)
 {
     static const char folder[] = "/usr/sbin/";
@@ -50,6 +48,9 @@ static void exec_from_sbin(char *const *argv)
     execv(path, argv);
 }
 
+/* After fork(): only calls that are safe there. Does not return. */
+static void child(char **argv, const SpProcessFd *fds, gsize n_fds, int output, int report,
+    pid_t parent) G_GNUC_NORETURN;
 static void child(
     char **argv, const SpProcessFd *fds, gsize n_fds, int output, int report, pid_t parent)
 {
