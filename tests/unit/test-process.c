@@ -43,6 +43,17 @@ static void test_ends(void)
     g_assert_nonnull(strstr(death, "signal 15"));
 }
 
+/* As of an ordinary user, in whose PATH it is not. */
+static void test_sbin(void)
+{
+    const char *const argv[] = {"chroot", "--version", NULL};
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+
+    g_setenv("PATH", "/usr/bin:/bin", TRUE);
+    g_assert_true(sp_process_run(argv, NULL, 0, 20000, NULL));
+    g_setenv("PATH", path, TRUE);
+}
+
 static void on_line(const char *line, void *data)
 {
     g_string_append_printf(data, "<%s>", line);
@@ -263,6 +274,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/process/ends", test_ends);
+    g_test_add_func("/process/sbin", test_sbin);
     g_test_add_func("/process/output", test_output);
     g_test_add_func("/process/long-line", test_long_line);
     g_test_add_func("/process/endless-output", test_endless_output);
