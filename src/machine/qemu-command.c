@@ -9,7 +9,7 @@
 #define FIRST_NIC_SLOT 0x10
 
 /* An instruction takes 2^N ns of virtual time. */
-#define ICOUNT_SHIFT 1
+#define ICOUNT_SHIFT 2
 
 typedef struct {
     const char *architecture;
