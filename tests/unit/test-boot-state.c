@@ -86,6 +86,19 @@ static void test_crc32(void)
     g_assert_cmphex(sp_crc32("", 0), ==, 0);
 }
 
+static void test_names(void)
+{
+    g_assert_cmpstr(sp_slot_bootname(A), ==, "A");
+    g_assert_cmpstr(sp_slot_bootname(B), ==, "B");
+    g_assert_cmpstr(sp_slot_bootname(NONE), ==, "none");
+    g_assert_cmpint(sp_slot_from_bootname("A"), ==, A);
+    g_assert_cmpint(sp_slot_from_bootname("B"), ==, B);
+    g_assert_cmpint(sp_slot_from_bootname("AB"), ==, NONE);
+    g_assert_cmpint(sp_slot_from_bootname("a"), ==, NONE);
+    g_assert_cmpint(sp_slot_from_bootname(""), ==, NONE);
+    g_assert_cmpint(sp_slot_from_bootname("none"), ==, NONE);
+}
+
 static void test_text(void)
 {
     static const char expected[] = "BOOT_ORDER=B A\n"
@@ -505,161 +518,6 @@ static void test_cut_sees_faults(Folder *f, gconstpointer data)
     g_assert_cmpuint(cut_store(f, store_folder_unsynced, &states), >, 0);
 }
 
-/* --- decisions ------------------------------------------------------------------------------- */
-
-static void test_choose(void)
-{
-    /* order, attempts of A and B -> chosen without a skip, without A, without B */
-    static const struct {
-        enum sp_slot first, second;
-        unsigned left_a, left_b;
-        enum sp_slot chosen, without_a, without_b;
-    } cases[] = {
-        {NONE, NONE, 0, 0, NONE, NONE, NONE},
-        {NONE, NONE, 3, 3, NONE, NONE, NONE},
-        {A, NONE, 0, 0, NONE, NONE, NONE},
-        {A, NONE, 1, 0, A, NONE, A},
-        {A, NONE, 0, 3, NONE, NONE, NONE},
-        {A, NONE, 3, 3, A, NONE, A},
-        {B, NONE, 0, 0, NONE, NONE, NONE},
-        {B, NONE, 3, 0, NONE, NONE, NONE},
-        {B, NONE, 0, 1, B, B, NONE},
-        {B, NONE, 3, 3, B, B, NONE},
-        {A, B, 0, 0, NONE, NONE, NONE},
-        {A, B, 1, 0, A, NONE, A},
-        {A, B, 0, 1, B, B, NONE},
-        {A, B, 1, 1, A, B, A},
-        {B, A, 0, 0, NONE, NONE, NONE},
-        {B, A, 1, 0, A, NONE, A},
-        {B, A, 0, 1, B, B, NONE},
-        {B, A, 1, 1, B, B, A},
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        struct sp_boot_state state =
-            make_state(cases[i].first, cases[i].second, cases[i].left_a, cases[i].left_b);
-
-        /* whether they are good does not matter for the choice */
-        for (unsigned good = 0; good < 4; good++) {
-            state.slot[A].is_good = good & 1;
-            state.slot[B].is_good = good & 2;
-            g_assert_cmpint(sp_boot_choose(&state, 0), ==, cases[i].chosen);
-            g_assert_cmpint(sp_boot_primary(&state), ==, cases[i].chosen);
-            g_assert_cmpint(sp_boot_choose(&state, 1u << A), ==, cases[i].without_a);
-            g_assert_cmpint(sp_boot_choose(&state, 1u << B), ==, cases[i].without_b);
-            g_assert_cmpint(sp_boot_choose(&state, 1u << A | 1u << B), ==, NONE);
-        }
-    }
-}
-
-static void test_take_attempt(void)
-{
-    static const struct {
-        unsigned left;
-        bool is_good;
-        unsigned expected;
-    } cases[] = {
-        {0, false, 0},
-        {1, false, 0},
-        {2, false, 1},
-        {3, false, 2},
-        {0, true, 0},
-        {1, true, 1},
-        {3, true, 3},
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        struct sp_boot_state state = make_state(A, B, 2, 2), expected = state;
-
-        state.slot[B] = (struct sp_boot_slot){.left = cases[i].left, .is_good = cases[i].is_good};
-        expected.slot[B] = state.slot[B];
-        expected.slot[B].left = cases[i].expected;
-        sp_boot_take_attempt(&state, B);
-        g_assert_true(is_same(&state, &expected));
-        sp_boot_take_attempt(&state, NONE);
-        g_assert_true(is_same(&state, &expected));
-    }
-}
-
-/* What each call leaves of each state that there is. */
-static void test_set(void)
-{
-    for (unsigned n = 0; n < STATES; n++) {
-        const struct sp_boot_state before = nth_state(n);
-
-        for (int slot = 0; slot < SP_SLOT_COUNT; slot++) {
-            struct sp_boot_state state = before, expected = before;
-            enum sp_slot other = slot == A ? B : A;
-            bool had_other = (before.order_length > 0 && before.order[0] == other) ||
-                             (before.order_length > 1 && before.order[1] == other);
-
-            expected.order[0] = slot;
-            expected.order[1] = had_other ? other : NONE;
-            expected.order_length = had_other ? 2 : 1;
-            expected.slot[slot].left = 3;
-            sp_boot_set_primary(&state, slot);
-            g_assert_true(is_same(&state, &expected));
-            g_assert_cmpint(sp_boot_primary(&state), ==, slot);
-
-            state = expected = before;
-            expected.slot[slot] = (struct sp_boot_slot){.left = 3, .is_good = true};
-            sp_boot_set_good(&state, slot);
-            g_assert_true(is_same(&state, &expected));
-
-            state = expected = before;
-            expected.slot[slot] = (struct sp_boot_slot){.left = 0, .is_good = false};
-            sp_boot_set_bad(&state, slot);
-            g_assert_true(is_same(&state, &expected));
-            g_assert_false(sp_boot_is_bootable(&state, slot));
-        }
-    }
-}
-
-static void test_is_bootable(void)
-{
-    struct sp_boot_state state = make_state(A, NONE, 1, 3);
-
-    g_assert_true(sp_boot_is_bootable(&state, A));
-    g_assert_false(sp_boot_is_bootable(&state, B)); /* not in the order */
-    state.slot[A].left = 0;
-    g_assert_false(sp_boot_is_bootable(&state, A));
-    state = make_state(B, A, 0, 2);
-    g_assert_false(sp_boot_is_bootable(&state, A));
-    g_assert_true(sp_boot_is_bootable(&state, B));
-    g_assert_false(sp_boot_is_bootable(&state, NONE));
-}
-
-/* A bad release: three boots, then the other slot, which stays. */
-static void test_roll_back(void)
-{
-    struct sp_boot_state state;
-
-    sp_boot_state_init(&state);
-    sp_boot_set_bad(&state, B);
-    sp_boot_set_primary(&state, B);
-    for (int i = 0; i < 3; i++) {
-        g_assert_cmpint(sp_boot_choose(&state, 0), ==, B);
-        sp_boot_take_attempt(&state, B);
-    }
-    for (int i = 0; i < 10; i++) {
-        g_assert_cmpint(sp_boot_choose(&state, 0), ==, A);
-        sp_boot_take_attempt(&state, A);
-    }
-}
-
-static void test_names(void)
-{
-    g_assert_cmpstr(sp_slot_bootname(A), ==, "A");
-    g_assert_cmpstr(sp_slot_bootname(B), ==, "B");
-    g_assert_cmpstr(sp_slot_bootname(NONE), ==, "none");
-    g_assert_cmpint(sp_slot_from_bootname("A"), ==, A);
-    g_assert_cmpint(sp_slot_from_bootname("B"), ==, B);
-    g_assert_cmpint(sp_slot_from_bootname("AB"), ==, NONE);
-    g_assert_cmpint(sp_slot_from_bootname("a"), ==, NONE);
-    g_assert_cmpint(sp_slot_from_bootname(""), ==, NONE);
-    g_assert_cmpint(sp_slot_from_bootname("none"), ==, NONE);
-}
-
 static void add(const char *path, void (*test)(Folder *, gconstpointer))
 {
     g_test_add(path, Folder, NULL, folder_up, test, folder_down);
@@ -687,10 +545,5 @@ int main(int argc, char **argv)
     add("/boot-state/cut/after-cut", test_cut_after_cut);
     add("/boot-state/cut/last-good", test_cut_last_good);
     add("/boot-state/cut/sees-faults", test_cut_sees_faults);
-    g_test_add_func("/boot-state/choose", test_choose);
-    g_test_add_func("/boot-state/take-attempt", test_take_attempt);
-    g_test_add_func("/boot-state/set", test_set);
-    g_test_add_func("/boot-state/is-bootable", test_is_bootable);
-    g_test_add_func("/boot-state/roll-back", test_roll_back);
     return g_test_run();
 }
