@@ -32,7 +32,7 @@ typedef struct {
  * TCG was measured: 'max' has instructions whose emulation costs more than they save a kernel that
  * looks for the newest it can use. */
 static const Known known[] = {
-    {"tcg", "tcg,thread=single", "Nehalem", 4},
+    {"tcg", SP_ACCEL_TCG, "Nehalem", 4},
     {"kvm", "kvm", "host", 1},
 };
 

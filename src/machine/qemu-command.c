@@ -82,7 +82,7 @@ static void add_nics(GPtrArray *argv, const SpMachineConfig *config)
 static void add_processor(GPtrArray *argv, const SpMachineConfig *config)
 {
     if (config->has_virtual_time) {
-        add(argv, "-accel", "%s", "tcg,thread=single");
+        add(argv, "-accel", "%s", SP_ACCEL_TCG);
         add(argv, "-icount", "shift=%d,align=off,sleep=off", ICOUNT_SHIFT);
         add(argv, "-rtc", "%s", "clock=vm");
     } else {

@@ -41,7 +41,7 @@ class Provider:
             "dnsmasq",
             "dnsmasq --keep-in-foreground --conf-file=/dev/null --leasefile-ro --port=0 --bind-dynamic "
             "--interface=eth0 --dhcp-range=203.0.113.10,203.0.113.99,1h --enable-ra --dhcp-authoritative "
-            "--dhcp-range=2001:db8:113::,ra-only",
+            "--dhcp-range=2001:db8:113::,ra-only --ra-param=eth0,10",
         )
         self.serve(
             "web", "openssl s_server -accept 443 -www -quiet -key /run/provider.key -cert /run/provider.crt"

@@ -125,7 +125,7 @@ static void test_virtual_time(Fixture *f, gconstpointer data)
     both = value(f, "-append");
     g_assert_cmpstr(both, ==, "quiet nohz=off");
     text = command(f, false);
-    expect(text, " -accel tcg,thread=single -icount ");
+    expect(text, " -accel " SP_ACCEL_TCG " -icount ");
     expect_no(text, " -accel kvm ");
 }
 
