@@ -18,6 +18,11 @@
  *                                   idle guest leaps to its next timer even while it waits for its
  *                                   disk, so it should have timers that are not far apart: a kernel
  *                                   that ticks all the time, or its own time-outs come too soon
+ *   KeepPowerOn=yes                 yes or no (default), with Kernel: what a machine does between
+ *                                   power on, or a reset, and the first read of its disk is done
+ *                                   once and kept for tests that go on from a checkpoint
+ *                                   (machine/power-on.h). Not for a guest that looks for what was
+ *                                   in its memory before a reset
  *   Memory=512M                     default for machines: number with M or G; 512M if missing
  *   CPUs=2                          default for machines; 1 if missing
  *   Agent=virtio-serial             virtio-serial (default) or none
@@ -41,6 +46,7 @@ typedef struct {
     guint memory_mib;
     guint cpus;
     bool has_agent;
+    bool keeps_power_on;
     char *watchdog;       /* or NULL */
     char **build_command; /* or NULL */
 } SpImage;

@@ -76,6 +76,7 @@ void sp_machine_on_qmp_event(const char *event, JsonObject *data, void *user_dat
         machine->resets++;
         machine->boot_begin = g_get_monotonic_time();
         sp_machine_forget_boot(machine, "the guest was reset");
+        sp_machine_power_on_after_reset(machine);
     } else if (g_str_equal(event, "WATCHDOG") &&
                g_strcmp0(event_string(data, "action"), "reset") == 0) {
         /* the guest has stopped, its reset follows */

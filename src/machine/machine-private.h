@@ -3,10 +3,10 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
- * for the script, machine-network.c has the cables and forwards ports, machine-snapshot.c saves and
- * loads, machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
- * machine-disk.c reads what is on its disk, machine-recording.c records what it writes,
- * machine-keep.c keeps its disk. */
+ * for the script, machine-network.c has the cables and forwards ports, machine-power-on.c skips
+ * what precedes the first read of its disk, machine-snapshot.c saves and loads, machine-screen.c
+ * looks, machine-keys.c types, machine-shell.c hands it to a person, machine-disk.c reads what is
+ * on its disk, machine-recording.c records what it writes, machine-keep.c keeps its disk. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -26,8 +26,15 @@ typedef struct SpRecording SpRecording;
 struct SpMachine {
     SpMachineConfig config; /* its strings are copies */
     char *program;
-    SpOverlay *overlay; /* made at the first start */
-    bool is_incoming;   /* memory and devices are about to be loaded */
+    SpOverlay *overlay;       /* made at the first start */
+    bool is_incoming;         /* memory and devices are about to be loaded */
+    bool is_until_first_read; /* it stops there */
+    char *power_on_dir;       /* where the state is (power-on.h); NULL: it goes the long way */
+    int power_on_fd;          /* our copy of that state; -1: none yet */
+    bool has_power_on_node;   /* QEMU has that open */
+    guint reset_source;       /* is about to load it */
+    gint64 reset_time_us;     /* when that reset was, in real time */
+    bool has_snapshot_job;    /* QEMU saves or loads */
     SpConsole *console;
     SpCable cables[SP_MACHINE_NICS_MAX];
     GPtrArray *forwards;    /* of SpForward */
@@ -37,7 +44,7 @@ struct SpMachine {
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */
     SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */
-    GHashTable *snapshots;              /* names of those that were saved */
+    GHashTable *snapshots;              /* name of each: SnapshotKind of machine-snapshot.c */
     guint jobs;                         /* begun with QEMU, for their names */
     guint resets;                       /* of the guest since the start */
     guint agent_losses;                 /* how often the agent closed its port */
@@ -56,6 +63,18 @@ void sp_machine_forget_boot(SpMachine *machine, const char *why);
 void sp_machine_on_console_line(const char *line, void *data);
 void sp_machine_on_qmp_event(const char *event, JsonObject *data, void *user_data);
 void sp_machine_on_agent_ready(void *data);
+
+/**
+ * Have QEMU run the job "snapshot-save" or "snapshot-load": memory and devices, and the disk of the
+ * block node @node, in that node.
+ */
+bool sp_machine_run_snapshot_job(
+    SpMachine *machine, const char *command, const char *name, const char *node, GError **error);
+
+/** Go on from the state in power_on_dir, and run. The guest has not read its disk. */
+bool sp_machine_load_power_on(SpMachine *machine, GError **error);
+/** QEMU has just told that the guest was reset: the same, as soon as the main loop turns. */
+void sp_machine_power_on_after_reset(SpMachine *machine);
 
 /** Write the data of the file @from to @path, which must not be there, with its holes; on the disk
  * when this returns. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Snapshots within a test: memory, devices and disk of a running machine, kept in its overlay
- * (QEMU, QMP reference, "snapshot-save" and "snapshot-load"). */
+/* Snapshots within a test: memory, devices and disk of a running machine, or its disk alone, kept
+ * in its overlay (QEMU, QMP reference, "snapshot-save", "snapshot-load" and
+ * "blockdev-snapshot-internal-sync"). */
 
 #include "base/error.h"
 #include "machine/machine-private.h"
@@ -9,6 +10,25 @@
 
 /* A guest's whole memory is written, or read. */
 #define TIMEOUT_MS 300000
+
+typedef enum { SNAPSHOT_NONE, SNAPSHOT_OF_ALL, SNAPSHOT_OF_DISK } SnapshotKind;
+
+static SnapshotKind kind_of(SpMachine *machine, const char *name)
+{
+    return (SnapshotKind)GPOINTER_TO_INT(g_hash_table_lookup(machine->snapshots, name));
+}
+
+static void add(SpMachine *machine, const char *name, SnapshotKind kind)
+{
+    g_hash_table_insert(machine->snapshots, g_strdup(name), GINT_TO_POINTER(kind));
+}
+
+static bool refuse(SpMachine *machine, const char *name, const char *why, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' has no snapshot '%s'%s",
+        machine->config.name, name, why);
+    return false;
+}
 
 static const char *string_member(JsonObject *object, const char *name)
 {
@@ -58,7 +78,8 @@ static char *job_error(JsonNode *jobs, const char *id)
     return g_strdup("QEMU has forgotten the job");
 }
 
-static bool run_job(SpMachine *machine, const char *command, const char *name, GError **error)
+static bool run_job(
+    SpMachine *machine, const char *command, const char *name, const char *node, GError **error)
 {
     g_autofree char *id = g_strdup_printf("snapshot%u", machine->jobs++);
     g_autofree char *fault = NULL;
@@ -66,10 +87,10 @@ static bool run_job(SpMachine *machine, const char *command, const char *name, G
     JsonObject *arguments = json_object_new(), *dismissal = json_object_new();
     JsonArray *devices = json_array_new();
 
-    json_array_add_string_element(devices, SP_QEMU_OVERLAY_NODE);
+    json_array_add_string_element(devices, node);
     json_object_set_string_member(arguments, "job-id", id);
     json_object_set_string_member(arguments, "tag", name);
-    json_object_set_string_member(arguments, "vmstate", SP_QEMU_OVERLAY_NODE);
+    json_object_set_string_member(arguments, "vmstate", node);
     json_object_set_array_member(arguments, "devices", devices);
     json_object_set_string_member(dismissal, "id", id);
     if (!execute(machine, command, arguments, NULL, error) || !wait_for_job(machine, id, error) ||
@@ -85,12 +106,24 @@ static bool run_job(SpMachine *machine, const char *command, const char *name, G
     return !fault;
 }
 
+bool sp_machine_run_snapshot_job(
+    SpMachine *machine, const char *command, const char *name, const char *node, GError **error)
+{
+    bool is_good;
+
+    machine->has_snapshot_job = true;
+    is_good = run_job(machine, command, name, node, error);
+    machine->has_snapshot_job = false;
+    return is_good;
+}
+
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    } else if (run_job(machine, "snapshot-save", name, error)) {
-        g_hash_table_add(machine->snapshots, g_strdup(name));
+    } else if (sp_machine_run_snapshot_job(
+                   machine, "snapshot-save", name, SP_QEMU_OVERLAY_NODE, error)) {
+        add(machine, name, SNAPSHOT_OF_ALL);
         return true;
     }
     sp_machine_explain(machine, error);
@@ -100,11 +133,9 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
 bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     /* asked for one that it does not have, QEMU stops the guest and leaves it so */
-    if (!g_hash_table_contains(machine->snapshots, name)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' has no snapshot '%s'",
-            machine->config.name, name);
-        return false;
-    }
+    if (kind_of(machine, name) != SNAPSHOT_OF_ALL)
+        return refuse(machine, name,
+            kind_of(machine, name) == SNAPSHOT_OF_DISK ? " with its memory" : "", error);
     if (machine->recording && sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "machine '%s' is being recorded: another disk in its place would not be in the log",
@@ -113,10 +144,47 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
     }
     if (!sp_machine_start(machine, true, error))
         return false;
-    if (!run_job(machine, "snapshot-load", name, error)) {
+    if (!sp_machine_run_snapshot_job(machine, "snapshot-load", name, SP_QEMU_OVERLAY_NODE, error)) {
         sp_machine_explain(machine, error);
         return false;
     }
     sp_machine_forget_boot(machine, "the guest is another one since its snapshot was loaded");
     return true;
+}
+
+bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    JsonObject *arguments;
+
+    if (!sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    } else if (kind_of(machine, name) != SNAPSHOT_NONE) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "has a snapshot '%s' already", name);
+    } else {
+        arguments = json_object_new();
+        json_object_set_string_member(arguments, "device", SP_QEMU_DISK_NODE);
+        json_object_set_string_member(arguments, "name", name);
+        if (execute(machine, "blockdev-snapshot-internal-sync", arguments, NULL, error)) {
+            add(machine, name, SNAPSHOT_OF_DISK);
+            return true;
+        }
+    }
+    sp_machine_explain(machine, error);
+    return false;
+}
+
+bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    if (kind_of(machine, name) == SNAPSHOT_NONE)
+        return refuse(machine, name, "", error);
+    if (sp_machine_is_up(machine)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "machine '%s' is running: its disk can be replaced when it is off (crash())",
+            machine->config.name);
+        return false;
+    }
+    if (sp_overlay_revert(machine->overlay, name, error))
+        return true;
+    sp_machine_explain(machine, error);
+    return false;
 }

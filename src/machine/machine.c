@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "machine/machine-private.h"
+#include "machine/power-on.h"
 #include "machine/qemu-command.h"
 
 #include <errno.h>
@@ -108,6 +109,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->config.out_dir = g_strdup(config->out_dir);
     machine->config.disk = g_strdup(config->disk);
     machine->config.kept_disk = g_strdup(config->kept_disk);
+    machine->power_on_fd = -1;
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
     if (config->memory_mib == 0)
@@ -130,6 +132,10 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->fatal, g_free);
     g_clear_pointer(&machine->shutdown_reason, g_free);
     g_clear_pointer(&machine->host_failure, g_free);
+    machine->has_power_on_node = false;
+    if (machine->reset_source != 0)
+        g_source_remove(machine->reset_source);
+    machine->reset_source = 0;
     if (machine->console)
         sp_console_attach(machine->console, -1);
 }
@@ -149,6 +155,9 @@ void sp_machine_free(SpMachine *machine)
     g_free((char *)machine->config.out_dir);
     g_free((char *)machine->config.disk);
     g_free((char *)machine->config.kept_disk);
+    g_free(machine->power_on_dir);
+    if (machine->power_on_fd >= 0)
+        close(machine->power_on_fd);
     g_free(machine);
 }
 
@@ -222,10 +231,17 @@ static void plug_in(SpMachine *machine, const Sockets *sockets)
     }
 }
 
+static bool goes_on_from_power_on(const SpMachine *machine)
+{
+    return machine->power_on_dir && !machine->is_incoming;
+}
+
 static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
 {
     const guint flags = (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
                         (machine->is_incoming ? SP_QEMU_INCOMING : 0) |
+                        (machine->is_until_first_read ? SP_QEMU_FIRST_READ : 0) |
+                        (goes_on_from_power_on(machine) ? SP_QEMU_PAUSED : 0) |
                         (sp_overlay_layer_fd(machine->overlay) >= 0 ? SP_QEMU_LAYER : 0);
     g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, flags);
     guint count = FDS_FIXED;
@@ -262,6 +278,25 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
     return true;
 }
 
+/* QEMU is there, and the guest waits. */
+static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+
+    if (!goes_on_from_power_on(machine) || sp_machine_load_power_on(machine, &local))
+        return true;
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_INTERRUPTED)) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    sp_log(machine->config.log, machine->config.name,
+        "warning: it starts the long way from now on: %s", local->message);
+    sp_machine_use_power_on(machine, NULL);
+    sp_process_signal(machine->qemu, SIGKILL);
+    return sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
+           sp_machine_start(machine, allow_reboot, error);
+}
+
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
     Sockets sockets;
@@ -290,7 +325,7 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
         return false;
     if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
             &machine->config.interrupt, NULL, error))
-        return true;
+        return switch_on(machine, allow_reboot, error);
     /* It most likely is ending, and then has said why on its stderr. */
     if (!g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_INTERRUPTED) &&
         sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, NULL)) {

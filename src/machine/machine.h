@@ -191,6 +191,16 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
  * was, and knows nothing of the time between: its clock stands as it did.
  */
 bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error);
+/**
+ * Keep the disk alone of the running machine under @name: what the guest has written to it at one
+ * instant, and none of its caches. The guest does not notice.
+ */
+bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error);
+/**
+ * Give a machine that is off the disk that it had at a snapshot, of either kind, as if power had
+ * failed just then. It stays off. SP_ERROR_USAGE where it is on, or has no such snapshot.
+ */
+bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError **error);
 
 /**
  * Take the link of the card on the network of that name away, or of all cards (NULL), or give it

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CREATE_TIMEOUT_MS 60000
+#define QEMU_IMG_TIMEOUT_MS 60000
 #define CHILD_FD 3
 
 struct SpOverlay {
@@ -87,7 +87,7 @@ static bool create(SpOverlay *overlay, const char *base, const char *base_format
     const SpProcessFd fd = {overlay->rw_fd, CHILD_FD};
     g_autoptr(GError) local = NULL;
 
-    if (sp_process_run(argv, &fd, 1, CREATE_TIMEOUT_MS, &local))
+    if (sp_process_run(argv, &fd, 1, QEMU_IMG_TIMEOUT_MS, &local))
         return true;
     if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
         g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
@@ -170,6 +170,19 @@ SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError *
     if (open_all(overlay, absolute, layer, NULL, error) && create(overlay, layer, "qcow2", error))
         return g_steal_pointer(&overlay);
     return NULL;
+}
+
+bool sp_overlay_revert(SpOverlay *overlay, const char *name, GError **error)
+{
+    /* Alone: what it lies on does not matter here, and another file may have that name by now. The
+     * lock of the QEMU that had it lives as long as the descriptor that it was given. */
+    const char *const argv[] = {"qemu-img", "snapshot", "-q", "-a", name,
+        "json:{\"driver\": \"qcow2\", \"backing\": null, \"file\": {\"driver\": \"file\", "
+        "\"filename\": \"/proc/self/fd/3\", \"locking\": \"off\"}}",
+        NULL};
+    const SpProcessFd fd = {overlay->rw_fd, CHILD_FD};
+
+    return sp_process_run(argv, &fd, 1, QEMU_IMG_TIMEOUT_MS, error);
 }
 
 bool sp_overlay_was_kept(SpOverlay *overlay)

@@ -31,6 +31,12 @@ SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError *
 void sp_overlay_free(SpOverlay *overlay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpOverlay, sp_overlay_free)
 
+/**
+ * Have it hold again what it did at its internal snapshot @name, which a QEMU has made. None must
+ * have it open. SP_ERROR_HOST where there is no such snapshot.
+ */
+bool sp_overlay_revert(SpOverlay *overlay, const char *name, GError **error);
+
 /** Whether it goes on with what was kept. */
 bool sp_overlay_was_kept(SpOverlay *overlay);
 /** For reading and writing; owned by the overlay. */

@@ -130,10 +130,15 @@ static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags
         "%s%s.driver=%s,%s.node-name=" SP_QEMU_BASE_NODE
         ",%s.file.driver=file,%s.file.filename=/dev/fdset/2",
         flags & SP_QEMU_LAYER ? layer : "", base, format, base, base, base);
+    if (flags & SP_QEMU_FIRST_READ)
+        add(argv, "-blockdev",
+            "driver=blkdebug,node-name=unread0,image=" SP_QEMU_OVERLAY_NODE
+            ",inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.errno=5");
     /* passes all on; what is to break a disk is put between the two */
-    add(argv, "-blockdev",
-        "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=" SP_QEMU_OVERLAY_NODE);
-    add(argv, "-device", "virtio-blk-pci,drive=" SP_QEMU_DISK_NODE ",id=disk0,bootindex=1");
+    add(argv, "-blockdev", "driver=raw,node-name=" SP_QEMU_DISK_NODE ",discard=unmap,file=%s",
+        flags & SP_QEMU_FIRST_READ ? "unread0" : SP_QEMU_OVERLAY_NODE);
+    add(argv, "-device", "virtio-blk-pci,drive=" SP_QEMU_DISK_NODE ",id=disk0,bootindex=1%s",
+        flags & SP_QEMU_FIRST_READ ? ",rerror=stop" : "");
 }
 
 static void add_console_and_agent(GPtrArray *argv, const SpMachineConfig *config)
@@ -182,6 +187,8 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, guint
     add_nics(argv, config);
     if (flags & SP_QEMU_INCOMING)
         add(argv, "-incoming", "%s", "defer");
+    if (flags & SP_QEMU_PAUSED)
+        g_ptr_array_add(argv, g_strdup("-S"));
     g_ptr_array_add(argv, NULL);
     return (char **)g_ptr_array_free(argv, FALSE);
 }

@@ -31,8 +31,10 @@ const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format)
 /** How a machine is started. */
 enum {
     SP_QEMU_ALLOW_REBOOT = 1 << 0,
-    SP_QEMU_LAYER = 1 << 1,    /* a checkpoint's disk lies between the overlay and the image */
-    SP_QEMU_INCOMING = 1 << 2, /* memory and devices come by QMP's "migrate-incoming" */
+    SP_QEMU_LAYER = 1 << 1,      /* a checkpoint's disk lies between the overlay and the image */
+    SP_QEMU_INCOMING = 1 << 2,   /* memory and devices come by QMP's "migrate-incoming" */
+    SP_QEMU_PAUSED = 1 << 3,     /* does not run before QMP's "cont" */
+    SP_QEMU_FIRST_READ = 1 << 4, /* stops at the first read of its disk, which is not done */
 };
 
 /**

@@ -21,12 +21,20 @@ struct SpQmp {
     bool is_greeted;
     bool is_negotiated;
     gint64 last_id;
-    gint64 answered_id;  /* the newest command that was answered */
-    SpQmpMessage answer; /* to answered_id, until its caller takes it */
-    GQueue events;       /* of SpQmpMessage */
+    GHashTable *calls; /* by id, of those that wait: Call, not owned. A wait turns the main loop, in
+                          which others may call */
+    gint64 event_time_us;
+    GQueue events; /* of SpQmpMessage */
     SpQmpEventFunc func;
     void *user_data;
 };
+
+typedef struct {
+    SpQmp *qmp;
+    gint64 id;
+    bool is_answered;
+    SpQmpMessage answer;
+} Call;
 
 void sp_qmp_message_clear(SpQmpMessage *message)
 {
@@ -88,16 +96,33 @@ static JsonObject *object_member(JsonObject *object, const char *name)
     return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
 }
 
+static gint64 int_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+
+    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64
+               ? json_node_get_int(node)
+               : -1;
+}
+
+/* QMP specification, "Asynchronous events": -1 for both where the host has no clock. */
+static gint64 event_time_us(JsonObject *event)
+{
+    JsonObject *timestamp = object_member(event, "timestamp");
+    gint64 seconds = int_member(timestamp, "seconds"), us = int_member(timestamp, "microseconds");
+
+    return seconds >= 0 && seconds < G_MAXINT64 / G_USEC_PER_SEC && us >= 0 && us < G_USEC_PER_SEC
+               ? seconds * G_USEC_PER_SEC + us
+               : 0;
+}
+
 static bool parse_object(JsonObject *object, SpQmpMessage *ret)
 {
-    JsonNode *id = json_object_get_member(object, "id");
     JsonObject *refusal = object_member(object, "error");
     const char *text = NULL;
     JsonNode *payload = NULL;
 
-    ret->id = id && JSON_NODE_HOLDS_VALUE(id) && json_node_get_value_type(id) == G_TYPE_INT64
-                  ? json_node_get_int(id)
-                  : -1;
+    ret->id = int_member(object, "id");
     if (refusal) {
         ret->kind = SP_QMP_REFUSAL;
         text = string_member(refusal, "desc");
@@ -109,6 +134,7 @@ static bool parse_object(JsonObject *object, SpQmpMessage *ret)
         ret->kind = SP_QMP_EVENT;
         payload = object_member(object, "data") ? json_object_get_member(object, "data") : NULL;
         text = string_member(object, "event");
+        ret->time_us = event_time_us(object);
     } else if (object_member(object, "QMP")) {
         ret->kind = SP_QMP_GREETING;
         text = "";
@@ -160,12 +186,27 @@ static void qmp_fail(SpQmp *qmp, GError *error)
 
 static void take_event(SpQmp *qmp, SpQmpMessage *message)
 {
+    qmp->event_time_us = message->time_us;
     if (qmp->func)
         qmp->func(message->text, message->payload ? json_node_get_object(message->payload) : NULL,
             qmp->user_data);
     g_queue_push_tail(&qmp->events, g_memdup2(message, sizeof *message));
     if (g_queue_get_length(&qmp->events) > SP_QMP_EVENTS_MAX)
         message_free(g_queue_pop_head(&qmp->events));
+}
+
+/* Without an id QEMU could not even read the command: the newest one. */
+static void take_answer(SpQmp *qmp, SpQmpMessage *message)
+{
+    gint64 id = message->id == -1 ? qmp->last_id : message->id;
+    Call *call = g_hash_table_lookup(qmp->calls, &id);
+
+    if (!call || call->is_answered) {
+        sp_qmp_message_clear(message); /* to one that its caller gave up */
+        return;
+    }
+    call->answer = *message;
+    call->is_answered = true;
 }
 
 static void take_line(SpQmp *qmp, const char *line, gsize length)
@@ -186,13 +227,8 @@ static void take_line(SpQmp *qmp, const char *line, gsize length)
     } else if (message.kind == SP_QMP_GREETING) {
         qmp->is_greeted = true;
         sp_qmp_message_clear(&message);
-    } else if (message.id == qmp->last_id || message.id == -1) {
-        /* without an id: QEMU could not even read the command */
-        sp_qmp_message_clear(&qmp->answer);
-        qmp->answer = message;
-        qmp->answered_id = qmp->last_id;
     } else {
-        sp_qmp_message_clear(&message); /* to one that its caller gave up */
+        take_answer(qmp, &message);
     }
 }
 
@@ -277,6 +313,7 @@ SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
     qmp->passed_fd = -1;
     qmp->input = g_byte_array_new();
     qmp->output = g_byte_array_new();
+    qmp->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_queue_init(&qmp->events);
     qmp->func = func;
     qmp->user_data = user_data;
@@ -295,7 +332,7 @@ void sp_qmp_free(SpQmp *qmp)
     close(qmp->fd);
     g_clear_error(&qmp->error);
     g_queue_clear_full(&qmp->events, message_free);
-    sp_qmp_message_clear(&qmp->answer);
+    g_hash_table_unref(qmp->calls);
     g_byte_array_unref(qmp->input);
     g_byte_array_unref(qmp->output);
     g_free(qmp);
@@ -321,6 +358,11 @@ bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
 const GError *sp_qmp_error(SpQmp *qmp)
 {
     return qmp->error;
+}
+
+gint64 sp_qmp_event_time_us(SpQmp *qmp)
+{
+    return qmp->event_time_us;
 }
 
 static void send_command(SpQmp *qmp, const char *command, JsonObject *arguments)
@@ -360,27 +402,42 @@ static bool is_greeted(void *data, GError **error)
 
 static bool is_answered(void *data, GError **error)
 {
-    SpQmp *qmp = data;
+    Call *call = data;
 
-    return qmp->answered_id == qmp->last_id || fail_if_dead(qmp, error);
+    return call->is_answered || fail_if_dead(call->qmp, error);
+}
+
+static bool wait_for_answer(
+    Call *call, const char *command, gint64 deadline, const SpInterrupt *interrupt, GError **error)
+{
+    bool is_answered_in_time;
+
+    g_hash_table_insert(call->qmp->calls, &call->id, call);
+    is_answered_in_time = sp_wait(is_answered, call, deadline, interrupt, error);
+    g_hash_table_remove(call->qmp->calls, &call->id);
+    if (!is_answered_in_time)
+        g_prefix_error(error, "QMP command '%s': ", command);
+    return is_answered_in_time;
 }
 
 static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 deadline,
     const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
 {
+    Call call = {.qmp = qmp};
+    bool is_good;
+
     send_command(qmp, command, arguments);
-    if (!sp_wait(is_answered, qmp, deadline, interrupt, error)) {
-        g_prefix_error(error, "QMP command '%s': ", command);
-        return false;
-    }
-    if (qmp->answer.kind == SP_QMP_REFUSAL) {
+    call.id = qmp->last_id;
+    is_good = wait_for_answer(&call, command, deadline, interrupt, error);
+    if (is_good && call.answer.kind == SP_QMP_REFUSAL) {
         g_set_error(
-            error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused '%s': %s", command, qmp->answer.text);
-        return false;
+            error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused '%s': %s", command, call.answer.text);
+        is_good = false;
     }
-    if (ret_return)
-        *ret_return = g_steal_pointer(&qmp->answer.payload);
-    return true;
+    if (is_good && ret_return)
+        *ret_return = g_steal_pointer(&call.answer.payload);
+    sp_qmp_message_clear(&call.answer);
+    return is_good;
 }
 
 bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 timeout_ms,

@@ -55,6 +55,9 @@ bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
 
 /** Why the connection is dead; NULL while it is not. */
 const GError *sp_qmp_error(SpQmp *qmp);
+/** When the event was sent that is being told, or was told last, in microseconds since 1970 by
+ * QEMU; 0 where it did not say. */
+gint64 sp_qmp_event_time_us(SpQmp *qmp);
 
 /** What a line of QEMU's is. */
 typedef enum { SP_QMP_GREETING, SP_QMP_RETURN, SP_QMP_REFUSAL, SP_QMP_EVENT } SpQmpKind;
@@ -63,6 +66,7 @@ typedef struct {
     SpQmpKind kind;
     gint64 id;         /* of RETURN and REFUSAL; -1 if there is none */
     char *text;        /* of EVENT its name, of REFUSAL what QEMU says */
+    gint64 time_us;    /* of EVENT; 0 if there is none */
     JsonNode *payload; /* of RETURN what was returned, of EVENT its data; may be NULL */
 } SpQmpMessage;
 void sp_qmp_message_clear(SpQmpMessage *message);

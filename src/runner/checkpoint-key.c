@@ -14,6 +14,7 @@
 /* Another number makes all checkpoints that there are strangers: when what is saved, or how a
  * script runs, changes. */
 #define FORMAT "slotproof checkpoint 2"
+#define POWER_ON_FORMAT "slotproof power on 1"
 #define BLOCK_SIZE ((gsize)1 << 20)
 /* A file that changed this lately may change again without its times telling. */
 #define SETTLED_S 3
@@ -191,7 +192,8 @@ static bool add_firmware(GChecksum *sum, const char *program, const char *cache_
     return true;
 }
 
-static bool add_machine(
+/* All that a machine is but for what is on its disk. */
+static bool add_board(
     GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
     g_autofree char *program = sp_qemu_program(config->image->architecture, error);
@@ -205,9 +207,15 @@ static bool add_machine(
         add_text(sum, "word", *word);
     return add_file(sum, "qemu", program, cache_dir, error) &&
            add_firmware(sum, program, cache_dir, error) &&
-           add_file(sum, "disk", config->image->disk, cache_dir, error) &&
            add_file(sum, "kernel", config->image->kernel, cache_dir, error) &&
            add_file(sum, "initrd", config->image->initrd, cache_dir, error);
+}
+
+static bool add_machine(
+    GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
+{
+    return add_board(sum, config, cache_dir, error) &&
+           add_file(sum, "disk", config->image->disk, cache_dir, error);
 }
 
 static bool add_scripts(GChecksum *sum, const SpTestConf *conf, GError **error)
@@ -238,4 +246,23 @@ char *sp_checkpoint_key(
             return NULL;
     }
     return add_scripts(sum, conf, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
+}
+
+char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GError **error)
+{
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    const char *format, *disk = sp_qemu_disk(config, &format);
+    g_autofree char *size = NULL;
+    struct stat st;
+
+    add_text(sum, "format", POWER_ON_FORMAT);
+    if (stat(disk, &st) < 0)
+        return digest_error(disk, error);
+    /* of a raw disk the guest is told no more before it reads */
+    size = g_strdup_printf("%" G_GINT64_FORMAT, (gint64)st.st_size);
+    if (g_str_equal(format, "raw"))
+        add_text(sum, "size", size);
+    else if (!add_file(sum, "disk", disk, cache_dir, error))
+        return NULL;
+    return add_board(sum, config, cache_dir, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
 }

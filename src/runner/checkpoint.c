@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "machine/power-on.h"
 #include "runner/checkpoint-key.h"
 #include "runner/out-dir.h"
 #include "runner/report.h"
@@ -100,17 +101,38 @@ static guint64 size_max(void)
     return mib * MIB;
 }
 
+static SpCheckpoint *get(const char *folder, const char *key, const char *name,
+    SpCheckpointMakeFunc func, const void *data, GError **error)
+{
+    SpCheckpoint *checkpoint =
+        sp_checkpoint_get(folder, key, name, func, (void *)(gpointer)data, error);
+
+    if (checkpoint && sp_checkpoint_is_new(checkpoint))
+        sp_checkpoints_limit(folder, size_max());
+    return checkpoint;
+}
+
+static bool make_power_on(const char *dir, void *data, GError **error)
+{
+    return sp_power_on_make(data, dir, error);
+}
+
+SpCheckpoint *sp_checkpoint_prepare_power_on(const SpMachineConfig *config, GError **error)
+{
+    g_autofree char *folder = sp_checkpoints_folder();
+    g_autofree char *cache = g_path_get_dirname(folder);
+    g_autofree char *key = sp_power_on_key(config, cache, error);
+    g_autofree char *name = g_strconcat("power on of ", config->name, NULL);
+
+    return key ? get(folder, key, name, make_power_on, config, error) : NULL;
+}
+
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error)
 {
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
-    SpCheckpoint *checkpoint = key ? sp_checkpoint_get(folder, key, making->conf->name, make,
-                                         (void *)(gpointer)making, error)
-                                   : NULL;
 
-    if (checkpoint && sp_checkpoint_is_new(checkpoint))
-        sp_checkpoints_limit(folder, size_max());
-    return checkpoint;
+    return key ? get(folder, key, making->conf->name, make, making, error) : NULL;
 }

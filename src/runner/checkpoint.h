@@ -22,3 +22,9 @@ typedef struct {
  */
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);
+
+/**
+ * The state of a machine as @config says, with its defaults filled in, that has not read its disk
+ * yet (machine/power-on.h): out of the user's cache, or made now.
+ */
+SpCheckpoint *sp_checkpoint_prepare_power_on(const SpMachineConfig *config, GError **error);

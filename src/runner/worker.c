@@ -5,6 +5,7 @@
 #include "machine/accel.h"
 #include "machine/checkpoint.h"
 #include "machine/machine.h"
+#include "machine/power-on.h"
 #include "machine/qemu-command.h"
 #include "runner/checkpoint.h"
 #include "runner/images.h"
@@ -24,6 +25,7 @@ typedef struct {
     bool has_report; /* somebody is there for it */
     SpPromptMode prompt;
     bool keeps_disks;
+    bool is_cold;     /* nothing is gone on from */
     const char *disk; /* of the first machine, in place of its image's; or NULL */
     gint64 begin;
     SpPostMortem post_mortem;
@@ -31,6 +33,7 @@ typedef struct {
     SpAccel *accel;
     SpLog *log;
     GPtrArray *machines;
+    GPtrArray *power_ons;       /* SpCheckpoint of each that has one */
     GPtrArray *configs;         /* SpMachineConfig of each: what a checkpoint depends on */
     const char *checkpoint_dir; /* what this process makes; NULL: it runs a test */
     SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
@@ -57,6 +60,7 @@ static void worker_clear(Worker *worker)
         g_clear_pointer(&worker->networks[i], sp_switch_free);
         close_capture(worker, i);
     }
+    g_clear_pointer(&worker->power_ons, g_ptr_array_unref);
     g_clear_pointer(&worker->configs, g_ptr_array_unref);
     g_clear_pointer(&worker->log, sp_log_free);
     g_clear_pointer(&worker->accel, sp_accel_free);
@@ -139,6 +143,29 @@ static char *kept_disk(const SpTestConf *conf, const char *machine)
     return state_file(name);
 }
 
+/* A test that goes on from no checkpoint is about the whole of a boot. */
+static bool skips_power_on(const Worker *worker, const SpImage *image)
+{
+    return image->keeps_power_on && !worker->is_cold && worker->accel->time_factor > 1 &&
+           (worker->conf->from || worker->conf->is_checkpoint);
+}
+
+/* It is only faster: without it the machine goes the long way. */
+static void use_power_on(Worker *worker, SpMachine *machine)
+{
+    g_autoptr(GError) error = NULL;
+    SpCheckpoint *state = sp_checkpoint_prepare_power_on(sp_machine_config(machine), &error);
+
+    if (state) {
+        g_ptr_array_add(worker->power_ons, state);
+        sp_machine_use_power_on(machine, sp_checkpoint_dir(state));
+    } else {
+        sp_log(worker->log, sp_machine_name(machine),
+            "warning: its state before the first read of its disk can't be kept: %s",
+            error->message);
+    }
+}
+
 /* @disk is a raw file in place of the image's; NULL: none. */
 static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char *disk,
     const char *out_dir, GError **error)
@@ -174,6 +201,8 @@ static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char
         return false;
     g_ptr_array_add(worker->machines, machine);
     g_ptr_array_add(worker->configs, g_memdup2(sp_machine_config(machine), sizeof config));
+    if (skips_power_on(worker, image))
+        use_power_on(worker, machine);
     return true;
 }
 
@@ -210,6 +239,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->conf->has_capture = worker->conf->has_capture || g_strv_contains(options, "capture");
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
     worker->configs = g_ptr_array_new_with_free_func(g_free);
+    worker->power_ons = g_ptr_array_new_with_free_func((GDestroyNotify)sp_checkpoint_free);
+    worker->is_cold = g_strv_contains(options, "cold");
     worker->checkpoint_dir = option_value(options, "save");
     worker->disk = option_value(options, "disk");
     machines = sp_test_conf_machines(worker->conf);
@@ -396,7 +427,7 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
     if (worker->disk)
         return run_script(worker, worker->conf, out_dir, ret_word, ret_report, error);
     /* a disk that is kept has a life of its own */
-    if (!worker->conf->from || worker->keeps_disks || g_strv_contains(options, "cold")) {
+    if (!worker->conf->from || worker->keeps_disks || worker->is_cold) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
             return false;
     } else if (!restore_machines(worker, images, out_dir, options, error) ||

@@ -128,33 +128,47 @@ static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject 
     return answer(self, is_good, ret, error);
 }
 
-typedef bool (*SnapshotFunc)(SpMachine *machine, const char *name, GError **error);
+typedef struct {
+    const char *what;
+    /* with the machine's memory, and without */
+    bool (*with_memory)(SpMachine *machine, const char *name, GError **error);
+    bool (*of_disk)(SpMachine *machine, const char *name, GError **error);
+} Snapshotting;
 
 static PyObject *snapshot(
-    SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *what, SnapshotFunc func)
+    SpPyMachine *self, PyObject *args, PyObject *kwargs, const Snapshotting *way)
 {
-    char *keywords[] = {"name", NULL};
+    char *keywords[] = {"name", "memory", NULL};
     GError *error = NULL;
     const char *name;
+    int has_memory = 1;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s", keywords, &name) || !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|p", keywords, &name, &has_memory) ||
+        !sp_py_is_main_thread())
         return NULL;
     if (!*name)
         return PyErr_Format(PyExc_ValueError, "a snapshot needs a name");
-    sp_py_machine_begin(self, "snapshot", "%s snapshot '%s'", what, name);
-    is_good = func(self->machine, name, &error);
+    sp_py_machine_begin(
+        self, "snapshot", "%s snapshot '%s'%s", way->what, name, has_memory ? "" : " of the disk");
+    is_good = (has_memory ? way->with_memory : way->of_disk)(self->machine, name, &error);
     return sp_py_machine_end(self, is_good, error);
 }
 
 static PyObject *save_snapshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return snapshot(self, args, kwargs, "save", sp_machine_save_snapshot);
+    static const Snapshotting way = {
+        "save", sp_machine_save_snapshot, sp_machine_save_disk_snapshot};
+
+    return snapshot(self, args, kwargs, &way);
 }
 
 static PyObject *load_snapshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return snapshot(self, args, kwargs, "load", sp_machine_load_snapshot);
+    static const Snapshotting way = {
+        "load", sp_machine_load_snapshot, sp_machine_load_disk_snapshot};
+
+    return snapshot(self, args, kwargs, &way);
 }
 
 static PyObject *read_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
@@ -275,12 +289,12 @@ PyMethodDef sp_py_machine_monitor_methods[] = {
         "send_monitor_command(command)\n--\n\nHave QEMU execute a command of its monitor for "
         "people; returns what it answers as a str."),
     SP_PY_METHOD("save_snapshot", save_snapshot, SP_PY_KEYWORDS,
-        "save_snapshot(name)\n--\n\nKeep memory, devices and disk of the running machine, until "
-        "the "
-        "test ends."),
+        "save_snapshot(name, memory=True)\n--\n\nKeep memory, devices and disk of the running "
+        "machine, until the test ends; without memory the disk alone, as it is at this instant."),
     SP_PY_METHOD("load_snapshot", load_snapshot, SP_PY_KEYWORDS,
-        "load_snapshot(name)\n--\n\nGo on from there. The guest does not know of the time "
-        "between."),
+        "load_snapshot(name, memory=True)\n--\n\nGo on from there. The guest does not know of "
+        "the time between. Without memory the machine must be off, stays so, and has the disk that "
+        "it had then, as if power had failed at that instant."),
     SP_PY_METHOD("read_disk", read_disk, SP_PY_KEYWORDS,
         "read_disk(offset, size)\n--\n\nBytes of the running machine's disk, as they are now: what "
         "the guest has only in its caches is not among them."),

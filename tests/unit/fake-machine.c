@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "machine/checkpoint.h"
+#include "machine/power-on.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -488,6 +489,27 @@ bool sp_machine_send_console(SpMachine *machine, const guint8 *data, gsize lengt
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     keep(machine, "save_snapshot %s", name);
+    return true;
+}
+
+bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **error)
+{
+    return true;
+}
+
+void sp_machine_use_power_on(SpMachine *machine, const char *dir)
+{
+}
+
+bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    keep(machine, "save_disk_snapshot %s", name);
+    return true;
+}
+
+bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    keep(machine, "load_disk_snapshot %s", name);
     return true;
 }
 

@@ -128,6 +128,29 @@ static void test_contents(Fixture *f, gconstpointer data)
     g_assert_cmpuint(strspn(content, "b"), ==, BASE_SIZE);
 }
 
+/* What was written after a snapshot is gone, and the base need not be there any more. */
+static void test_revert(Fixture *f, gconstpointer data)
+{
+    static const char *const argv[] = {
+        "qemu-img", "snapshot", "-c", "then", "--image-opts", IMAGE, NULL};
+    g_autofree char *away = g_build_filename(f->dir, "away", NULL);
+    g_autoptr(SpOverlay) overlay = make(f);
+    SpProcessFd fd = {sp_overlay_rw_fd(overlay), 3};
+    g_autoptr(GError) error = NULL;
+
+    with_image(overlay, "write -P 0x31 64k 64k");
+    g_assert_true(sp_process_run(argv, &fd, 1, 60000, &error));
+    with_image(overlay, "write -P 0x32 64k 128k");
+    g_assert_cmpint(g_rename(f->base, away), ==, 0);
+    g_assert_true(sp_overlay_revert(overlay, "then", &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(g_rename(away, f->base), ==, 0);
+    with_image(overlay, "read -P 0x31 64k 64k");
+    with_image(overlay, "read -P 0x62 128k 64k");
+    g_assert_false(sp_overlay_revert(overlay, "never", &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
+}
+
 static void refused(const char *base, const char *format, int code, const char *why)
 {
     g_autoptr(GError) error = NULL;
@@ -233,6 +256,7 @@ int main(int argc, char **argv)
     ADD("descriptors", test_descriptors);
     ADD("base-replaced", test_base_replaced);
     ADD("contents", test_contents);
+    ADD("revert", test_revert);
     ADD("refused", test_refused);
     ADD("no-room", test_no_room);
     ADD("kept", test_kept);

@@ -287,13 +287,14 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
         "machine.wait_for_disk_written(6000000000, timeout=1)\n"
         "with t.assertRaises(ValueError):\n    machine.wait_for_disk_written(-1)\n"
         "machine.save_snapshot('s')\nmachine.load_snapshot(name='s')\n"
+        "machine.save_snapshot('d', memory=False)\nmachine.load_snapshot('d', False)\n"
         "with t.assertRaises(ValueError):\n    machine.load_snapshot('')\n"
         "t.assertEqual('/images/fake', machine.image_dir)\n"
         "t.assertIsInstance(machine.get_console_log(), str)\n");
     script_expect_commands(f,
         "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
         "wait_for_event WATCHDOG 1\nwait_for_disk_written 6000000000 1000\n"
-        "save_snapshot s\nload_snapshot s");
+        "save_snapshot s\nload_snapshot s\nsave_disk_snapshot d\nload_disk_snapshot d");
 }
 
 static void test_network(ScriptFixture *f, gconstpointer data)

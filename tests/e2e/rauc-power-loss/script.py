@@ -44,12 +44,13 @@ with subtest("an installation that nothing disturbs boots"):
     check_slot_a()
 
 # Where power fails, in bytes written since the installation began, and what may have arrived by then.
+# What is under way at that instant arrives too.
 CUTS = [
     # the state: B is marked bad
     (1, set()),
     # boot-b
     (2 * MIB, set()),
-    (boot_size * 3 // 4, set()),
+    (8 * MIB, set()),
     # rootfs-b
     (boot_size + 2 * MIB, {"boot-b"}),
     (boot_size + rootfs_size // 2, {"boot-b"}),
@@ -59,14 +60,19 @@ CUTS = [
     (total - 1, {"boot-b", "rootfs-b"}),
 ]
 
+# Of one installation, the disk at each of these instants: what a power cut would have left of it.
+with subtest("the installation is watched at each of these points"):
+    gateway.load_snapshot("slot A, B empty")
+    begin = gateway.disk_written()
+    gateway.execute("rauc install /data/release-2.0.raucb", check_output=False, check_return=False)
+    for cut, _ in CUTS:
+        gateway.wait_for_disk_written(begin + cut)
+        gateway.save_snapshot(f"cut at {cut}", memory=False)
+    gateway.crash()
+
 for cut, expected in CUTS:
     with subtest(f"power fails after {cut} of {total} bytes"):
-        gateway.load_snapshot("slot A, B empty")
-        begin = gateway.disk_written()
-        gateway.execute("rauc install /data/release-2.0.raucb", check_output=False, check_return=False)
-        gateway.wait_for_disk_written(begin + cut)
-        gateway.crash()
-
+        gateway.load_snapshot(f"cut at {cut}", memory=False)
         dut.start()
         found = arrived()
         gateway.log(f"arrived: {sorted(found)}; the state: {dut.boot_state()}")
@@ -81,6 +87,7 @@ for cut, expected in CUTS:
             t.assertEqual(("A", "1.0"), dut.running())
             t.assertEqual("A", dut.rauc()["primary"])
             must_install()
+        gateway.crash()
 
 
 def fail_writes(partition):
