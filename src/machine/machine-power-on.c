@@ -130,8 +130,11 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     if (!machine->has_power_on_node && !add_node(machine, path, error))
         return false;
     machine->has_power_on_node = true;
-    return sp_machine_run_snapshot_job(machine, "snapshot-load", SNAPSHOT, NODE, error) &&
-           execute(machine, "cont", NULL, error);
+    if (!sp_machine_run_snapshot_job(machine, "snapshot-load", SNAPSHOT, NODE, error) ||
+        !execute(machine, "cont", NULL, error))
+        return false;
+    sp_log(machine->config.log, machine->config.name, "goes on from the first read of its disk");
+    return true;
 }
 
 /* The guest was reset a moment ago, and runs. */

@@ -9,11 +9,14 @@
  * It is kept in a file of the machine's name in a folder, a qcow2 that has nothing but QEMU's
  * snapshot of it.
  *
- * Nothing of the disk is in that state, and nothing was written: QEMU is made to fail the first
- * read and to stop the guest for it (QEMU, block driver "blkdebug", and device property
- * "rerror=stop"), saves it with the request still to be done, and whoever goes on from there does
- * it on a disk of his own. The guest's kernel takes the time of its making for the present until it
- * asks its clock.
+ * Nothing of the disk is in that state, and nothing was written: QEMU is made to fail the first read
+ * and to stop the guest for it (QEMU, block driver "blkdebug", and device property "rerror=stop"),
+ * saves it with the request still to be done, and whoever goes on from there does it on a disk of
+ * his own.
+ *
+ * The guest does not know how long that was ago: the clock of the kernel that runs stands where it
+ * did, or has gone on by as long as the QEMU has run. So this is for a kernel that only loads
+ * another one, which asks the machine for the time.
  */
 
 /**

@@ -42,6 +42,7 @@ struct SpJob {
     double time_factor;
     SpResult result;
     bool has_result;
+    bool has_checkpoint;
 };
 
 static void drop_source(guint *source)
@@ -127,6 +128,9 @@ static void take_line(SpJob *job)
     switch (report.kind) {
     case SP_REPORT_BEGIN:
         set_test_timeout(job, CLAMP(report.number, 1, 100));
+        break;
+    case SP_REPORT_SCRIPT:
+        job->has_checkpoint = true;
         break;
     case SP_REPORT_SUBTEST:
         subtest = g_new0(SpSubtestResult, 1);
@@ -322,6 +326,11 @@ static bool local_is_done(SpJob *job)
     return !job->worker || sp_process_has_ended(job->worker);
 }
 
+static bool local_has_checkpoint(SpJob *job)
+{
+    return job->has_checkpoint;
+}
+
 static void local_stop(SpJob *job, int signal_number)
 {
     job->was_asked = true;
@@ -402,6 +411,7 @@ const SpEngine sp_local_engine = {
     .name = "local",
     .start = local_start,
     .is_done = local_is_done,
+    .has_checkpoint = local_has_checkpoint,
     .stop = local_stop,
     .finish = local_finish,
 };

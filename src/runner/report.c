@@ -6,6 +6,7 @@
 
 static const char *const events[] = {
     [SP_REPORT_BEGIN] = "begin",
+    [SP_REPORT_SCRIPT] = "script",
     [SP_REPORT_SUBTEST] = "subtest",
     [SP_REPORT_STEP] = "step",
     [SP_REPORT_RESULT] = "result",

@@ -8,6 +8,7 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 typedef struct {
@@ -192,6 +193,39 @@ static int exit_status(const Run *run, const guint *counts, bool has_reports)
     return has_reports ? 0 : 2;
 }
 
+/* Whether a test that runs may be making what @test goes on from. */
+static bool would_wait(const Run *run, const SpTestConf *test)
+{
+    const char *root = test->from ? sp_test_conf_root(test)->name : NULL;
+
+    for (guint i = 0; root && i < run->running->len; i++) {
+        const Running *other = &g_array_index(run->running, Running, i);
+
+        if (other->test->from && g_str_equal(sp_test_conf_root(other->test)->name, root) &&
+            !run->engine->has_checkpoint(other->job))
+            return true;
+    }
+    return false;
+}
+
+/* The next one: the first that would not wait, or just the first. */
+static const SpTestConf *take_next(Run *run, GPtrArray *tests)
+{
+    guint i = run->next;
+    void *test;
+
+    while (i < tests->len && would_wait(run, g_ptr_array_index(tests, i)))
+        i++;
+    if (i == tests->len)
+        i = run->next;
+    test = g_ptr_array_index(tests, i);
+    /* those before it keep their order */
+    memmove(&tests->pdata[run->next + 1], &tests->pdata[run->next],
+        (i - run->next) * sizeof *tests->pdata);
+    tests->pdata[run->next++] = test;
+    return test;
+}
+
 static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
 {
     const guint sources[] = {
@@ -200,7 +234,7 @@ static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, gui
 
     while (run->next < tests->len || run->running->len > 0) {
         if (run->next < tests->len && run->signal_number == 0 && run->running->len < jobs)
-            start_test(run, g_ptr_array_index(tests, run->next++), options);
+            start_test(run, take_next(run, tests), options);
         else if (run->running->len > 0)
             finish_test(run, options, counts);
         else

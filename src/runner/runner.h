@@ -55,6 +55,9 @@ typedef struct {
     /** @test and @options outlive the job. One that can't be started is a job that is done. */
     SpJob *(*start)(const SpTestConf *test, const SpRunOptions *options);
     bool (*is_done)(SpJob *job);
+    /** Whether it has the checkpoint that its test goes on from: until then it may be making it,
+     * and who wants the same would wait for that. */
+    bool (*has_checkpoint)(SpJob *job);
     /** The user wants no more of it: it is done soon, with SP_RESULT_SKIPPED. */
     void (*stop)(SpJob *job, int signal_number);
     /** The result of a job that is done, which is freed. */
@@ -65,7 +68,8 @@ extern const SpEngine sp_local_engine;
 
 /**
  * Run @tests (of SpTestConf), as many at once as @options say, saying on stdout how each went as
- * soon as it is known. They are started in the order in which they stand. In the end the folder for
+ * soon as it is known. They are started in the order in which they stand, but for those that would
+ * only wait for a checkpoint that another is making. In the end the folder for
  * output gets junit.xml and report.html.
  *
  * SIGINT and SIGTERM stop what runs and end the run. Returns the program's exit status: 0 if all

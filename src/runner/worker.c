@@ -430,9 +430,12 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
     if (!worker->conf->from || worker->keeps_disks || worker->is_cold) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
             return false;
-    } else if (!restore_machines(worker, images, out_dir, options, error) ||
-               !run_script(worker, worker->conf, out_dir, ret_word, ret_report, error)) {
-        return false;
+    } else {
+        if (!restore_machines(worker, images, out_dir, options, error))
+            return false;
+        send_report(worker, SP_REPORT_SCRIPT, NULL, NULL, 0);
+        if (!run_script(worker, worker->conf, out_dir, ret_word, ret_report, error))
+            return false;
     }
     return !worker->checkpoint_dir || !g_str_equal(*ret_word, "passed") ||
            save_machines(worker, error);

@@ -78,7 +78,7 @@ int runner_run(RunnerFixture *f)
     saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     g_assert_cmpint(dup2(fd, STDOUT_FILENO), ==, STDOUT_FILENO);
-    status = sp_run_tests(tests, &sp_local_engine, &options);
+    status = sp_run_tests(tests, f->engine ? f->engine : &sp_local_engine, &options);
     g_assert_cmpint(dup2(saved, STDOUT_FILENO), ==, STDOUT_FILENO);
     close(saved);
     close(fd);

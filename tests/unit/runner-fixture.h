@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "runner/runner.h"
+
 #include <glib.h>
 #include <stdbool.h>
 
@@ -16,6 +18,7 @@ typedef struct {
     guint jobs;
     bool is_captured;
     bool keeps_disks;
+    const SpEngine *engine; /* NULL: the local one */
 } RunnerFixture;
 
 void runner_set_up(RunnerFixture *f, gconstpointer data);

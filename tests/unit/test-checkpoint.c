@@ -164,6 +164,55 @@ static void test_key_machine(Fixture *f, gconstpointer data)
     g_assert_cmpstr(new_module, !=, before);
 }
 
+static char *power_on_key_of(Fixture *f)
+{
+    g_autoptr(GError) error = NULL;
+    char *key;
+
+    g_free(key_of(f, "booted")); /* has the QEMU that is meant looked for */
+    key = sp_power_on_key(&f->config, f->cache, &error);
+    g_assert_no_error(error);
+    return key;
+}
+
+/* What lies on the disk does not decide what is done before it is read, and all else does. */
+static void test_key_power_on(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *path, *other, *text;
+        bool is_same;
+    } files[] = {
+        {"image/disk", "disk", "disc", true},
+        {"image/disk", "disk", "a longer disk", false},
+        {"image/kernel", "kernel", "kernem", false},
+        {"image/initrd", "initrd", "initrb", false},
+        {"bin/qemu", "#!/bin/sh\n", "#!/bin/sh \n", false},
+        {"share/seabios/bios.bin", "bios", "bias", false},
+        {"tests/booted/script.py", "gateway.start()\n", "gateway.start() \n", true},
+    };
+    g_autofree char *before = power_on_key_of(f);
+    g_autofree char *checkpoint = key_of(f, "booted");
+    g_autofree char *qcow2 = NULL, *qcow2_changed = NULL, *memory = NULL;
+
+    g_assert_cmpstr(before, !=, checkpoint);
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *changed = NULL;
+        put(f, files[i].path, files[i].text);
+        changed = power_on_key_of(f);
+        g_assert_cmpint(g_str_equal(changed, before), ==, files[i].is_same);
+        put(f, files[i].path, files[i].other);
+    }
+    f->config.memory_mib = 257;
+    memory = power_on_key_of(f);
+    g_assert_cmpstr(memory, !=, before);
+    /* the size that the guest is told is not that of the file */
+    f->image.disk_format = (char *)"qcow2";
+    qcow2 = power_on_key_of(f);
+    put(f, "image/disk", "disc");
+    qcow2_changed = power_on_key_of(f);
+    g_assert_cmpstr(qcow2_changed, !=, qcow2);
+}
+
 /* A digest that was kept is used for the very same file only. */
 static void test_digests(Fixture *f, gconstpointer data)
 {
@@ -363,6 +412,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/checkpoint/key", test_key},
         {"/checkpoint/key-machine", test_key_machine},
+        {"/checkpoint/key-power-on", test_key_power_on},
         {"/checkpoint/digests", test_digests},
         {"/checkpoint/missing", test_missing},
         {"/checkpoint/store", test_store},

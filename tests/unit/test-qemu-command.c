@@ -30,9 +30,9 @@ static void tear_down(Fixture *f, gconstpointer data)
 }
 
 /* All of it, with a blank in front of and behind each word. */
-static char *command(Fixture *f, bool allow_reboot)
+static char *command(Fixture *f, guint flags)
 {
-    g_auto(GStrv) argv = sp_qemu_command("/bin/qemu", &f->config, allow_reboot);
+    g_auto(GStrv) argv = sp_qemu_command("/bin/qemu", &f->config, flags);
     g_autofree char *words = g_strjoinv(" ", argv);
 
     g_assert_cmpstr(argv[0], ==, "/bin/qemu");
@@ -72,12 +72,12 @@ static void test_disk(Fixture *f, gconstpointer data)
     g_autofree char *own = NULL, *given = NULL;
 
     f->image.disk_format = (char *)"qcow2";
-    own = command(f, false);
+    own = command(f, 0);
     expect(own, ",backing.driver=qcow2,");
     g_assert_cmpstr(sp_qemu_disk(&f->config, &format), ==, "/images/disk.img");
     g_assert_cmpstr(format, ==, "qcow2");
     f->config.disk = "/some/disk.raw";
-    given = command(f, false);
+    given = command(f, 0);
     expect(given, ",backing.driver=raw,");
     g_assert_cmpstr(sp_qemu_disk(&f->config, &format), ==, "/some/disk.raw");
     g_assert_cmpstr(format, ==, "raw");
@@ -85,7 +85,7 @@ static void test_disk(Fixture *f, gconstpointer data)
 
 static void test_kernel(Fixture *f, gconstpointer data)
 {
-    g_autofree char *without = command(f, false);
+    g_autofree char *without = command(f, 0);
     g_autofree char *alone = NULL;
     g_autofree char *initrd = NULL;
     g_autofree char *append = NULL;
@@ -94,7 +94,7 @@ static void test_kernel(Fixture *f, gconstpointer data)
     expect_no(without, " -initrd ");
     expect_no(without, " -append ");
     f->image.kernel = (char *)"/images/a vmlinuz";
-    alone = command(f, false);
+    alone = command(f, 0);
     expect(alone, " -kernel /images/a vmlinuz ");
     expect_no(alone, " -initrd ");
     expect_no(alone, " -append ");
@@ -124,7 +124,7 @@ static void test_virtual_time(Fixture *f, gconstpointer data)
     f->image.command_line = (char *)"quiet";
     both = value(f, "-append");
     g_assert_cmpstr(both, ==, "quiet nohz=off");
-    text = command(f, false);
+    text = command(f, 0);
     expect(text, " -accel " SP_ACCEL_TCG " -icount ");
     expect_no(text, " -accel kvm ");
 }
@@ -132,13 +132,13 @@ static void test_virtual_time(Fixture *f, gconstpointer data)
 /* Images tell cards by where they stand on the bus, and no two of a run may have one address. */
 static void test_nics(Fixture *f, gconstpointer data)
 {
-    g_autofree char *without = command(f, false);
+    g_autofree char *without = command(f, 0);
     g_autofree char *text = NULL;
 
     expect_no(without, " -netdev ");
     f->config.nics = 2;
     f->config.seed = 0x9900abcdefu;
-    text = command(f, false);
+    text = command(f, 0);
     for (guint i = 0; i < 2; i++) {
         g_autofree char *netdev =
             g_strdup_printf(" -netdev stream,id=net%u,server=off,addr.type=fd,addr.str=%d ", i,
@@ -156,14 +156,14 @@ static void test_nics(Fixture *f, gconstpointer data)
 
 static void test_agent(Fixture *f, gconstpointer data)
 {
-    g_autofree char *with = command(f, false);
+    g_autofree char *with = command(f, 0);
     g_autofree char *without = NULL;
     g_autofree char *port = g_strdup_printf(" socket,id=agent,fd=%d ", SP_QEMU_FD_AGENT);
 
     expect(with, port);
     expect(with, "virtserialport,chardev=agent,id=agent,name=" SP_AGENT_PORT " ");
     f->image.has_agent = false;
-    without = command(f, false);
+    without = command(f, 0);
     expect_no(without, "agent");
     expect_no(without, "virtio-serial");
     expect(without, " -serial chardev:console ");
@@ -171,17 +171,36 @@ static void test_agent(Fixture *f, gconstpointer data)
 
 static void test_reboot_and_watchdog(Fixture *f, gconstpointer data)
 {
-    g_autofree char *ends = command(f, false);
-    g_autofree char *again = command(f, true);
+    g_autofree char *ends = command(f, 0);
+    g_autofree char *again = command(f, SP_QEMU_ALLOW_REBOOT);
     g_autofree char *watched = NULL;
 
     expect(ends, " -action reboot=shutdown,");
     expect(again, " -action reboot=reset,");
     expect_no(ends, "i6300esb");
     f->image.watchdog = (char *)"i6300esb";
-    watched = command(f, false);
+    watched = command(f, 0);
     expect(watched, " -device i6300esb ");
     expect(watched, "watchdog=reset ");
+}
+
+/* A disk that is not to be read fails its first read and stops the guest; another one tells the
+ * guest of an error. */
+static void test_first_read(Fixture *f, gconstpointer data)
+{
+    g_autofree char *usual = command(f, 0);
+    g_autofree char *unread = command(f, SP_QEMU_FIRST_READ);
+    g_autofree char *paused = command(f, SP_QEMU_PAUSED);
+
+    expect_no(usual, "blkdebug");
+    expect_no(usual, "rerror");
+    expect_no(usual, " -S ");
+    expect(usual, "node-name=disk0,discard=unmap,file=overlay0 ");
+    expect(unread, "driver=blkdebug,node-name=unread0,image=overlay0,");
+    expect(unread, "inject-error.0.iotype=read,");
+    expect(unread, "node-name=disk0,discard=unmap,file=unread0 ");
+    expect(unread, "drive=disk0,id=disk0,bootindex=1,rerror=stop ");
+    expect(paused, " -S ");
 }
 
 static void test_program(Fixture *f, gconstpointer data)
@@ -214,6 +233,7 @@ int main(int argc, char **argv)
     ADD("nics", test_nics);
     ADD("agent", test_agent);
     ADD("reboot-and-watchdog", test_reboot_and_watchdog);
+    ADD("first-read", test_first_read);
     ADD("program", test_program);
     return g_test_run();
 }

@@ -114,6 +114,81 @@ static void test_commands(void)
     tear_down(&f);
 }
 
+typedef struct {
+    SpQmp *qmp;
+    JsonNode *node;
+} Inner;
+
+static gboolean call_again(void *data)
+{
+    Inner *inner = data;
+
+    g_assert_true(sp_qmp_execute(inner->qmp, "inner", NULL, 5000, NULL, &inner->node, NULL));
+    return G_SOURCE_REMOVE;
+}
+
+/* Who waits for an answer turns the main loop, in which somebody else may ask: each gets his own,
+ * whichever comes first. */
+static void test_nested(void)
+{
+    static const char *const lines[] = {
+        "{\"return\": {}, \"id\": 1}\r\n",
+        "\r\n",
+        "{\"return\": \"outer\", \"id\": 2}\r\n{\"return\": \"inner\", \"id\": 3}\r\n",
+        "\r\n",
+        "{\"return\": \"inner\", \"id\": 5}\r\n{\"return\": \"outer\", \"id\": 4}\r\n",
+    };
+    Fixture f;
+    g_autoptr(GError) error = NULL;
+
+    set_up(&f, lines, G_N_ELEMENTS(lines));
+    say(&f.fake, GREETING);
+    for (guint i = 0; i < 2; i++) {
+        Inner inner = {.qmp = f.qmp};
+        g_autoptr(JsonNode) outer = NULL;
+
+        g_idle_add(call_again, &inner);
+        g_assert_true(sp_qmp_execute(f.qmp, "outer", NULL, 5000, NULL, &outer, &error));
+        g_assert_no_error(error);
+        g_assert_cmpstr(json_node_get_string(outer), ==, "outer");
+        g_assert_cmpstr(json_node_get_string(inner.node), ==, "inner");
+        g_clear_pointer(&inner.node, json_node_unref);
+    }
+    tear_down(&f);
+}
+
+static void expect_time(const char *timestamp, gint64 expected_us)
+{
+    g_autofree char *line = g_strdup_printf("{\"event\": \"RESET\"%s}", timestamp);
+    SpQmpMessage message = {0};
+
+    g_assert_true(sp_qmp_parse(line, strlen(line), &message, NULL));
+    g_assert_cmpint(message.time_us, ==, expected_us);
+    sp_qmp_message_clear(&message);
+}
+
+static void test_event_time(void)
+{
+    static const char whole[] = ", \"timestamp\": {\"seconds\": 7, \"microseconds\": 8}";
+    Fixture f;
+
+    expect_time(whole, 7000008);
+    expect_time("", 0);
+    expect_time(", \"timestamp\": 7", 0);
+    expect_time(", \"timestamp\": {\"seconds\": -1, \"microseconds\": -1}", 0);
+    expect_time(", \"timestamp\": {\"seconds\": \"7\", \"microseconds\": 8}", 0);
+    expect_time(", \"timestamp\": {\"seconds\": 9223372036854775807, \"microseconds\": 8}", 0);
+    expect_time(", \"timestamp\": {\"seconds\": 7, \"microseconds\": 1000000}", 0);
+
+    set_up(&f, NULL, 0);
+    say(&f.fake, GREETING "{\"event\": \"RESET\"");
+    say(&f.fake, whole);
+    say(&f.fake, "}\r\n");
+    g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, NULL, NULL, NULL));
+    g_assert_cmpint(sp_qmp_event_time_us(f.qmp), ==, 7000008);
+    tear_down(&f);
+}
+
 static void fails_with(const char *answer, bool hang_up, int code)
 {
     const char *lines[] = {answer};
@@ -233,6 +308,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qmp/commands", test_commands);
+    g_test_add_func("/qmp/nested", test_nested);
+    g_test_add_func("/qmp/event-time", test_event_time);
     g_test_add_func("/qmp/broken-peers", test_broken_peers);
     g_test_add_func("/qmp/truncated", test_truncated);
     g_test_add_func("/qmp/parse", test_parse);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+
+/* In which order tests are started: an engine that only takes down what it is told. */
+
+#include "runner-fixture.h"
+#include "runner/runner.h"
+
+#include "runner/discover.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct SpJob {
+    const SpTestConf *test;
+    guint turns; /* until it is done */
+};
+
+static GString *started;
+static guint asked; /* how often it was asked whether a checkpoint is there */
+
+static SpJob *start(const SpTestConf *test, const SpRunOptions *options)
+{
+    SpJob *job = g_new0(SpJob, 1);
+
+    job->test = test;
+    g_string_append_printf(started, "%s ", test->name);
+    return job;
+}
+
+static gboolean nothing(void *data)
+{
+    return G_SOURCE_REMOVE;
+}
+
+/* One that makes a checkpoint goes on for long. */
+static bool is_done(SpJob *job)
+{
+    g_idle_add(nothing, NULL); /* so that it is asked again */
+    return job->turns++ > (g_str_has_prefix(job->test->name, "a") ? 20 : 5);
+}
+
+static bool has_checkpoint(SpJob *job)
+{
+    asked++;
+    return job->turns > 10;
+}
+
+static void stop(SpJob *job, int signal_number)
+{
+}
+
+static void finish(SpJob *job, SpResult *ret_result)
+{
+    *ret_result = (SpResult){.kind = SP_RESULT_PASSED};
+    g_free(job);
+}
+
+static const SpEngine engine = {"fake", start, is_done, has_checkpoint, stop, finish};
+
+static void add(RunnerFixture *f, const char *name, const char *conf)
+{
+    g_autofree char *dir = g_build_filename(f->tests, name, NULL);
+
+    runner_write_file(dir, "test.conf", conf, -1);
+    runner_write_file(dir, "script.py", "", -1);
+}
+
+static void expect_order(RunnerFixture *f, guint jobs, const char *expected)
+{
+    f->engine = &engine;
+    f->jobs = jobs;
+    started = g_string_new(NULL);
+    g_assert_cmpint(runner_run(f), ==, 0);
+    g_assert_cmpstr(started->str, ==, expected);
+    g_string_free(started, TRUE);
+}
+
+/* a1 to a3 go on from checkpoints on one and the same below: the second would only wait until the
+ * first has made it. */
+static void test_order(RunnerFixture *f, gconstpointer data)
+{
+    runner_write_file(f->out, "keep", "", 0); /* the folder, for the reports */
+    add(f, "booted", "[Checkpoint]\n[Machine gateway]\n");
+    add(f, "updated", "[Checkpoint]\nFrom=booted\n");
+    add(f, "a1", "[Test]\nFrom=booted\n");
+    add(f, "a2", "[Test]\nFrom=booted\n");
+    add(f, "a3", "[Test]\nFrom=updated\n");
+    add(f, "b1", "[Test]\n[Machine gateway]\n");
+    add(f, "b2", "[Test]\n[Machine gateway]\n");
+    add(f, "b3", "[Test]\n[Machine gateway]\n");
+    expect_order(f, 1, "a1 a2 a3 b1 b2 b3 ");
+    g_assert_cmpuint(asked, ==, 0);
+    /* b1 is over before a1 has the checkpoint, b2 after it; and a2 is asked as a1 was */
+    expect_order(f, 2, "a1 b1 b2 a2 b3 a3 ");
+    /* rather than nothing */
+    expect_order(f, 6, "a1 b1 b2 b3 a2 a3 ");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add(
+        "/run-order/checkpoints", RunnerFixture, NULL, runner_set_up, test_order, runner_tear_down);
+    return g_test_run();
+}
