@@ -77,15 +77,16 @@ with subtest("each part is looked at, again and again"):
             "ip address add 172.20.30.1/24 dev lan",
         ),
     }
-    for reason, (fault, mend) in faults.items():
+    unconfirm()
+    for number, (reason, (fault, mend)) in enumerate(faults.items()):
         # from the start on
-        unconfirm()
         gateway.succeed(fault)
         t.assertIn(f"slot A stays unconfirmed: {reason}", verify(1))
         gateway.succeed(mend)
-        # and for six seconds only, which is more than there are between two looks
+        # and for six seconds only, which is more than there are between two looks; each at another
+        # time, up to the minute's end
         gateway.succeed(
-            "systemd-run --on-active=40 --timer-property=AccuracySec=1ms "
+            f"systemd-run --on-active={8 * (number + 1)} --timer-property=AccuracySec=1ms "
             f"/bin/sh -c '{fault}; sleep 6; {mend}'"
         )
         t.assertIn(f"slot A stays unconfirmed: {reason}", verify(1))

@@ -52,6 +52,7 @@ with subtest("release 1.0 runs in slot A"):
 with subtest("a slot marked bad is not booted"):
     dut.install("release-2.0")
     t.assertEqual("B", dut.rauc()["primary"])
+    gateway.save_snapshot("slot A, 2.0 in slot B")
     gateway.succeed("rauc status mark-bad other")
     count = len(dut.boots())
     dut.reboot()
@@ -83,7 +84,7 @@ with subtest("a release whose kernel panics is left after three boots"):
     check_recovery()
 
 with subtest("a release whose root file system is broken is left after three boots"):
-    dut.install("release-2.0")
+    gateway.load_snapshot("slot A, 2.0 in slot B")
     gateway.succeed(f"dd if=/dev/zero of={device('rootfs-b')} bs=1M count=1 oflag=direct")
     count = len(dut.boots())
     gateway.reboot()
