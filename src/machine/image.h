@@ -18,12 +18,10 @@
  *                                   idle guest leaps to its next timer even while it waits for its
  *                                   disk, so it should have timers that are not far apart: a kernel
  *                                   that ticks all the time, or its own time-outs come too soon
- *   KeepPowerOn=yes                 yes or no (default), with Kernel: what a machine does between
- *                                   power on, or a reset, and the first read of its disk is done
- *                                   once and kept for tests that go on from a checkpoint
- *                                   (machine/power-on.h). For a Kernel that starts another one, as a
- *                                   boot loader does: its own clock will be wrong. Not for a guest
- *                                   that looks for what was in its memory before a reset
+ *   KeepPowerOn=yes                 yes or no (default), with Kernel, which has to be one that
+ *                                   starts another: what precedes the first read of the disk is
+ *                                   done once and kept, for tests that go on from a checkpoint.
+ *                                   What it takes stands in machine/power-on.h
  *   Memory=512M                     default for machines: number with M or G; 512M if missing
  *   CPUs=2                          default for machines; 1 if missing
  *   Agent=virtio-serial             virtio-serial (default) or none

@@ -52,10 +52,8 @@ static bool add_node(SpMachine *machine, const char *path, GError **error)
 
 static bool wait_for_first_read(SpMachine *machine, GError **error)
 {
-    gint64 timeout_ms = (gint64)(FIRST_READ_TIMEOUT_MS * sp_machine_time_factor(machine));
-
-    if (sp_qmp_wait_event(machine->qmp, "BLOCK_IO_ERROR", timeout_ms, &machine->config.interrupt,
-            NULL, NULL, error))
+    if (sp_qmp_wait_event(machine->qmp, "BLOCK_IO_ERROR", FIRST_READ_TIMEOUT_MS,
+            &machine->config.interrupt, NULL, NULL, error))
         return true;
     g_prefix_error(error, "it has not read its disk yet: ");
     return false;
@@ -137,9 +135,30 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     return true;
 }
 
-/* The guest was reset a moment ago, and runs. */
+/* @ret_runs: whether it does, and is not stopped by whoever has reset it. */
+static bool get_status(SpMachine *machine, bool *ret_runs, GError **error)
+{
+    g_autoptr(JsonNode) answer = NULL;
+    JsonNode *running = NULL;
+
+    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
+            &machine->config.interrupt, &answer, error))
+        return false;
+    if (answer && JSON_NODE_HOLDS_OBJECT(answer))
+        running = json_object_get_member(json_node_get_object(answer), "running");
+    *ret_runs = running && JSON_NODE_HOLDS_VALUE(running) && json_node_get_boolean(running);
+    return true;
+}
+
+/* The guest was reset a moment ago. */
 static bool load_after_reset(SpMachine *machine, GError **error)
 {
+    bool runs;
+
+    if (!get_status(machine, &runs, error))
+        return false;
+    if (!runs)
+        return true;
     if (!execute(machine, "stop", NULL, error))
         return false;
     if (g_get_real_time() - machine->reset_time_us < RESET_HEARD_US)

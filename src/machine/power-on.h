@@ -9,14 +9,15 @@
  * It is kept in a file of the machine's name in a folder, a qcow2 that has nothing but QEMU's
  * snapshot of it.
  *
- * Nothing of the disk is in that state, and nothing was written: QEMU is made to fail the first read
- * and to stop the guest for it (QEMU, block driver "blkdebug", and device property "rerror=stop"),
- * saves it with the request still to be done, and whoever goes on from there does it on a disk of
- * his own.
+ * Nothing of the disk is in that state, and nothing was written: QEMU is made to fail the first
+ * read and to stop the guest for it (QEMU, block driver "blkdebug", and device property
+ * "rerror=stop"), saves it with the request still to be done, and whoever goes on from there does
+ * it on a disk of his own.
  *
- * The guest does not know how long that was ago: the clock of the kernel that runs stands where it
+ * The guest does not know how long ago that was: the clock of the kernel that runs stands where it
  * did, or has gone on by as long as the QEMU has run. So this is for a kernel that only loads
- * another one, which asks the machine for the time.
+ * another one, which asks the machine for the time. Nor does it find what was in its memory before
+ * a reset.
  */
 
 /**

@@ -117,14 +117,23 @@ static bool make_power_on(const char *dir, void *data, GError **error)
     return sp_power_on_make(data, dir, error);
 }
 
-SpCheckpoint *sp_checkpoint_prepare_power_on(const SpMachineConfig *config, GError **error)
+SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine)
 {
+    const SpMachineConfig *config = sp_machine_config(machine);
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
-    g_autofree char *key = sp_power_on_key(config, cache, error);
     g_autofree char *name = g_strconcat("power on of ", config->name, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *key = sp_power_on_key(config, cache, &error);
+    SpCheckpoint *state = key ? get(folder, key, name, make_power_on, config, &error) : NULL;
 
-    return key ? get(folder, key, name, make_power_on, config, error) : NULL;
+    if (state)
+        sp_machine_use_power_on(machine, sp_checkpoint_dir(state));
+    else
+        sp_log(config->log, config->name,
+            "warning: its state before the first read of its disk can't be kept: %s",
+            error->message);
+    return state;
 }
 
 SpCheckpoint *sp_checkpoint_prepare(

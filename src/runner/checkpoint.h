@@ -24,7 +24,8 @@ SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);
 
 /**
- * The state of a machine as @config says, with its defaults filled in, that has not read its disk
- * yet (machine/power-on.h): out of the user's cache, or made now.
+ * Have @machine begin its boots with the state of one like it that has not read its disk yet
+ * (machine/power-on.h): out of the user's cache, or made now. To be held as long as the machine is
+ * there. It is only faster: where it can't be had the machine's log says so, and this is NULL.
  */
-SpCheckpoint *sp_checkpoint_prepare_power_on(const SpMachineConfig *config, GError **error);
+SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine);

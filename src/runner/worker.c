@@ -5,7 +5,6 @@
 #include "machine/accel.h"
 #include "machine/checkpoint.h"
 #include "machine/machine.h"
-#include "machine/power-on.h"
 #include "machine/qemu-command.h"
 #include "runner/checkpoint.h"
 #include "runner/images.h"
@@ -143,27 +142,14 @@ static char *kept_disk(const SpTestConf *conf, const char *machine)
     return state_file(name);
 }
 
-/* A test that goes on from no checkpoint is about the whole of a boot. */
+/* A test that goes on from no checkpoint is about the whole of a boot, and a machine that a script
+ * makes may be the only one of its kind. */
 static bool skips_power_on(const Worker *worker, const SpImage *image)
 {
-    return image->keeps_power_on && !worker->is_cold && worker->accel->time_factor > 1 &&
-           (worker->conf->from || worker->conf->is_checkpoint);
-}
+    bool is_configured = worker->machines->len <= sp_test_conf_machines(worker->conf)->len;
 
-/* It is only faster: without it the machine goes the long way. */
-static void use_power_on(Worker *worker, SpMachine *machine)
-{
-    g_autoptr(GError) error = NULL;
-    SpCheckpoint *state = sp_checkpoint_prepare_power_on(sp_machine_config(machine), &error);
-
-    if (state) {
-        g_ptr_array_add(worker->power_ons, state);
-        sp_machine_use_power_on(machine, sp_checkpoint_dir(state));
-    } else {
-        sp_log(worker->log, sp_machine_name(machine),
-            "warning: its state before the first read of its disk can't be kept: %s",
-            error->message);
-    }
+    return is_configured && image->keeps_power_on && !worker->is_cold &&
+           worker->accel->time_factor > 1 && (worker->conf->from || worker->conf->is_checkpoint);
 }
 
 /* @disk is a raw file in place of the image's; NULL: none. */
@@ -202,7 +188,7 @@ static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char
     g_ptr_array_add(worker->machines, machine);
     g_ptr_array_add(worker->configs, g_memdup2(sp_machine_config(machine), sizeof config));
     if (skips_power_on(worker, image))
-        use_power_on(worker, machine);
+        g_ptr_array_add(worker->power_ons, sp_checkpoint_use_power_on(machine));
     return true;
 }
 
