@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #define QMP_TIMEOUT_MS 60000
@@ -59,6 +60,19 @@ static bool wait_for_first_read(SpMachine *machine, GError **error)
     return false;
 }
 
+static bool make_durable(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_good = fd >= 0 && fsync(fd) == 0;
+
+    if (!is_good)
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be kept: %s", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return is_good;
+}
+
 static bool make(SpMachine *machine, const char *path, GError **error)
 {
     const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, "64K", NULL};
@@ -69,7 +83,8 @@ static bool make(SpMachine *machine, const char *path, GError **error)
            wait_for_first_read(machine, error) &&
            sp_machine_run_snapshot_job(machine, "snapshot-save", SNAPSHOT, NODE, error) &&
            execute(machine, "quit", NULL, error) &&
-           sp_process_wait(machine->qemu, sp_deadline(QMP_TIMEOUT_MS), NULL, error);
+           sp_process_wait(machine->qemu, sp_deadline(QMP_TIMEOUT_MS), NULL, error) &&
+           make_durable(path, error);
 }
 
 bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **error)
@@ -102,7 +117,8 @@ static int copy_state(const SpMachine *machine, GError **error)
     if (length >= 0)
         to = sp_unnamed_file_open(error);
     while (to >= 0 && at < length) {
-        if (copy_file_range(from, &at, to, NULL, (size_t)(length - at), 0) > 0)
+        /* between any two file systems */
+        if (sendfile(to, from, &at, (size_t)(length - at)) > 0)
             continue;
         close(to);
         to = -1;
@@ -115,7 +131,7 @@ static int copy_state(const SpMachine *machine, GError **error)
     return to;
 }
 
-bool sp_machine_load_power_on(SpMachine *machine, GError **error)
+static bool load(SpMachine *machine, GError **error)
 {
     g_autofree char *path = NULL;
 
@@ -135,51 +151,72 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     return true;
 }
 
-/* @ret_runs: whether it does, and is not stopped by whoever has reset it. */
-static bool get_status(SpMachine *machine, bool *ret_runs, GError **error)
+/* The guest stands still meanwhile: nobody is to ask it for anything, as the conditions of a script
+ * do that a wait looks at, and nobody is to leave it so. Takes some tenths of a second. */
+static SpInterrupt suspend_interrupt(SpMachine *machine)
+{
+    SpInterrupt former = machine->config.interrupt;
+
+    machine->config.interrupt = (SpInterrupt){0};
+    return former;
+}
+
+bool sp_machine_load_power_on(SpMachine *machine, GError **error)
+{
+    SpInterrupt interrupt = suspend_interrupt(machine);
+    bool is_good = load(machine, error);
+
+    machine->config.interrupt = interrupt;
+    return is_good;
+}
+
+/* Whether it does, and is not stopped by whoever has reset it. */
+static bool runs(SpMachine *machine)
 {
     g_autoptr(JsonNode) answer = NULL;
     JsonNode *running = NULL;
 
-    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
-            &machine->config.interrupt, &answer, error))
+    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS, NULL, &answer, NULL))
         return false;
     if (answer && JSON_NODE_HOLDS_OBJECT(answer))
         running = json_object_get_member(json_node_get_object(answer), "running");
-    *ret_runs = running && JSON_NODE_HOLDS_VALUE(running) && json_node_get_boolean(running);
-    return true;
+    return running && JSON_NODE_HOLDS_VALUE(running) && json_node_get_boolean(running);
 }
 
 /* The guest was reset a moment ago. */
-static bool load_after_reset(SpMachine *machine, GError **error)
+static void load_after_reset(SpMachine *machine)
 {
-    bool runs;
-
-    if (!get_status(machine, &runs, error))
-        return false;
-    if (!runs)
-        return true;
-    if (!execute(machine, "stop", NULL, error))
-        return false;
-    if (g_get_real_time() - machine->reset_time_us < RESET_HEARD_US)
-        return sp_machine_load_power_on(machine, error);
-    return execute(machine, "cont", NULL, error);
-}
-
-static gboolean on_reset(void *data)
-{
-    SpMachine *machine = data;
     g_autoptr(GError) error = NULL;
+    gint64 age_us;
 
-    machine->reset_source = 0;
-    if (!sp_machine_is_up(machine) || machine->has_snapshot_job ||
-        load_after_reset(machine, &error) || !sp_machine_is_up(machine))
-        return G_SOURCE_REMOVE;
+    if (!runs(machine) || !execute(machine, "stop", NULL, NULL))
+        return;
+    age_us = g_get_real_time() - machine->reset_time_us;
+    if (age_us < 0 || age_us >= RESET_HEARD_US) {
+        (void)execute(machine, "cont", NULL, NULL);
+        return;
+    }
+    if (load(machine, &error))
+        return;
     sp_log(machine->config.log, machine->config.name,
         "warning: it is reset the long way from now on: %s", error->message);
     sp_machine_use_power_on(machine, NULL);
     if (execute(machine, "system_reset", NULL, NULL))
         (void)execute(machine, "cont", NULL, NULL);
+}
+
+static gboolean on_reset(void *data)
+{
+    SpMachine *machine = data;
+    SpInterrupt interrupt;
+
+    machine->reset_source = 0;
+    /* a QEMU that is being killed is up, but does not answer any more */
+    if (!sp_machine_is_up(machine) || sp_qmp_error(machine->qmp) || machine->has_snapshot_job)
+        return G_SOURCE_REMOVE;
+    interrupt = suspend_interrupt(machine);
+    load_after_reset(machine);
+    machine->config.interrupt = interrupt;
     return G_SOURCE_REMOVE;
 }
 

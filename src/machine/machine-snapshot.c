@@ -23,6 +23,12 @@ static void add(SpMachine *machine, const char *name, SnapshotKind kind)
     g_hash_table_insert(machine->snapshots, g_strdup(name), GINT_TO_POINTER(kind));
 }
 
+/* qemu-img takes a name of digits for a number. */
+static char *tag_of(const char *name)
+{
+    return g_strconcat("snapshot ", name, NULL);
+}
+
 static bool refuse(SpMachine *machine, const char *name, const char *why, GError **error)
 {
     g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' has no snapshot '%s'%s",
@@ -119,10 +125,12 @@ bool sp_machine_run_snapshot_job(
 
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
+    g_autofree char *tag = tag_of(name);
+
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
     } else if (sp_machine_run_snapshot_job(
-                   machine, "snapshot-save", name, SP_QEMU_OVERLAY_NODE, error)) {
+                   machine, "snapshot-save", tag, SP_QEMU_OVERLAY_NODE, error)) {
         add(machine, name, SNAPSHOT_OF_ALL);
         return true;
     }
@@ -132,6 +140,8 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
 
 bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
 {
+    g_autofree char *tag = tag_of(name);
+
     /* asked for one that it does not have, QEMU stops the guest and leaves it so */
     if (kind_of(machine, name) != SNAPSHOT_OF_ALL)
         return refuse(machine, name,
@@ -144,7 +154,7 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
     }
     if (!sp_machine_start(machine, true, error))
         return false;
-    if (!sp_machine_run_snapshot_job(machine, "snapshot-load", name, SP_QEMU_OVERLAY_NODE, error)) {
+    if (!sp_machine_run_snapshot_job(machine, "snapshot-load", tag, SP_QEMU_OVERLAY_NODE, error)) {
         sp_machine_explain(machine, error);
         return false;
     }
@@ -154,6 +164,7 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
 
 bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error)
 {
+    g_autofree char *tag = tag_of(name);
     JsonObject *arguments;
 
     if (!sp_machine_is_up(machine)) {
@@ -163,7 +174,7 @@ bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError 
     } else {
         arguments = json_object_new();
         json_object_set_string_member(arguments, "device", SP_QEMU_DISK_NODE);
-        json_object_set_string_member(arguments, "name", name);
+        json_object_set_string_member(arguments, "name", tag);
         if (execute(machine, "blockdev-snapshot-internal-sync", arguments, NULL, error)) {
             add(machine, name, SNAPSHOT_OF_DISK);
             return true;
@@ -175,6 +186,8 @@ bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError 
 
 bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError **error)
 {
+    g_autofree char *tag = tag_of(name);
+
     if (kind_of(machine, name) == SNAPSHOT_NONE)
         return refuse(machine, name, "", error);
     if (sp_machine_is_up(machine)) {
@@ -183,7 +196,7 @@ bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError 
             machine->config.name);
         return false;
     }
-    if (sp_overlay_revert(machine->overlay, name, error))
+    if (sp_overlay_revert(machine->overlay, tag, error))
         return true;
     sp_machine_explain(machine, error);
     return false;

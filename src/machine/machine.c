@@ -285,10 +285,6 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
 
     if (!goes_on_from_power_on(machine) || sp_machine_load_power_on(machine, &local))
         return true;
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_INTERRUPTED)) {
-        g_propagate_error(error, g_steal_pointer(&local));
-        return false;
-    }
     sp_log(machine->config.log, machine->config.name,
         "warning: it starts the long way from now on: %s", local->message);
     sp_machine_use_power_on(machine, NULL);

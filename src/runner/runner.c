@@ -209,12 +209,12 @@ static bool would_wait(const Run *run, const SpTestConf *test)
 }
 
 /* The next one: the first that would not wait, or just the first. */
-static const SpTestConf *take_next(Run *run, GPtrArray *tests)
+static const SpTestConf *take_next(Run *run, GPtrArray *tests, bool is_cold)
 {
     guint i = run->next;
     void *test;
 
-    while (i < tests->len && would_wait(run, g_ptr_array_index(tests, i)))
+    while (!is_cold && i < tests->len && would_wait(run, g_ptr_array_index(tests, i)))
         i++;
     if (i == tests->len)
         i = run->next;
@@ -234,7 +234,7 @@ static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, gui
 
     while (run->next < tests->len || run->running->len > 0) {
         if (run->next < tests->len && run->signal_number == 0 && run->running->len < jobs)
-            start_test(run, take_next(run, tests), options);
+            start_test(run, take_next(run, tests, options->is_cold), options);
         else if (run->running->len > 0)
             finish_test(run, options, counts);
         else

@@ -148,8 +148,10 @@ static bool skips_power_on(const Worker *worker, const SpImage *image)
 {
     bool is_configured = worker->machines->len <= sp_test_conf_machines(worker->conf)->len;
 
-    return is_configured && image->keeps_power_on && !worker->is_cold &&
-           worker->accel->time_factor > 1 && (worker->conf->from || worker->conf->is_checkpoint);
+    /* a virtual clock's time of day is a part of the state, and would be that of its making */
+    return is_configured && !worker->conf->has_virtual_time && image->keeps_power_on &&
+           !worker->is_cold && worker->accel->time_factor > 1 &&
+           (worker->conf->from || worker->conf->is_checkpoint);
 }
 
 /* @disk is a raw file in place of the image's; NULL: none. */
