@@ -128,6 +128,14 @@ static void test_contents(Fixture *f, gconstpointer data)
     g_assert_cmpuint(strspn(content, "b"), ==, BASE_SIZE);
 }
 
+/* As a QEMU leaves it that was given the descriptor (block/file-posix.c, RAW_LOCK_PERM_BASE). */
+static void lock_like_qemu(int fd, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = 100, .l_len = 200};
+
+    g_assert_cmpint(fcntl(fd, F_OFD_SETLK, &lock), ==, 0);
+}
+
 /* What was written after a snapshot is gone, and the base need not be there any more. */
 static void test_revert(Fixture *f, gconstpointer data)
 {
@@ -142,9 +150,11 @@ static void test_revert(Fixture *f, gconstpointer data)
     g_assert_true(sp_process_run(argv, &fd, 1, 60000, &error));
     with_image(overlay, "write -P 0x32 64k 128k");
     g_assert_cmpint(g_rename(f->base, away), ==, 0);
+    lock_like_qemu(sp_overlay_rw_fd(overlay), F_RDLCK);
     g_assert_true(sp_overlay_revert(overlay, "then", &error));
     g_assert_no_error(error);
     g_assert_cmpint(g_rename(away, f->base), ==, 0);
+    lock_like_qemu(sp_overlay_rw_fd(overlay), F_UNLCK);
     with_image(overlay, "read -P 0x31 64k 64k");
     with_image(overlay, "read -P 0x62 128k 64k");
     g_assert_false(sp_overlay_revert(overlay, "never", &error));

@@ -85,6 +85,7 @@ static void test_commands(void)
         ("{\"event\": \"RESET\", \"data\": {\"guest\": true}}\r\n{\"return\": 9, \"id\": 77}\r\n"
          "{\"return\": {\"running\": true}, \"id\": 2}\r\n"),
         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"not so\"}, \"id\": 3}\r\n",
+        "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no JSON\"}}\r\n",
     };
     Fixture f;
     g_autoptr(GError) error = NULL;
@@ -92,7 +93,7 @@ static void test_commands(void)
     JsonObject *arguments = json_object_new();
     JsonObject *data = NULL;
 
-    set_up(&f, lines, 3);
+    set_up(&f, lines, G_N_ELEMENTS(lines));
     say(&f.fake, GREETING);
     json_object_set_string_member(arguments, "device", "disk0");
     g_assert_true(sp_qmp_execute(f.qmp, "query-status", arguments, 5000, NULL, &node, &error));
@@ -104,6 +105,11 @@ static void test_commands(void)
     g_assert_false(sp_qmp_execute(f.qmp, "no", NULL, 5000, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);
     g_assert_nonnull(strstr(error->message, "not so"));
+    g_clear_error(&error);
+    /* what QEMU could not read has no id that it could name */
+    g_assert_false(sp_qmp_execute(f.qmp, "no", NULL, 5000, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);
+    g_assert_nonnull(strstr(error->message, "no JSON"));
     g_clear_error(&error);
     /* an event that came before anybody waited for it */
     g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, NULL, &data, &error));
@@ -128,13 +134,14 @@ static gboolean call_again(void *data)
 }
 
 /* Who waits for an answer turns the main loop, in which somebody else may ask: each gets his own,
- * whichever comes first. */
+ * whichever comes first, and the first of two. */
 static void test_nested(void)
 {
     static const char *const lines[] = {
         "{\"return\": {}, \"id\": 1}\r\n",
         "\r\n",
-        "{\"return\": \"outer\", \"id\": 2}\r\n{\"return\": \"inner\", \"id\": 3}\r\n",
+        ("{\"return\": \"outer\", \"id\": 2}\r\n{\"return\": \"again\", \"id\": 2}\r\n"
+         "{\"return\": \"inner\", \"id\": 3}\r\n"),
         "\r\n",
         "{\"return\": \"inner\", \"id\": 5}\r\n{\"return\": \"outer\", \"id\": 4}\r\n",
     };
