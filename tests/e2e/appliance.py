@@ -43,13 +43,13 @@ class Appliance:
 
     def running(self):
         """The slot that runs, and its release."""
-        words = self.machine.succeed("cat /proc/cmdline").split()
-        slots = [word.removeprefix("rauc.slot=") for word in words if word.startswith("rauc.slot=")]
-        release = self.machine.succeed('. /etc/os-release; echo "$VERSION_ID"').strip()
-        root = self.machine.succeed("realpath $(findmnt -no SOURCE /run/rootfs-ro)")
-        expected = self.machine.succeed(f"realpath {device('rootfs-' + slots[0].lower())}")
-        assert root == expected, f"slot {slots[0]} runs on {root}"
-        return slots[0], release
+        words, release, root, *roots = self.machine.succeed(
+            "cat /proc/cmdline; . /etc/os-release; echo $VERSION_ID; "
+            f"realpath $(findmnt -no SOURCE /run/rootfs-ro) {' '.join(device(root) for _, root in PAIRS.values())}"
+        ).splitlines()
+        slot = [word.removeprefix("rauc.slot=") for word in words.split() if word.startswith("rauc.slot=")][0]
+        assert root == dict(zip(PAIRS, roots))[slot], f"slot {slot} runs on {root}"
+        return slot, release
 
     # State
 
@@ -90,30 +90,49 @@ class Appliance:
                 self.ranges[name] = (int(start) * SECTOR, int(size))
         return self.ranges[partition]
 
-    def digest(self, offset, size):
-        """A hash of a part of the disk, as it lies there: read past the guest, whose caches are
-        written first."""
+    def digests_of(self, *ranges):
+        """A hash of each (offset, size) of the disk, as it lies there: read past the guest, whose
+        caches are written first."""
         self.machine.succeed("sync")
-        digest = hashlib.sha256()
-        for begin in range(offset, offset + size, CHUNK):
-            digest.update(self.machine.read_disk(begin, min(CHUNK, offset + size - begin)))
-        return digest.hexdigest()
+        return self.digests_on_disk(*ranges)
+
+    def digests_on_disk(self, *ranges):
+        """The same, of what the guest has written by itself."""
+        digests = [hashlib.sha256() for _ in ranges]
+        for digest, (offset, size) in zip(digests, ranges):
+            for begin in range(offset, offset + size, CHUNK):
+                digest.update(self.machine.read_disk(begin, min(CHUNK, offset + size - begin)))
+        return [digest.hexdigest() for digest in digests]
 
     def digests(self, *partitions):
-        """A hash of each partition."""
-        return {name: self.digest(*self.range_of(name)) for name in partitions}
+        """A hash of each partition, by name."""
+        return dict(zip(partitions, self.digests_of(*map(self.range_of, partitions))))
 
-    def head_digest(self, partition, size):
-        """The hash of a partition's first bytes."""
+    def head(self, partition, size):
+        """The range of a partition's first bytes."""
         start, length = self.range_of(partition)
         assert size <= length
-        return self.digest(start, size)
+        return start, size
 
-    def table_digest(self):
-        """A hash of what lies outside of all partitions: both copies of the partition table."""
+    def arrived(self, images):
+        """Which of these images (partition: digest, size) lie in their partitions, whole."""
+        self.machine.succeed("sync")
+        return self.arrived_on_disk(images)
+
+    def arrived_on_disk(self, images):
+        """The same, by what the guest has written by itself."""
+        heads = [self.head(name, size) for name, (_, size) in images.items()]
+        digests = self.digests_on_disk(*heads)
+        return {name for name, digest in zip(images, digests) if digest == images[name][0]}
+
+    def table_ranges(self):
+        """What lies outside of all partitions: both copies of the partition table."""
         size = int(self.machine.succeed("blockdev --getsize64 /dev/flash"))
         first = min(start for start, _ in (self.range_of(name) for name in PARTITIONS))
-        return self.digest(0, first), self.digest(size - TABLE_COPY, TABLE_COPY)
+        return (0, first), (size - TABLE_COPY, TABLE_COPY)
+
+    def table_digests(self):
+        return self.digests_of(*self.table_ranges())
 
     # Releases
 
@@ -139,15 +158,14 @@ class Appliance:
         equally, so that it need not be booted twice. Of a root partition that is its file system:
         behind it lies what is left of larger releases, and nobody reads that."""
         files = self.machine.succeed("cat /state/boot-state /state/last-good")
-        roots = [root for _, root in PAIRS.values()]
-        slots = self.digests(*(boot for boot, _ in PAIRS.values()))
-        slots.update({root: self.head_digest(root, self.squashfs_size(root)) for root in roots})
-        return files, slots, self.table_digest()
+        self.machine.succeed("sync")
+        boots = [self.range_of(boot) for boot, _ in PAIRS.values()]
+        roots = [self.head(root, self.squashfs_size(root)) for _, root in PAIRS.values()]
+        return files, self.digests_of(*boots, *roots, *self.table_ranges())
 
     def squashfs_size(self, partition):
         """The bytes that the file system says it has: bytes_used, bytes 40 to 47 of its superblock
-        (Linux, fs/squashfs/squashfs_fs.h)."""
-        self.machine.succeed("sync")
+        (Linux, fs/squashfs/squashfs_fs.h). Read from the disk."""
         superblock = self.machine.read_disk(self.range_of(partition)[0], SECTOR)
         assert superblock[:4] == b"hsqs", f"{partition} has no squashfs"
         return int.from_bytes(superblock[40:48], "little")

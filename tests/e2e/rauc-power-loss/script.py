@@ -1,5 +1,7 @@
 # Power fails while an installation writes: the slot that runs is as it was to the byte, the device
 # boots, and the same bundle can be installed again. The same for a disk that fails, and a full one.
+import errno
+
 from appliance import PAIRS, SECTOR, Appliance
 
 dut = Appliance(gateway)
@@ -7,14 +9,9 @@ KIB, MIB = 1024, 1024 * 1024
 B_IMAGES = dict(zip(PAIRS["B"], dut.images("2.0")))
 
 
-def arrived():
-    """Which of the new release's images are on the disk, whole."""
-    return {name for name, (digest, size) in B_IMAGES.items() if dut.head_digest(name, size) == digest}
-
-
 def check_slot_a():
     t.assertEqual(slot_a, dut.digests(*PAIRS["A"]), "slot A was written to")
-    t.assertEqual(table, dut.table_digest())
+    t.assertEqual(table, dut.table_digests())
 
 
 def must_install():
@@ -25,9 +22,9 @@ def must_install():
 
 with subtest("release 1.0 runs in slot A; what an installation writes is measured"):
     t.assertEqual(("A", "1.0"), dut.running())
-    slot_a, table = dut.digests(*PAIRS["A"]), dut.table_digest()
+    slot_a, table = dut.digests(*PAIRS["A"]), dut.table_digests()
     dut.bundle("release-2.0")
-    t.assertEqual(set(), arrived())
+    t.assertEqual(set(), dut.arrived(B_IMAGES))
     gateway.save_snapshot("slot A, B empty")
 
 with subtest("an installation that nothing disturbs boots"):
@@ -36,61 +33,12 @@ with subtest("an installation that nothing disturbs boots"):
     total = gateway.disk_written() - begin
     boot_size, rootfs_size = (size for _, size in B_IMAGES.values())
     t.assertGreaterEqual(total, boot_size + rootfs_size)
-    t.assertEqual(set(PAIRS["B"]), arrived())
+    t.assertEqual(set(PAIRS["B"]), dut.arrived(B_IMAGES))
     check_slot_a()
     installed = dut.boot_basis()
     dut.reboot()
     t.assertEqual(("B", "2.0"), dut.running())
     check_slot_a()
-
-# Where power fails, in bytes written since the installation began, and what may have arrived by then.
-# What is under way at that instant arrives too.
-CUTS = [
-    # the state: B is marked bad
-    (1, set()),
-    # boot-b
-    (2 * MIB, set()),
-    (8 * MIB, set()),
-    # rootfs-b
-    (boot_size + 2 * MIB, {"boot-b"}),
-    (boot_size + rootfs_size // 2, {"boot-b"}),
-    (boot_size + rootfs_size * 9 // 10, {"boot-b"}),
-    # the state: B becomes primary
-    (total - 24 * KIB, {"boot-b", "rootfs-b"}),
-    (total - 1, {"boot-b", "rootfs-b"}),
-]
-
-# Of one installation, the disk at each of these instants, with all that was written until then: what a
-# power cut leaves of it. At the last one power is cut, and what QEMU had not passed on is lost.
-with subtest("the installation is watched at each of these points"):
-    gateway.load_snapshot("slot A, B empty")
-    begin = gateway.disk_written()
-    gateway.execute("rauc install /data/release-2.0.raucb", check_output=False, check_return=False)
-    for cut, _ in CUTS[:-1]:
-        gateway.wait_for_disk_written(begin + cut)
-        gateway.save_snapshot(f"cut at {cut}", memory=False)
-    gateway.wait_for_disk_written(begin + CUTS[-1][0])
-    gateway.crash()
-
-for cut, expected in reversed(CUTS):
-    with subtest(f"power fails after {cut} of {total} bytes"):
-        if (cut, expected) != CUTS[-1]:
-            gateway.load_snapshot(f"cut at {cut}", memory=False)
-        dut.start()
-        found = arrived()
-        gateway.log(f"arrived: {sorted(found)}; the state: {dut.boot_state()}")
-        t.assertEqual(expected, found, "power failed at another point than it was to")
-        check_slot_a()
-        t.assertEqual((3, True), dut.slot_state("A"))
-        if dut.running() == ("B", "2.0"):
-            # the installation was over but for its last word
-            t.assertEqual(set(PAIRS["B"]), found)
-            t.assertEqual("B", dut.rauc()["booted"])
-        else:
-            t.assertEqual(("A", "1.0"), dut.running())
-            t.assertEqual("A", dut.rauc()["primary"])
-            must_install()
-        gateway.crash()
 
 
 def fail_writes(partition):
@@ -98,7 +46,11 @@ def fail_writes(partition):
     start, size = dut.range_of(partition)
     # a rule fails what covers its sector
     sectors = range(start // SECTOR, (start + size) // SECTOR, 64 * KIB // SECTOR)
-    rules = [{"event": "none", "iotype": "write", "errno": 5, "sector": s} for s in sectors]
+    inject([{"iotype": "write", "errno": errno.EIO, "sector": sector} for sector in sectors])
+
+
+def inject(faults):
+    rules = [{"event": "none", **fault} for fault in faults]
     gateway.qmp(
         "blockdev-add",
         driver="blkdebug",
@@ -116,6 +68,78 @@ def mend_disk():
 def put_below_disk(node):
     disk = {"driver": "raw", "node-name": "disk0", "discard": "unmap", "file": node}
     gateway.qmp("blockdev-reopen", options=[disk])
+
+
+def write_slowly(per_second):
+    """So many writes to the disk a second from now on; 0: as many as there are."""
+    limits = dict.fromkeys(["bps", "bps_rd", "bps_wr", "iops", "iops_rd"], 0)
+    gateway.qmp("block_set_io_throttle", id="/machine/peripheral/disk0/virtio-backend", iops_wr=per_second, **limits)
+
+
+def is_b_primary_on_disk():
+    return b"BOOT_ORDER=B A" in gateway.read_disk(*dut.range_of("state"))
+
+
+# Where power fails, in bytes written since the installation began, and what has arrived by then. What
+# is under way at that instant arrives too.
+CUTS = [
+    # the state: B is marked bad
+    (1, set()),
+    # boot-b
+    (2 * MIB, set()),
+    (8 * MIB, set()),
+    # rootfs-b
+    (boot_size + 2 * MIB, {"boot-b"}),
+    (boot_size + rootfs_size // 2, {"boot-b"}),
+    (boot_size + rootfs_size * 9 // 10, {"boot-b"}),
+]
+AT_THE_END = f"after {total - 1} of {total} bytes"
+
+# Of one installation, the disk at each of these instants, with all that was written until then: what a
+# power cut leaves of it. At the last one power is cut, and what QEMU had not passed on is lost.
+with subtest("the installation is watched at each of these points"):
+    gateway.load_snapshot("slot A, B empty")
+    begin = gateway.disk_written()
+    gateway.execute("rauc install /data/release-2.0.raucb", check_output=False, check_return=False)
+    powerless = {}
+    for cut, images in CUTS:
+        name = f"after {cut} of {total} bytes"
+        gateway.wait_for_disk_written(begin + cut)
+        gateway.save_snapshot(name, memory=False)
+        powerless[name] = images
+    # then write by write, to the last one before the state says that B is primary
+    write_slowly(8)
+    t.assertFalse(is_b_primary_on_disk())
+    steps: list[str] = []
+    while not is_b_primary_on_disk():
+        gateway.wait_for_disk_written(gateway.disk_written() + 1)
+        steps.append(f"before B becomes primary, step {len(steps)}")
+        gateway.save_snapshot(steps[-1], memory=False)
+    powerless[steps[-2]] = set(PAIRS["B"])
+    write_slowly(0)
+    gateway.wait_for_disk_written(begin + total - 1)
+    gateway.crash()
+    powerless[AT_THE_END] = set(PAIRS["B"])
+
+for name, images in reversed(powerless.items()):
+    with subtest(f"power fails {name}"):
+        if name != AT_THE_END:
+            gateway.load_snapshot(name, memory=False)
+        dut.start()
+        found = dut.arrived(B_IMAGES)
+        gateway.log(f"arrived: {sorted(found)}; the state: {dut.boot_state()}")
+        t.assertEqual(images, found, "power failed at another point than it was to")
+        check_slot_a()
+        t.assertEqual((3, True), dut.slot_state("A"))
+        if name == AT_THE_END:
+            # the installation was over but for its last word
+            t.assertEqual(("B", "2.0"), dut.running())
+            t.assertEqual("B", dut.rauc()["booted"])
+        else:
+            t.assertEqual(("A", "1.0"), dut.running())
+            t.assertEqual("A", dut.rauc()["primary"])
+            must_install()
+        gateway.crash()
 
 
 def must_fail_to_install(reason):
