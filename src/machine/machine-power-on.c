@@ -131,6 +131,15 @@ static int copy_state(const SpMachine *machine, GError **error)
     return to;
 }
 
+/* What QEMU tells of that it was had to do since then: nobody else is to find it. */
+static void drop_own_events(SpMachine *machine, gint64 since_us)
+{
+    static const char *const events[] = {"STOP", "RESUME", "JOB_STATUS_CHANGE"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(events); i++)
+        sp_qmp_drop_events(machine->qmp, events[i], since_us);
+}
+
 static bool load(SpMachine *machine, GError **error)
 {
     g_autofree char *path = NULL;
@@ -166,6 +175,8 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     SpInterrupt interrupt = suspend_interrupt(machine);
     bool is_good = load(machine, error);
 
+    if (is_good)
+        drop_own_events(machine, 0);
     machine->config.interrupt = interrupt;
     return is_good;
 }
@@ -216,6 +227,7 @@ static gboolean on_reset(void *data)
         return G_SOURCE_REMOVE;
     interrupt = suspend_interrupt(machine);
     load_after_reset(machine);
+    drop_own_events(machine, machine->reset_time_us);
     machine->config.interrupt = interrupt;
     return G_SOURCE_REMOVE;
 }

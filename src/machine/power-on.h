@@ -17,8 +17,8 @@
  * The guest does not know how long ago that was: the clock of the kernel that runs stands where it
  * did, or has gone on by as long as the QEMU has run. So this is for a kernel that only loads
  * another one, which asks the machine for the time. Nor does it find what was in its memory before
- * a reset, or a watchdog device that remembers having bitten. QEMU tells of the stop, the job and
- * the going on by its events, as of those that others ask for.
+ * a reset, or a watchdog device that remembers having bitten. The events by which QEMU tells of all
+ * this are not found by who waits for one.
  */
 
 /**

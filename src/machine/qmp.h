@@ -53,6 +53,12 @@ bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
 bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
     const SpInterrupt *interrupt, char **ret_name, JsonObject **ret_data, GError **error);
 
+/**
+ * Drop those of the events named @event that are kept and that QEMU sent at @since_us (as
+ * sp_qmp_event_time_us() has it) or later: they are of the caller's own doing.
+ */
+void sp_qmp_drop_events(SpQmp *qmp, const char *event, gint64 since_us);
+
 /** Why the connection is dead; NULL while it is not. */
 const GError *sp_qmp_error(SpQmp *qmp);
 /** When the event was sent that is being told, or was told last, in microseconds since 1970 by

@@ -196,6 +196,45 @@ static void test_event_time(void)
     tear_down(&f);
 }
 
+static void say_event(Fixture *f, const char *name, guint seconds)
+{
+    g_autofree char *line = g_strdup_printf(
+        "{\"event\": \"%s\", \"timestamp\": {\"seconds\": %u, \"microseconds\": 0}}\r\n", name,
+        seconds);
+
+    say(&f->fake, line);
+}
+
+static void expect_event(Fixture *f, const char *expected)
+{
+    g_autofree char *name = NULL;
+
+    g_assert_true(sp_qmp_wait_event(f->qmp, NULL, 5000, NULL, &name, NULL, NULL));
+    g_assert_cmpstr(name, ==, expected);
+}
+
+/* Of one name, since then, and no other. */
+static void test_drop_events(void)
+{
+    Fixture f;
+
+    set_up(&f, NULL, 0);
+    sp_qmp_drop_events(f.qmp, "STOP", 0);
+    say(&f.fake, GREETING);
+    say_event(&f, "STOP", 7);
+    say_event(&f, "STOP", 8);
+    say_event(&f, "RESET", 9);
+    say_event(&f, "STOP", 9);
+    say_event(&f, "LAST", 9);
+    g_assert_true(sp_qmp_wait_event(f.qmp, "LAST", 5000, NULL, NULL, NULL, NULL));
+    sp_qmp_drop_events(f.qmp, "STOP", 8 * G_USEC_PER_SEC);
+    say_event(&f, "END", 9);
+    expect_event(&f, "STOP");
+    expect_event(&f, "RESET");
+    expect_event(&f, "END");
+    tear_down(&f);
+}
+
 static void fails_with(const char *answer, bool hang_up, int code)
 {
     const char *lines[] = {answer};
@@ -316,6 +355,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qmp/commands", test_commands);
     g_test_add_func("/qmp/nested", test_nested);
+    g_test_add_func("/qmp/drop-events", test_drop_events);
     g_test_add_func("/qmp/event-time", test_event_time);
     g_test_add_func("/qmp/broken-peers", test_broken_peers);
     g_test_add_func("/qmp/truncated", test_truncated);
