@@ -200,7 +200,7 @@ static void load_after_reset(SpMachine *machine)
     g_autoptr(GError) error = NULL;
     gint64 age_us;
 
-    if (!runs(machine) || !execute(machine, "stop", NULL, NULL))
+    if (!execute(machine, "stop", NULL, NULL))
         return;
     age_us = g_get_real_time() - machine->reset_time_us;
     if (age_us < 0 || age_us >= RESET_HEARD_US) {
@@ -220,14 +220,18 @@ static gboolean on_reset(void *data)
 {
     SpMachine *machine = data;
     SpInterrupt interrupt;
+    gint64 begin_us;
 
     machine->reset_source = 0;
     /* a QEMU that is being killed is up, but does not answer any more */
     if (!sp_machine_is_up(machine) || sp_qmp_error(machine->qmp) || machine->has_snapshot_job)
         return G_SOURCE_REMOVE;
     interrupt = suspend_interrupt(machine);
-    load_after_reset(machine);
-    drop_own_events(machine, machine->reset_time_us);
+    if (runs(machine)) {
+        begin_us = g_get_real_time();
+        load_after_reset(machine);
+        drop_own_events(machine, begin_us);
+    }
     machine->config.interrupt = interrupt;
     return G_SOURCE_REMOVE;
 }
