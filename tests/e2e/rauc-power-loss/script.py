@@ -83,7 +83,7 @@ def is_b_primary_on_disk():
 
 # Where power fails, in bytes written since the installation began, and what has arrived by then. What
 # is under way at that instant arrives too.
-CUTS = [
+CUTS: list[tuple[int, set[str]]] = [
     # the state: B is marked bad
     (1, set()),
     # boot-b
@@ -104,7 +104,7 @@ with subtest("the installation is watched at each of these points"):
     gateway.execute(
         "rauc install /data/release-2.0.raucb && touch /run/installed", check_output=False, check_return=False
     )
-    powerless = {}
+    powerless: dict[str, tuple[str | None, set[str]]] = {}
     for cut, images in CUTS:
         name = f"after {cut} of {total} bytes"
         gateway.wait_for_disk_written(begin + cut)
