@@ -94,10 +94,6 @@ class Appliance:
         """A hash of each (offset, size) of the disk, as it lies there: read past the guest, whose
         caches are written first."""
         self.machine.succeed("sync")
-        return self.digests_on_disk(*ranges)
-
-    def digests_on_disk(self, *ranges):
-        """The same, of what the guest has written by itself."""
         digests = [hashlib.sha256() for _ in ranges]
         for digest, (offset, size) in zip(digests, ranges):
             for begin in range(offset, offset + size, CHUNK):
@@ -116,13 +112,7 @@ class Appliance:
 
     def arrived(self, images):
         """Which of these images (partition: digest, size) lie in their partitions, whole."""
-        self.machine.succeed("sync")
-        return self.arrived_on_disk(images)
-
-    def arrived_on_disk(self, images):
-        """The same, by what the guest has written by itself."""
-        heads = [self.head(name, size) for name, (_, size) in images.items()]
-        digests = self.digests_on_disk(*heads)
+        digests = self.digests_of(*(self.head(name, size) for name, (_, size) in images.items()))
         return {name for name, digest in zip(images, digests) if digest == images[name][0]}
 
     def table_ranges(self):
