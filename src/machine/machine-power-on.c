@@ -131,7 +131,7 @@ static int copy_state(const SpMachine *machine, GError **error)
     return to;
 }
 
-/* What QEMU tells of that it was had to do since then: nobody else is to find it. */
+/* The events of what QEMU was made to do here since then: nobody else is to find them. */
 static void drop_own_events(SpMachine *machine, gint64 since_us)
 {
     static const char *const events[] = {"STOP", "RESUME", "JOB_STATUS_CHANGE"};
