@@ -35,6 +35,7 @@ struct SpLog {
     GArray *steps; /* of Step */
     SpLogStepFunc step_func;
     void *step_data;
+    GThread *owner; /* whose steps these are */
 };
 
 static bool write_all(int fd, const char *data, gsize length)
@@ -185,6 +186,7 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
     g_autoptr(SpLog) log = g_new0(SpLog, 1);
 
     log->begin = config->begin ? config->begin : g_get_monotonic_time();
+    log->owner = g_thread_self();
     log->text.fd = log->events.fd = -1;
     log->stream_fd = config->stream_fd;
     log->with_consoles = config->with_consoles;
@@ -259,6 +261,12 @@ void sp_log_console(SpLog *log, const char *machine, const char *line)
     write_event(log, "console", machine, NULL, line);
 }
 
+/* Steps of other threads would end in another order than they began in. */
+static bool has_steps(const SpLog *log)
+{
+    return log && log->owner == g_thread_self();
+}
+
 static void tell_step(SpLog *log)
 {
     const Step *step =
@@ -280,6 +288,11 @@ void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char 
     va_start(args, format);
     step.text = g_strdup_vprintf(format, args);
     va_end(args);
+    if (!has_steps(log)) {
+        sp_log(log, machine, "%s", step.text);
+        clear_step(&step);
+        return;
+    }
     step.begin = g_get_monotonic_time();
     write_lines(log, machine, step.text);
     write_event(log, "begin", machine, kind, step.text);
@@ -291,7 +304,7 @@ void sp_log_result(SpLog *log, int status, const GString *output, const GString 
 {
     Step *step;
 
-    if (!log || log->steps->len == 0)
+    if (!has_steps(log) || log->steps->len == 0)
         return;
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     g_clear_pointer(&step->result, json_object_unref);
@@ -311,7 +324,9 @@ void sp_log_end(SpLog *log, const char *failure)
     double duration;
     Step *step;
 
-    if (!log || log->steps->len == 0)
+    if (log && !has_steps(log) && failure)
+        sp_log(log, NULL, "failed: %s", failure);
+    if (!has_steps(log) || log->steps->len == 0)
         return;
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     duration = seconds_since(step->begin);
@@ -338,5 +353,5 @@ void sp_log_event(SpLog *log, const char *event, JsonObject *members)
 
 guint sp_log_depth(SpLog *log)
 {
-    return log ? log->steps->len : 0;
+    return has_steps(log) ? log->steps->len : 0;
 }

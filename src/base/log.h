@@ -11,7 +11,8 @@
  * Lines go to the test's log file, to a stream of the user's if one is given, and every event as
  * one line of JSON to the events file, from which a report is made (report/record.h has the
  * format). Neither file gets larger than SP_LOG_FILE_MAX; console lines may take a quarter of each.
- * Main thread only.
+ * Steps are of the thread that made the log: those of other threads are plain messages. With
+ * threads, the loop is held (base/loop.h).
  */
 typedef struct SpLog SpLog;
 

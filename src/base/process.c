@@ -2,6 +2,7 @@
 #include "base/process.h"
 
 #include "base/error.h"
+#include "base/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -197,6 +198,28 @@ static GSource *watch(int fd, GUnixFDSourceFunc func, void *data)
     return source;
 }
 
+typedef struct {
+    char **argv;
+    const SpProcessFd *fds;
+    gsize n_fds;
+    int output;
+    int report;
+    pid_t pid;  /* of the child; negative: it could not be made */
+    int number; /* errno, then */
+} Fork;
+
+/* A child dies with the thread that made it, so that must not be one that a script starts. */
+static void fork_child(void *data)
+{
+    Fork *job = data;
+    pid_t parent = getpid();
+
+    job->pid = fork();
+    if (job->pid == 0)
+        child(job->argv, job->fds, job->n_fds, job->output, job->report, parent);
+    job->number = job->pid < 0 ? errno : 0;
+}
+
 /* 0 once exec() has happened, otherwise the errno that kept it from happening. */
 static int read_report(int fd)
 {
@@ -225,7 +248,7 @@ SpProcess *sp_process_start(
     g_autoptr(SpProcess) process = g_new0(SpProcess, 1);
     g_auto(GStrv) copy = g_strdupv((char **)argv);
     int output[2] = {-1, -1}, report[2] = {-1, -1};
-    pid_t parent = getpid();
+    Fork job = {.argv = copy, .fds = fds, .n_fds = n_fds};
     int number;
 
     g_return_val_if_fail(n_fds <= MAX_FDS, NULL);
@@ -242,10 +265,11 @@ SpProcess *sp_process_start(
     }
     g_unix_set_fd_nonblocking(process->output_fd, TRUE, NULL);
     keep_ended_children();
-    process->pid = fork();
-    if (process->pid == 0)
-        child(copy, fds, n_fds, output[1], report[1], parent);
-    number = process->pid < 0 ? errno : 0;
+    job.output = output[1];
+    job.report = report[1];
+    sp_loop_call(fork_child, &job);
+    process->pid = job.pid;
+    number = job.number;
     close(output[1]);
     close(report[1]);
     if (process->pid > 0) {

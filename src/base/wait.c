@@ -2,6 +2,7 @@
 #include "base/wait.h"
 
 #include "base/error.h"
+#include "base/loop.h"
 
 gint64 sp_deadline(gint64 timeout_ms)
 {
@@ -15,8 +16,8 @@ static gboolean on_timer(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* A signal interrupts poll(), after which GLib comes back from the iteration; but it may also come
- * just before poll(), so no single turn is longer than this. */
+/* A signal interrupts poll(), after which the turn ends; but it may also come just before poll(),
+ * or to another thread, so no single turn is longer than this. */
 #define TURN_MAX_MS 250
 
 /* Sources that end a turn: one again and again, one at the deadline. They are set once a wait,
@@ -39,25 +40,47 @@ static void drop_timer(GSource *source)
     g_source_unref(source);
 }
 
-bool sp_wait(
-    SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error)
+static bool is_interrupted(const SpInterrupt *interrupt)
+{
+    return sp_loop_is_ending() || (interrupt && interrupt->func(interrupt->data));
+}
+
+static void turn_until(
+    SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **ret_error)
 {
     GSource *turns = add_timer(TURN_MAX_MS, SP_FOREVER);
     GSource *end = add_timer(TURN_MAX_MS, deadline);
-    GError *local = NULL;
 
-    while (!done(data, &local) && !local) {
-        if (interrupt && interrupt->func && interrupt->func(interrupt->data))
-            g_set_error_literal(&local, SP_ERROR, SP_ERROR_INTERRUPTED, "interrupted");
+    do {
+        if (is_interrupted(interrupt))
+            g_set_error_literal(ret_error, SP_ERROR, SP_ERROR_INTERRUPTED, "interrupted");
         else if (deadline != SP_FOREVER && g_get_monotonic_time() >= deadline)
-            g_set_error_literal(&local, SP_ERROR, SP_ERROR_TIMEOUT, "timed out");
+            g_set_error_literal(ret_error, SP_ERROR, SP_ERROR_TIMEOUT, "timed out");
         else
-            g_main_context_iteration(NULL, TRUE);
-        if (local)
-            break;
-    }
+            sp_loop_turn();
+    } while (!*ret_error && !done(data, ret_error) && !*ret_error);
     drop_timer(turns);
     drop_timer(end);
+}
+
+bool sp_wait(
+    SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error)
+{
+    GError *local = NULL;
+
+    if (interrupt && (!interrupt->func || sp_loop_is_dispatching()))
+        interrupt = NULL;
+    sp_loop_hold();
+    if (!done(data, &local) && !local) {
+        sp_loop_begin_wait();
+        if (interrupt && interrupt->begin)
+            interrupt->begin();
+        turn_until(done, data, deadline, interrupt, &local);
+        sp_loop_end_wait();
+        if (interrupt && interrupt->end)
+            interrupt->end();
+    }
+    sp_loop_release();
     if (!local)
         return true;
     g_propagate_error(error, local);

@@ -15,6 +15,8 @@ typedef bool (*SpInterruptFunc)(void *data);
 
 typedef struct {
     SpInterruptFunc func; /* NULL: never */
+    void (*begin)(void);  /* what a wait begins and ends with, in its thread; NULL: nothing */
+    void (*end)(void);
     void *data;
 } SpInterrupt;
 
@@ -23,12 +25,14 @@ typedef struct {
 typedef bool (*SpDoneFunc)(void *data, GError **error);
 
 /**
- * Turn the default main context until @done says so.
+ * Turn the default main context until @done says so (base/loop.h: other threads may turn it too).
  *
  * Returns true if it did without an error; otherwise false with @error set: by @done, or
  * SP_ERROR_TIMEOUT at @deadline (a point as of sp_deadline(); the caller rewrites the message), or
  * SP_ERROR_INTERRUPTED. Sleeps in poll() between the turns: something that @done looks at must be
- * a source of the main context. Main thread only.
+ * a source of the main context. @done is called with the loop held, but after it was true the loop
+ * may be released for a moment: objects may change then as in any turn. @interrupt is not asked in
+ * a callback of the context.
  */
 bool sp_wait(
     SpDoneFunc done, void *data, gint64 deadline, const SpInterrupt *interrupt, GError **error);

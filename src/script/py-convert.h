@@ -28,5 +28,5 @@ typedef struct {
 /** The next of them; false with an exception if that was interrupted. */
 bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause);
 
-/** False with an exception in other threads than the one that runs the script. */
+/** Whether this is the thread that runs the script, which gets its signals. */
 bool sp_py_is_main_thread(void);

@@ -71,8 +71,7 @@ PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwarg
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$zOOOz:create_machine", keywords,
             &wanted.name, &wanted.image, &list, &memory, &cpus, &wanted.disk) ||
-        !sp_py_is_main_thread() || !check_name(state, wanted.name) ||
-        (list && !to_networks(list, networks)))
+        !check_name(state, wanted.name) || (list && !to_networks(list, networks)))
         return NULL;
     wanted.memory_mib = memory == Py_None ? 0 : (guint)PyLong_AsUnsignedLong(memory);
     wanted.cpus = cpus == Py_None || PyErr_Occurred() ? 0 : (guint)PyLong_AsUnsignedLong(cpus);

@@ -4,6 +4,7 @@
 
 #include "network/probe.h"
 #include "script/py-network.h"
+#include "script/py-threads.h"
 
 #include <math.h>
 #include <string.h>
@@ -99,7 +100,7 @@ static PyObject *resolve(Endpoint *self, PyObject *args, PyObject *kwargs)
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "O&|O:resolve", keywords, to_ip, &ip, &timeout) ||
-        !to_deadline(timeout, 10, &deadline) || !sp_py_is_main_thread())
+        !to_deadline(timeout, 10, &deadline))
         return NULL;
     text = sp_ip_format(&ip);
     sp_log_begin(log_of(self), NULL, "network", "%s: who has %s?", self->station->name, text);
@@ -123,7 +124,7 @@ static PyObject *ping(Endpoint *self, PyObject *args, PyObject *kwargs)
     SpIp ip;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|O:ping", keywords, to_ip, &ip, &timeout) ||
-        !to_deadline(timeout, 10, &deadline) || !sp_py_is_main_thread())
+        !to_deadline(timeout, 10, &deadline))
         return NULL;
     text = sp_ip_format(&ip);
     sp_log_begin(log_of(self), NULL, "network", "%s: ping %s", self->station->name, text);
@@ -247,8 +248,7 @@ static PyObject *probe(Endpoint *self, PyObject *args, PyObject *kwargs)
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "O&|sOO:probe", keywords, to_ip, &ip, &protocol, &port_list, &timeout) ||
-        !to_ports(port_list, &ports) || !to_deadline(timeout, 300, &deadline) ||
-        !sp_py_is_main_thread())
+        !to_ports(port_list, &ports) || !to_deadline(timeout, 300, &deadline))
         return NULL;
     if (!g_str_equal(protocol, "tcp") && !g_str_equal(protocol, "udp"))
         return PyErr_Format(
@@ -346,7 +346,7 @@ static PyObject *send(Endpoint *self, PyObject *args, PyObject *kwargs)
             &packet.to, &to_port_number, &from_port, &payload, &payload_length, &source, &mac,
             &every) ||
         !to_kind(protocol, &packet.kind) || (source && !to_ip(source, &packet.from)) ||
-        (mac && !to_mac(mac, &packet.destination)) || !sp_py_is_main_thread())
+        (mac && !to_mac(mac, &packet.destination)))
         return NULL;
     if (to_port_number < 0 || to_port_number > 65535 || from_port < 0 || from_port > 65535)
         return PyErr_Format(PyExc_ValueError, "expected ports from 0 to 65535");
@@ -381,8 +381,6 @@ static PyObject *send_frame(Endpoint *self, PyObject *args)
 
 static PyObject *stop(Endpoint *self, PyObject *unused)
 {
-    if (!sp_py_is_main_thread())
-        return NULL;
     stop_repeating(self->station);
     Py_RETURN_NONE;
 }
@@ -399,7 +397,7 @@ static PyObject *receive_frame(Endpoint *self, PyObject *args, PyObject *kwargs)
     gsize length;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:receive_frame", keywords, &timeout) ||
-        !to_deadline(timeout, 10, &deadline) || !sp_py_is_main_thread())
+        !to_deadline(timeout, 10, &deadline))
         return NULL;
     sp_log_begin(log_of(self), NULL, "network", "%s: wait for a frame", self->station->name);
     frame = sp_endpoint_receive(self->station->endpoint, NULL, NULL, deadline, &interrupt, &error);
@@ -424,9 +422,17 @@ static PyObject *get_link_local(Endpoint *self, void *data)
     return PyUnicode_FromString(text);
 }
 
+SP_PY_HELD(resolve)
+SP_PY_HELD(ping)
+SP_PY_HELD(probe)
+SP_PY_HELD(send)
+SP_PY_HELD_PLAIN(stop)
+SP_PY_HELD_PLAIN(send_frame)
+SP_PY_HELD(receive_frame)
+
 #define METHOD(name, function, flags, doc)                                                         \
     {                                                                                              \
-        name, (PyCFunction)(void (*)(void))(function), flags, PyDoc_STR(doc)                       \
+        name, (PyCFunction)(void (*)(void))(held_##function), flags, PyDoc_STR(doc)                \
     }
 #define KEYWORDS (METH_VARARGS | METH_KEYWORDS)
 

@@ -6,13 +6,12 @@
 #include "script/py-network.h"
 #include "script/py-polling.h"
 #include "script/py-prompt.h"
+#include "script/py-threads.h"
 
 static PyObject *start_all(PyObject *module, PyObject *unused)
 {
     SpPyState *state = sp_py_module_state(module);
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_log_begin(state->config->log, NULL, "boot", "start all machines");
     for (guint i = 0; i < state->machines->len; i++) {
         GError *error = NULL;
@@ -29,8 +28,6 @@ static PyObject *join_all(PyObject *module, PyObject *unused)
 {
     SpPyState *state = sp_py_module_state(module);
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_log_begin(state->config->log, NULL, "boot", "wait for the end of all machines");
     for (guint i = 0; i < state->machines->len; i++) {
         GError *error = NULL;
@@ -69,9 +66,11 @@ double sp_py_time_factor(SpPyState *state)
 /* 1: @func returned something true, 0: false, -1 with an exception. */
 static int call_once(PyObject *func, bool is_last)
 {
+    guint depth = sp_py_suspend();
     PyObject *result = PyObject_CallOneArg(func, is_last ? Py_True : Py_False);
     int is_true = result ? PyObject_IsTrue(result) : -1;
 
+    sp_py_resume(depth);
     Py_XDECREF(result);
     return is_true;
 }
@@ -86,7 +85,7 @@ static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
     int is_true = 0;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:retry", keywords, &func, &timeout) ||
-        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms))
         return NULL;
     deadline = sp_deadline(timeout_ms);
     while (is_true == 0 && g_get_monotonic_time() < deadline) {
@@ -104,22 +103,32 @@ static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
         (int)(timeout_ms / 1000));
 }
 
+SP_PY_HELD_PLAIN(start_all)
+SP_PY_HELD_PLAIN(join_all)
+SP_PY_HELD(retry)
+SP_PY_HELD(sp_py_create_machine)
+SP_PY_HELD_PLAIN(sp_py_test_script)
+SP_PY_HELD(sp_py_breakpoint)
+SP_PY_HELD_PLAIN(serial_stdout_on)
+SP_PY_HELD_PLAIN(serial_stdout_off)
+
 /* Makes a method of a function with arguments by name. */
 #define WITH_KEYWORDS(function)                                                                    \
     (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
 
 PyMethodDef sp_py_functions[] = {
-    {"start_all", start_all, METH_NOARGS, PyDoc_STR("start_all()\n--\n\nSwitch all machines on.")},
-    {"join_all", join_all, METH_NOARGS,
+    {"start_all", held_start_all, METH_NOARGS,
+        PyDoc_STR("start_all()\n--\n\nSwitch all machines on.")},
+    {"join_all", held_join_all, METH_NOARGS,
         PyDoc_STR("join_all()\n--\n\nWait until all machines have gone off by themselves.")},
-    {"create_machine", WITH_KEYWORDS(sp_py_create_machine),
+    {"create_machine", WITH_KEYWORDS(held_sp_py_create_machine),
         PyDoc_STR(
             "create_machine(name, *, image=None, networks=(), memory=None, cpus=None, "
             "disk=None)\n--\n\n"
             "A further Machine, which is off: of the image of that name, or of the first "
             "machine's, and on networks by the numbers in test.conf. memory is in MiB, disk a "
             "raw file in place of the image's, never written to.")},
-    {"retry", WITH_KEYWORDS(retry),
+    {"retry", WITH_KEYWORDS(held_retry),
         PyDoc_STR("retry(fn, timeout_seconds=900)\n--\n\nCall fn(last_try) again and again until "
                   "it returns something true; last_try is True at its last call.")},
     {"subtest", WITH_KEYWORDS(sp_py_subtest_new),
@@ -130,16 +139,16 @@ PyMethodDef sp_py_functions[] = {
                   "Decorate a function that fails, or returns something false, where a condition "
                   "does not hold. `with` it, the condition must hold all along: it is asked before "
                   "each command and during waits. Its wait() waits until it does.")},
-    {"test_script", sp_py_test_script, METH_NOARGS,
+    {"test_script", held_sp_py_test_script, METH_NOARGS,
         PyDoc_STR("test_script()\n--\n\nRun the test's script, as it is now, with the names of the "
                   "prompt.")},
-    {"breakpoint", WITH_KEYWORDS(sp_py_breakpoint),
+    {"breakpoint", WITH_KEYWORDS(held_sp_py_breakpoint),
         PyDoc_STR("breakpoint()\n--\n\nA prompt at this place of the script, where the user has a "
                   "terminal.")},
-    {"serial_stdout_on", serial_stdout_on, METH_NOARGS,
+    {"serial_stdout_on", held_serial_stdout_on, METH_NOARGS,
         PyDoc_STR("serial_stdout_on()\n--\n\nShow what comes on the consoles, where the log is "
                   "shown.")},
-    {"serial_stdout_off", serial_stdout_off, METH_NOARGS,
+    {"serial_stdout_off", held_serial_stdout_off, METH_NOARGS,
         PyDoc_STR("serial_stdout_off()\n--\n\nKeep it to the log files.")},
     {NULL, NULL, 0, NULL},
 };

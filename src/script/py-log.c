@@ -2,7 +2,7 @@
 
 /* The script's ways to the test's log: `log`, and what it prints. */
 
-#include "script/py-module.h"
+#include "script/py-threads.h"
 
 #include <string.h>
 
@@ -20,6 +20,8 @@ static PyObject *log_message(PyObject *self, PyObject *args, PyObject *kwargs)
     Py_RETURN_NONE;
 }
 
+SP_PY_HELD(log_message)
+
 static void dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -30,7 +32,7 @@ static void dealloc(PyObject *self)
 
 #define LOG_METHOD(name)                                                                           \
     {                                                                                              \
-        name, (PyCFunction)(void (*)(void))log_message, METH_VARARGS | METH_KEYWORDS,              \
+        name, (PyCFunction)(void (*)(void))held_log_message, METH_VARARGS | METH_KEYWORDS,         \
             PyDoc_STR(name "(msg)\n--\n\nWrite msg to the test's log.")                            \
     }
 
@@ -53,7 +55,7 @@ static PyMethodDef log_methods[] = {
 
 static PyType_Slot log_slots[] = {
     {Py_tp_dealloc, dealloc},
-    {Py_tp_call, log_message},
+    {Py_tp_call, held_log_message},
     {Py_tp_methods, log_methods},
     {0, NULL},
 };
@@ -115,9 +117,12 @@ static void stream_dealloc(PyObject *self)
     dealloc(self);
 }
 
+SP_PY_HELD_PLAIN(stream_write)
+SP_PY_HELD_PLAIN(stream_flush)
+
 static PyMethodDef stream_methods[] = {
-    {"write", (PyCFunction)(void (*)(void))stream_write, METH_O, NULL},
-    {"flush", (PyCFunction)(void (*)(void))stream_flush, METH_NOARGS, NULL},
+    {"write", held_stream_write, METH_O, NULL},
+    {"flush", held_stream_flush, METH_NOARGS, NULL},
     {"isatty", (PyCFunction)(void (*)(void))stream_isatty, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -21,7 +21,7 @@ bool sp_py_machine_execute(
 {
     GError *error = NULL;
 
-    if (!sp_py_is_main_thread() || !sp_py_check_conditions(sp_py_state((PyObject *)self)))
+    if (!sp_py_check_conditions(sp_py_state((PyObject *)self)))
         return false;
     if (sp_machine_execute(self->machine, command, timeout_ms, ret_result, &error))
         return !PyErr_Occurred(); /* a signal may have come in at the last moment */
@@ -203,7 +203,7 @@ static PyObject *execute(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|ppO:execute", keywords, &command,
             &check_return, &check_output, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
         return NULL;
     sp_py_machine_begin(self, "command", "execute: %s", command);
     if (!check_output) {
@@ -289,6 +289,12 @@ static PyObject *wait_until_fails(SpPyMachine *self, PyObject *args, PyObject *k
 {
     return wait_until(self, args, kwargs, false);
 }
+
+SP_PY_SERVED(succeed)
+SP_PY_SERVED(fail)
+SP_PY_SERVED(execute)
+SP_PY_SERVED(wait_until_succeeds)
+SP_PY_SERVED(wait_until_fails)
 
 PyMethodDef sp_py_machine_command_methods[] = {
     SP_PY_METHOD("succeed", succeed, SP_PY_KEYWORDS,

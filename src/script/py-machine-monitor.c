@@ -36,7 +36,7 @@ static PyObject *qmp(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     char *ret = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTuple(args, "s:qmp", &command) || !sp_py_is_main_thread())
+    if (!PyArg_ParseTuple(args, "s:qmp", &command))
         return NULL;
     if (kwargs && PyDict_Size(kwargs) > 0) {
         Py_INCREF(kwargs);
@@ -61,8 +61,7 @@ static PyObject *send_monitor_command(SpPyMachine *self, PyObject *args, PyObjec
     char *ret = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:send_monitor_command", keywords, &command) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "U:send_monitor_command", keywords, &command))
         return NULL;
     arguments = Py_BuildValue("{sO}", "command-line", command);
     text = call_json("dumps", arguments);
@@ -88,13 +87,16 @@ static PyObject *wait_for_filtered(SpPyMachine *self, PyObject *filter, gint64 t
         GError *error = NULL;
         char *ret = NULL;
         bool is_good;
+        guint depth;
         int is_taken;
 
         sp_py_machine_begin(self, "wait", "wait for an event of QEMU's");
         is_good = sp_machine_wait_for_event(self->machine, NULL, left_ms, &ret, &error);
         event = answer(self, is_good, ret, error);
+        depth = sp_py_suspend();
         result = event ? PyObject_CallOneArg(filter, event) : NULL;
         is_taken = result ? PyObject_IsTrue(result) : -1;
+        sp_py_resume(depth);
         Py_XDECREF(result);
         if (is_taken == 1)
             return event;
@@ -116,7 +118,7 @@ static PyObject *wait_for_qmp_event(SpPyMachine *self, PyObject *args, PyObject 
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "O|O:wait_for_qmp_event", keywords, &wanted, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
         return NULL;
     if (PyCallable_Check(wanted))
         return wait_for_filtered(self, wanted, timeout_ms);
@@ -144,8 +146,7 @@ static PyObject *snapshot(
     int has_memory = 1;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|p", keywords, &name, &has_memory) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|p", keywords, &name, &has_memory))
         return NULL;
     if (!*name)
         return PyErr_Format(PyExc_ValueError, "a snapshot needs a name");
@@ -178,8 +179,7 @@ static PyObject *read_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     long long offset, size;
     GError *error = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LL:read_disk", keywords, &offset, &size) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LL:read_disk", keywords, &offset, &size))
         return NULL;
     if (offset < 0 || size < 0)
         return PyErr_Format(
@@ -195,8 +195,6 @@ static PyObject *disk_written(SpPyMachine *self, PyObject *unused)
     GError *error = NULL;
     guint64 bytes;
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     if (!sp_machine_disk_written(self->machine, &bytes, &error))
         return sp_py_raise(sp_py_state((PyObject *)self), error);
     return PyLong_FromUnsignedLongLong(bytes);
@@ -213,7 +211,7 @@ static PyObject *wait_for_disk_written(SpPyMachine *self, PyObject *args, PyObje
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "L|O:wait_for_disk_written", keywords, &bytes, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
         return NULL;
     if (bytes < 0)
         return PyErr_Format(PyExc_ValueError, "%lld bytes: expected a number from 0 on", bytes);
@@ -231,8 +229,7 @@ static PyObject *record_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs
     PyObject *none;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:record_disk", keywords, &folder) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:record_disk", keywords, &folder))
         return NULL;
     if (!*folder || strchr(folder, '/') || g_str_equal(folder, ".."))
         return PyErr_Format(
@@ -254,8 +251,7 @@ static PyObject *mark_recording(SpPyMachine *self, PyObject *args, PyObject *kwa
     guint64 entries;
     const char *name;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:mark_recording", keywords, &name) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:mark_recording", keywords, &name))
         return NULL;
     if (!sp_machine_mark_recording(self->machine, name, &entries, &error))
         return sp_py_raise(sp_py_state((PyObject *)self), error);
@@ -267,12 +263,22 @@ static PyObject *stop_recording(SpPyMachine *self, PyObject *unused)
     GError *error = NULL;
     bool is_good;
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_py_machine_begin(self, "qmp", "stop recording its disk");
     is_good = sp_machine_stop_recording(self->machine, &error);
     return sp_py_machine_end(self, is_good, error);
 }
+
+SP_PY_SERVED(qmp)
+SP_PY_SERVED(wait_for_qmp_event)
+SP_PY_SERVED(send_monitor_command)
+SP_PY_SERVED(save_snapshot)
+SP_PY_SERVED(load_snapshot)
+SP_PY_SERVED(read_disk)
+SP_PY_SERVED_PLAIN(disk_written)
+SP_PY_SERVED(wait_for_disk_written)
+SP_PY_SERVED(record_disk)
+SP_PY_SERVED(mark_recording)
+SP_PY_SERVED_PLAIN(stop_recording)
 
 PyMethodDef sp_py_machine_monitor_methods[] = {
     SP_PY_METHOD("qmp", qmp, SP_PY_KEYWORDS,

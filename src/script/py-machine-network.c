@@ -17,8 +17,7 @@ static PyObject *set_links(SpPyMachine *self, PyObject *args, PyObject *kwargs, 
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", keywords, &network) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", keywords, &network))
         return NULL;
     if (network && network != Py_None) {
         long number = PyLong_AsLong(network);
@@ -51,8 +50,7 @@ static PyObject *set_link(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "l|dd:set_link", keywords, &network, &loss, &delay) ||
-        !sp_py_is_main_thread())
+            args, kwargs, "l|dd:set_link", keywords, &network, &loss, &delay))
         return NULL;
     if (!(loss >= 0 && loss <= 1))
         return PyErr_Format(PyExc_ValueError, "loss is a fraction, from 0.0 to 1.0");
@@ -74,8 +72,7 @@ static PyObject *forward_port(SpPyMachine *self, PyObject *args, PyObject *kwarg
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|ll:forward_port", keywords, &host_port, &guest_port) ||
-        !sp_py_is_main_thread())
+            args, kwargs, "|ll:forward_port", keywords, &host_port, &guest_port))
         return NULL;
     if (host_port < 0 || host_port > G_MAXUINT16 || guest_port < 1 || guest_port > G_MAXUINT16)
         return PyErr_Format(PyExc_ValueError,
@@ -87,6 +84,11 @@ static PyObject *forward_port(SpPyMachine *self, PyObject *args, PyObject *kwarg
     Py_XDECREF(none);
     return none ? PyLong_FromUnsignedLong(port) : NULL;
 }
+
+SP_PY_SERVED(block)
+SP_PY_SERVED(unblock)
+SP_PY_SERVED(set_link)
+SP_PY_SERVED(forward_port)
 
 PyMethodDef sp_py_machine_network_methods[] = {
     SP_PY_METHOD("block", block, SP_PY_KEYWORDS,

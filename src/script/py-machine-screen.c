@@ -41,8 +41,7 @@ static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     const char *name;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:screenshot", keywords, &name) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:screenshot", keywords, &name))
         return NULL;
     if (!*name || g_str_has_suffix(name, "/"))
         return PyErr_Format(PyExc_ValueError, "'%s' is no name for a screenshot", name);
@@ -61,8 +60,6 @@ static PyObject *read_screen(SpPyMachine *self, guint variants)
     GError *error = NULL;
     PyObject *none, *list;
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_py_machine_begin(self, "screen", "read the screen");
     texts = sp_machine_screen_text(self->machine, variants, &error);
     none = sp_py_machine_end(self, texts != NULL, error);
@@ -102,7 +99,7 @@ static PyObject *wait_for_text(SpPyMachine *self, PyObject *args, PyObject *kwar
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "s|O:wait_for_text", keywords, &regex, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for '%s' on the screen", regex);
     is_good = sp_machine_wait_for_text(self->machine, regex, timeout_ms, &error);
@@ -138,7 +135,7 @@ static PyObject *send_key(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 
     if (!PyArg_ParseTupleAndKeywords(
             args, kwargs, "s|Op:send_key", keywords, &key, &delay, &is_logged) ||
-        !to_delay(delay, &delay_ms) || !sp_py_is_main_thread())
+        !to_delay(delay, &delay_ms))
         return NULL;
     if (is_logged)
         sp_py_machine_begin(self, "screen", "press %s", key);
@@ -163,7 +160,7 @@ static PyObject *send_chars(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O:send_chars", keywords, &text, &delay) ||
-        !to_delay(delay, &delay_ms) || !sp_py_is_main_thread())
+        !to_delay(delay, &delay_ms))
         return NULL;
     shown = g_strescape(text, NULL);
     sp_py_machine_begin(self, "screen", "type '%s'", shown);
@@ -180,8 +177,7 @@ static PyObject *send_console(SpPyMachine *self, PyObject *args, PyObject *kwarg
     const char *text;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:send_console", keywords, &text, &length) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:send_console", keywords, &text, &length))
         return NULL;
     shown = g_strescape(text, NULL);
     sp_py_machine_begin(self, "console", "send '%s' to the console", shown);
@@ -196,8 +192,6 @@ static PyObject *interact(SpPyMachine *self, const char *what, InteractFunc func
     GError *error = NULL;
     bool is_good;
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_py_machine_begin(self, "shell", "%s", what);
     is_good = func(self->machine, STDIN_FILENO, STDOUT_FILENO, &error);
     return sp_py_machine_end(self, is_good, error);
@@ -230,6 +224,17 @@ static PyObject *refuse_windows(SpPyMachine *self, PyObject *args, PyObject *kwa
         "screenshot()",
         sp_machine_name(self->machine));
 }
+
+SP_PY_SERVED(refuse_windows)
+SP_PY_SERVED(screenshot)
+SP_PY_SERVED_PLAIN(get_screen_text)
+SP_PY_SERVED_PLAIN(get_screen_text_variants)
+SP_PY_SERVED(wait_for_text)
+SP_PY_SERVED(send_key)
+SP_PY_SERVED(send_chars)
+SP_PY_SERVED(send_console)
+SP_PY_SERVED(shell_interact)
+SP_PY_SERVED_PLAIN(console_interact)
 
 PyMethodDef sp_py_machine_screen_methods[] = {
     SP_PY_METHOD("wait_for_x", refuse_windows, SP_PY_KEYWORDS,

@@ -144,6 +144,10 @@ static PyObject *dump_tty_contents(SpPyMachine *self, PyObject *args, PyObject *
     return utf8 ? Py_NewRef(Py_None) : NULL;
 }
 
+SP_PY_SERVED(get_tty_text)
+SP_PY_SERVED(wait_until_tty_matches)
+SP_PY_SERVED(dump_tty_contents)
+
 PyMethodDef sp_py_machine_tty_methods[] = {
     SP_PY_METHOD("get_tty_text", get_tty_text, SP_PY_KEYWORDS,
         "get_tty_text(tty)\n--\n\nThe text on the guest's virtual terminal of that number."),

@@ -289,6 +289,14 @@ static PyObject *stop_job(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     return run_job(self, args, kwargs, "stop");
 }
 
+SP_PY_SERVED(require_unit_state)
+SP_PY_SERVED(start_job)
+SP_PY_SERVED(stop_job)
+SP_PY_SERVED(wait_for_unit)
+SP_PY_SERVED(systemctl)
+SP_PY_SERVED(get_unit_info)
+SP_PY_SERVED(get_unit_property)
+
 PyMethodDef sp_py_machine_unit_methods[] = {
     SP_PY_METHOD("require_unit_state", require_unit_state, SP_PY_KEYWORDS,
         "require_unit_state(unit, require_state='active')\n--\n\nRaise RequestedAssertionFailed "

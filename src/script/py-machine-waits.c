@@ -104,6 +104,13 @@ static PyObject *get_console_log(SpPyMachine *self, PyObject *unused)
     return PyUnicode_FromString(text);
 }
 
+SP_PY_SERVED(wait_for_file)
+SP_PY_SERVED(wait_for_open_port)
+SP_PY_SERVED(wait_for_closed_port)
+SP_PY_SERVED(wait_for_open_unix_socket)
+SP_PY_SERVED(wait_for_console_text)
+SP_PY_SERVED_PLAIN(get_console_log)
+
 PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
         "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),

@@ -29,11 +29,26 @@ void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format
     sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", text);
 }
 
+bool sp_py_machine_enter(PyObject *self)
+{
+    sp_py_hold();
+    return sp_py_claim(sp_py_state(self), ((SpPyMachine *)self)->machine);
+}
+
+PyObject *sp_py_machine_leave(PyObject *self, PyObject *result)
+{
+    sp_py_unclaim(sp_py_state(self), ((SpPyMachine *)self)->machine);
+    sp_py_release();
+    return result;
+}
+
 bool sp_py_machine_enter_wait(SpPyMachine *self)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
 
-    if (!sp_py_is_main_thread() || !sp_py_check_conditions(state))
+    if (!sp_py_is_main_thread())
+        return true;
+    if (!sp_py_check_conditions(state))
         return false;
     state->is_waiting = true;
     return true;
@@ -41,7 +56,8 @@ bool sp_py_machine_enter_wait(SpPyMachine *self)
 
 PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
 {
-    sp_py_state((PyObject *)self)->is_waiting = false;
+    if (sp_py_is_main_thread())
+        sp_py_state((PyObject *)self)->is_waiting = false;
     sp_log_end(sp_py_machine_log(self), is_good ? NULL : error->message);
     if (!is_good)
         return sp_py_raise(sp_py_state((PyObject *)self), error);
@@ -57,8 +73,7 @@ static PyObject *start(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     int allow_reboot = 0;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:start", keywords, &allow_reboot) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:start", keywords, &allow_reboot))
         return NULL;
     sp_py_machine_begin(self, "boot", "start");
     is_good = sp_machine_start(self->machine, allow_reboot != 0, &error);
@@ -72,8 +87,6 @@ static PyObject *change_power(SpPyMachine *self, const char *name, PowerFunc fun
     GError *error = NULL;
     bool is_good;
 
-    if (!sp_py_is_main_thread())
-        return NULL;
     sp_py_machine_begin(self, "boot", "%s", name);
     is_good = func(self->machine, &error);
     return sp_py_machine_end(self, is_good, error);
@@ -126,9 +139,7 @@ static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwa
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "ss:copy_from_host", keywords, &source, &target) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss:copy_from_host", keywords, &source, &target))
         return NULL;
     sp_py_machine_begin(self, "copy", "copy the host's %s to %s", source, target);
     is_good = sp_machine_copy_from_host(self->machine, source, target, &error);
@@ -143,8 +154,7 @@ static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|s:copy_from_machine", keywords, &source, &target_dir) ||
-        !sp_py_is_main_thread())
+            args, kwargs, "s|s:copy_from_machine", keywords, &source, &target_dir))
         return NULL;
     sp_py_machine_begin(self, "copy", "copy %s out", source);
     is_good = sp_machine_copy_from_machine(self->machine, source, target_dir, &error);
@@ -187,6 +197,20 @@ static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwa
     Py_RETURN_NONE;
 }
 
+SP_PY_SERVED(start)
+SP_PY_SERVED_PLAIN(connect)
+SP_PY_SERVED_PLAIN(shutdown)
+SP_PY_SERVED_PLAIN(crash)
+SP_PY_SERVED_PLAIN(reboot)
+SP_PY_SERVED_PLAIN(wait_for_shutdown)
+SP_PY_HELD_PLAIN(is_up)
+SP_PY_SERVED(copy_from_host)
+SP_PY_SERVED(copy_from_machine)
+SP_PY_HELD(nested)
+SP_PY_SERVED_PLAIN(switch_root)
+SP_PY_HELD(log_message)
+SP_PY_SERVED(sleep_in_guest)
+
 PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD("start", start, SP_PY_KEYWORDS,
         "start(allow_reboot=False)\n--\n\nSwitch the machine on; nothing if it is on. With "
@@ -201,7 +225,7 @@ PyMethodDef sp_py_machine_power_methods[] = {
         "reboot()\n--\n\nHave the guest reboot, and return when it has left its old boot."),
     SP_PY_METHOD("wait_for_shutdown", wait_for_shutdown, METH_NOARGS,
         "wait_for_shutdown()\n--\n\nWait until the machine has gone off by itself."),
-    SP_PY_METHOD("is_up", is_up, METH_NOARGS, "is_up()\n--\n\nWhether the machine is on."),
+    SP_PY_METHOD_HELD("is_up", is_up, METH_NOARGS, "is_up()\n--\n\nWhether the machine is on."),
     SP_PY_METHOD("copy_from_host", copy_from_host, SP_PY_KEYWORDS,
         "copy_from_host(source, target)\n--\n\nCopy the host's file or folder source to the "
         "guest's target."),
@@ -212,13 +236,13 @@ PyMethodDef sp_py_machine_power_methods[] = {
         "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host()."),
     SP_PY_METHOD("copy_from_vm", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_vm(source, target_dir='')\n--\n\nThe same as copy_from_machine()."),
-    SP_PY_METHOD("nested", nested, SP_PY_KEYWORDS,
+    SP_PY_METHOD_HELD("nested", nested, SP_PY_KEYWORDS,
         "nested(msg, attrs={})\n--\n\nA context manager: what happens in it stands below msg in "
         "the test's log."),
     SP_PY_METHOD("switch_root", switch_root, METH_NOARGS,
         "switch_root()\n--\n\nLeave the initramfs, in which the agent has to run as well, for the "
         "real root: wait for initrd.target, switch, and wait for the agent there."),
-    SP_PY_METHOD("log", log_message, SP_PY_KEYWORDS,
+    SP_PY_METHOD_HELD("log", log_message, SP_PY_KEYWORDS,
         "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
     SP_PY_METHOD("sleep", sleep_in_guest, SP_PY_KEYWORDS,
         "sleep(secs)\n--\n\nLet secs seconds of the guest's time pass."),

@@ -2,14 +2,47 @@
 #pragma once
 
 #include "script/py-convert.h"
+#include "script/py-threads.h"
 
 /* What the methods of Machine share. */
 
+/** A row for a function that SP_PY_SERVED() or SP_PY_SERVED_PLAIN() was written for. */
 #define SP_PY_METHOD(name, function, flags, doc)                                                   \
     {                                                                                              \
-        name, (PyCFunction)(void (*)(void))(function), flags, PyDoc_STR(doc)                       \
+        name, (PyCFunction)(void (*)(void))(served_##function), flags, PyDoc_STR(doc)              \
+    }
+/** The same for SP_PY_HELD(): one that minds no other thread in a call about the machine. */
+#define SP_PY_METHOD_HELD(name, function, flags, doc)                                              \
+    {                                                                                              \
+        name, (PyCFunction)(void (*)(void))(held_##function), flags, PyDoc_STR(doc)                \
+    }
+/**
+ * Defines served_@function: @function, of METH_VARARGS | METH_KEYWORDS, with the loop held and the
+ * machine claimed for this thread.
+ */
+#define SP_PY_SERVED(function)                                                                     \
+    static PyObject *served_##function(PyObject *self, PyObject *args, PyObject *kwargs)           \
+    {                                                                                              \
+        PyObject *result = NULL;                                                                   \
+        if (sp_py_machine_enter(self))                                                             \
+            result = function((void *)self, args, kwargs);                                         \
+        return sp_py_machine_leave(self, result);                                                  \
+    }
+/** The same for METH_NOARGS and METH_VARARGS. */
+#define SP_PY_SERVED_PLAIN(function)                                                               \
+    static PyObject *served_##function(PyObject *self, PyObject *args)                             \
+    {                                                                                              \
+        PyObject *result = NULL;                                                                   \
+        if (sp_py_machine_enter(self))                                                             \
+            result = function((void *)self, args);                                                 \
+        return sp_py_machine_leave(self, result);                                                  \
     }
 #define SP_PY_KEYWORDS (METH_VARARGS | METH_KEYWORDS)
+
+/** What a method begins with: hold the loop, claim the machine. False with an exception. */
+bool sp_py_machine_enter(PyObject *self);
+/** What it ends with, also after the former failed. Returns @result. */
+PyObject *sp_py_machine_leave(PyObject *self, PyObject *result);
 
 /** The log of the script that runs; may be NULL. */
 SpLog *sp_py_machine_log(SpPyMachine *self);

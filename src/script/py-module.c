@@ -110,6 +110,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->machine_type);
     Py_VISIT(state->globals);
     Py_VISIT(state->machine_list);
+    Py_VISIT(state->thread_failure);
     Py_VISIT(state->step_type);
     Py_VISIT(state->condition_type);
     Py_VISIT(state->log_type);
@@ -128,6 +129,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->machine_type);
     Py_CLEAR(state->globals);
     Py_CLEAR(state->machine_list);
+    Py_CLEAR(state->thread_failure);
     Py_CLEAR(state->step_type);
     Py_CLEAR(state->condition_type);
     Py_CLEAR(state->log_type);

@@ -28,6 +28,13 @@ typedef struct {
     GPtrArray *conditions;  /* references to those that are entered, innermost last */
     bool may_check;         /* conditions: false while one is asked */
     bool is_waiting;        /* in a call during which conditions are asked */
+    bool is_running;        /* the script: its signals end waits, its threads may use machines */
+    bool has_left_threads;  /* which run on after it: the interpreter must not be taken down */
+    guint signals;          /* so many times Python was told of some */
+    int signal_fds[2];      /* the pipe by which it is */
+    guint signal_source;    /* reads that; 0: none */
+    GHashTable *users;      /* machine to the thread that is in a call about it */
+    PyObject *thread_failure; /* the exception that ended a thread first; NULL for none */
     char *failed_subtest;   /* the innermost that failed first; NULL for none */
 } SpPyState;
 
@@ -85,5 +92,5 @@ char *sp_py_syntax_report(SpPyState *state);
 
 /** Bring the interpreter up. */
 bool sp_python_start(GError **error);
-/** Takes it down again; exceptions at its end are passed over. */
+/** Takes it down again; exceptions at its end are passed over. Python's threads have ended. */
 void sp_python_stop(void);

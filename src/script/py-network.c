@@ -4,6 +4,7 @@
 
 #include "script/py-network.h"
 #include "network/frames.h"
+#include "script/py-threads.h"
 
 #include <structmember.h>
 
@@ -68,8 +69,7 @@ static PyObject *create_endpoint(Network *self, PyObject *args, PyObject *kwargs
     SpMac mac = next_mac(self);
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|Oz:create_endpoint", keywords, &name, &addresses, &mac_text) ||
-        !sp_py_is_main_thread())
+            args, kwargs, "s|Oz:create_endpoint", keywords, &name, &addresses, &mac_text))
         return NULL;
     if (mac_text && (!sp_mac_parse(mac_text, &mac) || sp_mac_is_group(&mac)))
         return PyErr_Format(PyExc_ValueError,
@@ -113,8 +113,7 @@ static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
     const char *filter = "";
     GError *error = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:get_frames", keywords, &filter) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:get_frames", keywords, &filter))
         return NULL;
     if (!self->network->capture)
         return PyErr_Format(PyExc_ValueError,
@@ -128,12 +127,16 @@ static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
     return frames ? list_frames(frames) : sp_py_raise(state, error);
 }
 
+SP_PY_HELD(create_endpoint)
+SP_PY_HELD(get_frames)
+
 static PyMethodDef methods[] = {
-    {"create_endpoint", (PyCFunction)(void (*)(void))create_endpoint, METH_VARARGS | METH_KEYWORDS,
+    {"create_endpoint", (PyCFunction)(void (*)(void))held_create_endpoint,
+        METH_VARARGS | METH_KEYWORDS,
         PyDoc_STR("create_endpoint(name, addresses=(), mac=None)\n--\n\nPlug a station of the "
                   "driver's own into this network: an Endpoint. addresses are such as "
                   "'172.20.30.9/24' or 'fd00::9/64'; a link-local one it has anyway.")},
-    {"get_frames", (PyCFunction)(void (*)(void))get_frames, METH_VARARGS | METH_KEYWORDS,
+    {"get_frames", (PyCFunction)(void (*)(void))held_get_frames, METH_VARARGS | METH_KEYWORDS,
         PyDoc_STR("get_frames(filter='')\n--\n\nThe frames that this network has carried so far "
                   "and that filter (as tcpdump's, see pcap-filter(7)) takes: a list of bytes. "
                   "Needs Capture=yes in test.conf.")},

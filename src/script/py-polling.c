@@ -5,6 +5,8 @@
 
 #include "script/py-polling.h"
 
+#include "script/py-threads.h"
+
 #include <math.h>
 
 #define INTERVAL_SECONDS 2.0
@@ -33,9 +35,11 @@ static int evaluate(Condition *self)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
     PyObject *result, *type, *value, *trace;
+    guint depth = sp_py_suspend();
     int holds;
 
     result = PyObject_CallNoArgs(self->function);
+    sp_py_resume(depth);
     self->checked_at = g_get_monotonic_time();
     if (result) {
         holds = result == Py_None ? 1 : PyObject_IsTrue(result);
@@ -81,6 +85,15 @@ static void raise_broken(Condition *self)
         "the polling condition '%U' does not hold any more", self->description);
 }
 
+bool sp_py_condition_is_due(SpPyState *state)
+{
+    for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
+        if (is_due(g_ptr_array_index(state->conditions, i)))
+            return true;
+    }
+    return false;
+}
+
 bool sp_py_check_conditions(SpPyState *state)
 {
     for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
@@ -105,8 +118,7 @@ static PyObject *check(Condition *self, PyObject *args, PyObject *kwargs)
     char *keywords[] = {"force", NULL};
     int force = 0, holds;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:check", keywords, &force) ||
-        !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:check", keywords, &force))
         return NULL;
     holds = force || is_due(self) ? check_now(self) : 1;
     return holds < 0 ? NULL : PyBool_FromLong(holds);
@@ -122,7 +134,7 @@ static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
     int holds;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:wait", keywords, &timeout) ||
-        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms) || !sp_py_is_main_thread())
+        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms))
         return NULL;
     deadline = sp_deadline(timeout_ms);
     sp_log_begin(state->config->log, NULL, "wait", "wait for the condition '%s'",
@@ -268,14 +280,19 @@ PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kw
     return partial;
 }
 
+SP_PY_HELD(check)
+SP_PY_HELD(wait)
+SP_PY_HELD_PLAIN(enter)
+SP_PY_HELD_PLAIN(leave)
+
 static PyMethodDef methods[] = {
-    {"check", (PyCFunction)(void (*)(void))check, METH_VARARGS | METH_KEYWORDS,
+    {"check", (PyCFunction)(void (*)(void))held_check, METH_VARARGS | METH_KEYWORDS,
         PyDoc_STR("check(force=False)\n--\n\nWhether it holds; without force it is not asked again "
                   "before its interval is over.")},
-    {"wait", (PyCFunction)(void (*)(void))wait, METH_VARARGS | METH_KEYWORDS,
+    {"wait", (PyCFunction)(void (*)(void))held_wait, METH_VARARGS | METH_KEYWORDS,
         PyDoc_STR("wait(timeout=900)\n--\n\nWait until it holds.")},
-    {"__enter__", (PyCFunction)(void (*)(void))enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))leave, METH_VARARGS, NULL},
+    {"__enter__", held_enter, METH_NOARGS, NULL},
+    {"__exit__", held_leave, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -4,65 +4,12 @@
 
 #include "script/py-prompt.h"
 
-#include <glib-unix.h>
-#include <signal.h>
+#include "script/py-threads.h"
+
 #include <string.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define HISTORY_LINES 10000
-/* By when a signal is noticed that came in just before poll() began. */
-#define SIGNAL_MS 250
-
-static gboolean on_typed(int fd, GIOCondition condition, void *data)
-{
-    *(bool *)data = true;
-    return G_SOURCE_REMOVE;
-}
-
-static gboolean on_tick(void *data)
-{
-    return G_SOURCE_CONTINUE;
-}
-
-static void on_alarm(int number)
-{
-}
-
-/*
- * Whether a signal is there that Python raises an exception for. It stays to be raised: readline
- * asks for it when its own select() is interrupted, which the alarm sees to.
- */
-static bool signal_has_come(void)
-{
-    const struct itimerval soon = {.it_value.tv_usec = 2000};
-    PyGILState_STATE held = PyGILState_Ensure();
-    bool has_come = PyErr_CheckSignals() < 0;
-
-    if (has_come) {
-        int number = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? SIGINT : SIGTERM;
-        PyErr_Clear();
-        PyErr_SetInterruptEx(number);
-        setitimer(ITIMER_REAL, &soon, NULL);
-    }
-    PyGILState_Release(held);
-    return has_come;
-}
-
-/* Python's input hook: called while readline waits for a key. */
-static int wait_for_key(void)
-{
-    bool is_typed = false;
-    guint source = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, &is_typed);
-    guint tick = g_timeout_add(SIGNAL_MS, on_tick, NULL);
-
-    while (!is_typed && !signal_has_come())
-        g_main_context_iteration(NULL, TRUE);
-    if (!is_typed)
-        g_source_remove(source);
-    g_source_remove(tick);
-    return 0;
-}
 
 /* module.function(arguments); true unless that raised an exception, which is cleared. */
 static bool try_call(PyObject *module, const char *function, const char *format, ...)
@@ -157,22 +104,15 @@ static bool interact(PyObject *names, const char *banner)
 
 bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
 {
-    const struct sigaction quiet = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    int (*former_hook)(void) = PyOS_InputHook;
     PyObject *readline = start_readline(state, names);
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
+    guint depth = sp_py_suspend();
     PyObject *type, *value, *trace;
-    struct sigaction former;
 
-    sigaction(SIGALRM, &quiet, &former);
-    PyOS_InputHook = wait_for_key;
     interact(names, banner);
-    PyOS_InputHook = former_hook;
+    sp_py_resume(depth);
     PyErr_Fetch(&type, &value, &trace);
-    /* the last alarm has come before it kills us */
-    setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
-    sigaction(SIGALRM, &former, NULL);
     end_readline(state, readline);
     put_back("stdout", output);
     put_back("stderr", errors);
@@ -192,14 +132,22 @@ char *sp_py_prompt_banner(SpPyState *state)
     return g_string_free(text, FALSE);
 }
 
+static bool is_allowed(const char *what)
+{
+    if (!sp_py_is_main_thread())
+        PyErr_Format(PyExc_RuntimeError, "%s is for the script's main thread only", what);
+    return !PyErr_Occurred();
+}
+
 PyObject *sp_py_test_script(PyObject *module, PyObject *unused)
 {
     SpPyState *state = sp_py_module_state(module);
     g_autofree char *source = NULL;
     g_autoptr(GError) error = NULL;
     PyObject *code, *result;
+    guint depth;
 
-    if (!sp_py_is_main_thread())
+    if (!is_allowed("test_script()"))
         return NULL;
     /* read anew each time: it may have been edited meanwhile */
     if (!g_file_get_contents(state->config->path, &source, NULL, &error))
@@ -207,7 +155,9 @@ PyObject *sp_py_test_script(PyObject *module, PyObject *unused)
     code = Py_CompileString(source, state->config->path, Py_file_input);
     if (!code)
         return NULL;
+    depth = sp_py_suspend();
     result = PyEval_EvalCode(code, state->globals, state->globals);
+    sp_py_resume(depth);
     Py_DECREF(code);
     if (!result)
         return NULL;
@@ -221,7 +171,8 @@ PyObject *sp_py_breakpoint(PyObject *module, PyObject *args, PyObject *kwargs)
     PyObject *names = PyDict_New(), *globals = PyEval_GetGlobals(), *locals = PyEval_GetLocals();
     bool is_good;
 
-    if (!names || !sp_py_is_main_thread() || (globals && PyDict_Update(names, globals) < 0) ||
+    if (!names || !is_allowed("debug.breakpoint()") ||
+        (globals && PyDict_Update(names, globals) < 0) ||
         (locals && PyDict_Update(names, locals) < 0)) {
         Py_XDECREF(names);
         return NULL;

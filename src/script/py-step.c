@@ -3,6 +3,7 @@
 /* What `with` enters: subtests, which are counted, and steps of the log, which are not. */
 
 #include "script/py-machine.h"
+#include "script/py-threads.h"
 
 typedef struct {
     PyObject_HEAD char *name;
@@ -88,9 +89,12 @@ static PyObject *leave(Step *self, PyObject *args)
     Py_RETURN_FALSE;
 }
 
+SP_PY_HELD_PLAIN(enter)
+SP_PY_HELD_PLAIN(leave)
+
 static PyMethodDef methods[] = {
-    {"__enter__", (PyCFunction)(void (*)(void))enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))leave, METH_VARARGS, NULL},
+    {"__enter__", held_enter, METH_NOARGS, NULL},
+    {"__exit__", held_leave, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

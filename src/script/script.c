@@ -5,6 +5,7 @@
 #include "script/py-network.h"
 #include "script/py-polling.h"
 #include "script/py-prompt.h"
+#include "script/py-threads.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -90,29 +91,6 @@ const char *sp_script_name_fault(const char *name)
     if (g_strv_contains(taken_names, name) || g_str_has_prefix(name, "__"))
         return "another name: this one means something else in a script";
     return NULL;
-}
-
-/* Conditions that must hold are asked during waits for something in a guest: there the machine
- * does not mind what else is asked of it. */
-static bool condition_is_broken(void)
-{
-    /* borrowed, and cheap: asked in each turn of the main loop */
-    PyObject *module = PyDict_GetItemString(PyImport_GetModuleDict(), "slotproof");
-    SpPyState *state = module ? sp_py_module_state(module) : NULL;
-
-    return state && state->is_waiting && !sp_py_check_conditions(state);
-}
-
-static bool is_interrupted(void *data)
-{
-    /* only machines that a script runs with are interrupted by its signals */
-    return Py_IsInitialized() &&
-           (PyErr_Occurred() || PyErr_CheckSignals() < 0 || condition_is_broken());
-}
-
-SpInterrupt sp_script_interrupt(void)
-{
-    return (SpInterrupt){.func = is_interrupted};
 }
 
 static PyObject *end_prompt(PyObject *module, PyObject *args)
@@ -202,9 +180,11 @@ static void run_post_mortem(SpPyState *state, const char *report)
 static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_report)
 {
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
+    guint depth = sp_py_suspend();
     PyObject *result = PyEval_EvalCode(code, state->globals, state->globals);
 
-    if (!result)
+    sp_py_resume(depth);
+    if (!sp_py_threads_check(state))
         outcome = judge(state, ret_report);
     sp_py_drop_conditions(state);
     while (sp_log_depth(state->config->log) > 0)
@@ -233,12 +213,13 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
     }
     if (!PyErr_Occurred() && catch_sigterm(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
-    if (!state->globals)
+    if (!state->globals || !sp_py_threads_start(state))
         outcome = judge(state, ret_report);
     else if (config->prompt == SP_PROMPT_ONLY)
         run_prompt(state);
     else
         outcome = run_code(state, code, ret_report);
+    sp_py_threads_stop(state);
     sp_py_drop_conditions(state);
     while (sp_log_depth(config->log) > 0)
         sp_log_end(config->log, "not ended");
@@ -277,6 +258,7 @@ bool sp_script_run(
     /* until after the interpreter: what is left in it may still have objects for them */
     g_autoptr(GPtrArray) stations =
         g_ptr_array_new_with_free_func((GDestroyNotify)sp_py_station_free);
+    bool has_left_threads;
     PyObject *module;
 
     if (source) {
@@ -285,13 +267,18 @@ bool sp_script_run(
         if (!sp_python_start(error))
             return false;
         module = PyImport_ImportModule("slotproof");
-        if (module)
+        if (module) {
+            sp_py_hold();
             outcome = run(config, module, stations, source, &report);
-        else
+            sp_py_release();
+        } else {
             g_set_error(error, SP_ERROR, SP_ERROR_HOST,
                 "the embedded Python can't load its module 'slotproof'");
+        }
+        has_left_threads = module && sp_py_module_state(module)->has_left_threads;
         Py_XDECREF(module);
-        sp_python_stop();
+        if (!has_left_threads)
+            sp_python_stop();
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
         if (!module)

@@ -152,17 +152,6 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "import json\njson.loads('{')\n", "failed: json.loads('{')\n  at ",
         "script.py:2\n", "JSONDecodeError");
     SCRIPT_EXPECT_FAILED(f, "raise SystemExit(4)\n", "SystemExit: 4");
-    SCRIPT_EXPECT_FAILED(f,
-        "import threading\nseen = []\ndef work():\n    try:\n        machine.succeed('echo')\n"
-        "    except RuntimeError as e:\n        seen.append(str(e))\n"
-        "x = threading.Thread(target=work)\nx.start()\nx.join()\nraise ValueError(seen[0])\n",
-        "main thread only");
-    SCRIPT_EXPECT_FAILED(f,
-        "import threading\nseen = ['none']\ndef work():\n    try:\n"
-        "        retry(lambda last: True)\n    except RuntimeError as e:\n"
-        "        seen[0] = str(e)\nx = threading.Thread(target=work)\nx.start()\nx.join()\n"
-        "raise ValueError(seen[0])\n",
-        "main thread only");
     script_expect_passed(f, "raise SystemExit\n");
     script_expect_passed(f, "import sys\nsys.exit(0)\n");
 }

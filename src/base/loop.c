@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef struct {
+    SpLoopFunc func;
+    void *data;
+    bool is_done;
+} Request;
+
+/* There is one default main context in a process, so there is one of these. All members are
+ * guarded by the mutex. */
+static struct {
+    GMutex mutex;
+    GCond turned; /* a turn has ended, or a request is done, or a wait is over */
+    GCond idle;   /* there may be something to do for the loop's own thread */
+    GThread *thread;
+    GThread *turner; /* polls or dispatches */
+    GThread *stopper;
+    guint waiters; /* other threads than the loop's own, in sp_wait() */
+    Request *request;
+    GPollFD *fds; /* what the turner polls */
+    int n_fds;
+} loop;
+
+/* How often this thread holds the loop, and how deep it is in callbacks. */
+static __thread guint held;
+static __thread guint dispatching;
+
+static bool is_main_thread(void)
+{
+    return (pid_t)syscall(SYS_gettid) == getpid();
+}
+
+void sp_loop_hold(void)
+{
+    if (held == 0)
+        g_mutex_lock(&loop.mutex);
+    held++;
+}
+
+bool sp_loop_try_hold(void)
+{
+    if (held == 0 && !g_mutex_trylock(&loop.mutex))
+        return false;
+    held++;
+    return true;
+}
+
+void sp_loop_release(void)
+{
+    g_assert(held > 0);
+    if (--held == 0)
+        g_mutex_unlock(&loop.mutex);
+}
+
+guint sp_loop_suspend(void)
+{
+    guint depth = held;
+
+    held = 0;
+    if (depth > 0)
+        g_mutex_unlock(&loop.mutex);
+    return depth;
+}
+
+void sp_loop_resume(guint depth)
+{
+    if (depth > 0)
+        g_mutex_lock(&loop.mutex);
+    held = depth;
+}
+
+bool sp_loop_is_dispatching(void)
+{
+    return dispatching > 0;
+}
+
+/* The descriptors that are polled. Returns how many they are. */
+static int query(GMainContext *context, int priority, int *ret_timeout_ms)
+{
+    int n;
+
+    while ((n = g_main_context_query(context, priority, ret_timeout_ms, loop.fds, loop.n_fds)) >
+           loop.n_fds) {
+        loop.fds = g_renew(GPollFD, loop.fds, n);
+        loop.n_fds = n;
+    }
+    return n;
+}
+
+/* Callbacks that turn the context in turn hold the loop all the while: nobody finds it in the
+ * middle of a callback. */
+static void poll_fds(int n, int timeout_ms)
+{
+    GPollFD *fds = loop.fds;
+
+    if (dispatching > 0) {
+        g_poll(fds, (guint)n, timeout_ms);
+        return;
+    }
+    g_mutex_unlock(&loop.mutex);
+    g_poll(fds, (guint)n, timeout_ms);
+    g_mutex_lock(&loop.mutex);
+}
+
+static void turn_context(void)
+{
+    GMainContext *context = g_main_context_default();
+    int priority, timeout_ms, n;
+
+    if (!g_main_context_acquire(context))
+        g_error("another thread turns the main context without holding the loop");
+    g_main_context_prepare(context, &priority);
+    n = query(context, priority, &timeout_ms);
+    poll_fds(n, timeout_ms);
+    if (g_main_context_check(context, priority, loop.fds, n)) {
+        dispatching++;
+        g_main_context_dispatch(context);
+        dispatching--;
+    }
+    g_main_context_release(context);
+}
+
+void sp_loop_turn(void)
+{
+    GThread *former = loop.turner;
+
+    g_assert(held > 0);
+    if (former && former != g_thread_self()) {
+        g_cond_wait(&loop.turned, &loop.mutex);
+        return;
+    }
+    loop.turner = g_thread_self();
+    turn_context();
+    loop.turner = former;
+    g_cond_broadcast(&loop.turned);
+}
+
+void sp_loop_begin_wait(void)
+{
+    sp_loop_hold();
+    if (g_thread_self() == loop.thread)
+        return;
+    loop.waiters++;
+    if (loop.turner && loop.turner == loop.thread)
+        g_main_context_wakeup(g_main_context_default());
+}
+
+void sp_loop_end_wait(void)
+{
+    if (g_thread_self() != loop.thread && --loop.waiters == 0)
+        g_cond_signal(&loop.idle);
+    g_cond_broadcast(&loop.turned);
+    sp_loop_release();
+}
+
+bool sp_loop_is_ending(void)
+{
+    return loop.stopper && loop.stopper != g_thread_self();
+}
+
+static void serve_request(void)
+{
+    Request *request = loop.request;
+
+    request->func(request->data);
+    request->is_done = true;
+    loop.request = NULL;
+    g_cond_broadcast(&loop.turned);
+}
+
+static void *run_thread(void *unused)
+{
+    sp_loop_hold();
+    while (!loop.stopper || loop.request) {
+        if (loop.request)
+            serve_request();
+        else if (loop.waiters > 0)
+            g_cond_wait(&loop.idle, &loop.mutex);
+        else
+            sp_loop_turn();
+    }
+    sp_loop_release();
+    return NULL;
+}
+
+void sp_loop_start(void)
+{
+    sigset_t all, former;
+
+    if (loop.thread)
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &former);
+    sp_loop_hold();
+    loop.thread = g_thread_new("loop", run_thread, NULL);
+    sp_loop_release();
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+}
+
+static void wake_thread(void)
+{
+    g_cond_signal(&loop.idle);
+    g_main_context_wakeup(g_main_context_default());
+}
+
+void sp_loop_stop(void)
+{
+    GThread *thread;
+    guint depth;
+
+    sp_loop_hold();
+    thread = loop.thread;
+    if (!thread) {
+        sp_loop_release();
+        return;
+    }
+    loop.stopper = g_thread_self();
+    wake_thread();
+    g_cond_broadcast(&loop.turned);
+    while (loop.waiters > 0) {
+        /* a wait that polls notices at its next turn */
+        g_main_context_wakeup(g_main_context_default());
+        g_cond_wait(&loop.turned, &loop.mutex);
+    }
+    depth = sp_loop_suspend();
+    g_thread_join(thread);
+    sp_loop_resume(depth);
+    loop.thread = NULL;
+    loop.stopper = NULL;
+    sp_loop_release();
+}
+
+void sp_loop_call(SpLoopFunc func, void *data)
+{
+    Request request = {func, data, false};
+
+    sp_loop_hold();
+    if (!loop.thread || loop.thread == g_thread_self() || is_main_thread() || dispatching > 0) {
+        func(data);
+        sp_loop_release();
+        return;
+    }
+    while (loop.request && !sp_loop_is_ending())
+        g_cond_wait(&loop.turned, &loop.mutex);
+    if (sp_loop_is_ending()) {
+        func(data);
+    } else {
+        loop.request = &request;
+        wake_thread();
+        while (!request.is_done)
+            g_cond_wait(&loop.turned, &loop.mutex);
+    }
+    sp_loop_release();
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Scripts with threads, and what goes on while a script computes. */
+
+#include "script-fixture.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* A byte a tick. */
+static gboolean on_tick(void *data)
+{
+    g_assert_cmpint(write(*(int *)data, ".", 1), ==, 1);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Sources of the main context are dispatched while Python computes, sleeps and runs programs. */
+static void test_served(ScriptFixture *f, gconstpointer data)
+{
+    static const char *const ways[] = {
+        "    pass\n",
+        "    time.sleep(0.01)\n",
+        "    subprocess.run(['true'])\n",
+        "    sum(range(100000))\n",
+    };
+    g_autofree char *path = g_build_filename(f->dir, "ticks", NULL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(ways); i++) {
+        g_autofree char *text =
+            g_strconcat("import os, subprocess, time\n"
+                        "ticks = lambda: os.path.getsize(os.path.dirname(__file__) + '/ticks')\n"
+                        "enough, end = ticks() + 5, time.monotonic() + 20\n"
+                        "while ticks() < enough:\n"
+                        "    assert time.monotonic() < end, 'nothing moved'\n",
+                ways[i], NULL);
+        guint source = g_timeout_add(1, on_tick, &fd);
+
+        script_expect_passed(f, text);
+        g_source_remove(source);
+    }
+    close(fd);
+    unlink(path);
+}
+
+/* Each thread has a machine of its own; the loop turns for both. */
+static void test_threads(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "import threading\nseen = []\n"
+        "def work():\n    seen.append(client.succeed('echo there'))\n"
+        "    retry(lambda last: len(seen) > 1)\n"
+        "x = threading.Thread(target=work)\nx.start()\n"
+        "retry(lambda last: seen)\nseen.append(gateway.execute('hang', timeout=0.05)[0])\n"
+        "x.join()\nt.assertEqual(124, seen[1])\n");
+    script_expect_passed(f,
+        "import threading\nentered = threading.Event()\nerrors = []\n"
+        "@polling_condition(seconds_interval=0)\n"
+        "def condition():\n    entered.set()\n    done.wait(20)\n"
+        "done = threading.Event()\n"
+        "def work():\n    entered.wait(20)\n    try:\n        gateway.succeed('echo')\n"
+        "    except RuntimeError as e:\n        errors.append(str(e))\n    done.set()\n"
+        "x = threading.Thread(target=work)\nx.start()\n"
+        "with condition:\n    gateway.succeed('echo')\nx.join()\n"
+        "t.assertIn(\"machine 'gateway' is in use\", errors[0])\n");
+}
+
+/* A condition, like any of a script's code, does not stop the loop. */
+static void test_waits_release(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "import threading\nseen = []\n"
+        "def work():\n    seen.append(1)\n"
+        "x = threading.Timer(0.02, work)\nx.start()\n"
+        "gateway.execute('hang', timeout=0.5)\nt.assertEqual([1], seen)\nx.join()\n");
+}
+
+static void test_failures(ScriptFixture *f, gconstpointer data)
+{
+    SCRIPT_EXPECT_FAILED(f,
+        "import threading\n"
+        "def work():\n    t.assertEqual('A', 'B')\n"
+        "x = threading.Thread(target=work)\nx.start()\nx.join()\n",
+        "assertion failed: t.assertEqual('A', 'B')", "script.py:3", "'A' != 'B'");
+    /* the script's own failure comes first */
+    SCRIPT_EXPECT_FAILED(f,
+        "import threading\n"
+        "def work():\n    t.assertEqual('A', 'B')\n"
+        "x = threading.Thread(target=work)\nx.start()\nx.join()\nt.assertEqual('C', 'D')\n",
+        "'C' != 'D'");
+    script_expect_passed(f, "import threading\nx = threading.Thread(target=exit)\nx.start()\n"
+                            "x.join()\n");
+    /* one that may be left goes on until the interpreter is taken down */
+    script_expect_passed(f,
+        "import threading, time\n"
+        "threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()\n"
+        "threading.Thread(target=lambda: gateway.execute('hang', timeout=1000), "
+        "daemon=True).start()\n");
+}
+
+/* The interpreter stays: nothing runs after it in this process. */
+static void test_left(ScriptFixture *f, gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        SCRIPT_EXPECT_FAILED(f,
+            "import threading, time\n"
+            "threading.Thread(target=lambda: time.sleep(100000), name='sleepy').start()\n",
+            "RuntimeError: the script has ended, but its thread 'sleepy' still runs: join() it");
+        return;
+    }
+    g_test_trap_subprocess(NULL, 20 * G_TIME_SPAN_SECOND, 0);
+    g_test_trap_assert_passed();
+}
+
+static void test_left_in_a_call(ScriptFixture *f, gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        SCRIPT_EXPECT_FAILED(f,
+            "import threading\ndef work():\n    while True:\n        try:\n"
+            "            gateway.execute('hang')\n"
+            "        except BaseException:\n            pass\n"
+            "threading.Thread(target=work, name='stubborn').start()\nretry(lambda last: True)\n",
+            "its thread 'stubborn' still runs");
+        return;
+    }
+    g_test_trap_subprocess(NULL, 20 * G_TIME_SPAN_SECOND, 0);
+    g_test_trap_assert_passed();
+}
+
+#define ADD(path, func)                                                                            \
+    g_test_add(path, ScriptFixture, "two", script_fixture_set_up, func, script_fixture_tear_down)
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("/threads/served", test_served);
+    ADD("/threads/threads", test_threads);
+    ADD("/threads/waits-release", test_waits_release);
+    ADD("/threads/failures", test_failures);
+    ADD("/threads/left", test_left);
+    ADD("/threads/left-in-a-call", test_left_in_a_call);
+    return g_test_run();
+}
