@@ -33,8 +33,10 @@
  *           The agent runs it as root in a session and process group of its own, in "/", with
  *           stdin, stdout and stderr as streams (with SP_EXEC_PTY a pty, all output on STDOUT).
  *           The agent sends END for an output that is at its end before the command is.
- *           When the command ends, output that other processes still hold open is read no longer
- *           than what is already there: a daemon left behind does not keep the channel.
+ *           When the command ends while other processes hold its output open, that is read on for
+ *           as long as they run rather than sleep, but no longer than two seconds and no more than
+ *           1 MiB: what `> >(cat)` writes is there, and a daemon left behind does not keep the
+ *           channel. EXIT tells who holds it then.
  *   PUT     u32 mode (permission bits), path NUL. Then DATA on STDIN and END. The agent writes
  *           to a temporary name beside the path and renames it at END, then EXIT 0.
  *   GET     path NUL. The agent answers with DATA on STDOUT, END, and EXIT 0.
@@ -53,7 +55,8 @@
  *   CREDIT  agent -> driver: u32 bytes, which the driver may send more on STDIN of the channel. It
  *           starts with SP_INITIAL_CREDIT; sending more than was granted is an ERROR EPROTO.
  *           What the agent sends has no credit: the driver always reads.
- *   EXIT    u32 how (0 exited, 1 killed by a signal), u32 status or signal number
+ *   EXIT    u32 how (0 exited, 1 killed by a signal), u32 status or signal number; then, for a
+ *           command whose output is still held open, a text NUL that names who holds it
  *   ERROR   u32 errno (the guest's), then a message in UTF-8 without NUL to the end
  *   STATE   strings, each ended by NUL; see the kinds
  *

@@ -73,13 +73,18 @@ static void channel_free(struct channel *channel)
     free(channel);
 }
 
-void channel_exit(struct channel *channel, bool by_signal, uint32_t status)
+void channel_exit(struct channel *channel, bool by_signal, uint32_t status, const char *held)
 {
-    uint8_t payload[8];
+    uint8_t payload[8 + CHANNEL_HELD_MAX];
+    size_t length = 8;
 
     sp_put_u32(payload, by_signal);
     sp_put_u32(payload + 4, status);
-    channel_send(channel, SP_FRAME_EXIT, payload, sizeof payload);
+    if (held) {
+        snprintf((char *)payload + 8, CHANNEL_HELD_MAX, "%s", held);
+        length += strlen((char *)payload + 8) + 1;
+    }
+    channel_send(channel, SP_FRAME_EXIT, payload, length);
     channel_free(channel);
 }
 

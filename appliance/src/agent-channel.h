@@ -82,7 +82,9 @@ void channel_took(struct channel *channel, size_t length);
  * negative errno. */
 ssize_t channel_read_from(struct channel *channel, int fd, enum sp_stream stream, size_t length);
 
-/** Send EXIT and free the channel. */
-void channel_exit(struct channel *channel, bool by_signal, uint32_t status);
+/** What is sent of who holds a command's output, at most, with its NUL. */
+#define CHANNEL_HELD_MAX 256u
+/** Send EXIT and free the channel. @held names who still holds the output; NULL for nobody. */
+void channel_exit(struct channel *channel, bool by_signal, uint32_t status, const char *held);
 /** Send ERROR with the text of @error, a negative errno, and free the channel. */
 void channel_fail(struct channel *channel, int error);

@@ -3,6 +3,7 @@
 /* EXEC: a command with its streams, on pipes or a pty. */
 
 #include "agent-channel.h"
+#include "agent-holders.h"
 #include "agent-input.h"
 #include "agent-spawn.h"
 
@@ -22,6 +23,12 @@
 #define PIPE_SIZE_LARGE SP_FRAME_PAYLOAD_MAX
 /* What is read of a pty at most after its command's end: more than it holds. */
 #define PTY_REST (128u * 1024)
+/* What others write to a pipe after the command's end is read for as long as they run, within
+ * limits; they are looked at so often. Asleep in so many looks, they have no more to say. */
+#define LINGER_BYTES (1024u * 1024)
+#define LOOK_US 25000u
+#define LOOKS_MAX 80u
+#define LOOKS_ASLEEP 3u
 
 struct output {
     struct channel *channel;
@@ -37,7 +44,14 @@ struct command {
     pid_t pid;               /* 0 once it is reaped */
     int pidfd;
     bool is_pty;
+    bool has_ended; /* and that was dealt with */
     siginfo_t result;
+    pid_t session;          /* of the command, which leads it */
+    bool lingers;           /* it has ended, others hold its output and may be writing to it */
+    unsigned looks, asleep; /* at them; in a row, without anything new */
+    size_t rest_at_look;    /* of both outputs */
+    sd_event_source *look_source;
+    char held[CHANNEL_HELD_MAX]; /* who holds its output at its end */
     sd_event_source *exit_source;
     struct output outputs[2];
     struct input input; /* with a pty a copy of the output's descriptor */
@@ -60,9 +74,18 @@ static void command_destroy(void *data)
     free(command);
 }
 
-/* Read a piece and send it on; closes the stream at its end. */
-static void output_read(struct output *output, bool has_ended)
+static void name_holders(struct command *command)
 {
+    const ino_t pipes[] = {
+        holders_pipe(command->outputs[0].fd), holders_pipe(command->outputs[1].fd)};
+
+    holders_describe(pipes, 2, command->held, sizeof command->held);
+}
+
+/* Read a piece and send it on; closes the stream at its end. False if there is no more for now. */
+static bool output_read(struct output *output, bool has_ended)
+{
+    struct command *command = output->channel->data;
     size_t length = output->size;
     ssize_t n;
 
@@ -76,9 +99,14 @@ static void output_read(struct output *output, bool has_ended)
     if (n == 0 && !has_ended) /* the command has closed it, and goes on */
         queue_frame(output->channel->all->queue, SP_FRAME_END, output->stream, output->channel->id,
             NULL, 0);
+    if (n == -EAGAIN && (!has_ended || command->lingers))
+        return false;
+    if (length == 0 && command->lingers)
+        name_holders(command);
     /* A pty whose last user has gone gives EIO. */
-    if (n == 0 || (n < 0 && (n != -EAGAIN || has_ended)))
+    if (n <= 0)
         output_close(output);
+    return true;
 }
 
 /* The command has ended: once its output is read, so has the channel. */
@@ -88,13 +116,65 @@ static void finish(struct command *command)
 
     for (size_t i = 0; i < 2; i++) {
         struct output *output = &command->outputs[i];
-        while (output->fd >= 0 && channel_may_send(command->channel))
-            output_read(output, true);
+        while (output->fd >= 0 && channel_may_send(command->channel) && output_read(output, true))
+            ;
         is_done = is_done && output->fd < 0;
     }
     if (is_done)
         channel_exit(command->channel, command->result.si_code != CLD_EXITED,
-            (uint32_t)command->result.si_status);
+            (uint32_t)command->result.si_status, *command->held ? command->held : NULL);
+}
+
+/* Others may hold the pipes for ever: what they have written so far is read, no more. */
+static void end_lingering(struct command *command)
+{
+    int rest;
+
+    command->lingers = false;
+    command->look_source = sd_event_source_disable_unref(command->look_source);
+    name_holders(command);
+    for (size_t i = 0; i < 2; i++) {
+        struct output *output = &command->outputs[i];
+        if (output->fd >= 0)
+            output->rest = ioctl(output->fd, FIONREAD, &rest) < 0 ? 0 : (size_t)rest;
+    }
+}
+
+static int on_look(sd_event_source *source, uint64_t now, void *data)
+{
+    struct command *command = data;
+    const ino_t pipes[] = {
+        holders_pipe(command->outputs[0].fd), holders_pipe(command->outputs[1].fd)};
+    size_t rest = command->outputs[0].rest + command->outputs[1].rest;
+
+    if (rest != command->rest_at_look || holders_are_busy(command->session, pipes, 2))
+        command->asleep = 0;
+    else
+        command->asleep++;
+    command->rest_at_look = rest;
+    if (++command->looks < LOOKS_MAX && command->asleep < LOOKS_ASLEEP) {
+        sd_event_source_set_time_relative(source, LOOK_US);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    }
+    end_lingering(command);
+    finish(command);
+    return 0;
+}
+
+/* The command has ended; somebody may hold its pipes. Without a timer nobody is waited for. */
+static void begin_lingering(struct command *command)
+{
+    sd_event *event = command->channel->all->event;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct output *output = &command->outputs[i];
+        output->rest = command->is_pty ? PTY_REST : LINGER_BYTES;
+    }
+    command->rest_at_look = command->outputs[0].rest + command->outputs[1].rest;
+    command->lingers = !command->is_pty;
+    if (command->lingers && sd_event_add_time_relative(event, &command->look_source,
+                                CLOCK_MONOTONIC, LOOK_US, 0, on_look, command) < 0)
+        end_lingering(command);
 }
 
 static int on_output(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -126,19 +206,11 @@ static void command_resume(struct channel *channel)
 /* False if the command has not ended after all. */
 static bool reap(struct command *command)
 {
-    int rest;
-
     if (waitid(P_PIDFD, (id_t)command->pidfd, &command->result, WEXITED | WNOHANG) < 0 ||
         command->result.si_pid == 0)
         return false;
     command->pid = 0;
     input_close(&command->input);
-    for (size_t i = 0; i < 2; i++) {
-        struct output *output = &command->outputs[i];
-        output->rest = PTY_REST;
-        if (!command->is_pty && output->fd >= 0)
-            output->rest = ioctl(output->fd, FIONREAD, &rest) < 0 ? 0 : (size_t)rest;
-    }
     return true;
 }
 
@@ -151,6 +223,9 @@ static int on_exit_event(sd_event_source *source, int fd, uint32_t events, void 
     if (!command->channel)
         return sd_event_source_set_floating(source, false); /* frees it, and the command */
     sd_event_source_set_enabled(source, SD_EVENT_OFF);
+    if (!command->has_ended)
+        begin_lingering(command);
+    command->has_ended = true;
     finish(command);
     return 0;
 }
@@ -186,6 +261,7 @@ static int command_cancel(struct channel *channel)
         return command_signal(channel, SIGKILL); /* its EXIT follows */
     output_close(&command->outputs[0]);
     output_close(&command->outputs[1]);
+    command->look_source = sd_event_source_disable_unref(command->look_source);
     finish(command);
     return 0;
 }
@@ -209,6 +285,7 @@ static void command_free(struct channel *channel)
     output_close(&command->outputs[0]);
     output_close(&command->outputs[1]);
     input_close(&command->input);
+    command->look_source = sd_event_source_disable_unref(command->look_source);
     command->channel = NULL;
     if (command->pid > 0)
         kill(-command->pid, SIGKILL);
@@ -272,6 +349,7 @@ static int watch(struct command *command)
     sd_event *event = command->channel->all->event;
     int r;
 
+    command->session = command->pid;
     command->pidfd = pidfd_open(command->pid, 0);
     if (command->pidfd < 0)
         return -errno;

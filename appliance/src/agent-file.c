@@ -94,7 +94,7 @@ static int put_end(struct channel *channel)
     if (close(fd) < 0 || rename(put->temporary, put->path) < 0)
         return -errno;
     put->temporary[0] = 0;
-    channel_exit(channel, false, 0);
+    channel_exit(channel, false, 0, NULL);
     return 0;
 }
 
@@ -136,7 +136,7 @@ static int on_get(sd_event_source *source, void *data)
     n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_FRAME_PAYLOAD_MAX);
     if (n == 0) {
         queue_frame(channel->all->queue, SP_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
-        channel_exit(channel, false, 0);
+        channel_exit(channel, false, 0, NULL);
         return 0;
     }
     if (n > 0)

@@ -62,7 +62,7 @@ static int restored_open(struct channel *channel, struct sp_payload *payload)
         r = stir(&seed);
     }
     if (r == 0)
-        channel_exit(channel, false, 0);
+        channel_exit(channel, false, 0, NULL);
     return r;
 }
 

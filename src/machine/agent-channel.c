@@ -19,6 +19,7 @@ struct SpChannel {
     int status;
     GString *output;
     GString *errors;
+    char *holders; /* of its output, when it had ended; NULL for nobody */
     char **state;
     guint state_serial;
     int file;                   /* being sent or received; -1 */
@@ -131,11 +132,17 @@ static bool channel_take_exit(SpChannel *channel, const struct sp_frame *frame)
 {
     struct sp_payload p;
     uint32_t how, code;
+    const char *holders;
 
     sp_payload_init(&p, frame);
     if (sp_payload_take_u32(&p, &how) < 0 || sp_payload_take_u32(&p, &code) < 0 || how > 1 ||
         code > 255)
         return false;
+    if (p.left > 0) {
+        if (sp_payload_take_string(&p, &holders) < 0 || p.left > 0)
+            return false;
+        channel->holders = g_utf8_make_valid(holders, -1);
+    }
     channel->status = how == 0 ? (int)code : 128 + (int)code;
     sp_channel_end(channel, NULL);
     return true;
@@ -482,6 +489,11 @@ GString *sp_channel_errors(SpChannel *channel)
     return channel->errors;
 }
 
+const char *sp_channel_holders(SpChannel *channel)
+{
+    return channel->holders;
+}
+
 char **sp_channel_state(SpChannel *channel, guint *ret_serial)
 {
     if (ret_serial)
@@ -500,6 +512,7 @@ void sp_channel_free(SpChannel *channel)
         sp_channel_end(channel, NULL);
     }
     g_clear_error(&channel->error);
+    g_free(channel->holders);
     g_strfreev(channel->state);
     g_string_free(channel->output, TRUE);
     g_string_free(channel->errors, TRUE);

@@ -110,6 +110,8 @@ int sp_channel_status(SpChannel *channel);
 /** What the command wrote so far; owned by the channel. */
 GString *sp_channel_output(SpChannel *channel);
 GString *sp_channel_errors(SpChannel *channel);
+/** Names the processes that held the ended command's output open; NULL for none. */
+const char *sp_channel_holders(SpChannel *channel);
 /**
  * The last STATE's strings, NULL-terminated, or NULL if none came yet; owned by the channel.
  * @ret_serial (may be NULL) counts them.

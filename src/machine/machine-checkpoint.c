@@ -307,5 +307,5 @@ bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError *
     machine->is_incoming = false;
     if (!is_good)
         sp_machine_explain(machine, error);
-    return is_good && sp_machine_connect(machine, error) && tell_guest(machine, error);
+    return is_good && sp_machine_connect(machine, -1, error) && tell_guest(machine, error);
 }

@@ -4,11 +4,26 @@
 
 #include "machine/machine-private.h"
 
+#include <string.h>
+
+/* What boot loaders do not say: a line with the kernel's time stamp, or its name. */
+static bool is_of_kernel(const char *line)
+{
+    const char *number = line + 1 + strspn(line + (*line ? 1 : 0), " ");
+
+    return strstr(line, "Linux version ") ||
+           (*line == '[' && g_ascii_isdigit(*number) && strstr(number, "] "));
+}
+
 void sp_machine_on_console_line(const char *line, void *data)
 {
     SpMachine *machine = data;
 
     sp_log_console(machine->config.log, machine->config.name, line);
+    machine->heard_us = g_get_monotonic_time();
+    g_free(machine->last_line);
+    machine->last_line = g_strdup(line);
+    machine->has_kernel = machine->has_kernel || is_of_kernel(line);
     if (!machine->fatal && sp_console_line_is_fatal(line)) {
         machine->fatal = g_strdup(line);
         machine->fatal_since = g_get_monotonic_time();
@@ -34,6 +49,8 @@ void sp_machine_forget_boot(SpMachine *machine, const char *why)
 {
     machine->start_line = sp_console_next_line(machine->console);
     g_clear_pointer(&machine->fatal, g_free);
+    g_clear_pointer(&machine->last_line, g_free);
+    machine->has_kernel = false;
     if (machine->agent)
         sp_agent_reset(machine->agent, why);
 }
@@ -42,6 +59,7 @@ void sp_machine_on_agent_ready(void *data)
 {
     SpMachine *machine = data;
 
+    machine->heard_us = g_get_monotonic_time();
     sp_log_mark(machine->config.log, machine->config.name, "agent", "the agent answers (%.2f s)",
         (double)(g_get_monotonic_time() - machine->boot_begin) / G_TIME_SPAN_SECOND);
 }

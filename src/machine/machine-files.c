@@ -175,7 +175,7 @@ bool sp_machine_copy_from_host(
         close(fd);
         return host_error(error, "can't read", absolute, number);
     }
-    if (!sp_machine_connect(machine, error) ||
+    if (!sp_machine_connect(machine, -1, error) ||
         !(path = resolve_target(machine, absolute, target, error))) {
         close(fd);
         return false;

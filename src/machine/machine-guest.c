@@ -15,39 +15,6 @@ typedef struct {
     SpChannel *channel;
 } ChannelWait;
 
-static bool agent_is_ready(void *data, GError **error)
-{
-    SpMachine *machine = data;
-
-    return sp_agent_is_ready(machine->agent) || !sp_machine_is_well(machine, SP_WAIT_GUEST, error);
-}
-
-bool sp_machine_connect(SpMachine *machine, GError **error)
-{
-    if (!sp_machine_start(machine, false, error))
-        return false;
-    if (!machine->agent) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s': its image '%s' has no agent, so nothing can be run in it",
-            machine->config.name, machine->config.image->name);
-        return false;
-    }
-    if (!sp_machine_is_well(machine, SP_WAIT_GUEST, error))
-        return false;
-    if (sp_agent_is_ready(machine->agent))
-        return true;
-    if (sp_wait(agent_is_ready, machine, sp_machine_deadline(machine, -1),
-            &machine->config.interrupt, error))
-        return true;
-    if (g_error_matches(*error, SP_ERROR, SP_ERROR_TIMEOUT)) {
-        g_free((*error)->message);
-        (*error)->message = g_strdup("the agent did not answer in time: the guest hangs in its "
-                                     "boot, or its image does not run slotproof-agent");
-        sp_machine_explain(machine, error);
-    }
-    return false;
-}
-
 bool sp_machine_answers(SpMachine *machine)
 {
     return machine->agent && sp_agent_is_ready(machine->agent) &&
@@ -122,24 +89,31 @@ static SpChannel *exec_shell(SpMachine *machine, const char *command)
 bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
     SpCommandResult *ret_result, GError **error)
 {
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     g_autoptr(SpChannel) channel = NULL;
+    bool timed_out = false;
     GError *local = NULL;
     int status;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
         return false;
     channel = exec_shell(machine, command);
-    if (sp_machine_wait_channel(
-            machine, channel, sp_machine_deadline(machine, timeout_ms), &local)) {
+    if (sp_machine_wait_channel(machine, channel, deadline, &local)) {
         status = sp_channel_status(channel);
     } else if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
         g_clear_error(&local);
         status = 124;
+        timed_out = true;
     } else {
         g_propagate_error(error, local);
         return false;
     }
+    if (sp_channel_holders(channel))
+        sp_log(machine->config.log, machine->config.name,
+            "its output is cut off here: background processes still hold it open: %s",
+            sp_channel_holders(channel));
     ret_result->status = status;
+    ret_result->timed_out = timed_out;
     ret_result->output = copy_string(sp_channel_output(channel));
     ret_result->errors = copy_string(sp_channel_errors(channel));
     return true;
@@ -157,12 +131,13 @@ bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError
 bool sp_machine_run(
     SpMachine *machine, const char *const *argv, GString **ret_output, GError **error)
 {
+    gint64 deadline = sp_machine_deadline(machine, -1);
     g_autoptr(SpChannel) channel = NULL;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, deadline, error))
         return false;
     channel = sp_agent_exec(machine->agent, argv);
-    if (!sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error))
+    if (!sp_machine_wait_channel(machine, channel, deadline, error))
         return false;
     if (sp_channel_status(channel) != 0) {
         g_autofree char *command = g_strjoinv(" ", (char **)argv);
@@ -285,7 +260,7 @@ bool sp_machine_wait_for_unit(
     guint poll;
     bool is_active;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
         return false;
     wait.unit = full;
     wait.watch = sp_agent_watch(machine->agent, SP_WATCH_UNIT, full);
@@ -335,7 +310,7 @@ bool sp_machine_wait_for_file(
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     GError *local = NULL;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
         return false;
     return wait_for_state(machine, SP_WATCH_FILE, path, "1", deadline, &local) ||
            say_timeout(machine, local, error, "file '%s' did not appear in time", path);
@@ -348,7 +323,7 @@ bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint por
     g_autofree char *what = g_strdup_printf("%s %u", address, port);
     GError *local = NULL;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
         return false;
     return wait_for_state(machine, SP_WATCH_PORT, what, open ? "1" : "0", deadline, &local) ||
            say_timeout(machine, local, error, "TCP port %u of %s did not become %s in time", port,
@@ -362,7 +337,7 @@ bool sp_machine_wait_for_unix_socket(
     g_autofree char *what = g_strconcat(is_datagram ? "dgram " : "stream ", path, NULL);
     GError *local = NULL;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
         return false;
     return wait_for_state(machine, SP_WATCH_UNIX, what, "1", deadline, &local) ||
            say_timeout(machine, local, error, "socket '%s' did not become open in time", path);

@@ -2,7 +2,7 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
+ * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
  * for the script, machine-network.c has the cables and forwards ports, machine-power-on.c skips
  * what precedes the first read of its disk, machine-snapshot.c saves and loads, machine-screen.c
  * looks, machine-keys.c types, machine-shell.c hands it to a person, machine-disk.c reads what is
@@ -47,6 +47,13 @@ struct SpMachine {
     GHashTable *snapshots;              /* name of each: SnapshotKind of machine-snapshot.c */
     guint jobs;                         /* begun with QEMU, for their names */
     guint resets;                       /* of the guest since the start */
+    guint8 boot_id[SP_BOOT_ID_SIZE];    /* of the last contact's boot */
+    bool has_contact;                   /* there was one */
+    bool awaits_boot;                   /* the next one is to be in another boot */
+    guint boots;                        /* in which there was contact */
+    gint64 heard_us;                    /* when its console last showed a line */
+    char *last_line;                    /* that one, since the last start or reset; NULL: none */
+    bool has_kernel;                    /* one since then was a kernel's */
     guint agent_losses;                 /* how often the agent closed its port */
     char *shutdown_reason;              /* QEMU's word for why it ends, once it does */
     char *host_failure; /* why the guest can't go on, where that is the host's fault */
@@ -101,6 +108,8 @@ typedef enum {
 
 /** False with SP_ERROR_MACHINE, the reason and the console's tail if @machine can't go on. */
 bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error);
+/** sp_machine_connect() until @deadline, a point as of sp_deadline(). */
+bool sp_machine_contact(SpMachine *machine, gint64 deadline, GError **error);
 /** @timeout_ms as in machine.h to a deadline. */
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
 /** Adds the machine's name in front of @error's message, and the console's tail behind it. */
@@ -111,3 +120,5 @@ bool sp_machine_wait_channel(
 /** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout. */
 bool sp_machine_run(
     SpMachine *machine, const char *const *argv, GString **ret_output, GError **error);
+/** For a call without a time-out, the default one: it counts for the contact only. */
+gint64 sp_machine_contact_deadline(SpMachine *machine, gint64 deadline);

@@ -88,7 +88,7 @@ bool sp_machine_shell_interact(SpMachine *machine, int input_fd, int output_fd, 
     Session session = {.machine = machine};
     bool is_good;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_connect(machine, -1, error))
         return false;
     session.terminal = sp_terminal_open(input_fd, output_fd, &ops, &session, error);
     if (!session.terminal)

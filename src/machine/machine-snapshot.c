@@ -159,6 +159,7 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
         return false;
     }
     sp_machine_forget_boot(machine, "the guest is another one since its snapshot was loaded");
+    machine->awaits_boot = false;
     return true;
 }
 

@@ -19,6 +19,8 @@
 /* QEMU answers at once or not at all; with room for a host under load. */
 #define QMP_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 30000
+/* For a guest that does not end to say why. */
+#define JOBS_TIMEOUT_MS 5000
 
 char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
@@ -130,6 +132,8 @@ static void drop_qemu(SpMachine *machine)
     for (guint i = 0; i < machine->config.nics; i++)
         g_clear_pointer(&machine->ports[i], sp_port_unplug);
     g_clear_pointer(&machine->fatal, g_free);
+    g_clear_pointer(&machine->last_line, g_free);
+    machine->has_kernel = false;
     g_clear_pointer(&machine->shutdown_reason, g_free);
     g_clear_pointer(&machine->host_failure, g_free);
     machine->has_power_on_node = false;
@@ -344,22 +348,45 @@ static bool has_ended(void *data, GError **error)
     return !sp_machine_is_up(machine) || !sp_machine_is_well(machine, SP_WAIT_CONSOLE, error);
 }
 
+/* What the guest's systemd has still to do, where it tells; "" otherwise. Free with g_free(). */
+static char *describe_jobs(SpMachine *machine)
+{
+    g_auto(SpCommandResult) result = {0};
+
+    if (!sp_machine_answers(machine) ||
+        !sp_machine_execute(machine, "systemctl list-jobs --no-pager --no-legend", JOBS_TIMEOUT_MS,
+            &result, NULL) ||
+        result.status != 0 || result.output->len == 0)
+        return g_strdup("");
+    return g_strdup_printf("\nJobs of its systemd:\n%s", result.output->str);
+}
+
+/* "timed out" becomes what did not happen, and what keeps it. */
+static bool fail_in_time(SpMachine *machine, GError *local, const char *what, GError **error)
+{
+    g_autofree char *jobs = NULL;
+
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
+        jobs = describe_jobs(machine);
+        g_free(local->message);
+        local->message = g_strconcat(what, jobs, NULL);
+        sp_machine_explain(machine, &local);
+    }
+    g_propagate_error(error, local);
+    return false;
+}
+
 static bool wait_for_end(SpMachine *machine, gint64 deadline, GError **error)
 {
     EndWait wait = {.machine = machine};
+    GError *local = NULL;
 
-    if (sp_wait(has_ended, &wait, deadline, &machine->config.interrupt, error)) {
+    if (sp_wait(has_ended, &wait, deadline, &machine->config.interrupt, &local)) {
         sp_log_mark(machine->config.log, machine->config.name, "off", "has ended");
         drop_qemu(machine);
         return true;
     }
-    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT)) {
-        g_clear_error(error);
-        fail(machine, error, g_strdup("did not shut down in time"));
-        if (error)
-            (*error)->code = SP_ERROR_TIMEOUT;
-    }
-    return false;
+    return fail_in_time(machine, local, "did not shut down in time", error);
 }
 
 bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
@@ -369,8 +396,10 @@ bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError 
     return wait_for_end(machine, sp_deadline(timeout_ms), error);
 }
 
-bool sp_machine_shutdown(SpMachine *machine, GError **error)
+bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+
     if (!sp_machine_is_up(machine)) {
         drop_qemu(machine);
         return true;
@@ -382,7 +411,7 @@ bool sp_machine_shutdown(SpMachine *machine, GError **error)
                    &machine->config.interrupt, NULL, error)) {
         return false;
     }
-    return wait_for_end(machine, sp_machine_deadline(machine, -1), error);
+    return wait_for_end(machine, deadline, error);
 }
 
 bool sp_machine_crash(SpMachine *machine, GError **error)
@@ -410,12 +439,14 @@ static bool has_reset(void *data, GError **error)
            !sp_machine_is_well(wait->machine, SP_WAIT_CONSOLE, error);
 }
 
-bool sp_machine_reboot(SpMachine *machine, GError **error)
+bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     EndWait wait = {.machine = machine};
+    GError *local = NULL;
     JsonObject *action;
 
-    if (!sp_machine_connect(machine, error))
+    if (!sp_machine_contact(machine, deadline, error))
         return false;
     action = json_object_new();
     json_object_set_string_member(action, "reboot", "reset");
@@ -425,12 +456,9 @@ bool sp_machine_reboot(SpMachine *machine, GError **error)
     wait.resets = machine->resets;
     if (!sp_machine_execute_detached(machine, "systemctl reboot", error))
         return false;
-    if (sp_wait(
-            has_reset, &wait, sp_machine_deadline(machine, -1), &machine->config.interrupt, error))
+    if (sp_wait(has_reset, &wait, deadline, &machine->config.interrupt, &local))
         return true;
-    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
-        sp_machine_explain(machine, error);
-    return false;
+    return fail_in_time(machine, local, "did not leave its boot in time", error);
 }
 
 const char *sp_machine_image_dir(SpMachine *machine)
@@ -451,20 +479,19 @@ static bool agent_has_gone(void *data, GError **error)
            !sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error);
 }
 
-bool sp_machine_switch_root(SpMachine *machine, GError **error)
+bool sp_machine_switch_root(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
+    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     LossWait wait = {.machine = machine};
+    GError *local = NULL;
 
-    if (!sp_machine_wait_for_unit(machine, "initrd.target", -1, error))
+    if (!sp_machine_wait_for_unit(machine, "initrd.target", timeout_ms, error))
         return false;
     wait.losses = machine->agent_losses;
     if (!sp_machine_execute_detached(
             machine, "systemctl isolate --no-block initrd-switch-root.target", error))
         return false;
-    if (sp_wait(agent_has_gone, &wait, sp_machine_deadline(machine, -1), &machine->config.interrupt,
-            error))
-        return sp_machine_connect(machine, error);
-    if (g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_TIMEOUT))
-        sp_machine_explain(machine, error);
-    return false;
+    if (sp_wait(agent_has_gone, &wait, deadline, &machine->config.interrupt, &local))
+        return sp_machine_contact(machine, deadline, error);
+    return fail_in_time(machine, local, "did not leave its initramfs in time", error);
 }

@@ -74,19 +74,32 @@ double sp_machine_time_factor(SpMachine *machine);
 /** Start QEMU; nothing where it runs already. Returns once QMP answers, not when the guest is up.
  */
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error);
-/** Start it if need be and wait for the agent. */
-bool sp_machine_connect(SpMachine *machine, GError **error);
+/**
+ * Start it if need be and wait for the agent. While nothing is heard of the machine for long, that
+ * is said in the log; SP_ERROR_TIMEOUT says what was seen last.
+ */
+bool sp_machine_connect(SpMachine *machine, gint64 timeout_ms, GError **error);
+/** The guest is about to leave its boot, or has left it: nobody gets in contact with it before it
+ * answers in another boot than that of the last contact. */
+void sp_machine_expect_boot(SpMachine *machine);
+/** Whether sp_machine_connect() would return at once. */
+bool sp_machine_is_connected(SpMachine *machine);
+/** Wait until it answers in another boot than that of the last contact, whatever starts that. */
+bool sp_machine_wait_for_boot(SpMachine *machine, gint64 timeout_ms, GError **error);
+/** The boot of the last contact, as in the guest's /proc/sys/kernel/random/boot_id; "" for none.
+ * Free with g_free(). */
+char *sp_machine_boot_id(SpMachine *machine);
 /** Ask the guest to power off (agent, else ACPI), and wait until QEMU has ended. */
-bool sp_machine_shutdown(SpMachine *machine, GError **error);
+bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error);
 /** Cut the power: QEMU is killed on the spot, what the guest had not flushed is lost. */
 bool sp_machine_crash(SpMachine *machine, GError **error);
 /** Have the guest reboot in an orderly way, and return when it has left its old boot. */
-bool sp_machine_reboot(SpMachine *machine, GError **error);
+bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error);
 /**
  * Have systemd leave the initramfs for the real root, and wait for the agent there. An agent has to
  * run in the initramfs as well; there it is that initrd.target is waited for.
  */
-bool sp_machine_switch_root(SpMachine *machine, GError **error);
+bool sp_machine_switch_root(SpMachine *machine, gint64 timeout_ms, GError **error);
 /** Wait until QEMU has ended by itself. @timeout_ms: negative for none. */
 bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error);
 
@@ -94,6 +107,7 @@ typedef struct {
     int status;      /* exit status; 128 + signal number if killed by one; 124 on time-out */
     GString *output; /* stdout, as bytes; NULL if not asked for */
     GString *errors; /* stderr, as bytes */
+    bool timed_out;  /* it was killed for that, and @status says nothing */
 } SpCommandResult;
 void sp_command_result_clear(SpCommandResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpCommandResult, sp_command_result_clear)
@@ -102,7 +116,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpCommandResult, sp_command_result_clear)
  * Run @command by the guest's shell with errexit, nounset and pipefail, as root.
  *
  * At the end of @timeout_ms (SP_NO_TIMEOUT: none) the command is killed and its status is 124; that
- * is no error here.
+ * is no error here. It counts from the call: where the guest takes no commands by then, that is
+ * SP_ERROR_TIMEOUT (with SP_NO_TIMEOUT after the default time).
  */
 bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
     SpCommandResult *ret_result, GError **error);

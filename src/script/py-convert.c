@@ -92,10 +92,17 @@ bool sp_py_pause(SpPyState *state, gint64 ms)
     return false;
 }
 
+bool sp_py_pause_until(SpPyState *state, SpPyPause *pause, gint64 deadline)
+{
+    gint64 left_ms = MAX(0, (deadline - g_get_monotonic_time()) / 1000);
+
+    pause->ms = CLAMP(2 * pause->ms, PAUSE_FIRST_MS, PAUSE_MAX_MS);
+    return sp_py_pause(state, MIN(pause->ms, left_ms));
+}
+
 bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause)
 {
-    pause->ms = CLAMP(2 * pause->ms, PAUSE_FIRST_MS, PAUSE_MAX_MS);
-    return sp_py_pause(state, pause->ms);
+    return sp_py_pause_until(state, pause, SP_FOREVER);
 }
 
 bool sp_py_is_main_thread(void)

@@ -25,7 +25,10 @@ bool sp_py_pause(SpPyState *state, gint64 ms);
 typedef struct {
     gint64 ms;
 } SpPyPause;
-/** The next of them; false with an exception if that was interrupted. */
+/** The next of them, no longer than until @deadline (as of sp_deadline()); false with an exception
+ * if that was interrupted. */
+bool sp_py_pause_until(SpPyState *state, SpPyPause *pause, gint64 deadline);
+/** The same without a deadline. */
 bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause);
 
 /** Whether this is the thread that runs the script, which gets its signals. */

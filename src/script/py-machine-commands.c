@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define PAUSE_FIRST_MS 20
-#define PAUSE_MAX_MS 250
 #define STATUS_TIMEOUT 124
 
 /* What NixOS' driver returns in place of a status that was not asked for. */
@@ -218,16 +216,21 @@ static PyObject *execute(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     return answer;
 }
 
+/* @last is the last try that ended by itself, if @tries of them did; the deadline may have cut off
+ * another one. */
 static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 timeout_ms,
-    bool succeeds, guint tries, const SpCommandResult *result)
+    bool succeeds, guint tries, bool is_cut, const SpCommandResult *last)
 {
+    const char *cut = is_cut ? "; the one after it was killed at the end of that time" : "";
     g_autofree char *expected =
         g_strdup_printf("%s within %.1f s", expectation(succeeds), (double)timeout_ms / 1000);
     g_autofree char *seen =
-        g_strdup_printf("exit status %d, the last time of %u", result->status, tries);
+        tries > 0
+            ? g_strdup_printf("exit status %d, the last time of %u%s", last->status, tries, cut)
+            : g_strdup("exit status 124: it was killed at the end of that time, in its first run");
 
-    sp_log_result(sp_py_machine_log(self), result->status, result->output, result->errors);
-    return raise_result(self, command, expected, seen, result);
+    sp_log_result(sp_py_machine_log(self), last->status, last->output, last->errors);
+    return raise_result(self, command, expected, seen, last);
 }
 
 /* Run @command again and again; the output of the run that was as expected, or an exception. */
@@ -235,7 +238,8 @@ static PyObject *poll_command(
     SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds)
 {
     gint64 deadline = sp_deadline(timeout_ms);
-    gint64 pause_ms = PAUSE_FIRST_MS;
+    g_auto(SpCommandResult) last = {0};
+    SpPyPause pause = {0};
     guint tries = 0;
 
     for (;;) {
@@ -243,21 +247,26 @@ static PyObject *poll_command(
         gint64 left_ms = deadline == SP_FOREVER
                              ? SP_NO_TIMEOUT
                              : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        bool is_cut;
 
         if (!sp_py_machine_execute(self, command, left_ms, &result))
             return NULL;
-        tries++;
-        left_ms = deadline == SP_FOREVER ? G_MAXINT64 : (deadline - g_get_monotonic_time()) / 1000;
+        is_cut = result.timed_out;
         /* one that the deadline itself ended has not failed in the sense that is meant */
-        if ((result.status == 0) == succeeds && (succeeds || left_ms > 0)) {
+        if ((result.status == 0) == succeeds && !is_cut) {
             sp_log_result(sp_py_machine_log(self), result.status, result.output, result.errors);
             return sp_py_text(result.output);
         }
-        if (left_ms <= 0)
-            return raise_too_late(self, command, timeout_ms, succeeds, tries, &result);
-        if (!sp_py_pause(sp_py_state((PyObject *)self), MIN(pause_ms, left_ms)))
+        tries += is_cut ? 0 : 1;
+        if (!is_cut || tries == 0) {
+            sp_command_result_clear(&last);
+            last = result;
+            memset(&result, 0, sizeof result);
+        }
+        if (g_get_monotonic_time() >= deadline)
+            return raise_too_late(self, command, timeout_ms, succeeds, tries, is_cut, &last);
+        if (!sp_py_pause_until(sp_py_state((PyObject *)self), &pause, deadline))
             return NULL;
-        pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);
     }
 }
 

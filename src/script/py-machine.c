@@ -80,51 +80,66 @@ static PyObject *start(SpPyMachine *self, PyObject *args, PyObject *kwargs)
     return sp_py_machine_end(self, is_good, error);
 }
 
-typedef bool (*PowerFunc)(SpMachine *machine, GError **error);
+typedef bool (*TimedPowerFunc)(SpMachine *machine, gint64 timeout_ms, GError **error);
 
-static PyObject *change_power(SpPyMachine *self, const char *name, PowerFunc func)
+static PyObject *crash(SpPyMachine *self, PyObject *unused)
 {
     GError *error = NULL;
     bool is_good;
 
-    sp_py_machine_begin(self, "boot", "%s", name);
-    is_good = func(self->machine, &error);
+    sp_py_machine_begin(self, "boot", "crash");
+    is_good = sp_machine_crash(self->machine, &error);
     return sp_py_machine_end(self, is_good, error);
 }
 
-static PyObject *connect(SpPyMachine *self, PyObject *unused)
+/* A method with a time-out, which is @otherwise unless it is given. */
+static PyObject *change_power(SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *name,
+    TimedPowerFunc func, PyObject *otherwise)
 {
-    return change_power(self, "connect", sp_machine_connect);
+    char *keywords[] = {"timeout", NULL};
+    PyObject *timeout = otherwise;
+    GError *error = NULL;
+    gint64 timeout_ms;
+    bool is_good;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", keywords, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
+        return NULL;
+    sp_py_machine_begin(self, "boot", "%s", name);
+    is_good = func(self->machine, timeout_ms, &error);
+    return sp_py_machine_end(self, is_good, error);
 }
 
-static PyObject *shutdown(SpPyMachine *self, PyObject *unused)
+static PyObject *connect(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return change_power(self, "shutdown", sp_machine_shutdown);
+    return change_power(self, args, kwargs, "connect", sp_machine_connect, NULL);
 }
 
-static PyObject *crash(SpPyMachine *self, PyObject *unused)
+static PyObject *wait_for_boot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return change_power(self, "crash", sp_machine_crash);
+    return change_power(
+        self, args, kwargs, "wait for another boot", sp_machine_wait_for_boot, NULL);
 }
 
-static PyObject *reboot(SpPyMachine *self, PyObject *unused)
+static PyObject *shutdown(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return change_power(self, "reboot", sp_machine_reboot);
+    return change_power(self, args, kwargs, "shutdown", sp_machine_shutdown, NULL);
 }
 
-static bool await_shutdown(SpMachine *machine, GError **error)
+static PyObject *reboot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, error);
+    return change_power(self, args, kwargs, "reboot", sp_machine_reboot, NULL);
 }
 
-static PyObject *wait_for_shutdown(SpPyMachine *self, PyObject *unused)
+static PyObject *wait_for_shutdown(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return change_power(self, "wait for the shutdown", await_shutdown);
+    return change_power(
+        self, args, kwargs, "wait for the shutdown", sp_machine_wait_for_shutdown, Py_None);
 }
 
-static PyObject *switch_root(SpPyMachine *self, PyObject *unused)
+static PyObject *switch_root(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    return change_power(self, "switch root", sp_machine_switch_root);
+    return change_power(self, args, kwargs, "switch root", sp_machine_switch_root, NULL);
 }
 
 static PyObject *is_up(SpPyMachine *self, PyObject *unused)
@@ -198,16 +213,17 @@ static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwa
 }
 
 SP_PY_SERVED(start)
-SP_PY_SERVED_PLAIN(connect)
-SP_PY_SERVED_PLAIN(shutdown)
+SP_PY_SERVED(connect)
+SP_PY_SERVED(wait_for_boot)
+SP_PY_SERVED(shutdown)
 SP_PY_SERVED_PLAIN(crash)
-SP_PY_SERVED_PLAIN(reboot)
-SP_PY_SERVED_PLAIN(wait_for_shutdown)
+SP_PY_SERVED(reboot)
+SP_PY_SERVED(wait_for_shutdown)
 SP_PY_HELD_PLAIN(is_up)
 SP_PY_SERVED(copy_from_host)
 SP_PY_SERVED(copy_from_machine)
 SP_PY_HELD(nested)
-SP_PY_SERVED_PLAIN(switch_root)
+SP_PY_SERVED(switch_root)
 SP_PY_HELD(log_message)
 SP_PY_SERVED(sleep_in_guest)
 
@@ -215,16 +231,23 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD("start", start, SP_PY_KEYWORDS,
         "start(allow_reboot=False)\n--\n\nSwitch the machine on; nothing if it is on. With "
         "allow_reboot, the guest may reboot; otherwise that ends the machine."),
-    SP_PY_METHOD("connect", connect, METH_NOARGS,
-        "connect()\n--\n\nStart it if need be, and wait until the guest takes commands."),
-    SP_PY_METHOD("shutdown", shutdown, METH_NOARGS,
-        "shutdown()\n--\n\nHave the guest power off in an orderly way, and wait for its end."),
+    SP_PY_METHOD("connect", connect, SP_PY_KEYWORDS,
+        "connect(timeout=900)\n--\n\nStart it if need be, and wait until the guest takes commands: "
+        "in another boot than before, where connected was set to False."),
+    SP_PY_METHOD("wait_for_boot", wait_for_boot, SP_PY_KEYWORDS,
+        "wait_for_boot(timeout=900)\n--\n\nWait until the guest takes commands in another boot "
+        "than "
+        "that of the last call, whatever started it: reboot -f, kexec, a watchdog, an updater."),
+    SP_PY_METHOD("shutdown", shutdown, SP_PY_KEYWORDS,
+        "shutdown(timeout=900)\n--\n\nHave the guest power off in an orderly way, and wait for its "
+        "end."),
     SP_PY_METHOD("crash", crash, METH_NOARGS,
         "crash()\n--\n\nCut the power: what the guest had not written out is lost."),
-    SP_PY_METHOD("reboot", reboot, METH_NOARGS,
-        "reboot()\n--\n\nHave the guest reboot, and return when it has left its old boot."),
-    SP_PY_METHOD("wait_for_shutdown", wait_for_shutdown, METH_NOARGS,
-        "wait_for_shutdown()\n--\n\nWait until the machine has gone off by itself."),
+    SP_PY_METHOD("reboot", reboot, SP_PY_KEYWORDS,
+        "reboot(timeout=900)\n--\n\nHave the guest reboot, and return when it has left its old "
+        "boot."),
+    SP_PY_METHOD("wait_for_shutdown", wait_for_shutdown, SP_PY_KEYWORDS,
+        "wait_for_shutdown(timeout=None)\n--\n\nWait until the machine has gone off by itself."),
     SP_PY_METHOD_HELD("is_up", is_up, METH_NOARGS, "is_up()\n--\n\nWhether the machine is on."),
     SP_PY_METHOD("copy_from_host", copy_from_host, SP_PY_KEYWORDS,
         "copy_from_host(source, target)\n--\n\nCopy the host's file or folder source to the "
@@ -239,8 +262,9 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD_HELD("nested", nested, SP_PY_KEYWORDS,
         "nested(msg, attrs={})\n--\n\nA context manager: what happens in it stands below msg in "
         "the test's log."),
-    SP_PY_METHOD("switch_root", switch_root, METH_NOARGS,
-        "switch_root()\n--\n\nLeave the initramfs, in which the agent has to run as well, for the "
+    SP_PY_METHOD("switch_root", switch_root, SP_PY_KEYWORDS,
+        "switch_root(timeout=900)\n--\n\nLeave the initramfs, in which the agent has to run as "
+        "well, for the "
         "real root: wait for initrd.target, switch, and wait for the agent there."),
     SP_PY_METHOD_HELD("log", log_message, SP_PY_KEYWORDS,
         "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
@@ -264,6 +288,55 @@ static PyObject *get_image_dir(SpPyMachine *self, void *unused)
     return PyUnicode_DecodeFSDefault(sp_machine_image_dir(self->machine));
 }
 
+static PyObject *get_boot_id(SpPyMachine *self, void *unused)
+{
+    g_autofree char *text = NULL;
+
+    sp_py_hold();
+    text = sp_machine_boot_id(self->machine);
+    sp_py_release();
+    return *text ? PyUnicode_FromString(text) : Py_NewRef(Py_None);
+}
+
+static PyObject *get_connected(SpPyMachine *self, void *unused)
+{
+    bool is_connected;
+
+    sp_py_hold();
+    is_connected = sp_machine_is_connected(self->machine);
+    sp_py_release();
+    return PyBool_FromLong(is_connected);
+}
+
+/* Scripts of NixOS' driver set it to False when the guest is about to reboot. */
+static int set_connected(SpPyMachine *self, PyObject *value, void *unused)
+{
+    int is_connected = value ? PyObject_IsTrue(value) : -1;
+
+    if (!value)
+        PyErr_SetString(PyExc_AttributeError, "connected can't be deleted");
+    if (is_connected < 0)
+        return -1;
+    sp_py_hold();
+    if (!is_connected)
+        sp_machine_expect_boot(self->machine);
+    sp_py_release();
+    return 0;
+}
+
+static PyObject *get_booted(SpPyMachine *self, void *unused)
+{
+    return is_up(self, NULL);
+}
+
+/* Accepted for scripts of NixOS' driver; whether it is on is nothing that a script decides. */
+static int set_booted(SpPyMachine *self, PyObject *value, void *unused)
+{
+    if (!value)
+        PyErr_SetString(PyExc_AttributeError, "booted can't be deleted");
+    return value ? 0 : -1;
+}
+
 static PyObject *represent(SpPyMachine *self)
 {
     return PyUnicode_FromFormat("<Machine '%s'>", sp_machine_name(self->machine));
@@ -283,6 +356,16 @@ static PyGetSetDef attributes[] = {
         PyDoc_STR("The host's folder for what is copied out, as a str."), NULL},
     {"image_dir", (getter)get_image_dir, NULL,
         PyDoc_STR("The host's folder of the machine's image, as a str."), NULL},
+    {"boot_id", (getter)get_boot_id, NULL,
+        PyDoc_STR("The id of the boot in which the last call found the guest, as the guest's "
+                  "/proc/sys/kernel/random/boot_id; None before the first."),
+        NULL},
+    {"connected", (getter)get_connected, (setter)set_connected,
+        PyDoc_STR("Whether the guest takes commands. Set to False, it is to be in another boot "
+                  "before it is spoken to again; setting it to True has no effect."),
+        NULL},
+    {"booted", (getter)get_booted, (setter)set_booted,
+        PyDoc_STR("Whether the machine is on; setting it has no effect."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -18,6 +18,7 @@ static void result_free(void *data)
     g_string_free(result->output, TRUE);
     g_string_free(result->errors, TRUE);
     g_ptr_array_unref(result->states);
+    g_free(result->holders);
     g_free(result->message);
     g_free(result);
 }
@@ -184,6 +185,7 @@ static void take_frame(PeerResult *result, const struct sp_frame *frame)
 {
     GString *into = frame->stream == SP_STREAM_STDERR ? result->errors : result->output;
     struct sp_payload p;
+    const char *holders;
     guint32 bytes;
 
     g_assert_false(result->is_done); /* EXIT and ERROR are the last */
@@ -205,6 +207,10 @@ static void take_frame(PeerResult *result, const struct sp_frame *frame)
     case SP_FRAME_EXIT:
         g_assert_cmpint(sp_payload_take_u32(&p, &result->how), ==, 0);
         g_assert_cmpint(sp_payload_take_u32(&p, &result->status), ==, 0);
+        if (p.left > 0) {
+            g_assert_cmpint(sp_payload_take_string(&p, &holders), ==, 0);
+            result->holders = g_strdup(holders);
+        }
         g_assert_cmpuint(p.left, ==, 0);
         result->is_done = true;
         break;

@@ -30,6 +30,7 @@ typedef struct {
     guint32 error; /* of ERROR; 0 for EXIT */
     char *message;
     guint32 how, status; /* of EXIT */
+    char *holders;       /* of the output; NULL for none */
 } PeerResult;
 
 /** Start an agent; @variable (may be NULL) is set to @value in its environment. */

@@ -49,7 +49,9 @@ def check(where, stub_functions, real):
             t.assertTrue(hasattr(real, function.name), function.name)
             continue
         object = getattr(real, function.name)
-        is_property = any(getattr(d, "id", "") == "property" for d in function.decorator_list)
+        is_property = any(
+            getattr(d, "id", "") == "property" or getattr(d, "attr", "") == "setter" for d in function.decorator_list
+        )
         t.assertNotEqual(is_property, callable(object), f"{where}.{function.name}")
         if is_property or any(getattr(d, "id", "") == "overload" for d in function.decorator_list):
             continue

@@ -18,6 +18,7 @@ struct SpMachine {
     SpMachineConfig config;
     bool is_up;
     bool is_frozen;
+    bool is_in_former_boot;
     guint thirds;
     GPtrArray *commands;
 };
@@ -100,10 +101,32 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     return true;
 }
 
-bool sp_machine_connect(SpMachine *machine, GError **error)
+bool sp_machine_connect(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
     machine->is_up = true;
+    machine->is_in_former_boot = false;
     return true;
+}
+
+void sp_machine_expect_boot(SpMachine *machine)
+{
+    machine->is_in_former_boot = true;
+}
+
+bool sp_machine_is_connected(SpMachine *machine)
+{
+    return machine->is_up && !machine->is_in_former_boot;
+}
+
+bool sp_machine_wait_for_boot(SpMachine *machine, gint64 timeout_ms, GError **error)
+{
+    keep(machine, "wait_for_boot %" G_GINT64_FORMAT, timeout_ms);
+    return true;
+}
+
+char *sp_machine_boot_id(SpMachine *machine)
+{
+    return g_strdup(machine->is_up ? "01234567-89ab-cdef-0123-456789abcdef" : "");
 }
 
 static bool switch_off(SpMachine *machine, const char *how)
@@ -113,7 +136,7 @@ static bool switch_off(SpMachine *machine, const char *how)
     return true;
 }
 
-bool sp_machine_shutdown(SpMachine *machine, GError **error)
+bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
     return switch_off(machine, "shutdown");
 }
@@ -128,7 +151,7 @@ bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError 
     return switch_off(machine, "wait_for_shutdown");
 }
 
-bool sp_machine_reboot(SpMachine *machine, GError **error)
+bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
     keep(machine, "reboot");
     return true;
@@ -208,7 +231,12 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     else if (g_str_equal(word, "fold"))
         g_string_append_printf(output, "screen %u\n", machine->commands->len),
             status = strstr(command, "vcs63") ? 1 : 0;
-    else if (g_str_equal(word, "third"))
+    else if (g_str_equal(word, "once")) { /* it ends by itself the first time only */
+        g_string_append(errors, "ping: not found\n");
+        status = 127;
+        if (machine->thirds++ > 0 && !hang(machine, timeout_ms, &status, error))
+            return false;
+    } else if (g_str_equal(word, "third"))
         status = ++machine->thirds < 3;
     else if (g_str_equal(word, "sigint"))
         raise(SIGINT);
@@ -230,6 +258,7 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
             g_str_equal(word, "sigint")) &&
         !hang(machine, timeout_ms, &status, error))
         return false;
+    ret_result->timed_out = status == 124;
     ret_result->status = status;
     ret_result->output = g_steal_pointer(&output);
     ret_result->errors = g_steal_pointer(&errors);
@@ -427,7 +456,7 @@ bool sp_machine_wait_for_unix_socket(
     return true;
 }
 
-bool sp_machine_switch_root(SpMachine *machine, GError **error)
+bool sp_machine_switch_root(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
     keep(machine, "switch_root");
     return true;

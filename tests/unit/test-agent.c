@@ -355,7 +355,46 @@ static void test_left_behind(Peer *peer, gconstpointer data)
     peer_assert_exit(result, 0);
     g_assert_cmpuint(result->errors->len, ==, 60000);
     g_assert_cmpint(pid, >, 1);
+    g_assert_nonnull(strstr(result->holders, "sleep (pid "));
+    g_assert_nonnull(strstr(result->holders, g_strchomp(result->output->str)));
     g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+}
+
+/* What others still write when the shell has ended, for as long as they run. */
+static void test_written_behind(Peer *peer, gconstpointer data)
+{
+    static const struct {
+        const char *command, *output;
+    } whole[] = {
+        {"exec bash -c 'echo hi > >(cat)'", "hi\n"},
+        {"exec bash -c 'echo b a a | tr \" \" \"\\n\" > >(sort | uniq)'", "a\nb\n"},
+        /* busy for a while, and in a session of its own */
+        {"echo ONE; setsid sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo TWO' &",
+            "ONE\nTWO\n"},
+    };
+    PeerResult *result;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(whole); i++) {
+        result = peer_wait(peer, peer_shell(peer, whole[i].command));
+        peer_assert_exit(result, 0);
+        g_assert_cmpstr(result->output->str, ==, whole[i].output);
+        g_assert_cmpstr(result->holders, ==, NULL);
+    }
+    /* one that never ends writing is cut off, and told of */
+    result = peer_wait(peer, peer_shell(peer, "echo first; yes & echo $! >&2"));
+    peer_assert_exit(result, 0);
+    g_assert_true(g_str_has_prefix(result->output->str, "first\n"));
+    g_assert_cmpuint(result->output->len, <, 2 * 1024 * 1024);
+    g_assert_nonnull(strstr(result->holders, "yes (pid "));
+    kill((pid_t)g_ascii_strtoll(result->errors->str, NULL, 10), SIGKILL);
+    /* asleep, it is not waited for */
+    result = peer_wait(peer, peer_shell(peer, "(sleep 1000; echo late) & echo now"));
+    g_assert_cmpstr(result->output->str, ==, "now\n");
+    g_assert_nonnull(strstr(result->holders, "sleep (pid "));
+    kill((pid_t)g_ascii_strtoll(strstr(result->holders, "pid ") + 4, NULL, 10), SIGKILL);
+    /* a channel that is cancelled meanwhile */
+    peer_cancel(peer, peer_shell(peer, "yes >/dev/null & echo $!"));
+    assert_shell(peer, "echo well", "well\n");
 }
 
 static void test_hello_again(Peer *peer, gconstpointer data)
@@ -501,6 +540,7 @@ int main(int argc, char **argv)
         {"/agent/pty", test_pty},
         {"/agent/pty-output", test_pty_output},
         {"/agent/left-behind", test_left_behind},
+        {"/agent/written-behind", test_written_behind},
         {"/agent/hello-again", test_hello_again},
         {"/agent/garbage", test_garbage},
         {"/agent/truncated", test_truncated},

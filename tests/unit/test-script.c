@@ -238,6 +238,33 @@ static void test_retry(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "def fn(last):\n    raise KeyError('k')\nretry(fn)\n", "KeyError: 'k'");
 }
 
+/* Of what was tried again and again, the last try that ended by itself is told of. */
+static void test_last_try(ScriptFixture *f, gconstpointer data)
+{
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('once', timeout=0.3)\n",
+        "exit status 127, the last time of 1; the one after it was killed", "ping: not found");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('hang', timeout=0.1)\n",
+        "it was killed at the end of that time");
+}
+
+/* A boot that ends by other means than reboot(). */
+static void test_boots(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "t.assertEqual((None, False, False), (machine.boot_id, machine.booted, "
+        "machine.connected))\n"
+        "machine.connect()\n"
+        "t.assertEqual((True, True), (machine.booted, machine.connected))\n"
+        "t.assertEqual(36, len(machine.boot_id))\n"
+        "machine.connected = False\nassert not machine.connected\n"
+        "machine.connect(timeout=3)\nassert machine.connected\n"
+        "machine.connected = True\nmachine.booted = False\nassert machine.booted\n"
+        "machine.wait_for_boot(7)\n"
+        "with t.assertRaises(AttributeError):\n    del machine.connected\n"
+        "with t.assertRaises(ValueError):\n    machine.reboot(timeout=-1)\n");
+    script_expect_commands(f, "wait_for_boot 7000");
+}
+
 static void test_interrupt(ScriptFixture *f, gconstpointer data)
 {
     g_assert_cmpint(script_run(f, "machine.succeed('sigint')\n"), ==, SP_SCRIPT_INTERRUPTED);
@@ -377,6 +404,8 @@ int main(int argc, char **argv)
         {"/script/subtests", test_subtests, false},
         {"/script/retry", test_retry, false},
         {"/script/interrupt", test_interrupt, false},
+        {"/script/last-try", test_last_try, false},
+        {"/script/boots", test_boots, false},
         {"/script/isolated", test_isolated, false},
         {"/script/monitor", test_monitor, false},
         {"/script/network", test_network, false},
