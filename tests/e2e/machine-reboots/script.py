@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+import time
+
+
+def failure(function, *args, kind=AssertionError, **kwargs):
+    with t.assertRaises(kind) as caught:
+        function(*args, **kwargs)
+    return str(caught.exception)
+
+
+def elapsed(function, *args, **kwargs):
+    begin = time.monotonic()
+    text = failure(function, *args, **kwargs)
+    return time.monotonic() - begin, text
+
+
+with subtest("a time-out counts from the call, and says what was seen"):
+    m.start(allow_reboot=True)
+    m.qmp("stop")
+    for wait in (
+        lambda: m.wait_for_unit("multi-user.target", timeout=1),
+        lambda: m.wait_for_file("/etc", timeout=1),
+        lambda: m.wait_for_open_port(22, timeout=1),
+        lambda: m.succeed("true", timeout=1),
+        lambda: m.execute("true", timeout=1),
+        lambda: m.wait_until_succeeds("true", timeout=1),
+        lambda: m.connect(timeout=1),
+        lambda: m.wait_for_boot(timeout=1),
+    ):
+        seconds, text = elapsed(wait)
+        # a loaded host may be late, but by nothing like the 900 s that a wait takes by default
+        t.assertLess(seconds, 60)
+        t.assertIn("did not answer in time", text)
+        t.assertIn("nothing since it was started", text)
+    m.qmp("cont")
+    m.wait_for_unit("multi-user.target")
+
+with subtest("another boot is told from this one, whatever starts it"):
+    boots = [m.succeed("cat /proc/sys/kernel/random/boot_id").strip()]
+    t.assertEqual(boots[0], m.boot_id)
+    m.succeed("echo here >/run/boot")
+    for reboot in (
+        # the shell's own end comes before the reboot does: a call right after it is in the old boot
+        "sleep 1; systemctl reboot",
+        "sleep 1; echo b >/proc/sysrq-trigger",
+    ):
+        m.execute(reboot, check_output=False)
+        t.assertEqual("here\n", m.succeed("cat /run/boot"))
+        m.connected = False
+        t.assertFalse(m.connected)
+        m.wait_for_unit("basic.target")
+        t.assertEqual(1, m.execute("test -e /run/boot")[0])
+        t.assertNotIn(m.boot_id, boots)
+        boots.append(m.boot_id)
+        m.succeed("echo here >/run/boot")
+    m.execute("sleep 1; reboot -f", check_output=False)
+    m.wait_for_boot()
+    t.assertNotIn(m.boot_id, boots)
+    t.assertEqual(m.boot_id, m.succeed("cat /proc/sys/kernel/random/boot_id").strip())
+
+with subtest("one that does not come is missed"):
+    t.assertIn("still answers in the boot that it is to leave", failure(m.wait_for_boot, timeout=2))
+    m.connected = False
+    t.assertIn("in another boot than before", failure(m.succeed, "true", timeout=2))
+    m.crash()
+    m.start()
+    m.wait_for_unit("basic.target")
+
+with subtest("a unit that does not stop is told of where it keeps the guest"):
+    m.succeed(
+        "printf '[Service]\\nExecStart=/bin/sleep infinity\\nExecStop=/bin/sleep infinity\\n"
+        "TimeoutStopSec=infinity\\n' >/run/systemd/system/stays.service",
+        "systemctl daemon-reload",
+        "systemctl start stays.service",
+    )
+    text = failure(m.shutdown, timeout=20)
+    t.assertIn("did not shut down in time", text)
+    t.assertIn("stays.service", text)
+    m.crash()
