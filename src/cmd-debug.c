@@ -38,6 +38,17 @@ static const char *resolve(const char *tests, const char *name)
     return name;
 }
 
+bool sp_debug_keeps(const char *path, const char *out)
+{
+    g_autofree char *folder = g_build_filename(out ? out : "out", "debug", NULL);
+
+    if (!sp_is_within(path, folder))
+        return true;
+    sp_usage_error(
+        "'%s' lies in '%s', which is emptied first: move it, or give another --out", path, folder);
+    return false;
+}
+
 int sp_debug(const SpDebug *wanted)
 {
     const char *tests = wanted->tests ? wanted->tests : "tests/e2e";
@@ -56,6 +67,8 @@ int sp_debug(const SpDebug *wanted)
 
     if (!images)
         return sp_usage_error("%s", error->message);
+    if (wanted->disk && !sp_debug_keeps(wanted->disk, out))
+        return 2;
     if (g_mkdir_with_parents(out, 0777) < 0 || !sp_out_dir_prepare(absolute, &error))
         return sp_usage_error("%s", error ? error->message : "the folder for logs can't be made");
     if (wanted->is_kept)

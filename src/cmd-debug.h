@@ -15,3 +15,6 @@ typedef struct {
 
 /** A prompt on this process's terminal, until its end. Returns the exit status. */
 int sp_debug(const SpDebug *wanted);
+/** Whether sp_debug() leaves the file @path, which empties a folder below @out (NULL: the usual
+ * one); false after saying so. */
+bool sp_debug_keeps(const char *path, const char *out);

@@ -4,6 +4,9 @@
 #include "lima.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arguments,
     const char *summary, const GOptionEntry *options)
@@ -21,6 +24,26 @@ bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arg
         return true;
     sp_usage_error("%s; see '%s --help'", error->message, name);
     return false;
+}
+
+bool sp_is_same_file(const char *a, const char *b)
+{
+    struct stat one, other;
+
+    return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
+}
+
+bool sp_is_within(const char *path, const char *dir)
+{
+    char *file = realpath(path, NULL), *folder = realpath(dir, NULL);
+    gsize length = folder ? strlen(folder) : 0;
+    bool is_it = file && folder && strncmp(file, folder, length) == 0 &&
+                 (file[length] == '/' || g_str_equal(folder, "/"));
+
+    free(file);
+    free(folder);
+    return is_it;
 }
 
 int sp_usage_error(const char *format, ...)

@@ -8,6 +8,7 @@
 #include "runner/images.h"
 #include "runner/runner.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,6 +18,10 @@
 #define GATEWAY_VARIABLE "SLOTPROOF_POWERCUT"
 #define FAILURES_SHOWN 10
 #define GATEWAY_REPORT "powercut.txt"
+
+/* What takes long is told of after so long, and then again and again. */
+#define FIRST_WORD_US (2 * G_USEC_PER_SEC)
+#define NEXT_WORD_US (10 * G_USEC_PER_SEC)
 
 typedef struct {
     char *image, *log, *check, *boot, *rootfs, *report, *state, *write, *partition;
@@ -137,6 +142,62 @@ static bool is_consistent(const Options *o)
     return false;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    interrupted = signal_number;
+}
+
+static bool is_interrupted(void *data)
+{
+    return interrupted != 0;
+}
+
+static void set_handlers(void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* @data is the time of the next word. */
+static void on_progress(const char *doing, guint64 done, guint64 all, void *data)
+{
+    gint64 *next = data, now = g_get_monotonic_time();
+
+    if (now < *next)
+        return;
+    *next = now + NEXT_WORD_US;
+    if (all > 0)
+        fprintf(stderr, "slotproof: %s: %.0f %%\n", doing, (double)done * 100 / (double)all);
+    else
+        fprintf(stderr, "slotproof: %s: %" G_GUINT64_FORMAT "\n", doing, done);
+}
+
+/* False, after saying so, where what is to be written is one of the files that are read: a
+ * recording can't be made again. */
+static bool is_output_safe(const Options *o)
+{
+    const struct {
+        const char *option, *path;
+    } outputs[] = {{"write", o->write}, {"report", o->report}},
+      inputs[] = {{"image", o->image}, {"log", o->log}, {"boot", o->boot}, {"rootfs", o->rootfs}};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(outputs); i++) {
+        for (gsize j = 0; j < G_N_ELEMENTS(inputs); j++) {
+            if (!sp_is_same_file(outputs[i].path, inputs[j].path))
+                continue;
+            sp_usage_error("--%s '%s' is the very file of --%s, which would be lost: name another "
+                           "file",
+                outputs[i].option, outputs[i].path, inputs[j].option);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* On an unnamed disk of the state, so that nothing is left however it ends. */
 static int debug(const SpCampaign *campaign, const Options *o)
 {
@@ -152,17 +213,31 @@ static int debug(const SpCampaign *campaign, const Options *o)
     };
     int status;
 
-    if (fd < 0 || !sp_campaign_write_state(campaign, o->state, path, &error))
-        status = sp_usage_error("%s", error->message);
-    else
+    if (!sp_debug_keeps(o->image, o->out) || !sp_debug_keeps(o->log, o->out))
+        return 2;
+    if (fd < 0 || !sp_campaign_write_state(campaign, o->state, path, &error)) {
+        status = interrupted ? 128 + interrupted : sp_usage_error("%s", error->message);
+    } else {
+        set_handlers(SIG_DFL);
         status = sp_debug(&wanted);
+    }
     if (fd >= 0)
         (void)close(fd);
     return status;
 }
 
+static int write_state(const SpCampaign *campaign, const Options *o)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (sp_campaign_write_state(campaign, o->state, o->write, &error))
+        return 0;
+    return interrupted ? 128 + interrupted : sp_usage_error("%s", error->message);
+}
+
 static int check(const Options *o)
 {
+    gint64 next_word = g_get_monotonic_time() + FIRST_WORD_US;
     SpCampaign campaign = {
         .image = o->image,
         .log = o->log,
@@ -180,18 +255,23 @@ static int check(const Options *o)
         .check_timeout_ms = (gint64)o->check_timeout * 1000,
         .data_samples = (guint)o->data_samples,
         .states = sp_crash_options,
+        .task = {.interrupt = {.func = is_interrupted}, .func = on_progress, .data = &next_word},
     };
     g_autoptr(GError) error = NULL;
     int status;
 
     campaign.states.samples = (guint)o->samples;
     campaign.states.seed = (guint32)o->seed;
+    if (!is_output_safe(o))
+        return 2;
+    set_handlers(on_interrupt);
     if (o->is_debugged)
         return debug(&campaign, o);
     if (o->write)
-        status = sp_campaign_write_state(&campaign, o->state, o->write, &error) ? 0 : 2;
-    else
-        status = sp_campaign_run(&campaign, &error);
+        return write_state(&campaign, o);
+    status = sp_campaign_run(&campaign, &error);
+    if (status == SP_CAMPAIGN_INTERRUPTED)
+        return 128 + interrupted;
     return error ? sp_usage_error("%s", error->message) : status;
 }
 

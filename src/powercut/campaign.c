@@ -9,7 +9,6 @@
 #include "powercut/slots-check.h"
 
 #include <json-glib/json-glib.h>
-#include <signal.h>
 #include <stdio.h>
 
 #define COMMAND_CLASS "checked by the command"
@@ -38,19 +37,17 @@ typedef struct {
     GError *error; /* that ended it */
 } Run;
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
+static bool step(const Run *run, const char *doing, guint64 done, guint64 all, GError **error)
 {
-    interrupted = signal_number;
+    return sp_task_step(&run->campaign->task, doing, done, all, error);
 }
 
-static bool is_interrupted(void *data)
+static bool is_interrupted(const Run *run)
 {
-    return interrupted != 0;
-}
+    const SpInterrupt *interrupt = &run->campaign->task.interrupt;
 
-static const SpInterrupt interrupt = {.func = is_interrupted};
+    return interrupt->func && interrupt->func(interrupt->data);
+}
 
 static void run_clear(Run *run)
 {
@@ -118,25 +115,35 @@ static bool find_part(Run *run, GError **error)
 
 static bool open_files(Run *run, GError **error)
 {
+    const SpTask *task = &run->campaign->task;
+
     run->states = run->campaign->states;
+    run->states.task = task;
     run->disk = sp_crash_disk_new(run->campaign->image, error);
-    run->log = run->disk
-                   ? sp_write_log_open(run->campaign->log, sp_crash_disk_size(run->disk), error)
-                   : NULL;
+    run->log = run->disk ? sp_write_log_open(
+                               run->campaign->log, sp_crash_disk_size(run->disk), task, error)
+                         : NULL;
     if (!run->log)
         return false;
+    if (sp_write_log_truncation(run->log))
+        fprintf(stderr, "slotproof: warning: %s: %s\n", run->campaign->log,
+            sp_write_log_truncation(run->log));
     run->partitions = sp_partitions_read(run->campaign->image, NULL);
     return find_part(run, error);
 }
 
-static void apply_all(Run *run)
+static bool apply_all(Run *run, GError **error)
 {
     const SpLogEntry *entries;
     guint count;
 
     entries = sp_write_log_entries(run->log, &count);
-    for (guint i = 0; i < count; i++)
+    for (guint i = 0; i < count; i++) {
+        if (!step(run, "comparing the log with the disk", i, count, error))
+            return false;
         sp_crash_disk_apply(run->disk, &entries[i], 0, G_MAXUINT64);
+    }
+    return true;
 }
 
 /* A disk that is as the log leaves it is not the one that the recording began with. */
@@ -144,7 +151,8 @@ static bool is_before_the_log(Run *run, GError **error)
 {
     bool is_same, is_empty;
 
-    apply_all(run);
+    if (!apply_all(run, error))
+        return false;
     is_empty = sp_crash_disk_mark(run->disk) == 0;
     is_same = sp_disk_hash_is_base(sp_crash_disk_hash(run->disk));
     sp_crash_disk_undo(run->disk, 0);
@@ -163,7 +171,8 @@ static bool learn(Run *run, GError **error)
     g_autoptr(GError) local = NULL;
     bool is_good;
 
-    apply_all(run);
+    if (!apply_all(run, error))
+        return false;
     is_good = sp_slots_check_learn(
         run->slots, run->disk, run->campaign->boot, run->campaign->rootfs, &local);
     sp_crash_disk_undo(run->disk, 0);
@@ -201,7 +210,7 @@ static bool set_up_command(Run *run, GError **error)
         .length = run->length,
         .jobs = campaign->jobs,
         .timeout_ms = campaign->check_timeout_ms,
-        .interrupt = interrupt,
+        .task = &campaign->task,
         .func = on_result,
         .data = run,
     };
@@ -229,7 +238,8 @@ static bool set_up(Run *run, GError **error)
         return is_before_the_log(run, error) && set_up_command(run, error);
     run->states.milestones[0] = campaign->installed_from;
     run->states.milestones[1] = campaign->started_from;
-    run->slots = sp_slots_check_new(run->disk, campaign->image, campaign->jobs, &interrupt, error);
+    run->slots =
+        sp_slots_check_new(run->disk, campaign->image, campaign->jobs, &campaign->task, error);
     return run->slots && is_before_the_log(run, error) && learn(run, error);
 }
 
@@ -241,7 +251,7 @@ static bool count_state(const SpCrashState *state, SpCrashDisk *disk, void *data
 
     if (run->slots)
         sp_slots_check_count(run->slots, disk);
-    return !interrupted;
+    return true;
 }
 
 static bool prepare_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
@@ -250,7 +260,7 @@ static bool prepare_state(const SpCrashState *state, SpCrashDisk *disk, void *da
 
     if (is_chosen(&run->choice))
         sp_slots_check_prepare(run->slots, disk);
-    return !interrupted;
+    return true;
 }
 
 static bool check_slots(Run *run, const SpCrashState *state, GError **error)
@@ -275,19 +285,20 @@ static bool check_state(const SpCrashState *state, SpCrashDisk *disk, void *data
     Run *run = data;
 
     if (!is_chosen(&run->choice))
-        return !interrupted;
-    return (run->slots ? check_slots(run, state, &run->error)
-                       : sp_command_check_start(run->command, state, &run->error)) &&
-           !interrupted;
+        return true;
+    return run->slots ? check_slots(run, state, &run->error)
+                      : sp_command_check_start(run->command, state, &run->error);
 }
 
 /* Over all states, which the disk is as its base before and after. False if it was ended. */
-static bool go_through(Run *run, SpCrashFunc func)
+static bool go_through(Run *run, const char *doing, SpCrashFunc func)
 {
     SpCrashCounts counts;
     bool is_done;
 
     choose_from_start(run);
+    run->states.doing = doing;
+    run->states.expected = run->counts.seen;
     is_done =
         sp_crash_states_each(run->disk, run->log, &run->states, run->range, func, run, &counts);
     run->counts = counts;
@@ -297,14 +308,14 @@ static bool go_through(Run *run, SpCrashFunc func)
 
 static void go_through_all(Run *run)
 {
-    if (!go_through(run, count_state))
+    if (!go_through(run, "counting the states", count_state))
         return;
     if (run->slots) {
         sp_slots_check_choose_data(run->slots, run->campaign->data_samples, run->states.seed);
-        if (!go_through(run, prepare_state))
+        if (!go_through(run, "looking into file systems", prepare_state))
             return;
     }
-    if (go_through(run, check_state) && run->command)
+    if (go_through(run, "checking the states", check_state) && run->command)
         (void)sp_command_check_finish(run->command, &run->error);
 }
 
@@ -323,12 +334,33 @@ static void say(const Run *run, double seconds)
         printf("file systems looked into: %u contents of state, %u of %u of data\n", counts.states,
             counts.data_checked, counts.data);
     }
+    if (sp_write_log_truncation(run->log))
+        printf("NOT ALL WAS CHECKED: %s\n", sp_write_log_truncation(run->log));
     if (run->command && sp_command_check_restored(run->command) > 0)
         printf("the check changed its disk %u times, which was made anew each time: that is slow\n",
             sp_command_check_restored(run->command));
 }
 
-static bool write_report(const Run *run, double seconds, GError **error)
+static void add_truncation(const Run *run, JsonObject *object)
+{
+    const char *how = sp_write_log_truncation(run->log);
+    JsonObject *truncated;
+    guint count;
+
+    if (!how) {
+        json_object_set_null_member(object, "truncated");
+        return;
+    }
+    (void)sp_write_log_entries(run->log, &count);
+    truncated = json_object_new();
+    json_object_set_string_member(truncated, "reason", how);
+    json_object_set_int_member(truncated, "entries_used", count);
+    json_object_set_int_member(
+        truncated, "entries_promised", (gint64)sp_write_log_promised(run->log));
+    json_object_set_object_member(object, "truncated", truncated);
+}
+
+static bool write_report(const Run *run, double seconds, bool has_ended, GError **error)
 {
     g_autoptr(JsonGenerator) generator = json_generator_new();
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
@@ -338,6 +370,8 @@ static bool write_report(const Run *run, double seconds, GError **error)
     json_object_set_int_member(object, "distinct", (gint64)run->counts.distinct);
     json_object_set_int_member(object, "seed", run->states.seed);
     json_object_set_double_member(object, "seconds", seconds);
+    json_object_set_boolean_member(object, "interrupted", !has_ended);
+    add_truncation(run, object);
     if (run->slots) {
         SpSlotsCounts counts = sp_slots_check_counts(run->slots);
 
@@ -350,27 +384,36 @@ static bool write_report(const Run *run, double seconds, GError **error)
     return json_generator_to_file(generator, run->campaign->report, error);
 }
 
+static int end_early(Run *run, GError **error)
+{
+    if (is_interrupted(run))
+        return SP_CAMPAIGN_INTERRUPTED;
+    g_propagate_error(error, g_steal_pointer(&run->error));
+    return SP_CAMPAIGN_ERROR;
+}
+
 int sp_campaign_run(const SpCampaign *campaign, GError **error)
 {
-    const struct sigaction action = {.sa_handler = on_interrupt};
     g_auto(Run) run = {.campaign = campaign};
     gint64 begin = g_get_monotonic_time();
     double seconds;
+    bool has_ended;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    if (!open_files(&run, error) || !set_up(&run, error))
-        return interrupted ? 128 + interrupted : 2;
+    if (!open_files(&run, &run.error) || !set_up(&run, &run.error))
+        return end_early(&run, error);
     go_through_all(&run);
-    if (run.error && !interrupted) {
-        g_propagate_error(error, g_steal_pointer(&run.error));
-        return 2;
-    }
+    has_ended = !is_interrupted(&run);
+    if (run.error && has_ended)
+        return end_early(&run, error);
     seconds = (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC;
     say(&run, seconds);
-    if (campaign->report && !write_report(&run, seconds, error))
-        return 2;
-    return interrupted ? 128 + interrupted : sp_findings_failed(run.findings) > 0;
+    if (campaign->report && !write_report(&run, seconds, has_ended, error))
+        return SP_CAMPAIGN_ERROR;
+    if (!has_ended)
+        return SP_CAMPAIGN_INTERRUPTED;
+    if (sp_findings_failed(run.findings) > 0)
+        return SP_CAMPAIGN_FAILED;
+    return sp_write_log_truncation(run.log) ? SP_CAMPAIGN_TRUNCATED : SP_CAMPAIGN_PASSED;
 }
 
 bool sp_campaign_write_state(
@@ -382,6 +425,6 @@ bool sp_campaign_write_state(
     if (!open_files(&run, error) ||
         !sp_crash_state_make(run.disk, run.log, &run.states, name, error))
         return false;
-    file = sp_crash_file_new(run.disk, path, run.offset, run.length, error);
-    return file != NULL;
+    file = sp_crash_file_new(run.disk, path, run.offset, run.length, &campaign->task, error);
+    return file && sp_crash_file_finish(file, error);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "powercut/crash-states.h"
+#include "powercut/task.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -29,17 +30,30 @@ typedef struct {
     guint jobs;              /* programs side by side */
     gint64 check_timeout_ms; /* for one state */
     SpCrashOptions states;   /* the milestones are set by the campaign */
+    SpTask task;             /* told what takes long, and may end it */
 } SpCampaign;
+
+/** What a campaign ends with; but for the last these are exit statuses. */
+enum {
+    SP_CAMPAIGN_PASSED = 0,
+    SP_CAMPAIGN_FAILED = 1,    /* a state failed */
+    SP_CAMPAIGN_ERROR = 2,     /* it could not be done */
+    SP_CAMPAIGN_TRUNCATED = 3, /* no state failed, but the log is cut off: what came after it was
+                                  not checked */
+    SP_CAMPAIGN_INTERRUPTED = -1,
+};
 
 /**
  * Check all states, and say on stdout what was found: states, classes with a state of each, and for
  * failures the reason, the writes around the cut and the command that makes the disk again.
  *
- * Returns the exit status: 0, 1 where a state failed, 128 + SIGINT if interrupted; or 2 with
- * @error.
+ * Returns one of SP_CAMPAIGN_PASSED and so on; @error is set with SP_CAMPAIGN_ERROR only.
  */
 int sp_campaign_run(const SpCampaign *campaign, GError **error);
 
-/** Write the disk of the state @name, or its partition, as the sparse raw file @path. */
+/**
+ * Write the disk of the state @name, or its partition, as the sparse raw file @path, which must be
+ * none of the campaign's own. SP_ERROR_INTERRUPTED leaves no such file.
+ */
 bool sp_campaign_write_state(
     const SpCampaign *campaign, const char *name, const char *path, GError **error);

@@ -36,8 +36,8 @@ static bool set_up(const SpCommandCheck *check, Job *job, GError **error)
     if (job->fd < 0)
         return false;
     job->path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), job->fd);
-    job->file = sp_crash_file_new(
-        check->disk, job->path, check->options.offset, check->options.length, error);
+    job->file = sp_crash_file_new(check->disk, job->path, check->options.offset,
+        check->options.length, check->options.task, error);
     return job->file != NULL;
 }
 
@@ -100,7 +100,7 @@ static bool end(SpCommandCheck *check, Job *job, GError **error)
 
     if (!job->process)
         return true;
-    if (sp_process_wait(job->process, job->deadline, &check->options.interrupt, &local))
+    if (sp_process_wait(job->process, job->deadline, &check->options.task->interrupt, &local))
         reason = reason_of(job);
     else if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
         reason = g_strdup_printf("the check did not end within %" G_GINT64_FORMAT " s",

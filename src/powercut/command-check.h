@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "base/wait.h"
 #include "powercut/crash-states.h"
 
 #include <glib.h>
@@ -19,11 +18,11 @@ typedef void (*SpCommandResultFunc)(const SpCrashState *state, const char *reaso
 
 typedef struct {
     const char *command;    /* for /bin/sh; has the file's path in $SLOTPROOF_DISK and as $1, the
-                               state's    name in $SLOTPROOF_STATE; fails by any status but 0 */
+                               state's name in $SLOTPROOF_STATE; fails by any status but 0 */
     guint64 offset, length; /* what of the disk is in the file: bytes, whole sectors */
     guint jobs;
     gint64 timeout_ms; /* for each state: a command that takes longer fails */
-    SpInterrupt interrupt;
+    const SpTask *task;
     SpCommandResultFunc func;
     void *data;
 } SpCommandOptions;

@@ -3,7 +3,10 @@
 
 #include "base/error.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #define SECTOR SP_DISK_SECTOR
@@ -15,12 +18,25 @@ typedef struct {
     SpDiskHash hash;
 } Range;
 
+/* Of one entry: what its first n sectors change. */
+typedef struct {
+    SpDiskHash *sums; /* of a write, from n = 0 on; NULL of a discard */
+    GArray *changes;  /* of a discard: Change, in order */
+} EntryHash;
+
+/* A discard may be of the whole disk, of which little may have been written. */
+typedef struct {
+    guint64 sector;
+    SpDiskHash sum; /* up to it, and with it */
+} Change;
+
 struct SpCrashDisk {
+    int fd; /* of the base, as the next */
     GMappedFile *file;
     const guint8 *base;
     guint64 sectors;
     GArray **map;       /* for each part NULL, or its SpDiskPieces, in order */
-    GHashTable *hashes; /* SpLogEntry to SpDiskHash: of its first n sectors, from n = 0 on */
+    GHashTable *hashes; /* SpLogEntry to EntryHash */
     GArray *ranges;     /* of Range */
     GArray *changes;    /* of SpDiskPiece, as they were: those that can be undone */
     SpDiskHash hash;
@@ -46,23 +62,47 @@ gboolean sp_disk_hash_keys_equal(const void *a, const void *b)
     return sp_disk_hash_equal(*(const SpDiskHash *)a, *(const SpDiskHash *)b);
 }
 
-SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
+static void entry_hash_free(void *data)
 {
-    g_autoptr(SpCrashDisk) disk = g_new0(SpCrashDisk, 1);
+    EntryHash *hash = data;
+
+    g_free(hash->sums);
+    g_clear_pointer(&hash->changes, g_array_unref);
+    g_free(hash);
+}
+
+/* Its size; 0 with @error. */
+static gsize map_base(SpCrashDisk *disk, const char *base, GError **error)
+{
     g_autoptr(GError) local = NULL;
     gsize size;
 
-    disk->file = g_mapped_file_new(base, FALSE, &local);
-    size = disk->file ? g_mapped_file_get_length(disk->file) : 0;
-    if (size == 0 || size % SECTOR != 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no raw disk: %s", base,
-            local ? local->message : "it is empty, or no whole number of sectors");
-        return NULL;
+    disk->fd = open(base, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (disk->fd < 0) {
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_USAGE, "'%s' can't be opened: %s", base, g_strerror(errno));
+        return 0;
     }
+    disk->file = g_mapped_file_new_from_fd(disk->fd, FALSE, &local);
+    size = disk->file ? g_mapped_file_get_length(disk->file) : 0;
+    if (size > 0 && size % SECTOR == 0)
+        return size;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no raw disk: %s", base,
+        local ? local->message : "it is empty, or no whole number of sectors");
+    return 0;
+}
+
+SpCrashDisk *sp_crash_disk_new(const char *base, GError **error)
+{
+    g_autoptr(SpCrashDisk) disk = g_new0(SpCrashDisk, 1);
+    gsize size = map_base(disk, base, error);
+
+    if (size == 0)
+        return NULL;
     disk->base = (const guint8 *)g_mapped_file_get_contents(disk->file);
     disk->sectors = size / SECTOR;
     disk->map = g_new0(GArray *, disk->sectors / PART + 1);
-    disk->hashes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    disk->hashes = g_hash_table_new_full(NULL, NULL, NULL, entry_hash_free);
     disk->ranges = g_array_new(FALSE, FALSE, sizeof(Range));
     disk->changes = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
     return g_steal_pointer(&disk);
@@ -79,6 +119,8 @@ void sp_crash_disk_free(SpCrashDisk *disk)
     g_clear_pointer(&disk->ranges, g_array_unref);
     g_clear_pointer(&disk->changes, g_array_unref);
     g_clear_pointer(&disk->file, g_mapped_file_unref);
+    if (disk->fd >= 0)
+        close(disk->fd);
     g_free(disk);
 }
 
@@ -110,6 +152,20 @@ const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector)
     return disk->base + sector * SECTOR;
 }
 
+bool sp_crash_disk_base_data(
+    const SpCrashDisk *disk, guint64 sector, guint64 end, guint64 *ret_first, guint64 *ret_end)
+{
+    off_t data = lseek(disk->fd, (off_t)(sector * SECTOR), SEEK_DATA), hole;
+
+    if (data < 0 && errno == ENXIO)
+        return false;
+    /* where the file system can't tell, all is data */
+    hole = data < 0 ? -1 : lseek(disk->fd, data, SEEK_HOLE);
+    *ret_first = data < 0 ? sector : MAX(sector, (guint64)data / SECTOR);
+    *ret_end = hole < 0 ? end : MIN(end, ((guint64)hole + SECTOR - 1) / SECTOR);
+    return *ret_first < end;
+}
+
 static void mix(SpDiskHash *hash, SpDiskHash other)
 {
     hash->low ^= other.low;
@@ -128,40 +184,89 @@ static SpDiskHash hash_sector(const SpCrashDisk *disk, guint64 sector, const gui
     return (SpDiskHash){before.low64 ^ after.low64, before.high64 ^ after.high64};
 }
 
-/* Made once, as each write comes and goes in many states. */
-static const SpDiskHash *hashes_of(SpCrashDisk *disk, const SpLogEntry *entry)
+static SpDiskHash *hash_write(const SpCrashDisk *disk, const SpLogEntry *entry)
 {
-    SpDiskHash *hashes = g_hash_table_lookup(disk->hashes, entry);
     guint64 count = entry->length / SECTOR, first = entry->offset / SECTOR;
+    SpDiskHash *sums = g_new(SpDiskHash, count + 1);
 
-    if (hashes)
-        return hashes;
-    hashes = g_new(SpDiskHash, count + 1);
-    hashes[0] = (SpDiskHash){0};
+    sums[0] = (SpDiskHash){0};
     for (guint64 i = 0; i < count; i++) {
-        hashes[i + 1] = hash_sector(disk, first + i, sp_log_entry_sector(entry, first + i));
-        mix(&hashes[i + 1], hashes[i]);
+        sums[i + 1] = hash_sector(disk, first + i, sp_log_entry_sector(entry, first + i));
+        mix(&sums[i + 1], sums[i]);
     }
-    g_hash_table_insert(disk->hashes, (void *)entry, hashes);
-    return hashes;
+    return sums;
+}
+
+/* Only what is data in the base changes by a discard. */
+static GArray *hash_discard(const SpCrashDisk *disk, const SpLogEntry *entry)
+{
+    GArray *changes = g_array_new(FALSE, FALSE, sizeof(Change));
+    guint64 at = entry->offset / SECTOR, end = at + entry->length / SECTOR, data_end;
+    Change change = {0};
+
+    while (at < end && sp_crash_disk_base_data(disk, at, end, &at, &data_end)) {
+        for (; at < data_end; at++) {
+            SpDiskHash hash = hash_sector(disk, at, sp_log_entry_sector(entry, at));
+
+            if (sp_disk_hash_is_base(hash))
+                continue;
+            mix(&change.sum, hash);
+            change.sector = at;
+            g_array_append_val(changes, change);
+        }
+    }
+    return changes;
+}
+
+/* Made once, as each write comes and goes in many states. */
+static const EntryHash *hash_of(SpCrashDisk *disk, const SpLogEntry *entry)
+{
+    EntryHash *hash = g_hash_table_lookup(disk->hashes, entry);
+
+    if (hash)
+        return hash;
+    hash = g_new0(EntryHash, 1);
+    if (entry->data)
+        hash->sums = hash_write(disk, entry);
+    else
+        hash->changes = hash_discard(disk, entry);
+    g_hash_table_insert(disk->hashes, (void *)entry, hash);
+    return hash;
+}
+
+/* What the sectors of @entry before @sector change. */
+static SpDiskHash sum_before(const EntryHash *hash, const SpLogEntry *entry, guint64 sector)
+{
+    guint low = 0, high = hash->changes ? hash->changes->len : 0;
+
+    if (hash->sums)
+        return hash->sums[sector - entry->offset / SECTOR];
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+
+        if (g_array_index(hash->changes, Change, middle).sector < sector)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? g_array_index(hash->changes, Change, low - 1).sum : (SpDiskHash){0};
 }
 
 /* The piece comes, or goes: it is the same. */
 static void mix_piece(SpCrashDisk *disk, SpDiskPiece piece)
 {
-    const SpDiskHash *hashes = hashes_of(disk, piece.entry);
-    guint64 begin = piece.entry->offset / SECTOR;
+    const EntryHash *hash = hash_of(disk, piece.entry);
 
-    mix(&disk->hash, hashes[piece.first - begin]);
-    mix(&disk->hash, hashes[piece.end - begin]);
+    mix(&disk->hash, sum_before(hash, piece.entry, piece.first));
+    mix(&disk->hash, sum_before(hash, piece.entry, piece.end));
     for (guint i = 0; i < disk->ranges->len; i++) {
         Range *range = &g_array_index(disk->ranges, Range, i);
         guint64 first = MAX(range->first, piece.first), end = MIN(range->end, piece.end);
 
         if (first >= end)
             continue;
-        mix(&range->hash, hashes[first - begin]);
-        mix(&range->hash, hashes[end - begin]);
+        mix(&range->hash, sum_before(hash, piece.entry, first));
+        mix(&range->hash, sum_before(hash, piece.entry, end));
     }
 }
 
@@ -276,7 +381,9 @@ static void put(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
         guint64 border = (piece.first / PART + 1) * PART;
         SpDiskPiece part = {piece.first, MIN(piece.end, border), piece.entry};
 
-        put_in_part(disk, part, is_kept);
+        /* of a part that has nothing but the base nothing goes */
+        if (piece.entry || is_kept || disk->map[piece.first / PART])
+            put_in_part(disk, part, is_kept);
         piece.first = part.end;
     }
 }

@@ -80,3 +80,7 @@ typedef struct {
 GArray *sp_crash_disk_pieces(const SpCrashDisk *disk, guint64 first, guint64 end);
 /** The base's 512 bytes of @sector; those of the following sectors come after them. */
 const guint8 *sp_crash_disk_base_sector(const SpCrashDisk *disk, guint64 sector);
+/** Where the base has data, between @sector and @end: the first such sectors. What is before them
+ * is a hole of its file, zeros that need not be read. False where all is a hole. */
+bool sp_crash_disk_base_data(
+    const SpCrashDisk *disk, guint64 sector, guint64 end, guint64 *ret_first, guint64 *ret_end);

@@ -20,6 +20,7 @@ struct SpCrashFile {
     const SpCrashDisk *disk;
     char *path;
     int fd;
+    const SpTask *task; /* or NULL */
     guint64 first, end; /* sectors of the disk */
     GArray *written;    /* of SpDiskPiece: what the file has that is not the base's */
     guint restored;
@@ -46,43 +47,77 @@ static bool is_zero(const guint8 *data, gsize length)
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 
-static bool write_base(const SpCrashFile *file)
+static bool host_failed(const SpCrashFile *file, GError **error)
 {
-    guint64 length = (file->end - file->first) * SECTOR;
-    const guint8 *base = sp_crash_disk_base_sector(file->disk, file->first);
-
-    if (ftruncate(file->fd, (off_t)length) < 0)
-        return false;
-    for (guint64 at = 0; at < length; at += PIECE) {
-        gsize n = MIN(PIECE, length - at);
-
-        if (!is_zero(base + at, n) && !write_all(file, base + at, n, at))
-            return false;
-    }
-    return true;
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", file->path, g_strerror(errno));
+    return false;
 }
 
-static bool write_zeros(const SpCrashFile *file, guint64 length, guint64 offset)
+static bool step(const SpCrashFile *file, guint64 at, GError **error)
+{
+    return sp_task_step(file->task, "copying the disk", (at - file->first) * SECTOR,
+        (file->end - file->first) * SECTOR, error);
+}
+
+static bool write_zeros(const SpCrashFile *file, guint64 first, guint64 end, GError **error)
 {
     static const guint8 zeros[PIECE];
+    guint64 offset = (first - file->first) * SECTOR, length = (end - first) * SECTOR;
 
+    if (length > PIECE && fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                              (off_t)offset, (off_t)length) == 0)
+        return true;
     for (guint64 at = 0; at < length; at += PIECE) {
-        if (!write_all(file, zeros, MIN(PIECE, length - at), offset + at))
+        if (!step(file, first + at / SECTOR, error))
             return false;
+        if (!write_all(file, zeros, MIN(PIECE, length - at), offset + at))
+            return host_failed(file, error);
     }
     return true;
 }
 
-static bool write_piece(const SpCrashFile *file, SpDiskPiece piece)
+/* What the base has from @first up to @end, over zeros: without what is a hole there, or zeros. */
+static bool write_data(const SpCrashFile *file, guint64 first, guint64 end, GError **error)
+{
+    guint64 at = first, data_end;
+
+    while (at < end && sp_crash_disk_base_data(file->disk, at, end, &at, &data_end)) {
+        for (guint64 n; at < data_end; at += n) {
+            const guint8 *base = sp_crash_disk_base_sector(file->disk, at);
+
+            n = MIN(PIECE / SECTOR, data_end - at);
+            if (!step(file, at, error))
+                return false;
+            if (!is_zero(base, n * SECTOR) &&
+                !write_all(file, base, n * SECTOR, (at - file->first) * SECTOR))
+                return host_failed(file, error);
+        }
+    }
+    return true;
+}
+
+static bool write_base(const SpCrashFile *file, GError **error)
+{
+    if (ftruncate(file->fd, (off_t)((file->end - file->first) * SECTOR)) < 0)
+        return host_failed(file, error);
+    return write_data(file, file->first, file->end, error);
+}
+
+static bool write_piece(const SpCrashFile *file, SpDiskPiece piece, GError **error)
 {
     guint64 offset = (piece.first - file->first) * SECTOR;
     guint64 length = (piece.end - piece.first) * SECTOR;
+    const guint8 *bytes;
 
-    if (!piece.entry)
-        return write_all(file, sp_crash_disk_base_sector(file->disk, piece.first), length, offset);
-    if (!piece.entry->data)
-        return write_zeros(file, length, offset);
-    return write_all(file, sp_log_entry_sector(piece.entry, piece.first), length, offset);
+    if (piece.entry && !piece.entry->data)
+        return write_zeros(file, piece.first, piece.end, error);
+    if (!piece.entry && length > PIECE)
+        return write_zeros(file, piece.first, piece.end, error) &&
+               write_data(file, piece.first, piece.end, error);
+    bytes = piece.entry ? sp_log_entry_sector(piece.entry, piece.first)
+                        : sp_crash_disk_base_sector(file->disk, piece.first);
+    return write_all(file, bytes, length, offset) || host_failed(file, error);
 }
 
 /* What the list has at @sector, and up to where it has that. @i is where to look from. */
@@ -101,7 +136,7 @@ static SpDiskPiece next(GArray *list, guint *i, guint64 sector, guint64 end)
     return (SpDiskPiece){sector, end, NULL};
 }
 
-static bool write_differences(SpCrashFile *file, GArray *now)
+static bool write_differences(SpCrashFile *file, GArray *now, GError **error)
 {
     guint i = 0, j = 0;
 
@@ -110,27 +145,20 @@ static bool write_differences(SpCrashFile *file, GArray *now)
         SpDiskPiece after = next(now, &j, at, file->end);
 
         after.end = MIN(before.end, after.end);
-        if (before.entry != after.entry && !write_piece(file, after))
+        if (before.entry != after.entry && !write_piece(file, after, error))
             return false;
         at = after.end;
     }
     return true;
 }
 
-static bool failed(const SpCrashFile *file, GError **error)
-{
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", file->path, g_strerror(errno));
-    return false;
-}
-
-static bool create(SpCrashFile *file)
+static bool create(SpCrashFile *file, GError **error)
 {
     if (file->fd >= 0)
         close(file->fd);
     g_array_set_size(file->written, 0);
     file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return file->fd >= 0 && write_base(file);
+    return file->fd >= 0 ? write_base(file, error) : host_failed(file, error);
 }
 
 static bool is_as_we_left_it(const SpCrashFile *file)
@@ -143,14 +171,16 @@ static bool is_as_we_left_it(const SpCrashFile *file)
            there.st_mtim.tv_sec == our_time.tv_sec && there.st_mtim.tv_nsec == our_time.tv_nsec;
 }
 
-static bool bring_up_to_date(SpCrashFile *file)
+static bool bring_up_to_date(SpCrashFile *file, GError **error)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, our_time};
     GArray *now = sp_crash_disk_pieces(file->disk, file->first, file->end);
-    bool is_good = write_differences(file, now) && futimens(file->fd, times) == 0;
+    bool is_good = write_differences(file, now, error);
 
     g_array_unref(file->written);
     file->written = now;
+    if (is_good && futimens(file->fd, times) < 0)
+        return host_failed(file, error);
     return is_good;
 }
 
@@ -158,10 +188,20 @@ bool sp_crash_file_update(SpCrashFile *file, GError **error)
 {
     if (!is_as_we_left_it(file)) {
         file->restored++;
-        if (!create(file))
-            return failed(file, error);
+        if (!create(file, error))
+            return false;
     }
-    return bring_up_to_date(file) || failed(file, error);
+    return bring_up_to_date(file, error);
+}
+
+bool sp_crash_file_finish(SpCrashFile *file, GError **error)
+{
+    int fd = file->fd;
+    bool is_good = futimens(fd, NULL) == 0;
+
+    file->fd = -1;
+    is_good = close(fd) == 0 && is_good;
+    return is_good || host_failed(file, error);
 }
 
 guint sp_crash_file_restored(const SpCrashFile *file)
@@ -169,20 +209,31 @@ guint sp_crash_file_restored(const SpCrashFile *file)
     return file->restored;
 }
 
-SpCrashFile *sp_crash_file_new(
-    const SpCrashDisk *disk, const char *path, guint64 offset, guint64 length, GError **error)
+/* Half of a disk may be taken for one. What has another name elsewhere, as below /proc, stays. */
+static void remove_part(const SpCrashFile *file)
+{
+    struct stat ours, there;
+
+    if (file->fd >= 0 && fstat(file->fd, &ours) == 0 && lstat(file->path, &there) == 0 &&
+        S_ISREG(there.st_mode) && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+        unlink(file->path);
+}
+
+SpCrashFile *sp_crash_file_new(const SpCrashDisk *disk, const char *path, guint64 offset,
+    guint64 length, const SpTask *task, GError **error)
 {
     g_autoptr(SpCrashFile) file = g_new0(SpCrashFile, 1);
 
     file->disk = disk;
+    file->task = task;
     file->path = g_strdup(path);
     file->first = offset / SECTOR;
     file->end = (offset + length) / SECTOR;
     file->written = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
     file->fd = -1;
-    if (create(file) && bring_up_to_date(file))
+    if (create(file, error) && bring_up_to_date(file, error))
         return g_steal_pointer(&file);
-    failed(file, error);
+    remove_part(file);
     return NULL;
 }
 

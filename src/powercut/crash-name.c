@@ -59,13 +59,15 @@ static bool is_of_log(const SpEpochs *epochs, const Name *name)
     }
 }
 
-static void make(const SpEpochs *epochs, SpCrashDisk *disk, const Name *name)
+static bool make(const SpEpochs *epochs, SpCrashDisk *disk, const Name *name, GError **error)
 {
     bool is_prefix = strchr("pdtxhv", name->kind) != NULL;
     guint before = is_prefix ? name->entry : sp_epoch_begin(epochs, name->entry);
     const SpLogEntry *entry = epochs->entries + name->entry;
 
     for (guint i = 0; i < before; i++) {
+        if (!sp_task_step(epochs->options->task, "making the state", i, before, error))
+            return false;
         if (name->kind != 'd' || i != name->detail)
             sp_epoch_apply(epochs, disk, i);
     }
@@ -98,6 +100,7 @@ static void make(const SpEpochs *epochs, SpCrashDisk *disk, const Name *name)
     default:
         break;
     }
+    return true;
 }
 
 bool sp_crash_state_make(SpCrashDisk *disk, const SpWriteLog *log, const SpCrashOptions *options,
@@ -111,7 +114,8 @@ bool sp_crash_state_make(SpCrashDisk *disk, const SpWriteLog *log, const SpCrash
             text, epochs.count);
         return false;
     }
-    make(&epochs, disk, &name);
+    if (!make(&epochs, disk, &name, error))
+        return false;
     sp_crash_disk_settle(disk);
     return true;
 }

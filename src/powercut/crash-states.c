@@ -8,8 +8,12 @@
 
 #define NAME_SIZE 64
 
-const SpCrashOptions sp_crash_options = {
-    .subsets_max = 10, .samples = 256, .delays = 4, .tears_max = 16, .tear_samples = 4};
+const SpCrashOptions sp_crash_options = {.subsets_max = 10,
+    .samples = 256,
+    .delays = 4,
+    .tears_max = 16,
+    .tear_samples = 4,
+    .doing = "going through states"};
 
 /* What tells states apart. */
 typedef struct {
@@ -52,6 +56,9 @@ static bool visit(Walk *walk, guint at, const char *format, ...)
     SpCrashState state = {.name = name, .at = at, .latest = walk->epoch.end};
     va_list args;
 
+    if (!sp_task_step(walk->epochs.options->task, walk->epochs.options->doing, walk->counts.seen,
+            walk->epochs.options->expected, NULL))
+        return false;
     walk->counts.seen++;
     if (g_hash_table_contains(walk->seen, &key))
         return true;

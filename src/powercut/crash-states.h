@@ -2,6 +2,7 @@
 #pragma once
 
 #include "powercut/crash-disk.h"
+#include "powercut/task.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -44,6 +45,10 @@ typedef struct {
     /* From these entries on more is asked of a state, so that one with the same bytes as another is
      * another one if power can have failed later; 0: none. */
     guint milestones[SP_CRASH_MILESTONES];
+    /* told of each state, and may end it; may be NULL */
+    const SpTask *task;
+    const char *doing; /* what the states are for */
+    guint64 expected;  /* so many states; 0: not known */
 } SpCrashOptions;
 extern const SpCrashOptions sp_crash_options;
 
@@ -66,15 +71,15 @@ typedef struct {
 
 /**
  * Call @func for each state of @disk, which is as its base, and afterwards holds the whole log
- * unless @func ended it: then false is returned. Where @range is not negative, only that range of
- * the disk tells states apart.
+ * unless @func or the task ended it: then false is returned. Where @range is not negative, only
+ * that range of the disk tells states apart.
  */
 bool sp_crash_states_each(SpCrashDisk *disk, const SpWriteLog *log, const SpCrashOptions *options,
     int range, SpCrashFunc func, void *data, SpCrashCounts *ret_counts);
 
 /**
  * Bring @disk, which is as its base, into the state @name. SP_ERROR_USAGE where it is no state's
- * name, or none of this log's.
+ * name, or none of this log's; SP_ERROR_INTERRUPTED.
  */
 bool sp_crash_state_make(SpCrashDisk *disk, const SpWriteLog *log, const SpCrashOptions *options,
     const char *name, GError **error);

@@ -26,7 +26,7 @@ struct SpProbe {
 };
 
 SpProbeCopy *sp_probe_copy_new(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error)
+    const SpCrashDisk *disk, guint64 offset, guint64 length, const SpTask *task, GError **error)
 {
     g_autoptr(SpProbeCopy) copy = g_new0(SpProbeCopy, 1);
     g_autofree char *path = NULL;
@@ -38,7 +38,7 @@ SpProbeCopy *sp_probe_copy_new(
         return NULL;
     }
     path = g_strdup_printf("/proc/self/fd/%d", copy->fd);
-    copy->file = sp_crash_file_new(disk, path, offset, length, error);
+    copy->file = sp_crash_file_new(disk, path, offset, length, task, error);
     return copy->file ? g_steal_pointer(&copy) : NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/wait.h"
 #include "powercut/crash-disk.h"
+#include "powercut/task.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -10,9 +11,10 @@
 /** A copy of a part of a crash disk, in memory, for one program after the other. */
 typedef struct SpProbeCopy SpProbeCopy;
 
-/** Copy @length bytes of @disk, which must outlive the copy, from @offset on. */
+/** Copy @length bytes of @disk from @offset on. Disk and @task, which may be NULL, must outlive the
+ * copy. */
 SpProbeCopy *sp_probe_copy_new(
-    const SpCrashDisk *disk, guint64 offset, guint64 length, GError **error);
+    const SpCrashDisk *disk, guint64 offset, guint64 length, const SpTask *task, GError **error);
 void sp_probe_copy_free(SpProbeCopy *copy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpProbeCopy, sp_probe_copy_free)
 

@@ -21,6 +21,7 @@ typedef struct {
 } SlotParts;
 
 struct SpSlotsCheck {
+    const SpTask *task;
     SlotParts slots[SP_SLOT_COUNT];
     Part table, table_copy;
     guint data;       /* the range */
@@ -69,8 +70,8 @@ static Part add_rest(SpCrashDisk *disk, guint64 offset, guint64 end)
     return (Part){offset, end - offset, sp_crash_disk_add_range(disk, offset, end - offset)};
 }
 
-static bool find_all(SpSlotsCheck *check, SpCrashDisk *disk, const char *path, guint jobs,
-    const SpInterrupt *interrupt, GError **error)
+static bool find_all(
+    SpSlotsCheck *check, SpCrashDisk *disk, const char *path, guint jobs, GError **error)
 {
     g_autoptr(GPtrArray) partitions = sp_partitions_read(path, error);
     const SpPartition *first, *last;
@@ -88,9 +89,9 @@ static bool find_all(SpSlotsCheck *check, SpCrashDisk *disk, const char *path, g
     check->table = add_rest(disk, 0, first->offset);
     check->table_copy = add_rest(disk, last->offset + last->length, sp_crash_disk_size(disk));
     check->state_verdicts =
-        sp_verdicts_new(&state_funcs, state.offset, state.length, state.range, jobs, interrupt);
+        sp_verdicts_new(&state_funcs, state.offset, state.length, state.range, jobs, check->task);
     check->data_verdicts =
-        sp_verdicts_new(&data_funcs, data.offset, data.length, data.range, jobs, interrupt);
+        sp_verdicts_new(&data_funcs, data.offset, data.length, data.range, jobs, check->task);
     check->data = data.range;
     return true;
 }
@@ -112,15 +113,16 @@ static bool find_old(SpSlotsCheck *check, SpCrashDisk *disk, GError **error)
 }
 
 SpSlotsCheck *sp_slots_check_new(
-    SpCrashDisk *disk, const char *path, guint jobs, const SpInterrupt *interrupt, GError **error)
+    SpCrashDisk *disk, const char *path, guint jobs, const SpTask *task, GError **error)
 {
     g_autoptr(SpSlotsCheck) check = g_new0(SpSlotsCheck, 1);
 
+    check->task = task;
     check->classes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     check->data_contents =
         g_hash_table_new_full(sp_disk_hash_key, sp_disk_hash_keys_equal, g_free, NULL);
     check->data_chosen = g_hash_table_new(sp_disk_hash_key, sp_disk_hash_keys_equal);
-    if (!find_all(check, disk, path, jobs, interrupt, error) || !find_old(check, disk, error))
+    if (!find_all(check, disk, path, jobs, error) || !find_old(check, disk, error))
         return NULL;
     return g_steal_pointer(&check);
 }
@@ -142,7 +144,8 @@ static enum sp_slot other(enum sp_slot slot)
     return slot == SP_SLOT_A ? SP_SLOT_B : SP_SLOT_A;
 }
 
-static bool begins_with(const SpCrashDisk *disk, const Part *part, const char *path, GError **error)
+static bool begins_with(const SpSlotsCheck *check, const SpCrashDisk *disk, const Part *part,
+    const char *path, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
     g_autofree guint8 *buffer = g_malloc(CHUNK);
@@ -156,6 +159,8 @@ static bool begins_with(const SpCrashDisk *disk, const Part *part, const char *p
     for (gsize at = 0; at < size && size <= part->length; at += CHUNK) {
         gsize n = MIN(CHUNK, size - at);
 
+        if (!sp_task_step(check->task, "comparing a slot with what was installed", at, size, error))
+            return false;
         sp_crash_disk_read(disk, part->offset + at, n, buffer);
         if (memcmp(buffer, data + at, n) == 0)
             continue;
@@ -176,8 +181,8 @@ bool sp_slots_check_learn(
 
     check->new_boot = sp_crash_disk_range_hash(disk, parts->boot.range);
     check->new_rootfs = sp_crash_disk_range_hash(disk, parts->rootfs.range);
-    return (!boot || begins_with(disk, &parts->boot, boot, error)) &&
-           (!rootfs || begins_with(disk, &parts->rootfs, rootfs, error));
+    return (!boot || begins_with(check, disk, &parts->boot, boot, error)) &&
+           (!rootfs || begins_with(check, disk, &parts->rootfs, rootfs, error));
 }
 
 static bool fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);

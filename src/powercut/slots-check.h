@@ -33,11 +33,11 @@ typedef struct SpSlotsCheck SpSlotsCheck;
 /**
  * Check @disk, on the raw image @path: at the start as its base, with the old release in the slot
  * that boots. Adds its ranges to @disk. @jobs programs at most run side by side to look into file
- * systems; @interrupt, which must outlive it, ends them. SP_ERROR_USAGE where the disk is none of
+ * systems; @task, which must outlive it, ends them. SP_ERROR_USAGE where the disk is none of
  * the appliance's.
  */
 SpSlotsCheck *sp_slots_check_new(
-    SpCrashDisk *disk, const char *path, guint jobs, const SpInterrupt *interrupt, GError **error);
+    SpCrashDisk *disk, const char *path, guint jobs, const SpTask *task, GError **error);
 void sp_slots_check_free(SpSlotsCheck *check);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpSlotsCheck, sp_slots_check_free)
 

@@ -11,7 +11,7 @@ struct SpVerdicts {
     const SpVerdictFuncs *funcs;
     guint64 offset, length;
     guint range, jobs;
-    const SpInterrupt *interrupt;
+    const SpTask *task;
     GHashTable *asked; /* of Asked */
     GQueue running;    /* Asked with a probe, the oldest first; not owned */
     GQueue idle;       /* of SpProbeCopy */
@@ -28,7 +28,7 @@ static void asked_free(void *data)
 }
 
 SpVerdicts *sp_verdicts_new(const SpVerdictFuncs *funcs, guint64 offset, guint64 length,
-    guint range, guint jobs, const SpInterrupt *interrupt)
+    guint range, guint jobs, const SpTask *task)
 {
     SpVerdicts *verdicts = g_new0(SpVerdicts, 1);
 
@@ -37,7 +37,7 @@ SpVerdicts *sp_verdicts_new(const SpVerdictFuncs *funcs, guint64 offset, guint64
     verdicts->length = length;
     verdicts->range = range;
     verdicts->jobs = MAX(jobs, 1);
-    verdicts->interrupt = interrupt;
+    verdicts->task = task;
     verdicts->asked =
         g_hash_table_new_full(sp_disk_hash_key, sp_disk_hash_keys_equal, NULL, asked_free);
     g_queue_init(&verdicts->running);
@@ -61,7 +61,7 @@ static void finish(SpVerdicts *verdicts, Asked *asked)
         return;
     g_queue_remove(&verdicts->running, asked);
     (void)verdicts->funcs->finish(
-        asked->probe, verdicts->interrupt, &asked->verdict, &asked->verdict.error);
+        asked->probe, &verdicts->task->interrupt, &asked->verdict, &asked->verdict.error);
     g_clear_pointer(&asked->probe, sp_probe_free);
     g_queue_push_tail(&verdicts->idle, g_steal_pointer(&asked->copy));
 }
@@ -72,7 +72,8 @@ static void start(SpVerdicts *verdicts, const SpCrashDisk *disk, Asked *asked)
 
     asked->copy = g_queue_pop_head(&verdicts->idle);
     if (!asked->copy)
-        asked->copy = sp_probe_copy_new(disk, verdicts->offset, verdicts->length, error);
+        asked->copy =
+            sp_probe_copy_new(disk, verdicts->offset, verdicts->length, verdicts->task, error);
     if (!asked->copy)
         return;
     asked->probe = verdicts->funcs->start(asked->copy, error);

@@ -31,10 +31,10 @@ typedef struct {
 
 /**
  * On these bytes of a disk, whose hash is that of its range @range. @jobs programs at most run side
- * by side. @interrupt must outlive it.
+ * by side. @task must outlive it.
  */
 SpVerdicts *sp_verdicts_new(const SpVerdictFuncs *funcs, guint64 offset, guint64 length,
-    guint range, guint jobs, const SpInterrupt *interrupt);
+    guint range, guint jobs, const SpTask *task);
 void sp_verdicts_free(SpVerdicts *verdicts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpVerdicts, sp_verdicts_free)
 

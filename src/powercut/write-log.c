@@ -26,7 +26,11 @@ enum { ENTRY_SECTOR = 0, ENTRY_SECTORS = 8, ENTRY_FLAGS = 16, ENTRY_DATA = 24, E
 struct SpWriteLog {
     GBytes *bytes;
     GArray *entries; /* of SpLogEntry */
+    guint64 promised;
+    char *truncation; /* or NULL */
 };
+
+typedef enum { READ_ENTRY, READ_CUT_BEFORE, READ_CUT_WITHIN, READ_FAILED } ReadResult;
 
 typedef struct {
     const guint8 *data;
@@ -144,60 +148,108 @@ static bool read_header(
         number, ret_entry->offset, ret_entry->length, reader->disk_size);
 }
 
-/* The entry where the reader stands, which goes on to the next. */
-static bool read_entry(Reader *reader, guint64 number, SpLogEntry *ret_entry, GError **error)
+static bool is_blank(const guint8 *data, guint64 size)
 {
+    return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
+}
+
+/* The entry where the reader stands, which goes on to the next; or where it is cut off. */
+static ReadResult read_entry(Reader *reader, guint64 number, SpLogEntry *ret_entry, GError **error)
+{
+    guint64 left = reader->size > reader->at ? reader->size - reader->at : 0;
     guint64 flags = 0, after;
 
-    if (reader->at > reader->size || reader->size - reader->at < reader->sector)
-        return refuse(error, "the log is cut off before entry %" G_GUINT64_FORMAT, number);
+    /* a file may have been made as long as it should be, and then not written */
+    if (is_blank(reader->data + reader->at, MIN(left, ENTRY_SIZE)))
+        return READ_CUT_BEFORE;
+    if (left < reader->sector)
+        return READ_CUT_WITHIN;
     if (!read_header(reader, number, ret_entry, &flags, error))
-        return false;
-    reader->has_ended = is_end(reader->data + reader->at);
+        return READ_FAILED;
     after = reader->at + reader->sector;
     if (ret_entry->kind == SP_LOG_WRITE) {
         if (ret_entry->length > reader->size - after)
-            return refuse(
-                error, "the log is cut off in the data of entry %" G_GUINT64_FORMAT, number);
+            return READ_CUT_WITHIN;
         ret_entry->data = reader->data + after;
-        after += ret_entry->length;
     }
-    reader->at = after;
+    reader->has_ended = is_end(reader->data + reader->at);
+    reader->at = after + (ret_entry->kind == SP_LOG_WRITE ? ret_entry->length : 0);
     reader->begins_epoch = ret_entry->kind == SP_LOG_FLUSH || (flags & FLAG_FUA) != 0;
+    return READ_ENTRY;
+}
+
+static void set_truncation(SpWriteLog *log, ReadResult result)
+{
+    const char *where = result == READ_CUT_BEFORE ? "before" : "within";
+    guint count = log->entries->len;
+
+    if (count < log->promised)
+        log->truncation = g_strdup_printf("the log is cut off %s entry %u, the first being 0, of "
+                                          "the %" G_GUINT64_FORMAT
+                                          " that it promises: only what came before it is used",
+            where, count, log->promised);
+    else
+        log->truncation = g_strdup_printf(
+            "the log is cut off %s entry %u, its last one: only what came before it is used", where,
+            count);
+}
+
+/* Entry after entry, up to where there is no whole one any more. */
+static bool read_entries(SpWriteLog *log, Reader *reader, const SpTask *task, GError **error)
+{
+    ReadResult result = READ_ENTRY;
+
+    while (log->entries->len < log->promised || !reader->has_ended) {
+        bool is_promised = log->entries->len < log->promised;
+        guint number = log->entries->len;
+        SpLogEntry entry;
+
+        if (number >= ENTRIES_MAX)
+            break;
+        if (!sp_task_step(task, "reading the log", reader->at, reader->size, error))
+            return false;
+        result = read_entry(reader, number, &entry, is_promised ? error : NULL);
+        if (result == READ_FAILED) /* what was not promised, and is no entry, is the end */
+            return !is_promised;
+        if (result == READ_CUT_WITHIN || (result == READ_CUT_BEFORE && is_promised))
+            set_truncation(log, result);
+        if (result != READ_ENTRY)
+            break;
+        g_array_append_val(log->entries, entry);
+    }
+    if (log->truncation && log->entries->len == 0)
+        return refuse(error, "the log is cut off before its first entry is whole: there is nothing "
+                             "to check");
     return true;
 }
 
-SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
+static SpWriteLog *parse(GBytes *bytes, guint64 disk_size, const SpTask *task, GError **error)
 {
     g_autoptr(SpWriteLog) log = g_new0(SpWriteLog, 1);
     Reader reader = {.disk_size = disk_size};
-    SpLogEntry entry;
-    guint64 promised = 0;
     gsize size;
 
     log->bytes = g_bytes_ref(bytes);
     log->entries = g_array_new(FALSE, FALSE, sizeof(SpLogEntry));
     reader.data = g_bytes_get_data(bytes, &size);
     reader.size = size;
-    if (!read_super(&reader, &promised, error))
+    if (!read_super(&reader, &log->promised, error))
         return NULL;
-    if (promised > ENTRIES_MAX) {
-        refuse(error, "the log is broken: it promises %" G_GUINT64_FORMAT " entries", promised);
+    if (log->promised > ENTRIES_MAX) {
+        refuse(
+            error, "the log is broken: it promises %" G_GUINT64_FORMAT " entries", log->promised);
         return NULL;
     }
-    while (log->entries->len < promised) {
-        if (!read_entry(&reader, log->entries->len, &entry, error))
-            return NULL;
-        g_array_append_val(log->entries, entry);
-    }
-    /* of those that were not promised what is no entry is the end */
-    while (!reader.has_ended && log->entries->len < ENTRIES_MAX &&
-           read_entry(&reader, log->entries->len, &entry, NULL))
-        g_array_append_val(log->entries, entry);
-    return g_steal_pointer(&log);
+    return read_entries(log, &reader, task, error) ? g_steal_pointer(&log) : NULL;
 }
 
-SpWriteLog *sp_write_log_open(const char *path, guint64 disk_size, GError **error)
+SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
+{
+    return parse(bytes, disk_size, NULL, error);
+}
+
+SpWriteLog *sp_write_log_open(
+    const char *path, guint64 disk_size, const SpTask *task, GError **error)
 {
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
     g_autoptr(GBytes) bytes = NULL;
@@ -209,7 +261,7 @@ SpWriteLog *sp_write_log_open(const char *path, guint64 disk_size, GError **erro
         return NULL;
     }
     bytes = g_mapped_file_get_bytes(file);
-    log = sp_write_log_parse(bytes, disk_size, error);
+    log = parse(bytes, disk_size, task, error);
     if (!log)
         g_prefix_error(error, "%s: ", path);
     return log;
@@ -221,6 +273,7 @@ void sp_write_log_free(SpWriteLog *log)
         return;
     g_array_unref(log->entries);
     g_bytes_unref(log->bytes);
+    g_free(log->truncation);
     g_free(log);
 }
 
@@ -228,6 +281,16 @@ const SpLogEntry *sp_write_log_entries(const SpWriteLog *log, guint *ret_count)
 {
     *ret_count = log->entries->len;
     return (const SpLogEntry *)(const void *)log->entries->data;
+}
+
+const char *sp_write_log_truncation(const SpWriteLog *log)
+{
+    return log->truncation;
+}
+
+guint64 sp_write_log_promised(const SpWriteLog *log)
+{
+    return log->promised;
 }
 
 const guint8 *sp_log_entry_sector(const SpLogEntry *entry, guint64 sector)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "powercut/task.h"
+
 #include <glib.h>
 #include <stdbool.h>
 
@@ -40,16 +42,22 @@ typedef struct SpWriteLog SpWriteLog;
 
 /**
  * Read the log in the file @path, of a disk of @disk_size bytes; the file is mapped and must not
- * change. SP_ERROR_USAGE says what is wrong: it is no log, cut off within what its superblock
- * promises, or of another disk, with writes beyond the end of this one.
+ * change. SP_ERROR_USAGE says what is wrong: it is no log, has no whole entry, or is of another
+ * disk, with writes beyond the end of this one. @task may be NULL.
  */
-SpWriteLog *sp_write_log_open(const char *path, guint64 disk_size, GError **error);
+SpWriteLog *sp_write_log_open(
+    const char *path, guint64 disk_size, const SpTask *task, GError **error);
 /** The same of bytes, which are kept. */
 SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error);
 void sp_write_log_free(SpWriteLog *log);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpWriteLog, sp_write_log_free)
 
 const SpLogEntry *sp_write_log_entries(const SpWriteLog *log, guint *ret_count);
+/** Of a log that is cut off, which has the entries before: in what way, and what is left out, as a
+ * sentence. NULL of a whole one. */
+const char *sp_write_log_truncation(const SpWriteLog *log);
+/** How many entries its superblock promises. */
+guint64 sp_write_log_promised(const SpWriteLog *log);
 
 /** What the write or discard @entry brings to the disk's sector number @sector, which it covers:
  * 512 bytes. */

@@ -206,7 +206,7 @@ static void test_ranges(Fixture *f, gconstpointer data)
 static void test_file(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_strconcat(f->path, ".state", NULL);
-    g_autoptr(SpCrashFile) file = sp_crash_file_new(f->disk, path, 0, DISK_SIZE, NULL);
+    g_autoptr(SpCrashFile) file = sp_crash_file_new(f->disk, path, 0, DISK_SIZE, NULL, NULL);
     GByteArray *array = written_log_new();
     const SpLogEntry *entries;
     guint count;

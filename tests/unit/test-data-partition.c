@@ -49,7 +49,7 @@ static void set_up(Fixture *f, gconstpointer data)
     }
     f->disk = sp_crash_disk_new(f->path, NULL);
     g_assert_nonnull(f->disk);
-    f->copy = sp_probe_copy_new(f->disk, 0, SIZE, NULL);
+    f->copy = sp_probe_copy_new(f->disk, 0, SIZE, NULL, NULL);
     g_assert_nonnull(f->copy);
 }
 

@@ -52,6 +52,7 @@ static void test_whole(void)
     g_assert_cmpuint(entries[2].length, ==, 4 * WRITTEN_SECTOR);
     g_assert_null(entries[2].data);
     g_assert_cmpuint(entries[3].data[0], ==, 0xbb);
+    g_assert_null(sp_write_log_truncation(log));
 }
 
 /* QEMU counts its entries only now and then. */
@@ -68,6 +69,7 @@ static void test_more_than_promised(void)
     g_assert_nonnull(log);
     sp_write_log_entries(log, &count);
     g_assert_cmpuint(count, ==, 4);
+    g_assert_null(sp_write_log_truncation(log));
 }
 
 static void test_tail_cut_off(void)
@@ -82,6 +84,63 @@ static void test_tail_cut_off(void)
     g_assert_nonnull(log);
     sp_write_log_entries(log, &count);
     g_assert_cmpuint(count, ==, 3);
+    g_assert_nonnull(strstr(sp_write_log_truncation(log), "within entry 3"));
+}
+
+static guint count_of(const SpWriteLog *log)
+{
+    guint count;
+
+    (void)sp_write_log_entries(log, &count);
+    return count;
+}
+
+/* Where each entry of make() ends, in sectors. */
+static const guint ends[] = {4, 5, 6, 8};
+
+/* @array has lost all but the first @expected of the four entries that it promises. Takes it. */
+static void assert_cut(GByteArray *array, guint expected)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpWriteLog) log = parse(array, &error);
+
+    if (expected == 0) {
+        g_assert_null(log);
+        g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+        g_assert_nonnull(strstr(error->message, "cut off before its first entry"));
+        return;
+    }
+    g_assert_no_error(error);
+    g_assert_cmpuint(count_of(log), ==, expected);
+    g_assert_cmpuint(sp_write_log_promised(log), ==, 4);
+    g_assert_nonnull(strstr(sp_write_log_truncation(log), "of the 4 that it promises"));
+}
+
+/* Cut at each byte: what is before is used, and that it was cut is said. */
+static void test_cut_off(void)
+{
+    g_autoptr(GByteArray) whole = make();
+
+    g_assert_cmpuint(whole->len, ==, ends[3] * WRITTEN_SECTOR);
+    for (guint length = WRITTEN_SECTOR; length < whole->len; length++) {
+        guint expected = 0;
+
+        while (ends[expected] * WRITTEN_SECTOR <= length)
+            expected++;
+        assert_cut(g_byte_array_append(g_byte_array_new(), whole->data, length), expected);
+    }
+}
+
+/* The same, and zeros up to the old end, as a crash of the host leaves it. */
+static void test_blank_tail(void)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(ends) - 1; i++) {
+        GByteArray *array = make();
+        gsize end = ends[i] * WRITTEN_SECTOR;
+
+        memset(array->data + end, 0, array->len - end);
+        assert_cut(array, i + 1);
+    }
 }
 
 static void test_refused(void)
@@ -96,12 +155,6 @@ static void test_refused(void)
     array = make();
     array->data[25] = 3;
     assert_refused(array, "*sectors of 768 bytes*");
-    array = make();
-    g_byte_array_set_size(array, array->len - 1);
-    assert_refused(array, "*cut off in the data of entry 3");
-    array = make();
-    g_byte_array_set_size(array, array->len - 2 * WRITTEN_SECTOR);
-    assert_refused(array, "*cut off before entry 3");
     array = make();
     array->data[WRITTEN_SECTOR + 16] = 0x20;
     assert_refused(array, "entry 0 *is broken");
@@ -121,6 +174,8 @@ int main(int argc, char **argv)
     g_test_add_func("/write-log/whole", test_whole);
     g_test_add_func("/write-log/more-than-promised", test_more_than_promised);
     g_test_add_func("/write-log/tail-cut-off", test_tail_cut_off);
+    g_test_add_func("/write-log/cut-off", test_cut_off);
+    g_test_add_func("/write-log/blank-tail", test_blank_tail);
     g_test_add_func("/write-log/refused", test_refused);
     return g_test_run();
 }
