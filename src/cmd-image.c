@@ -32,6 +32,20 @@ static void print_image(const SpImage *image)
         size ? size : "?", image->memory_mib, image->cpus, image->disk);
 }
 
+/* The exit status: of one image, whose fault is said, so that the next ones have their turn. */
+static int use_image(GPtrArray *images, const char *name, bool is_built)
+{
+    g_autoptr(GError) error = NULL;
+    const SpImage *image = sp_images_find(images, name, &error);
+
+    if (!image || (is_built && image->build_command && !build(image, &error)) ||
+        !sp_image_check(image, &error))
+        return sp_usage_error("%s", error->message);
+    print_image(image);
+    (void)fflush(stdout);
+    return 0;
+}
+
 int sp_cmd_image(int argc, char **argv)
 {
     g_autofree char *images_option = NULL;
@@ -45,6 +59,8 @@ int sp_cmd_image(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) images = NULL;
     g_autofree char *folder = NULL;
+    int status = 0;
+    guint count;
 
     if (!sp_parse_options(&argc, &argv, "slotproof image", "[NAME...]",
             "Build what is out of date of the images named, or of all; check and list them.",
@@ -52,18 +68,15 @@ int sp_cmd_image(int argc, char **argv)
         return 2;
     folder = sp_images_folder(images_option);
     images = sp_images_load(folder, &error);
-    for (int i = 1; images && i < argc; i++) {
-        if (!sp_images_find(images, argv[i], &error))
-            return sp_usage_error("%s", error->message);
-    }
-    for (guint i = 0; images && i < images->len; i++) {
+    if (!images)
+        return sp_usage_error("%s", error->message);
+    count = images->len;
+    for (int i = 1; i < argc; i++)
+        status = MAX(status, use_image(images, argv[i], !check_only));
+    for (guint i = 0; i < count && argc < 2; i++) {
         const SpImage *image = g_ptr_array_index(images, i);
-        if (argc > 1 && !g_strv_contains((const char *const *)argv + 1, image->name))
-            continue;
-        if ((!check_only && image->build_command && !build(image, &error)) ||
-            !sp_image_check(image, &error))
-            break;
-        print_image(image);
+
+        status = MAX(status, use_image(images, image->name, !check_only));
     }
-    return error ? sp_usage_error("%s", error->message) : 0;
+    return status;
 }

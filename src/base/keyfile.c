@@ -242,6 +242,22 @@ char *sp_key_file_string(SpKeyFile *file, const char *group, const char *key)
     return *value ? g_steal_pointer(&value) : NULL;
 }
 
+bool sp_key_file_path(SpKeyFile *file, const char *group, const char *key, const char *dir,
+    char **ret_path, GError **error)
+{
+    g_autofree char *value = sp_key_file_string(file, group, key);
+    g_autofree char *path = value ? g_canonicalize_filename(value, dir) : NULL;
+
+    if (path && (strchr("~\"'", *value) || strpbrk(value, "$*")) &&
+        !g_file_test(path, G_FILE_TEST_EXISTS))
+        return sp_key_file_refuse(file, group, key,
+            "a path as it is, absolute or relative to this file: quotes, '~', '$' and '*' mean "
+            "nothing here",
+            error);
+    *ret_path = g_steal_pointer(&path);
+    return true;
+}
+
 bool sp_key_file_uint(SpKeyFile *file, const char *group, const char *key, guint fallback,
     guint min, guint max, guint *ret_value, GError **error)
 {

@@ -31,6 +31,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpKeyFile, sp_key_file_free)
 char **sp_key_file_groups(SpKeyFile *file);
 /** The value without white space around it, NULL where it is missing or empty. */
 char *sp_key_file_string(SpKeyFile *file, const char *group, const char *key);
+/**
+ * The path in @key, made absolute from @dir; NULL where it is missing. A path stands as it is:
+ * false with @error where one that is not there looks as if quotes, '~' or '$' were to mean
+ * something.
+ */
+bool sp_key_file_path(SpKeyFile *file, const char *group, const char *key, const char *dir,
+    char **ret_path, GError **error);
 /** A whole number from @min to @max; @fallback where it is missing. */
 bool sp_key_file_uint(SpKeyFile *file, const char *group, const char *key, guint fallback,
     guint min, guint max, guint *ret_value, GError **error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "machine/qcow2.h"
+
 #include <glib.h>
 #include <stdbool.h>
 
@@ -9,8 +11,9 @@
  *
  *   [Image]
  *   Architecture=x86_64             required
- *   Disk=disk.img                   required: a raw disk, never written to
- *   DiskFormat=raw                  raw (default) or qcow2
+ *   Disk=disk.img                   required: a raw disk, never written to. With Kernel a bare file
+ *                                   system will do; without it has to have boot code for a BIOS
+ *   DiskFormat=raw                  raw (default) or qcow2, which may lie on other files
  *   Kernel=selector/vmlinuz         optional: loaded by QEMU as the firmware's next stage
  *   Initrd=selector/initrd.cpio     optional, with Kernel
  *   CommandLine=console=ttyS0       optional, with Kernel
@@ -30,7 +33,8 @@
  *   Command=ninja -C /path image    optional: brings the files up to date (argv, shell-quoted, no
  * shell)
  *
- * An unknown key or group is an error that names file, line and what was expected.
+ * Paths are relative to image.conf, and stand as they are: quotes and ~ mean nothing. An unknown
+ * key or group is an error that names file, line and what was expected.
  */
 typedef struct {
     char *name; /* the folder's name */
@@ -38,6 +42,7 @@ typedef struct {
     char *architecture;
     char *disk; /* absolute paths from here on */
     char *disk_format;
+    SpBacking backing;               /* of a qcow2 disk, as it was when image.conf was read */
     char *kernel;                    /* or NULL */
     char *initrd;                    /* or NULL */
     char *command_line;              /* or NULL */
@@ -48,14 +53,18 @@ typedef struct {
     bool keeps_power_on;
     char *watchdog;       /* or NULL */
     char **build_command; /* or NULL */
+    GError *fault;        /* why image.conf can't be used, and then only name and dir are there; or
+                             NULL */
 } SpImage;
 
-/** Read image.conf of the folder @dir. Does not look at the files it names. */
+/** Read image.conf of the folder @dir. Of the files it names only what a qcow2 disk lies on is
+ * looked at, which may be missing. */
 SpImage *sp_image_load(const char *dir, GError **error);
 /**
- * Look at the files: each there, readable and not empty; the raw disk a whole number of sectors
- * with a partition table (GPT: its header's CRC, its backup header where it says, which a truncated
- * file does not have; or an MBR signature); a qcow2 with its magic. SP_ERROR_USAGE says what to do.
+ * Look at the files: each there, readable and not empty. A raw disk without Kernel is a whole
+ * number of sectors, with a partition table and boot code; a GPT is whole (its header's CRC, its
+ * backup header where it says, which a truncated file does not have) and of 512-byte sectors; a
+ * qcow2 has its magic, and so has what it lies on. SP_ERROR_USAGE says what to do.
  */
 bool sp_image_check(const SpImage *image, GError **error);
 void sp_image_free(SpImage *image);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/unnamed-file.h"
+#include "machine/qcow2.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,20 +25,36 @@ struct SpOverlay {
     bool was_kept;
 };
 
-/* What tells one base from another, as text; NULL with @error. */
-static char *describe_base(const char *base, int fd, GError **error)
+static void describe_file(GString *text, const char *path, const struct stat *st)
 {
+    g_string_append_printf(text,
+        "%s\n%" G_GINT64_FORMAT " bytes, inode %" G_GUINT64_FORMAT ", changed %" G_GINT64_FORMAT
+        ".%09ld\n",
+        path, (gint64)st->st_size, (guint64)st->st_ino, (gint64)st->st_mtim.tv_sec,
+        st->st_mtim.tv_nsec);
+}
+
+/* What tells one base from another, with all that it lies on, as text; NULL with @error. */
+static char *describe_base(const char *base, const char *base_format, int fd, GError **error)
+{
+    g_autoptr(GPtrArray) chain = NULL;
     struct stat st;
+    GString *text;
 
     if (fstat(fd, &st) < 0) {
         g_set_error(
             error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be looked at: %s", base, g_strerror(errno));
         return NULL;
     }
-    return g_strdup_printf("%s\n%" G_GINT64_FORMAT " bytes, inode %" G_GUINT64_FORMAT
-                           ", changed %" G_GINT64_FORMAT ".%09ld\n",
-        base, (gint64)st.st_size, (guint64)st.st_ino, (gint64)st.st_mtim.tv_sec,
-        st.st_mtim.tv_nsec);
+    if (g_str_equal(base_format, "qcow2") && !(chain = sp_qcow2_chain(base, error)))
+        return NULL;
+    text = g_string_new(NULL);
+    describe_file(text, base, &st);
+    for (guint i = 0; chain && i < chain->len; i++) {
+        if (stat(chain->pdata[i], &st) == 0)
+            describe_file(text, chain->pdata[i], &st);
+    }
+    return g_string_free(text, FALSE);
 }
 
 /* The file @kept, locked for as long as it is open; negative with @error. */
@@ -105,7 +122,7 @@ static bool fill(
 
     if (!kept)
         return create(overlay, base, base_format, error);
-    description = describe_base(base, overlay->base_fd, error);
+    description = describe_base(base, base_format, overlay->base_fd, error);
     if (!description)
         return false;
     overlay->was_kept = has_note(kept, description);

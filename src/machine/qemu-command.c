@@ -108,12 +108,37 @@ const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format)
     return config->disk ? config->disk : config->image->disk;
 }
 
+/* With each comma doubled, as QEMU's options want it. */
+static char *escape(const char *value)
+{
+    g_auto(GStrv) parts = g_strsplit(value, ",", -1);
+
+    return g_strjoinv(",,", parts);
+}
+
+/* QEMU has the image by a descriptor, from which no relative name leads anywhere. An absolute one,
+ * and one with a protocol, it takes out of the image. */
+static char *describe_backing(const SpMachineConfig *config, const char *base)
+{
+    const SpBacking *backing = &config->image->backing;
+    g_autofree char *path = NULL, *format = NULL;
+
+    if (config->disk || !backing->path || g_path_is_absolute(backing->name))
+        return g_strdup("");
+    path = escape(backing->path);
+    format = escape(backing->format);
+    return g_strdup_printf(
+        ",%s.backing.driver=%s,%s.backing.file.driver=file,%s.backing.file.filename=%s", base,
+        format, base, base, path);
+}
+
 static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags)
 {
     static const char layer[] =
         "backing.driver=qcow2,backing.file.driver=file,backing.file.filename=/dev/fdset/3,";
     /* where the image is in the chain */
     const char *base = flags & SP_QEMU_LAYER ? "backing.backing" : "backing";
+    g_autofree char *backing = describe_backing(config, base);
     const char *format;
 
     (void)sp_qemu_disk(config, &format);
@@ -128,8 +153,8 @@ static void add_disk(GPtrArray *argv, const SpMachineConfig *config, guint flags
         "driver=qcow2,node-name=" SP_QEMU_OVERLAY_NODE ",discard=unmap,cache.no-flush=on,"
         "file.driver=file,file.filename=/dev/fdset/1,file.cache.no-flush=on,"
         "%s%s.driver=%s,%s.node-name=" SP_QEMU_BASE_NODE
-        ",%s.file.driver=file,%s.file.filename=/dev/fdset/2",
-        flags & SP_QEMU_LAYER ? layer : "", base, format, base, base, base);
+        ",%s.file.driver=file,%s.file.filename=/dev/fdset/2%s",
+        flags & SP_QEMU_LAYER ? layer : "", base, format, base, base, base, backing);
     if (flags & SP_QEMU_FIRST_READ)
         add(argv, "-blockdev",
             "driver=blkdebug,node-name=unread0,image=" SP_QEMU_OVERLAY_NODE

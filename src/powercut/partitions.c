@@ -48,19 +48,30 @@ static GPtrArray *read_table(struct fdisk_context *context)
     return g_steal_pointer(&list);
 }
 
-GPtrArray *sp_partitions_read(const char *path, GError **error)
+/* NULL where there is none of such sectors. */
+static GPtrArray *read_with_sectors(const char *path, guint sector)
 {
     struct fdisk_context *context = fdisk_new_context();
     GPtrArray *list = NULL;
 
-    if (fdisk_assign_device(context, path, 1) == 0 && fdisk_is_label(context, GPT))
+    if (fdisk_save_user_sector_size(context, sector, sector) == 0 &&
+        fdisk_assign_device(context, path, 1) == 0 && fdisk_is_label(context, GPT))
         list = read_table(context);
-    if (!list || list->len == 0) {
+    fdisk_unref_context(context);
+    if (list && list->len == 0)
         g_clear_pointer(&list, g_ptr_array_unref);
+    return list;
+}
+
+GPtrArray *sp_partitions_read(const char *path, GError **error)
+{
+    GPtrArray *list = read_with_sectors(path, 512);
+
+    if (!list)
+        list = read_with_sectors(path, 4096);
+    if (!list)
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "'%s' has no GPT that is whole, with partitions in it", path);
-    }
-    fdisk_unref_context(context);
     return list;
 }
 

@@ -19,6 +19,17 @@ static int compare_images(const void *a, const void *b)
     return strcmp((*(SpImage *const *)a)->name, (*(SpImage *const *)b)->name);
 }
 
+/* In place of one that can't be loaded; takes @fault. */
+static SpImage *make_faulty(const char *dir, GError *fault)
+{
+    SpImage *image = g_new0(SpImage, 1);
+
+    image->dir = g_canonicalize_filename(dir, NULL);
+    image->name = g_path_get_basename(image->dir);
+    image->fault = fault;
+    return image;
+}
+
 GPtrArray *sp_images_load(const char *images, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_image_free);
@@ -35,13 +46,13 @@ GPtrArray *sp_images_load(const char *images, GError **error)
     while ((name = g_dir_read_name(dir))) {
         g_autofree char *folder = g_build_filename(images, name, NULL);
         g_autofree char *path = g_build_filename(folder, "image.conf", NULL);
+        GError *fault = NULL;
         SpImage *image;
+
         if (!g_file_test(path, G_FILE_TEST_EXISTS))
             continue;
-        image = sp_image_load(folder, error);
-        if (!image)
-            return NULL;
-        g_ptr_array_add(list, image);
+        image = sp_image_load(folder, &fault);
+        g_ptr_array_add(list, image ? image : make_faulty(folder, fault));
     }
     if (list->len == 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
@@ -61,6 +72,14 @@ static SpImage *add_image(GPtrArray *list, const char *folder, GError **error)
     return image;
 }
 
+static SpImage *use(SpImage *image, GError **error)
+{
+    if (!image->fault)
+        return image;
+    g_propagate_error(error, g_error_copy(image->fault));
+    return NULL;
+}
+
 SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
 {
     GString *known;
@@ -72,7 +91,7 @@ SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
         SpImage *image = g_ptr_array_index(list, i);
         if (name ? g_str_equal(image->name, name) : list->len == 1) {
             g_string_free(known, TRUE);
-            return image;
+            return use(image, error);
         }
         g_string_append_printf(known, "%s%s", i > 0 ? ", " : "", image->name);
     }

@@ -78,6 +78,11 @@ static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, G
     machine->name = g_steal_pointer(&name);
     g_ptr_array_add(conf->machines, machine);
     machine->image = sp_key_file_string(file, group, "Image");
+    if (machine->image && strchr(machine->image, '/')) {
+        g_clear_pointer(&machine->image, g_free);
+        if (!sp_key_file_path(file, group, "Image", conf->dir, &machine->image, error))
+            return false;
+    }
     return sp_key_file_size_mib(file, group, "Memory", 0, &machine->memory_mib, error) &&
            sp_key_file_uint(file, group, "CPUs", 0, 1, 255, &machine->cpus, error) &&
            read_networks(machine, file, group, error);

@@ -11,9 +11,9 @@
 /** A machine of a test, as test.conf says. */
 typedef struct {
     char *name;
-    char *image;                         /* the image's name; NULL for the only one there is */
-    guint memory_mib;                    /* 0: the image's default */
-    guint cpus;                          /* 0: the image's default */
+    char *image;      /* the image's name, or its absolute path; NULL for the only one there is */
+    guint memory_mib; /* 0: the image's default */
+    guint cpus;       /* 0: the image's default */
     guint networks[SP_MACHINE_NICS_MAX]; /* number of each network card's */
     guint nics;
 } SpTestMachine;
@@ -32,10 +32,10 @@ typedef struct {
  *   From=booted                  go on from this checkpoint, which has the machines (and the Clock)
  *
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
- *   Image=gateway                a name of 'slotproof image'; not needed where there is one only
- *   Memory=512M, CPUs=2          the image's own if missing
- *   Networks=1 2                 a network card each, joined to the others on the network of that
- *                                number (1 to 255), each once; none if missing
+ *   Image=gateway                a name of 'slotproof image'; not needed where there is one only;
+ * or the path of an image's folder, from this file's folder on (./host) Memory=512M, CPUs=2 the
+ * image's own if missing Networks=1 2                 a network card each, joined to the others on
+ * the network of that number (1 to 255), each once; none if missing
  *
  * A checkpoint is such a folder too, beside those of the tests, with [Checkpoint] in place of
  * [Test], and in it Description=, Clock= and From=. Its script brings the machines into a state

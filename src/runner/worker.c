@@ -260,9 +260,13 @@ static SpMachine *create_machine(const SpScriptMachine *wanted, void *data, GErr
     const Creation *creation = data;
     Worker *worker = creation->worker;
     const SpTestMachine *first = g_ptr_array_index(sp_test_conf_machines(worker->conf), 0);
+    /* a path is relative to the script, as it is to test.conf */
+    g_autofree char *path = wanted->image && strchr(wanted->image, '/')
+                                ? g_canonicalize_filename(wanted->image, worker->conf->dir)
+                                : g_strdup(wanted->image);
     SpTestMachine machine = {
         .name = (char *)wanted->name,
-        .image = wanted->image ? (char *)wanted->image : first->image,
+        .image = path ? path : first->image,
         .memory_mib = wanted->memory_mib,
         .cpus = wanted->cpus,
         .nics = (guint)wanted->nics,

@@ -22,7 +22,7 @@ void runner_write_file(const char *dir, const char *name, const char *text, gssi
 
 void runner_set_up(RunnerFixture *f, gconstpointer data)
 {
-    char sectors[1024] = {[510] = 0x55, [511] = (char)0xaa};
+    char sectors[1024] = {[0] = 0x01, [510] = 0x55, [511] = (char)0xaa};
 
     f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
     g_assert_nonnull(f->dir);

@@ -38,6 +38,7 @@ static void put_gpt_header(guint8 *disk, guint64 lba, guint64 alternate)
 /* @entry: which of the MBR's four says that a GPT follows */
 static void make_gpt(guint8 *disk, guint entry)
 {
+    disk[0] = 0xeb; /* boot code */
     disk[446 + 16 * entry + 4] = 0xee;
     disk[510] = 0x55;
     disk[511] = 0xaa;
@@ -99,6 +100,7 @@ static SpImage *load(Fixture *f, const char *text)
 
 #define MINIMAL "[Image]\nArchitecture=x86_64\nDisk=disk.img\n"
 #define WITH_KERNEL MINIMAL "Kernel=vmlinuz\nInitrd=initrd.cpio\n"
+#define BUILD "[Build]\nCommand=true\n"
 
 static void test_defaults(Fixture *f, gconstpointer data)
 {
@@ -211,7 +213,7 @@ static void assert_good(Fixture *f, const char *text)
     g_assert_no_error(error);
 }
 
-static void assert_bad(Fixture *f, const char *text, const char *name, const char *why)
+static char *check_bad(Fixture *f, const char *text, const char *name, const char *why)
 {
     g_autoptr(SpImage) image = load(f, text);
     g_autoptr(GError) error = NULL;
@@ -221,7 +223,28 @@ static void assert_bad(Fixture *f, const char *text, const char *name, const cha
     g_test_message("%s", error->message);
     g_assert_nonnull(strstr(error->message, name));
     g_assert_nonnull(strstr(error->message, why));
-    g_assert_nonnull(strstr(error->message, "slotproof image"));
+    return g_strdup(error->message);
+}
+
+/* What a build brings about again is not mended by one. */
+static void assert_unfit(Fixture *f, const char *text, const char *name, const char *why)
+{
+    g_autofree char *with_build = g_strconcat(text, BUILD, NULL);
+    g_autofree char *said = check_bad(f, with_build, name, why);
+
+    g_assert_null(strstr(said, "slotproof image"));
+}
+
+/* What can be made anew: by slotproof, where image.conf says how. */
+static void assert_bad(Fixture *f, const char *text, const char *name, const char *why)
+{
+    g_autofree char *with_build = g_strconcat(text, BUILD, NULL);
+    g_autofree char *built = check_bad(f, with_build, name, why);
+    g_autofree char *given = check_bad(f, text, name, why);
+
+    g_assert_nonnull(strstr(built, "run 'slotproof image "));
+    g_assert_null(strstr(given, "slotproof image"));
+    g_assert_nonnull(strstr(given, "image.conf"));
 }
 
 static void test_good_disks(Fixture *f, gconstpointer data)
@@ -232,11 +255,100 @@ static void test_good_disks(Fixture *f, gconstpointer data)
     f->disk->data[510] = 0x55;
     f->disk->data[511] = 0xaa;
     f->disk->data[450] = 0x83;
+    f->disk->data[0] = 0xfa;
     memset(f->disk->data + SECTOR, 0, SECTOR); /* an MBR needs no GPT */
     write_disk(f);
     assert_good(f, MINIMAL);
-    write_file(f, "disk.img", "QFI\xfb and more", 13);
-    assert_good(f, MINIMAL "DiskFormat=qcow2\n");
+}
+
+/* What QEMU gives to a kernel need not be what firmware could start. */
+static void test_with_kernel(Fixture *f, gconstpointer data)
+{
+    memset(f->disk->data, 0, f->disk->len);
+    write_disk(f);
+    assert_good(f, WITH_KERNEL);
+    assert_unfit(f, MINIMAL, "disk.img", "no partition table");
+    assert_unfit(f, MINIMAL, "disk.img", "Kernel=");
+    write_file(f, "disk.img", f->disk->data, f->disk->len - 1);
+    assert_good(f, WITH_KERNEL);
+    f->disk->data[510] = 0x55; /* as a FAT file system has it */
+    f->disk->data[511] = 0xaa;
+    f->disk->data[450] = 0xee; /* which may be any of its bytes */
+    write_disk(f);
+    assert_good(f, WITH_KERNEL);
+    make_gpt(f->disk->data, 0);
+    f->disk->data[0] = 0;
+    write_disk(f);
+    assert_good(f, WITH_KERNEL);
+    write_file(f, "disk.img", f->disk->data, f->disk->len - SECTOR);
+    assert_bad(f, WITH_KERNEL, "disk.img", "is truncated");
+    write_file(f, "disk.img", "no disk", 7);
+    assert_bad(f, WITH_KERNEL, "disk.img", "not a disk");
+}
+
+/* The firmware of machines is a BIOS. */
+static void test_no_boot_code(Fixture *f, gconstpointer data)
+{
+    memset(f->disk->data, 0, 440);
+    write_disk(f);
+    assert_unfit(f, MINIMAL, "disk.img", "UEFI");
+    assert_unfit(f, MINIMAL, "disk.img", "Kernel=");
+    assert_good(f, WITH_KERNEL);
+}
+
+/* A GPT whose header lies in the second sector of 4096 bytes. */
+static void test_large_sectors(Fixture *f, gconstpointer data)
+{
+    memmove(f->disk->data + 4096, f->disk->data + SECTOR, SECTOR);
+    memset(f->disk->data + SECTOR, 0, SECTOR);
+    write_disk(f);
+    assert_unfit(f, MINIMAL, "disk.img", "4Kn");
+    assert_unfit(f, WITH_KERNEL, "disk.img", "4096");
+}
+
+static void test_foreign(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *magic;
+        gsize length;
+        const char *why;
+    } foreign[] = {
+        {"\x1f\x8b\x08", 3, "gunzip"},
+        {"\xfd\x37zXZ\0", 6, "unxz"},
+        {"\x28\xb5\x2f\xfd", 4, "unzstd"},
+        {"QFI\xfb", 4, "DiskFormat=qcow2"},
+        {"KDMV", 4, "qemu-img convert"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(foreign); i++) {
+        memcpy(f->disk->data, foreign[i].magic, foreign[i].length);
+        write_disk(f);
+        assert_unfit(f, MINIMAL, "disk.img", foreign[i].why);
+        assert_unfit(f, WITH_KERNEL, "disk.img", foreign[i].why);
+    }
+}
+
+/* A shell would have made something of it; where there is a file of that name, it is meant. */
+static void test_unexpanded(Fixture *f, gconstpointer data)
+{
+    static const char *const values[] = {
+        "~/disk.img", "\"disk.img\"", "'disk.img'", "$HOME/x", "*.img"};
+    g_autofree char *path = g_build_filename(f->dir, "$HOME.img", NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(values); i++) {
+        g_autofree char *text =
+            g_strdup_printf("[Image]\nArchitecture=x86_64\nDisk=%s\n", values[i]);
+        g_autoptr(GError) error = NULL;
+
+        write_file(f, "image.conf", text, strlen(text));
+        g_assert_null(sp_image_load(f->dir, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+        g_assert_nonnull(strstr(error->message, values[i]));
+        g_assert_nonnull(strstr(error->message, "mean nothing"));
+    }
+    write_file(f, "$HOME.img", f->disk->data, f->disk->len);
+    assert_good(f, "[Image]\nArchitecture=x86_64\nDisk=$HOME.img\n");
+    unlink(path);
 }
 
 /* Cut after each sector and at an odd byte: only the whole disk will do. */
@@ -265,8 +377,8 @@ static void test_broken_disks(Fixture *f, gconstpointer data)
     assert_bad(f, MINIMAL, "disk.img", "is truncated");
     f->disk->data[510] = 0;
     write_disk(f);
-    assert_bad(f, MINIMAL, "disk.img", "holds no partition table");
-    assert_bad(f, MINIMAL "DiskFormat=qcow2\n", "disk.img", "is not a qcow2 image");
+    assert_unfit(f, MINIMAL, "disk.img", "holds no partition table");
+    assert_unfit(f, MINIMAL "DiskFormat=qcow2\n", "disk.img", "is not a qcow2 image");
 }
 
 /* A header that claims to be longer than its sector, or nothing, or to have its copy far away. */
@@ -303,11 +415,11 @@ static void test_missing_files(Fixture *f, gconstpointer data)
     unlink(kernel);
     assert_bad(f, WITH_KERNEL, kernel, "is missing");
     g_assert_cmpint(g_mkdir(kernel, 0700), ==, 0);
-    assert_bad(f, WITH_KERNEL, kernel, "is not a file");
+    assert_unfit(f, WITH_KERNEL, kernel, "is not a file");
     unlink(disk);
     assert_bad(f, MINIMAL, disk, "is missing");
-    assert_bad(f, "[Image]\nArchitecture=x86_64\nDisk=/dev/null\n", "/dev/null", "is not a file");
-    assert_bad(f, "[Image]\nArchitecture=x86_64\nDisk=.\n", f->dir, "is not a file");
+    assert_unfit(f, "[Image]\nArchitecture=x86_64\nDisk=/dev/null\n", "/dev/null", "is not a file");
+    assert_unfit(f, "[Image]\nArchitecture=x86_64\nDisk=.\n", f->dir, "is not a file");
 }
 
 int main(int argc, char **argv)
@@ -319,6 +431,11 @@ int main(int argc, char **argv)
     ADD("refused", test_refused);
     ADD("no-conf", test_no_conf);
     ADD("good-disks", test_good_disks);
+    ADD("with-kernel", test_with_kernel);
+    ADD("no-boot-code", test_no_boot_code);
+    ADD("large-sectors", test_large_sectors);
+    ADD("foreign", test_foreign);
+    ADD("unexpanded", test_unexpanded);
     ADD("truncated", test_truncated);
     ADD("broken-disks", test_broken_disks);
     ADD("hostile-headers", test_hostile_headers);
