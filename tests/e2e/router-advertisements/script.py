@@ -1,0 +1,247 @@
+# What a network may tell the gateway of addresses, routes and neighbours. On the WAN that is a router's
+# advertisement and a lease; on the LAN, and in redirects on both sides, it is a lie.
+import re
+
+import frames
+from gateway_network import *
+
+provider = Provider(client)
+wan, wan_v6 = provider.wait_for_gateway(gateway)
+liars = {
+    "wan": networks[WAN].create_endpoint("wan liar", ["203.0.113.200/24", "2001:db8:113::200/64"]),
+    "lan": networks[LAN].create_endpoint("lan liar", ["172.20.30.200/24"]),
+}
+targets = {"wan": wan, "lan": GATEWAY_LAN}
+macs = {side: liar.resolve(targets[side]) for side, liar in liars.items()}
+links = {side: addresses_of(gateway, side, "-6", "link")[0] for side in liars}
+
+
+def say(side, to, protocol, data, ttl=255, source=None):
+    """Data of one IP packet, from an address of the liar's own if not said otherwise."""
+    liar = liars[side]
+    source = source or (liar.link_local if frames.is_v6(to) else "172.20.30.200" if side == "lan" else "203.0.113.200")
+    group = to.startswith("ff")
+    kind = frames.IPV6 if frames.is_v6(to) else frames.IPV4
+    liar.send_frame(frames.ethernet(
+        frames.group_mac(to) if group else b"\xff" * 6 if to == "255.255.255.255" else macs[side], liar.mac, kind, frames.ip(source, to, protocol, data, ttl)
+    ))
+
+
+def settle():
+    """The gateway has dealt with what was said on both sides before."""
+    for side, liar in liars.items():
+        liar.resolve(targets[side])
+
+
+def advertise(side, prefix, to="ff02::1", ttl=255):
+    liar = liars[side]
+    data = frames.router_advertisement(liar.link_local, to, prefix, liar.mac)
+    say(side, to, frames.ICMPV6, data, ttl)
+
+
+def wait_for_prefix(prefix):
+    gateway.wait_until_succeeds(
+        f"ip -6 -o address show | grep -F {prefix} && ip -6 route show default | grep -F {liars['wan'].link_local}", timeout=60
+    )
+
+
+def told(side):
+    """What the gateway may have been told on a side: addresses, routes, the way to others, and DNS servers;
+    without what only tells how old it is."""
+    text = gateway.succeed(
+        f"ip -o address show dev {side}; ip -4 route show table all dev {side}; ip -6 route show table all dev {side}; "
+        f"ip -4 route show cache; ip -6 route show cache; cat /proc/sys/net/ipv6/conf/{side}/mtu /proc/sys/net/ipv6/conf/{side}/hop_limit; "
+        f"networkctl lldp --no-legend"
+    )
+    return re.sub(r" (expires|valid_lft|preferred_lft|users|used|age) \S+", "", text)
+
+
+def known(side, address):
+    """The neighbour that the gateway knows by this address, if it does."""
+    return gateway.succeed(f"ip neighbour show to {address} dev {side}").strip()
+
+
+# A host behind the provider's, so that there is a way to it that a router may change (RFC 1122, 3.2.2.2), and
+# that the gateway speaks to: an error about a connection that there is comes in with it.
+FAR = {4: "198.51.100.7", 6: "2001:db8:51::7"}
+OWN = {4: wan, 6: addresses_of(gateway, "wan", "-6")[0]}
+for family, far in FAR.items():
+    provider.succeed(f"ip address add {far}/{32 if family == 4 else 128} dev lo")
+    gateway.succeed(
+        f"systemd-run --quiet --unit=talk-{family} bash -c 'exec 3<>/dev/udp/{far}/4000; echo hello >&3; sleep infinity'"
+    )
+    gateway.wait_until_succeeds(f"ss -Hun dst '[{far}]' | grep .", timeout=60)
+router_v6 = provider.succeed("ip -6 -o address show dev eth0 scope link").split()[3].split("/")[0]
+
+
+def quote(family):
+    """A packet of that connection."""
+    port = int(gateway.succeed(f"ss -Hun dst '[{FAR[family]}]'").split()[2].rsplit(":", 1)[1])
+    ends = OWN[family], FAR[family]
+    return frames.ip(*ends, frames.UDP, frames.udp(*ends, port, 4000, b"hello\n"))
+
+
+def redirect():
+    """As the router: the liar is a better way. Twice, since the gateway first asks who that is."""
+    target = frames.packed(liars["wan"].link_local) + frames.packed(FAR[6]) + frames.link_option(2, liars["wan"].mac)
+    for _ in range(2):
+        say("wan", wan, frames.ICMP,
+            frames.icmp(PROVIDER, wan, 5, 1, frames.packed("203.0.113.200"), quote(4)), source=PROVIDER)
+        say("wan", OWN[6], frames.ICMPV6,
+            frames.icmp(router_v6, OWN[6], 137, 0, bytes(4), target), source=router_v6)
+        settle()
+
+
+def redirected():
+    """Whether the gateway has believed it, over IPv4 and IPv6: it goes to the far host by the liar, and knows
+    the liar, which it never speaks to otherwise, as a router."""
+    way = gateway.succeed(f"ip route get {FAR[4]}")
+    return "via 203.0.113.200 " in way, " router" in known("wan", liars["wan"].link_local)
+
+
+with subtest("a redirect changes no way, by the rules and by the kernel, each by itself"):
+    t.assertEqual((False, False), redirected())
+    redirect()
+    t.assertEqual((False, False), redirected())
+    gateway.succeed("nft insert rule inet gateway input accept")
+    redirect()
+    t.assertEqual((False, False), redirected())
+
+with subtest("a redirect that is taken is seen"):
+    gateway.succeed("sysctl -q -w net.ipv4.conf.wan.accept_redirects=1 net.ipv6.conf.wan.accept_redirects=1")
+    redirect()
+    t.assertEqual((True, True), redirected())
+    # as it was
+    gateway.succeed(
+        "sysctl -q -w net.ipv4.conf.wan.accept_redirects=0 net.ipv6.conf.wan.accept_redirects=0", "nft -f /etc/nftables.conf",
+        "systemctl stop talk-4 talk-6", "ip route flush cache", "ip -6 route flush cache",
+    )
+
+
+with subtest("a router's advertisement on the LAN changes nothing; on the WAN it does"):
+    before = told("lan")
+    for to in ("ff02::1", links["lan"]):
+        advertise("lan", "fd00:66::/64", to)
+    settle()
+    # what networkd was told on the LAN it has done before what it was told later on the WAN, twice
+    for prefix in ("2001:db8:666:", "2001:db8:667:"):
+        advertise("wan", f"{prefix}:/64")
+        wait_for_prefix(prefix)
+    t.assertEqual(before, told("lan"))
+    t.assertNotIn("fd00:66:", gateway.succeed("ip -6 address; ip -6 route show table all"))
+
+with subtest("from beyond the link it is none, on the WAN either"):
+    advertise("wan", "2001:db8:668::/64", ttl=254)
+    advertise("wan", "2001:db8:669::/64")
+    wait_for_prefix("2001:db8:669:")
+    t.assertNotIn("2001:db8:668:", gateway.succeed("ip -6 address; ip -6 route show table all"))
+
+def asked_for_leases(network):
+    return len(networks[network].get_frames(
+        f"ether src {macs['wan' if network == WAN else 'lan']} and ((udp src port 68) or (ip6[6] = 17 and ip6[40:2] = 546))"
+    ))
+
+
+with subtest("the WAN is asked for a lease, and the LAN is not"):
+    t.assertEqual(0, asked_for_leases(LAN))
+    before = asked_for_leases(WAN)
+    gateway.succeed("networkctl reconfigure lan", "networkctl reconfigure wan")
+    retry(lambda last: asked_for_leases(WAN) > before, 60)
+    provider.wait_for_gateway(gateway)
+    t.assertEqual(0, asked_for_leases(LAN))
+    t.assertEqual([GATEWAY_LAN], addresses_of(gateway, "lan", "-4"))
+
+
+with subtest("a lease that nobody asked for changes nothing, on both sides"):
+    def lease(kind):
+        """A DHCPOFFER or DHCPACK (RFC 2131, 2) of an address, and a way to all."""
+        card = frames.mac_bytes(macs[side]) + bytes(10)
+        options = bytes([53, 1, kind, 54, 4]) + frames.packed(liar) + bytes([51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0, 3, 4])
+        head = bytes([2, 1, 6, 0]) + b"slot" + bytes(8) + frames.packed(offered) + frames.packed(liar) + bytes(4) + card
+        return head + bytes(64 + 128) + bytes([99, 130, 83, 99]) + options + frames.packed(liar) + b"\xff"
+    before = {side: told(side) for side in liars}
+    for side, liar, offered in (("wan", "203.0.113.200", "203.0.113.222"), ("lan", "172.20.30.200", "172.20.30.222")):
+        for kind in (2, 5, 6, 9):
+            for to in (targets[side], "255.255.255.255"):
+                say(side, to, frames.UDP, frames.udp(liar, to, 67, 68, lease(kind)), source=liar)
+    settle()
+    gateway.succeed("networkctl status wan lan")
+    for side in liars:
+        t.assertEqual(before[side], told(side))
+
+
+def lie_about(side, address, mac):
+    """ARP or an advertisement, in all the ways in which one says who has an address."""
+    liar = liars[side]
+    if frames.is_v6(address):
+        for to, flags in (("ff02::1", b"\xa0"), (links[side], b"\xe0"), (links[side], b"\x20")):
+            say(side, to, frames.ICMPV6, frames.icmp(
+                address, to, 136, rest=flags + bytes(3), payload=frames.packed(address) + frames.link_option(2, mac)), source=address)
+        say(side, links[side], frames.ICMPV6, frames.icmp(
+            address, links[side], 135, rest=bytes(4), payload=frames.packed(links[side]) + frames.link_option(1, mac)), source=address)
+        return
+    for operation, target in ((1, address), (2, address), (2, targets[side]), (1, targets[side])):
+        for to in (b"\xff" * 6, macs[side]):
+            liar.send_frame(frames.ethernet(to, liar.mac, frames.ARP, frames.arp(operation, mac, address, macs[side], target)))
+
+
+with subtest("who is on the WAN is not the LAN's to say, nor who the gateway is"):
+    gateway.succeed(fetch(PROVIDER), fetch(f"[{PROVIDER_V6}]"))
+    before = {side: told(side) for side in liars}
+    ways_before = {address: re.sub(r" [A-Z]+$", "", known("wan", address)) for address in (PROVIDER, PROVIDER_V6, router_v6)}
+    for address in (PROVIDER, PROVIDER_V6, router_v6, wan, wan_v6, GATEWAY_LAN, links["lan"], links["wan"]):
+        lie_about("lan", address, liars["lan"].mac)
+    settle()
+    for address, way in ways_before.items():
+        t.assertIn("lladdr", way)
+        t.assertEqual(way, re.sub(r" [A-Z]+$", "", known("wan", address)))
+    for side in liars:
+        t.assertEqual(before[side], told(side))
+    gateway.succeed(fetch(PROVIDER), fetch(f"[{PROVIDER_V6}]"))
+    liars["lan"].ping(GATEWAY_LAN)
+
+with subtest("an advertisement of a neighbour from beyond the link is none"):
+    # one that the gateway knows, on the LAN itself
+    friend = networks[LAN].create_endpoint("friend", ["172.20.30.210/24"])
+    friend.ping(links["lan"])
+    lladdr = f"lladdr {friend.mac}"
+    t.assertIn(lladdr, known("lan", friend.link_local))
+    data = frames.icmp(friend.link_local, links["lan"], 136, rest=b"\x20" + bytes(3),
+                       payload=frames.packed(friend.link_local) + frames.link_option(2, liars["lan"].mac))
+    say("lan", links["lan"], frames.ICMPV6, data, 254, friend.link_local)
+    settle()
+    t.assertIn(lladdr, known("lan", friend.link_local))
+    # and from the link it is one, as on each LAN
+    say("lan", links["lan"], frames.ICMPV6, data, 255, friend.link_local)
+    settle()
+    t.assertIn(f"lladdr {liars['lan'].mac}", known("lan", friend.link_local))
+
+LLDP = frames.mac_bytes("01:80:c2:00:00:0e")
+with subtest("nobody listens to what a switch says of itself"):
+    before = {side: told(side) for side in liars}
+    for side, liar in liars.items():
+        chassis = b"\x02\x07\4" + frames.mac_bytes(liar.mac)
+        liar.send_frame(frames.ethernet(LLDP, liar.mac, frames.LLDP, chassis + b"\4\5\5port\6\2\0\x78\x0e\4\0\x10\0\x10\0\0"))
+    settle()
+    gateway.succeed("networkctl status wan lan")
+    for side in liars:
+        t.assertEqual(before[side], told(side))
+    # the raw sockets that are there: of the WAN's DHCP client, between two leases, and else of nobody
+    t.assertEqual("", gateway.succeed("ss -0Hnp | grep -v -E '\\[?(ip|2048)\\]?:wan'  || true"))
+
+with subtest("where the LAN's advertisements were let in and listened to, they are seen"):
+    gateway.succeed(
+        "sed -i s/IPv6AcceptRA=no/IPv6AcceptRA=yes/ /etc/systemd/network/10-lan.network",
+        "networkctl reload",
+        "networkctl reconfigure lan",
+    )
+    gateway.wait_until_succeeds(f"ip -4 address show dev lan | grep -F {GATEWAY_LAN}")
+    # by the rules alone
+    advertise("lan", "fd00:66::/64")
+    advertise("wan", "2001:db8:670::/64")
+    wait_for_prefix("2001:db8:670:")
+    t.assertNotIn("fd00:66:", gateway.succeed("ip -6 address; ip -6 route show table all"))
+    gateway.succeed("nft add rule inet gateway lan icmpv6 type nd-router-advert accept")
+    advertise("lan", "fd00:66::/64")
+    gateway.wait_until_succeeds("ip -6 -o address show dev lan | grep -F fd00:66:", timeout=60)
+    gateway.wait_until_succeeds(f"ip -6 route show default | grep -F 'via {liars['lan'].link_local} dev lan'", timeout=60)
