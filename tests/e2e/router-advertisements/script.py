@@ -20,11 +20,13 @@ def say(side, to, protocol, data, ttl=255, source=None):
     """Data of one IP packet, from an address of the liar's own if not said otherwise."""
     liar = liars[side]
     source = source or (liar.link_local if frames.is_v6(to) else "172.20.30.200" if side == "lan" else "203.0.113.200")
-    group = to.startswith("ff")
+    mac = macs[side]
+    if to.startswith("ff"):
+        mac = frames.group_mac(to)
+    elif to == "255.255.255.255":
+        mac = "ff:ff:ff:ff:ff:ff"
     kind = frames.IPV6 if frames.is_v6(to) else frames.IPV4
-    liar.send_frame(frames.ethernet(
-        frames.group_mac(to) if group else b"\xff" * 6 if to == "255.255.255.255" else macs[side], liar.mac, kind, frames.ip(source, to, protocol, data, ttl)
-    ))
+    liar.send_frame(frames.ethernet(mac, liar.mac, kind, frames.ip(source, to, protocol, data, ttl)))
 
 
 def settle():
@@ -46,12 +48,15 @@ def wait_for_prefix(prefix):
 
 
 def told(side):
-    """What the gateway may have been told on a side: addresses, routes, the way to others, and DNS servers;
-    without what only tells how old it is."""
+    """What the gateway may have been told on a side: addresses, routes, the ways to others, and who the switch
+    is; without what only tells how old that is."""
     text = gateway.succeed(
-        f"ip -o address show dev {side}; ip -4 route show table all dev {side}; ip -6 route show table all dev {side}; "
-        f"ip -4 route show cache; ip -6 route show cache; cat /proc/sys/net/ipv6/conf/{side}/mtu /proc/sys/net/ipv6/conf/{side}/hop_limit; "
-        f"networkctl lldp --no-legend"
+        f"ip -o address show dev {side}",
+        f"ip -4 route show table all dev {side}",
+        f"ip -6 route show table all dev {side}",
+        "ip -4 route show cache; ip -6 route show cache",
+        f"cd /proc/sys/net/ipv6/conf/{side}; cat mtu hop_limit",
+        "networkctl lldp --no-legend",
     )
     return re.sub(r" (expires|valid_lft|preferred_lft|users|used|age) \S+", "", text)
 
@@ -174,11 +179,14 @@ def lie_about(side, address, mac):
     """ARP or an advertisement, in all the ways in which one says who has an address."""
     liar = liars[side]
     if frames.is_v6(address):
-        for to, flags in (("ff02::1", b"\xa0"), (links[side], b"\xe0"), (links[side], b"\x20")):
-            say(side, to, frames.ICMPV6, frames.icmp(
-                address, to, 136, rest=flags + bytes(3), payload=frames.packed(address) + frames.link_option(2, mac)), source=address)
-        say(side, links[side], frames.ICMPV6, frames.icmp(
-            address, links[side], 135, rest=bytes(4), payload=frames.packed(links[side]) + frames.link_option(1, mac)), source=address)
+        link = links[side]
+        told_of = frames.packed(address) + frames.link_option(2, mac)
+        for to, flags in (("ff02::1", b"\xa0"), (link, b"\xe0"), (link, b"\x20")):
+            data = frames.icmp(address, to, 136, rest=flags + bytes(3), payload=told_of)
+            say(side, to, frames.ICMPV6, data, source=address)
+        asked_for = frames.packed(link) + frames.link_option(1, mac)
+        data = frames.icmp(address, link, 135, rest=bytes(4), payload=asked_for)
+        say(side, link, frames.ICMPV6, data, source=address)
         return
     for operation, target in ((1, address), (2, address), (2, targets[side]), (1, targets[side])):
         for to in (b"\xff" * 6, macs[side]):

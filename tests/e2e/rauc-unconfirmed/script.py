@@ -1,0 +1,47 @@
+# A release that nobody has confirmed yet installs nothing over the only good one. Once it is confirmed,
+# or where there is no good one, it does.
+from appliance import PAIRS, Appliance
+
+dut = Appliance(gateway)
+NOT_CONFIRMED = "slot B is not confirmed yet, and slot A is the only good one"
+
+
+def said_of_the_last():
+    return gateway.succeed("journalctl -b -u rauc -o cat -n 60").rsplit(": started", 1)[1]
+
+
+with subtest("release 2.0 runs in slot B, unconfirmed"):
+    # nobody confirms it meanwhile
+    gateway.succeed("systemctl stop os-verification")
+    t.assertEqual(("B", "2.0"), dut.running())
+    t.assertEqual((2, False), dut.slot_state("B"))
+    dut.bundle("release-2.0")
+    gateway.save_snapshot("unconfirmed")
+
+with subtest("it is refused to install, and nothing is written"):
+    before = dut.digests(*PAIRS["A"], *PAIRS["B"])
+    state, table = dut.boot_state(), dut.table_digests()
+    gateway.fail("rauc install /data/release-2.0.raucb")
+    t.assertIn(NOT_CONFIRMED, said_of_the_last())
+    t.assertEqual(before, dut.digests(*before))
+    t.assertEqual(table, dut.table_digests())
+    t.assertEqual(state, dut.boot_state())
+    t.assertEqual({"booted": "B", "primary": "B", "A": "good", "B": "good"}, dut.rauc())
+
+with subtest("where neither slot is good there is nothing to lose"):
+    gateway.succeed("rauc status mark-bad other")
+    t.assertEqual((0, False), dut.slot_state("A"))
+    gateway.succeed("rauc install /data/release-2.0.raucb")
+    t.assertEqual(set(PAIRS["A"]), dut.arrived(dict(zip(PAIRS["A"], dut.images("2.0")))))
+    t.assertEqual("A", dut.rauc()["primary"])
+
+with subtest("confirmed, it installs"):
+    gateway.load_snapshot("unconfirmed")
+    gateway.succeed("rauc status mark-good booted")
+    dut.install("release-2.0")
+    t.assertEqual(set(PAIRS["A"]), dut.arrived(dict(zip(PAIRS["A"], dut.images("2.0")))))
+    t.assertEqual({name: before[name] for name in PAIRS["B"]}, dut.digests(*PAIRS["B"]))
+    t.assertEqual((3, True), dut.slot_state("B"))
+    t.assertEqual((3, False), dut.slot_state("A"))
+
+gateway.crash()
