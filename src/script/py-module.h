@@ -28,7 +28,8 @@ typedef struct {
     GPtrArray *conditions;  /* references to those that are entered, innermost last */
     bool may_check;         /* conditions: false while one is asked */
     bool is_waiting;        /* in a call during which conditions are asked */
-    char *failed_subtest;   /* the innermost that failed first; NULL for none */
+    char *failed_subtest;   /* the innermost that the exception below left; NULL for none */
+    PyObject *failed_exception;
 } SpPyState;
 
 /** A machine as a script sees it; the machine itself outlives the interpreter. */

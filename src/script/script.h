@@ -26,6 +26,9 @@ typedef struct {
 /** Called when a subtest ends; @subtest lives during the call. */
 typedef void (*SpSubtestFunc)(const SpSubtest *subtest, void *data);
 
+/** Called with each line that the script prints, without its newline. */
+typedef void (*SpPrintFunc)(const char *line, void *data);
+
 /** One of the networks that the machines are on. */
 typedef struct {
     guint number; /* as in test.conf */
@@ -64,6 +67,8 @@ typedef struct {
     const char *out_dir;        /* where the report says that the rest lies; may be NULL */
     SpSubtestFunc subtest_func; /* may be NULL */
     void *subtest_data;
+    SpPrintFunc print_func; /* may be NULL */
+    void *print_data;
     SpPromptMode prompt;
     const char *history; /* the file in which the prompt's lines are kept; NULL: nowhere */
     SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
