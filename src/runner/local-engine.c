@@ -349,6 +349,11 @@ static char *describe_death(SpJob *job, const char *when)
     return g_strdup_printf("the test's process %s %s. Its last words:\n%s", end, when, valid);
 }
 
+static char *first_line(const char *text)
+{
+    return g_strndup(text, strcspn(text, "\n"));
+}
+
 static void judge(SpJob *job)
 {
     SpResult *result = &job->result;
@@ -357,10 +362,12 @@ static void judge(SpJob *job)
     if (!job->has_result) {
         result->kind = SP_RESULT_FAILED;
         result->report = describe_death(job, "without a result");
+        result->reason = first_line(result->report);
     } else if (result->kind == SP_RESULT_PASSED && sp_process_wait_status(job->worker) != 0) {
         result->kind = SP_RESULT_FAILED;
         g_free(result->report);
         result->report = describe_death(job, "after it had passed");
+        result->reason = first_line(result->report);
     }
     if (job->was_asked && result->kind != SP_RESULT_PASSED) {
         result->kind = SP_RESULT_SKIPPED;
@@ -369,6 +376,8 @@ static void judge(SpJob *job)
         result->kind = SP_RESULT_FAILED;
         result->report = g_strdup_printf("timed out after %.0f s (Timeout=%u)\n%s", job->time_out_s,
             job->test->timeout_s, told ? told : "");
+        g_free(result->reason);
+        result->reason = first_line(result->report);
     } else if (result->kind == SP_RESULT_SKIPPED) {
         /* interrupted by somebody else, or by itself */
         result->kind = SP_RESULT_FAILED;

@@ -19,6 +19,9 @@ typedef enum {
 } SpReportKind;
 
 #define SP_REPORT_MAX (16u * 1024 * 1024)
+/** Of a text, whose middle is left out if it is longer: however it is escaped, its line is no
+ * longer than SP_REPORT_MAX. */
+#define SP_REPORT_TEXT_MAX (1024u * 1024)
 
 typedef struct {
     SpReportKind kind;

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of a report: more than one from a script may have, with the last lines of consoles. */
+#define PRINTED_MAX 131072u
+
 typedef struct {
     const SpTestConf *test;
     SpJob *job;
@@ -35,6 +38,7 @@ void sp_subtest_result_free(SpSubtestResult *subtest)
 void sp_result_clear(SpResult *result)
 {
     g_clear_pointer(&result->report, g_free);
+    g_clear_pointer(&result->reason, g_free);
     g_clear_pointer(&result->subtests, g_ptr_array_unref);
 }
 
@@ -95,7 +99,9 @@ static void print_result(SpProgress *progress, const SpTestConf *test, const SpR
 
     g_string_append_printf(text, "%s  %s  (%.1f s)\n", test->name, word, result->seconds);
     if (result->report) {
-        g_auto(GStrv) lines = g_strsplit(g_strchomp(result->report), "\n", -1);
+        g_autofree char *excerpt =
+            sp_text_excerpt(result->report, strlen(result->report), PRINTED_MAX);
+        g_auto(GStrv) lines = g_strsplit(g_strchomp(excerpt), "\n", -1);
         for (char **line = lines; *line; line++) {
             g_autofree char *clean = sp_text_printable(*line);
             g_string_append_printf(text, "  %s\n", clean);
@@ -123,6 +129,7 @@ static SpRecord *complete_record(
         .description = running->test->description,
         .kind = result->kind,
         .report = result->report,
+        .reason = result->reason,
         .seconds = result->seconds,
         .began_s = running->began_s,
     };

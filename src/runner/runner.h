@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     SpResultKind kind;
     char *report; /* for people; NULL if it passed */
+    char *reason; /* why it failed, where its script can't know that; otherwise NULL */
     double seconds;
     bool has_folder;     /* the test's folder is its own, with what it recorded */
     GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
