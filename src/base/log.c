@@ -53,16 +53,36 @@ struct SpLog {
 /* What programs write is logged by a thread of its own. Of all logs, so that a process that forks
  * can hold it meanwhile: the child may log too. */
 static GMutex lock;
+static GCond is_free;
+static gint waiting; /* others than that thread, which would leave them no gap */
 
 static void lock_all(void)
 {
+    g_atomic_int_inc(&waiting);
     g_mutex_lock(&lock);
+    g_atomic_int_add(&waiting, -1);
 }
 
 static void unlock_all(void)
 {
+    g_cond_signal(&is_free);
     g_mutex_unlock(&lock);
 }
+
+typedef GMutex Lock;
+
+static Lock *take_lock(void)
+{
+    lock_all();
+    return &lock;
+}
+
+static void drop_lock(Lock *taken)
+{
+    if (taken)
+        unlock_all();
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lock, drop_lock)
 
 static void keep_over_fork(void)
 {
@@ -189,7 +209,7 @@ static void write_event(SpLog *log, Purpose purpose, const char *event, const ch
 {
     JsonObject *object;
 
-    if (log->events.fd < 0)
+    if (log->events.fd < 0 || log->events.room[purpose] == 0)
         return;
     object = json_object_new();
     if (machine)
@@ -200,11 +220,12 @@ static void write_event(SpLog *log, Purpose purpose, const char *event, const ch
     write_object(log, purpose, event, object);
 }
 
-static bool open_file(File *file, const char *dir, const char *name, GError **error)
+static bool open_file(File *file, const SpLogConfig *config, const char *name, GError **error)
 {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *path = g_build_filename(config->dir, name, NULL);
+    int how = config->is_continued ? O_APPEND : O_TRUNC;
 
-    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    file->fd = open(path, O_WRONLY | O_CREAT | how | O_CLOEXEC | O_NOFOLLOW, 0666);
     file->room[FOR_CONSOLES] = file->room[FOR_PRINTED] = SP_LOG_FILE_MAX / 4;
     file->room[FOR_FAILURE] = SP_LOG_FILE_MAX / 64;
     file->room[FOR_STEPS] = SP_LOG_FILE_MAX / 2 - file->room[FOR_FAILURE] - ROOM_FOR_LASTS;
@@ -238,9 +259,12 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
     log->gather_data = config->gather_data;
     log->steps = g_array_new(FALSE, FALSE, sizeof(Step));
     g_array_set_clear_func(log->steps, clear_step);
-    if (config->dir && (!open_file(&log->text, config->dir, "log.txt", error) ||
-                           !open_file(&log->events, config->dir, "events.jsonl", error)))
+    if (config->dir && (!open_file(&log->text, config, "log.txt", error) ||
+                           !open_file(&log->events, config, "events.jsonl", error)))
         return NULL;
+    /* who wrote before may have been killed within a line */
+    if (config->dir && config->is_continued)
+        write_or_close(log, &log->events.fd, "\n", 1);
     return g_steal_pointer(&log);
 }
 
@@ -278,13 +302,13 @@ static void tell(SpLog *log, const char *event, const char *machine, const char 
     const char *format, va_list args)
 {
     g_autofree char *text = NULL;
-    g_autoptr(GMutexLocker) locker = NULL;
+    g_autoptr(Lock) taken = NULL;
 
     if (!log)
         return;
     text = format_text(format, args);
     gather(log);
-    locker = g_mutex_locker_new(&lock);
+    taken = take_lock();
     write_lines(log, machine, text, FOR_STEPS, true);
     write_event(log, FOR_STEPS, event, machine, kind, text);
 }
@@ -316,43 +340,53 @@ void sp_log_show_consoles(SpLog *log, bool are_shown)
 void sp_log_console(SpLog *log, const char *machine, const char *line)
 {
     g_autofree char *text = NULL;
-    g_autoptr(GMutexLocker) locker = NULL;
+    g_autoptr(Lock) taken = NULL;
 
     if (!log)
         return;
     text = g_strconcat("# ", line, NULL);
-    locker = g_mutex_locker_new(&lock);
+    taken = take_lock();
     write_line(log, machine, text, FOR_CONSOLES, log->with_consoles);
     write_event(log, FOR_CONSOLES, "console", machine, NULL, line);
 }
 
-void sp_log_program(SpLog *log, const char *line)
+static void write_printed(SpLog *log, const char *line)
 {
-    g_autoptr(GMutexLocker) locker = NULL;
-
-    if (!log)
-        return;
-    locker = g_mutex_locker_new(&lock);
     write_line(log, NULL, line, FOR_PRINTED, true);
     write_event(log, FOR_PRINTED, "message", NULL, NULL, line);
 }
 
 void sp_log_printed(SpLog *log, const char *line)
 {
-    if (log)
-        gather(log);
-    sp_log_program(log, line);
+    g_autoptr(Lock) taken = NULL;
+
+    if (!log)
+        return;
+    gather(log);
+    taken = take_lock();
+    write_printed(log, line);
+}
+
+void sp_log_program(SpLog *log, const char *line)
+{
+    if (!log)
+        return;
+    g_mutex_lock(&lock);
+    while (g_atomic_int_get(&waiting) > 0)
+        g_cond_wait(&is_free, &lock);
+    write_printed(log, line);
+    g_mutex_unlock(&lock);
 }
 
 void sp_log_failure(SpLog *log, const char *text, JsonObject *members)
 {
     g_autoptr(JsonObject) object = members;
-    g_autoptr(GMutexLocker) locker = NULL;
+    g_autoptr(Lock) taken = NULL;
 
     if (!log)
         return;
     gather(log);
-    locker = g_mutex_locker_new(&lock);
+    taken = take_lock();
     write_lines(log, NULL, text, FOR_FAILURE, false);
     if (log->events.fd >= 0)
         write_object(log, FOR_FAILURE, "failure", g_steal_pointer(&object));
@@ -370,7 +404,7 @@ static void tell_step(SpLog *log)
 void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char *format, ...)
 {
     Step step = {.machine = g_strdup(machine)};
-    g_autoptr(GMutexLocker) locker = NULL;
+    g_autoptr(Lock) taken = NULL;
     va_list args;
 
     if (!log) {
@@ -381,7 +415,7 @@ void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char 
     step.text = format_text(format, args);
     va_end(args);
     gather(log);
-    locker = g_mutex_locker_new(&lock);
+    taken = take_lock();
     step.begin = g_get_monotonic_time();
     write_lines(log, machine, step.text, FOR_STEPS, true);
     write_event(log, FOR_STEPS, "begin", machine, kind, step.text);
@@ -409,7 +443,7 @@ void sp_log_end(SpLog *log, const char *failure)
 {
     g_autofree char *text = NULL;
     g_autofree char *machine = NULL;
-    g_autoptr(GMutexLocker) locker = NULL;
+    g_autoptr(Lock) taken = NULL;
     JsonObject *object;
     double duration;
     Step *step;
@@ -417,7 +451,7 @@ void sp_log_end(SpLog *log, const char *failure)
     if (!log || log->steps->len == 0)
         return;
     gather(log);
-    locker = g_mutex_locker_new(&lock);
+    taken = take_lock();
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     duration = seconds_since(step->begin);
     machine = g_steal_pointer(&step->machine);
@@ -435,7 +469,7 @@ void sp_log_end(SpLog *log, const char *failure)
 
 void sp_log_event(SpLog *log, const char *event, JsonObject *members)
 {
-    g_autoptr(GMutexLocker) locker = log ? g_mutex_locker_new(&lock) : NULL;
+    g_autoptr(Lock) taken = log ? take_lock() : NULL;
 
     if (log && log->events.fd >= 0)
         write_object(log, FOR_STEPS, event, members);

@@ -32,6 +32,7 @@ typedef void (*SpLogGatherFunc)(void *data);
 typedef struct {
     const char *dir;    /* folder for log.txt and events.jsonl; NULL: keep no files */
     int stream_fd;      /* lines for people go here too; -1: nowhere. Not owned. */
+    bool is_continued;  /* what is in the files already stays */
     bool with_consoles; /* console lines go to the stream as well */
     gint64 begin;       /* the time, as of g_get_monotonic_time(), from which is counted; 0: now */
     SpLogStepFunc step_func; /* may be NULL */

@@ -12,6 +12,7 @@ static const char *const events[] = {
     [SP_REPORT_SCRIPT] = "script",
     [SP_REPORT_SUBTEST] = "subtest",
     [SP_REPORT_STEP] = "step",
+    [SP_REPORT_PRINT] = "print",
     [SP_REPORT_RESULT] = "result",
 };
 

@@ -14,6 +14,7 @@ typedef enum {
     SP_REPORT_SUBTEST, /* a subtest ended: text is its name, word "passed" or "failed", number its
                           seconds */
     SP_REPORT_STEP,    /* what it does now: text, "" for nothing that has a name */
+    SP_REPORT_PRINT,   /* a line that the script has printed: text */
     SP_REPORT_RESULT,  /* the last one: word is "passed", "failed", "error" or "interrupted", text
                           the report for people, number the seconds */
 } SpReportKind;
