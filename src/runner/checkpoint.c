@@ -86,7 +86,7 @@ static bool make(const char *dir, void *data, GError **error)
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory file: %s", g_strerror(errno));
         return false;
     }
-    is_good = sp_program_pipe_open(&programs, error) && sp_out_dir_prepare(out, error);
+    is_good = sp_program_pipe_open(&programs, error) && sp_out_dir_prepare(out, NULL, error);
     sp_program_pipe_fds(&programs, fds + 1);
     worker = is_good ? sp_process_start(argv, fds, G_N_ELEMENTS(fds), error) : NULL;
     sp_program_pipe_close_writer(&programs);

@@ -33,6 +33,7 @@ struct SpJob {
     gint64 begin;
     SpProcess *worker; /* NULL: it could not be started, and the result says why */
     int report_fd;
+    int lock_fd; /* of its folder */
     SpProgramPipe programs;
     char *rest;          /* of what programs wrote, when the worker had ended */
     guint report_source; /* 0 once the other end is closed */
@@ -249,7 +250,7 @@ static bool run_attached(SpJob *job, const char *out, GError **error)
     pid_t pid;
     int r;
 
-    job->result.has_folder = sp_out_dir_prepare(out, error);
+    job->result.has_folder = sp_out_dir_prepare(out, &job->lock_fd, error);
     if (!job->result.has_folder)
         return false;
     g_ptr_array_add(argv, g_strdup("debug"));
@@ -281,7 +282,7 @@ static bool start_worker(SpJob *job, const char *out, GError **error)
     int fds[2];
     SpProcessFd given[1 + SP_PROGRAM_PIPE_FDS];
 
-    job->result.has_folder = sp_out_dir_prepare(out, error);
+    job->result.has_folder = sp_out_dir_prepare(out, &job->lock_fd, error);
     if (!job->result.has_folder || !sp_program_pipe_open(&job->programs, error) ||
         !g_unix_open_pipe(fds, FD_CLOEXEC, error))
         return false;
@@ -313,7 +314,7 @@ static SpJob *local_start(const SpTestConf *test, const SpRunOptions *options)
     job->test = test;
     job->options = options;
     job->begin = g_get_monotonic_time();
-    job->report_fd = -1;
+    job->report_fd = job->lock_fd = -1;
     job->programs = (SpProgramPipe){-1, -1};
     job->line = g_string_new(NULL);
     job->result.subtests = g_ptr_array_new_with_free_func((GDestroyNotify)sp_subtest_result_free);
@@ -441,6 +442,8 @@ static void local_finish(SpJob *job, SpResult *ret_result)
     sp_process_free(job->worker);
     if (job->report_fd >= 0)
         close(job->report_fd);
+    if (job->lock_fd >= 0)
+        close(job->lock_fd);
     g_string_free(job->line, TRUE);
     g_free(job->rest);
     g_free(job);

@@ -4,8 +4,8 @@
 #include "base/text.h"
 #include "base/wait.h"
 #include "report/summary.h"
+#include "runner/signals.h"
 
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,28 +42,20 @@ void sp_result_clear(SpResult *result)
     g_clear_pointer(&result->subtests, g_ptr_array_unref);
 }
 
-/* Passed on once: who is impatient waits for the time-out all the same. */
-static void stop(Run *run, int signal_number)
+/* Passed on once, as one that scripts know: who is impatient waits for the time-out all the same.
+ */
+static void stop(int signal_number, void *data)
 {
+    Run *run = data;
+
     if (run->signal_number != 0)
         return;
     run->signal_number = signal_number;
     if (sp_progress_is_live(run->progress))
         sp_progress_print(run->progress, "stopping what runs\n");
     for (guint i = 0; i < run->running->len; i++)
-        run->engine->stop(g_array_index(run->running, Running, i).job, signal_number);
-}
-
-static gboolean on_sigint(void *data)
-{
-    stop(data, SIGINT);
-    return G_SOURCE_CONTINUE;
-}
-
-static gboolean on_sigterm(void *data)
-{
-    stop(data, SIGTERM);
-    return G_SOURCE_CONTINUE;
+        run->engine->stop(g_array_index(run->running, Running, i).job,
+            signal_number == SIGINT ? SIGINT : SIGTERM);
 }
 
 /* The first that is done; the number of those that run if none is. */
@@ -235,8 +227,7 @@ static const SpTestConf *take_next(Run *run, GPtrArray *tests, bool is_cold)
 
 static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
 {
-    const guint sources[] = {
-        g_unix_signal_add(SIGINT, on_sigint, run), g_unix_signal_add(SIGTERM, on_sigterm, run)};
+    SpSignals *signals = sp_signals_watch(stop, run);
     guint jobs = MAX(options->jobs, 1);
 
     while (run->next < tests->len || run->running->len > 0) {
@@ -247,8 +238,7 @@ static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, gui
         else
             break; /* stopped */
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
-        g_source_remove(sources[i]);
+    sp_signals_free(signals);
     counts[SP_RESULT_SKIPPED] += tests->len - run->next;
 }
 

@@ -121,22 +121,32 @@ static PyObject *end_prompt(PyObject *module, PyObject *args)
     return NULL;
 }
 
-/* SIGTERM ends a script as SIGINT does: with its machines and its log in order. At a prompt, which
- * goes on after SIGINT, it ends that. */
-static bool catch_sigterm(const SpScriptConfig *config)
+static bool catch_signal(PyObject *module, int number, PyObject *handler)
+{
+    PyObject *result = PyObject_CallMethod(module, "signal", "iO", number, handler);
+
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+/* SIGTERM, and SIGHUP where it is not ignored, end a script as SIGINT does: with its machines and
+ * its log in order. At a prompt, which goes on after SIGINT, they end that. */
+static bool catch_signals(const SpScriptConfig *config)
 {
     static PyMethodDef end = {"end_prompt", end_prompt, METH_VARARGS, NULL};
     PyObject *module = PyImport_ImportModule("signal");
     PyObject *handler = module && config->prompt == SP_PROMPT_ONLY ? PyCFunction_New(&end, NULL)
                         : module ? PyObject_GetAttrString(module, "default_int_handler")
                                  : NULL;
-    PyObject *result =
-        handler ? PyObject_CallMethod(module, "signal", "iO", SIGTERM, handler) : NULL;
+    bool is_good = handler && catch_signal(module, SIGTERM, handler);
+    struct sigaction hangup;
 
-    Py_XDECREF(result);
+    sigaction(SIGHUP, NULL, &hangup);
+    if (is_good && hangup.sa_handler != SIG_IGN)
+        is_good = catch_signal(module, SIGHUP, handler);
     Py_XDECREF(handler);
     Py_XDECREF(module);
-    return result != NULL;
+    return is_good;
 }
 
 /* Modules are found in the script's folder, and beside it: what tests share. */
@@ -231,7 +241,7 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
         *ret_report = sp_py_syntax_report(state);
         return SP_SCRIPT_INVALID;
     }
-    if (!PyErr_Occurred() && catch_sigterm(config) && add_path(config->path))
+    if (!PyErr_Occurred() && catch_signals(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
     if (!state->globals)
         outcome = judge(state, ret_report);
@@ -270,7 +280,7 @@ static char *read_source(const char *path, char **ret_report)
 bool sp_script_run(
     const SpScriptConfig *config, SpScriptOutcome *ret_outcome, char **ret_report, GError **error)
 {
-    struct sigaction old_int, old_term;
+    struct sigaction old_int, old_term, old_hup;
     g_autofree char *report = NULL;
     g_autofree char *source = read_source(config->path, &report);
     SpScriptOutcome outcome = SP_SCRIPT_INVALID;
@@ -282,6 +292,7 @@ bool sp_script_run(
     if (source) {
         sigaction(SIGINT, NULL, &old_int);
         sigaction(SIGTERM, NULL, &old_term);
+        sigaction(SIGHUP, NULL, &old_hup);
         if (!sp_python_start(error))
             return false;
         module = PyImport_ImportModule("slotproof");
@@ -294,6 +305,7 @@ bool sp_script_run(
         sp_python_stop();
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
+        sigaction(SIGHUP, &old_hup, NULL);
         if (!module)
             return false;
     }

@@ -79,7 +79,7 @@ typedef enum {
     SP_SCRIPT_PASSED,
     SP_SCRIPT_FAILED,      /* an assertion does not hold, a machine broke, an exception */
     SP_SCRIPT_INVALID,     /* no Python, or no such file: it was not run */
-    SP_SCRIPT_INTERRUPTED, /* SIGINT or SIGTERM */
+    SP_SCRIPT_INTERRUPTED, /* SIGINT, SIGTERM or SIGHUP */
 } SpScriptOutcome;
 
 /**
@@ -87,8 +87,9 @@ typedef enum {
  * above.
  *
  * @ret_report is NULL for a script that passed, otherwise a report for people: the lines of the
- * script, what was expected and seen, the end of each console, where the rest lies. SIGINT and
- * SIGTERM are a KeyboardInterrupt in the script; their former handlers are put back. False with
+ * script, what was expected and seen, the end of each console, where the rest lies. SIGINT,
+ * SIGTERM and SIGHUP are a KeyboardInterrupt in the script; their former handlers are put back.
+ * False with
  * @error (SP_ERROR_HOST) where the interpreter itself does not come up.
  */
 bool sp_script_run(
