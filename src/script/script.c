@@ -2,6 +2,7 @@
 #include "script/script.h"
 
 #include "base/error.h"
+#include "script/builtins.h"
 #include "script/py-network.h"
 #include "script/py-polling.h"
 #include "script/py-prompt.h"
@@ -14,7 +15,10 @@
 
 static const char *const taken_names[] = {
     /* globals of a script */
+    "BaseMachine",
     "Machine",
+    "NspawnMachine",
+    "QemuMachine",
     "create_machine",
     "debug",
     "driver",
@@ -22,10 +26,13 @@ static const char *const taken_names[] = {
     "log",
     "machine",
     "machines",
+    "machines_nspawn",
+    "machines_qemu",
     "networks",
     "os",
     "polling_condition",
     "retry",
+    "run_tests",
     "serial_stdout_off",
     "serial_stdout_on",
     "slotproof",
@@ -33,6 +40,7 @@ static const char *const taken_names[] = {
     "subtest",
     "t",
     "test_script",
+    "vlans",
     /* Python's keywords */
     "False",
     "None",
@@ -74,6 +82,14 @@ static const char *const taken_names[] = {
 
 #define NAME_MAX_LENGTH 64
 
+/* vlan1, vlan2, ...: the networks, for scripts for NixOS' driver. */
+static bool is_vlan(const char *name)
+{
+    const char *number = g_str_has_prefix(name, "vlan") ? name + strlen("vlan") : "";
+
+    return *number && strspn(number, "0123456789") == strlen(number);
+}
+
 const char *sp_script_name_fault(const char *name)
 {
     gsize length = strlen(name);
@@ -87,7 +103,8 @@ const char *sp_script_name_fault(const char *name)
         if (!g_ascii_isalnum(*p) && *p != '_')
             return "a name for Python: letters, digits and '_', no digit first, 64 at most";
     }
-    if (g_strv_contains(taken_names, name) || g_str_has_prefix(name, "__"))
+    if (g_strv_contains(taken_names, name) || sp_is_builtin_name(name) || is_vlan(name) ||
+        g_str_has_prefix(name, "__"))
         return "another name: this one means something else in a script";
     return NULL;
 }
