@@ -77,6 +77,7 @@ SpRecord *sp_record_new(const char *name)
     record->marks = g_ptr_array_new_with_free_func(mark_free);
     record->consoles = g_ptr_array_new_with_free_func(console_free);
     record->open = g_ptr_array_new();
+    g_queue_init(&record->messages);
     return record;
 }
 
@@ -109,6 +110,7 @@ void sp_record_free(SpRecord *record)
     g_ptr_array_unref(record->marks);
     g_ptr_array_unref(record->consoles);
     g_ptr_array_unref(record->open);
+    g_queue_clear_full(&record->messages, g_free);
     clear_failure(&record->failure);
     g_free(record);
 }
@@ -263,6 +265,19 @@ static void take_console(SpRecord *record, JsonObject *object, double time)
         g_free(g_queue_pop_head(&console->lines));
 }
 
+static void take_message(SpRecord *record, JsonObject *object, double time)
+{
+    char *text = get_text(object, "text", TEXT_MAX);
+
+    if (!text || sp_flat_json_text(object, "machine")) {
+        g_free(text);
+        return;
+    }
+    g_queue_push_tail(&record->messages, text);
+    if (record->messages.length > SP_RECORD_MESSAGES)
+        g_free(g_queue_pop_head(&record->messages));
+}
+
 static void take_failure(SpRecord *record, JsonObject *object, double time)
 {
     SpRecordFailure *failure = &record->failure;
@@ -313,6 +328,7 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
         {"end", take_end},
         {"mark", take_mark},
         {"console", take_console},
+        {"message", take_message},
         {"failure", take_failure},
         {"result", take_result},
     };

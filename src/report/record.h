@@ -89,6 +89,7 @@ typedef struct {
 #define SP_RECORD_MARKS_MAX 2000u
 #define SP_RECORD_MACHINES_MAX 64u
 #define SP_RECORD_CONSOLE_LINES 40u
+#define SP_RECORD_MESSAGES 500u
 
 typedef struct {
     char *name;
@@ -102,6 +103,7 @@ typedef struct {
     GPtrArray *steps;    /* of SpRecordStep, in the order in which they began */
     GPtrArray *marks;    /* of SpRecordMark */
     GPtrArray *consoles; /* of SpRecordConsole; a machine that marks or steps tell of has one too */
+    GQueue messages;     /* of char *: the last ones that are about no machine */
     SpRecordFailure failure;
     guint left_out;  /* steps that were too many */
     double end;      /* the largest time seen */

@@ -134,6 +134,22 @@ void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *r
     sp_markup_end(markup);
 }
 
+void sp_section_messages(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    if (record->messages.length == 0)
+        return;
+    sp_markup_begin(markup, "section", NULL);
+    sp_markup_element(markup, "h3", "Messages", NULL);
+    sp_markup_begin(markup, "details", NULL);
+    sp_markup_element(markup, "summary", "The last of what was printed and logged", NULL);
+    sp_markup_begin(markup, "pre", "class", "messages", NULL);
+    for (const GList *l = record->messages.head; l; l = l->next)
+        sp_markup_printf(markup, "%s\n", (const char *)l->data);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
 static void write_console(SpMarkup *markup, const SpRecordConsole *console, bool is_open)
 {
     sp_markup_begin(markup, "details", "open", is_open ? "" : NULL, NULL);

@@ -40,7 +40,7 @@ static void expect_in(const char *text, const char *const *parts)
 
 static void test_programs(RunnerFixture *f, gconstpointer data)
 {
-    g_autofree char *log = NULL, *events = NULL;
+    g_autofree char *log = NULL, *events = NULL, *page = NULL;
 
     runner_add_test(f, "a",
         RUN "print('before')\n"
@@ -56,6 +56,8 @@ static void test_programs(RunnerFixture *f, gconstpointer data)
         "  after\n", "  no newline\n");
     events = contents(f, "a/events.jsonl");
     EXPECT_IN(events, "\"text\":\"to stdout\"", "\"text\":\"no newline\"");
+    page = contents(f, "report.html");
+    EXPECT_IN(page, "before\nto stdout\nto stderr\na\\x00b\nbetween\nwritten\n");
     /* who did not ask for it is not shown it */
     g_assert_null(strstr(f->output, "to stdout"));
 }
