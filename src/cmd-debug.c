@@ -64,13 +64,17 @@ int sp_debug(const SpDebug *wanted)
     g_autoptr(GPtrArray) images = list ? sp_images_load(images_folder, &error) : NULL;
     const SpTestConf *test;
     guint count = 1;
+    int lock_fd;
 
     if (!images)
         return sp_usage_error("%s", error->message);
+    if (!*out)
+        return sp_usage_error("--out is empty: name a directory");
     if (wanted->disk && !sp_debug_keeps(wanted->disk, out))
         return 2;
-    if (g_mkdir_with_parents(out, 0777) < 0 || !sp_out_dir_prepare(absolute, &error))
-        return sp_usage_error("%s", error ? error->message : "the folder for logs can't be made");
+    /* the lock is this process's to its end */
+    if (!sp_out_dir_prepare(absolute, &lock_fd, &error))
+        return sp_usage_error("%s", error->message);
     if (wanted->is_kept)
         options[count++] = "keep";
     if (disk)

@@ -4,6 +4,7 @@
 #include "machine/qemu-command.h"
 #include "runner/discover.h"
 #include "runner/images.h"
+#include "runner/out-dir.h"
 #include "runner/runner.h"
 #include "runner/worker.h"
 
@@ -113,6 +114,8 @@ int sp_cmd_run(int argc, char **argv)
         return 2;
     if (jobs < 1 && jobs != NOT_GIVEN)
         return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
+    if (out && !*out)
+        return sp_usage_error("--out is empty: name a directory");
     if (is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
         return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
     list =
@@ -131,6 +134,9 @@ int sp_cmd_run(int argc, char **argv)
     if (argc < 2)
         sp_durations_sort(durations, list);
     out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
+    /* this process's to its end */
+    if (sp_out_dir_lock(out_absolute, &error) < 0)
+        return sp_usage_error("%s", error->message);
     const SpRunOptions run_options = {.images = folder,
         .out = out_absolute,
         .is_verbose = is_verbose,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define SIZE_MAX_BYTES (1024u * 1024)
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 struct SpKeyFile {
     GKeyFile *keys;
@@ -187,6 +188,12 @@ SpKeyFile *sp_key_file_parse(
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "%s:1: expected a text file in UTF-8 of at most 1 MiB", path);
         return NULL;
+    }
+    /* as some editors write it */
+    if (length >= strlen(BYTE_ORDER_MARK) &&
+        memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
+        text += strlen(BYTE_ORDER_MARK);
+        length -= strlen(BYTE_ORDER_MARK);
     }
     g_autofree char *copy = g_strndup(text, length);
     file->lines = g_strsplit(copy, "\n", -1);

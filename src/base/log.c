@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #define INDENT 2u
+/* What is written where there is no more room. */
+#define ROOM_FOR_LASTS 256u
 
 typedef struct {
     gint64 begin;
@@ -19,10 +22,18 @@ typedef struct {
     JsonObject *result; /* NULL where it has none */
 } Step;
 
+/* Each has room of its own in a file, so that none is in the way of another. */
+typedef enum {
+    FOR_STEPS, /* and messages */
+    FOR_CONSOLES,
+    FOR_PRINTED,
+    FOR_FAILURE,
+    PURPOSES,
+} Purpose;
+
 typedef struct {
     int fd;
-    gsize room;
-    gsize console_room; /* of that, for consoles */
+    gsize room[PURPOSES];
 } File;
 
 struct SpLog {
@@ -36,7 +47,53 @@ struct SpLog {
     SpLogStepFunc step_func;
     void *step_data;
     GThread *owner; /* whose steps these are */
+    SpLogGatherFunc gather_func;
+    void *gather_data;
 };
+
+/* What programs write is logged by a thread of its own. Of all logs, so that a process that forks
+ * can hold it meanwhile: the child may log too. */
+static GMutex lock;
+static GCond is_free;
+static gint waiting; /* others than that thread, which would leave them no gap */
+
+static void lock_all(void)
+{
+    g_atomic_int_inc(&waiting);
+    g_mutex_lock(&lock);
+    g_atomic_int_add(&waiting, -1);
+}
+
+static void unlock_all(void)
+{
+    g_cond_signal(&is_free);
+    g_mutex_unlock(&lock);
+}
+
+typedef GMutex Lock;
+
+static Lock *take_lock(void)
+{
+    lock_all();
+    return &lock;
+}
+
+static void drop_lock(Lock *taken)
+{
+    if (taken)
+        unlock_all();
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lock, drop_lock)
+
+static void keep_over_fork(void)
+{
+    static gsize is_done = 0;
+
+    if (!g_once_init_enter(&is_done))
+        return;
+    pthread_atfork(lock_all, unlock_all, unlock_all);
+    g_once_init_leave(&is_done, 1);
+}
 
 static bool write_all(int fd, const char *data, gsize length)
 {
@@ -74,11 +131,11 @@ static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
     log->has_warned = true;
 }
 
-/* Nothing where there is no room: consoles stop first, and the file says so where it stops. */
-static void write_file(SpLog *log, File *file, const char *line, const char *last, bool is_console)
+/* Nothing where there is no room: the file says so where it stops. */
+static void write_file(SpLog *log, File *file, Purpose purpose, const char *line, const char *last)
 {
     gsize length = strlen(line);
-    gsize *room = is_console ? &file->console_room : &file->room;
+    gsize *room = &file->room[purpose];
 
     if (*room == 0)
         return;
@@ -97,27 +154,32 @@ static double seconds_since(gint64 begin)
 }
 
 static void write_line(
-    SpLog *log, const char *machine, const char *text, bool to_stream, bool is_console)
+    SpLog *log, const char *machine, const char *text, Purpose purpose, bool to_stream)
 {
+    static const char *const lasts[] = {
+        [FOR_STEPS] = "[this log is full]\n",
+        [FOR_CONSOLES] = "[consoles go on in their own files only]\n",
+        [FOR_PRINTED] = "[what is printed is left out from here on]\n",
+        [FOR_FAILURE] = "[this log is full]\n",
+    };
     g_autofree char *clean = sp_text_printable(text);
     g_autofree char *line = g_strdup_printf("%8.2f  %*s%s%s%s\n", seconds_since(log->begin),
         (int)(log->steps->len * INDENT), "", machine ? machine : "", machine ? ": " : "", clean);
 
-    write_file(log, &log->text, line,
-        is_console ? "[consoles go on in their own files only]\n" : "[this log is full]\n",
-        is_console);
+    write_file(log, &log->text, purpose, line, lasts[purpose]);
     if (to_stream)
         write_or_close(log, &log->stream_fd, line, strlen(line));
 }
 
-static void write_lines(SpLog *log, const char *machine, const char *text)
+static void write_lines(
+    SpLog *log, const char *machine, const char *text, Purpose purpose, bool to_stream)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
         /* what follows the newline at the end is no line */
         if (**line || line[1] || line == lines)
-            write_line(log, machine, *line, true, false);
+            write_line(log, machine, *line, purpose, to_stream);
     }
 }
 
@@ -129,7 +191,7 @@ static void set_text(JsonObject *object, const char *name, const char *bytes, gs
 }
 
 /* @object is taken. */
-static void write_object(SpLog *log, const char *event, JsonObject *object)
+static void write_object(SpLog *log, Purpose purpose, const char *event, JsonObject *object)
 {
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
     g_autofree char *text = NULL;
@@ -140,15 +202,15 @@ static void write_object(SpLog *log, const char *event, JsonObject *object)
     json_node_take_object(node, object);
     text = json_to_string(node, FALSE);
     line = g_strconcat(text, "\n", NULL);
-    write_file(log, &log->events, line, "{\"event\":\"full\"}\n", g_str_equal(event, "console"));
+    write_file(log, &log->events, purpose, line, "{\"event\":\"full\"}\n");
 }
 
-static void write_event(
-    SpLog *log, const char *event, const char *machine, const char *kind, const char *text)
+static void write_event(SpLog *log, Purpose purpose, const char *event, const char *machine,
+    const char *kind, const char *text)
 {
     JsonObject *object;
 
-    if (log->events.fd < 0)
+    if (log->events.fd < 0 || log->events.room[purpose] == 0)
         return;
     object = json_object_new();
     if (machine)
@@ -156,16 +218,18 @@ static void write_event(
     if (kind)
         json_object_set_string_member(object, "kind", kind);
     set_text(object, "text", text, strlen(text));
-    write_object(log, event, object);
+    write_object(log, purpose, event, object);
 }
 
-static bool open_file(File *file, const char *dir, const char *name, GError **error)
+static bool open_file(File *file, const SpLogConfig *config, const char *name, GError **error)
 {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *path = g_build_filename(config->dir, name, NULL);
+    int how = config->is_continued ? O_APPEND : O_TRUNC;
 
-    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    file->console_room = SP_LOG_FILE_MAX / 4;
-    file->room = SP_LOG_FILE_MAX - file->console_room;
+    file->fd = open(path, O_WRONLY | O_CREAT | how | O_CLOEXEC | O_NOFOLLOW, 0666);
+    file->room[FOR_CONSOLES] = file->room[FOR_PRINTED] = SP_LOG_FILE_MAX / 4;
+    file->room[FOR_FAILURE] = SP_LOG_FILE_MAX / 64;
+    file->room[FOR_STEPS] = SP_LOG_FILE_MAX / 2 - file->room[FOR_FAILURE] - ROOM_FOR_LASTS;
     if (file->fd < 0)
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the log '%s' can't be made: %s", path,
             g_strerror(errno));
@@ -185,6 +249,7 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
 {
     g_autoptr(SpLog) log = g_new0(SpLog, 1);
 
+    keep_over_fork();
     log->begin = config->begin ? config->begin : g_get_monotonic_time();
     log->owner = g_thread_self();
     log->text.fd = log->events.fd = -1;
@@ -192,11 +257,16 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
     log->with_consoles = config->with_consoles;
     log->step_func = config->step_func;
     log->step_data = config->step_data;
+    log->gather_func = config->gather_func;
+    log->gather_data = config->gather_data;
     log->steps = g_array_new(FALSE, FALSE, sizeof(Step));
     g_array_set_clear_func(log->steps, clear_step);
-    if (config->dir && (!open_file(&log->text, config->dir, "log.txt", error) ||
-                           !open_file(&log->events, config->dir, "events.jsonl", error)))
+    if (config->dir && (!open_file(&log->text, config, "log.txt", error) ||
+                           !open_file(&log->events, config, "events.jsonl", error)))
         return NULL;
+    /* who wrote before may have been killed within a line */
+    if (config->dir && config->is_continued)
+        write_or_close(log, &log->events.fd, "\n", 1);
     return g_steal_pointer(&log);
 }
 
@@ -212,18 +282,37 @@ void sp_log_free(SpLog *log)
     g_free(log);
 }
 
+/* What programs wrote up to now stands before what is logged next. */
+static void gather(SpLog *log)
+{
+    if (log->gather_func)
+        log->gather_func(log->gather_data);
+}
+
+/* As much of it as is worth keeping. */
+static char *format_text(const char *format, va_list args) G_GNUC_PRINTF(1, 0);
+static char *format_text(const char *format, va_list args)
+{
+    g_autofree char *text = g_strdup_vprintf(format, args);
+
+    return sp_text_excerpt(text, strlen(text), SP_LOG_MESSAGE_MAX);
+}
+
 static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
     const char *format, va_list args) G_GNUC_PRINTF(5, 0);
 static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
     const char *format, va_list args)
 {
     g_autofree char *text = NULL;
+    g_autoptr(Lock) taken = NULL;
 
     if (!log)
         return;
-    text = g_strdup_vprintf(format, args);
-    write_lines(log, machine, text);
-    write_event(log, event, machine, kind, text);
+    text = format_text(format, args);
+    gather(log);
+    taken = take_lock();
+    write_lines(log, machine, text, FOR_STEPS, true);
+    write_event(log, FOR_STEPS, event, machine, kind, text);
 }
 
 void sp_log(SpLog *log, const char *machine, const char *format, ...)
@@ -253,12 +342,56 @@ void sp_log_show_consoles(SpLog *log, bool are_shown)
 void sp_log_console(SpLog *log, const char *machine, const char *line)
 {
     g_autofree char *text = NULL;
+    g_autoptr(Lock) taken = NULL;
 
     if (!log)
         return;
     text = g_strconcat("# ", line, NULL);
-    write_line(log, machine, text, log->with_consoles, true);
-    write_event(log, "console", machine, NULL, line);
+    taken = take_lock();
+    write_line(log, machine, text, FOR_CONSOLES, log->with_consoles);
+    write_event(log, FOR_CONSOLES, "console", machine, NULL, line);
+}
+
+static void write_printed(SpLog *log, const char *line)
+{
+    write_line(log, NULL, line, FOR_PRINTED, true);
+    write_event(log, FOR_PRINTED, "message", NULL, NULL, line);
+}
+
+void sp_log_printed(SpLog *log, const char *line)
+{
+    g_autoptr(Lock) taken = NULL;
+
+    if (!log)
+        return;
+    gather(log);
+    taken = take_lock();
+    write_printed(log, line);
+}
+
+void sp_log_program(SpLog *log, const char *line)
+{
+    if (!log)
+        return;
+    g_mutex_lock(&lock);
+    while (g_atomic_int_get(&waiting) > 0)
+        g_cond_wait(&is_free, &lock);
+    write_printed(log, line);
+    g_mutex_unlock(&lock);
+}
+
+void sp_log_failure(SpLog *log, const char *text, JsonObject *members)
+{
+    g_autoptr(JsonObject) object = members;
+    g_autoptr(Lock) taken = NULL;
+
+    if (!log)
+        return;
+    gather(log);
+    taken = take_lock();
+    write_lines(log, NULL, text, FOR_FAILURE, false);
+    if (log->events.fd >= 0)
+        write_object(log, FOR_FAILURE, "failure", g_steal_pointer(&object));
 }
 
 /* Steps of other threads would end in another order than they began in. */
@@ -279,6 +412,7 @@ static void tell_step(SpLog *log)
 void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char *format, ...)
 {
     Step step = {.machine = g_strdup(machine)};
+    g_autoptr(Lock) taken = NULL;
     va_list args;
 
     if (!log) {
@@ -286,16 +420,18 @@ void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char 
         return;
     }
     va_start(args, format);
-    step.text = g_strdup_vprintf(format, args);
+    step.text = format_text(format, args);
     va_end(args);
     if (!has_steps(log)) {
         sp_log(log, machine, "%s", step.text);
         clear_step(&step);
         return;
     }
+    gather(log);
+    taken = take_lock();
     step.begin = g_get_monotonic_time();
-    write_lines(log, machine, step.text);
-    write_event(log, "begin", machine, kind, step.text);
+    write_lines(log, machine, step.text, FOR_STEPS, true);
+    write_event(log, FOR_STEPS, "begin", machine, kind, step.text);
     g_array_append_val(log->steps, step);
     tell_step(log);
 }
@@ -320,6 +456,7 @@ void sp_log_end(SpLog *log, const char *failure)
 {
     g_autofree char *text = NULL;
     g_autofree char *machine = NULL;
+    g_autoptr(Lock) taken = NULL;
     JsonObject *object;
     double duration;
     Step *step;
@@ -328,6 +465,8 @@ void sp_log_end(SpLog *log, const char *failure)
         sp_log(log, NULL, "failed: %s", failure);
     if (!has_steps(log) || log->steps->len == 0)
         return;
+    gather(log);
+    taken = take_lock();
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     duration = seconds_since(step->begin);
     machine = g_steal_pointer(&step->machine);
@@ -338,15 +477,17 @@ void sp_log_end(SpLog *log, const char *failure)
     if (failure)
         set_text(object, "text", failure, strlen(failure));
     json_object_set_double_member(object, "seconds", duration);
-    write_object(log, "end", object);
-    write_line(log, machine, text, true, false);
+    write_object(log, FOR_STEPS, "end", object);
+    write_line(log, machine, text, FOR_STEPS, true);
     tell_step(log);
 }
 
 void sp_log_event(SpLog *log, const char *event, JsonObject *members)
 {
+    g_autoptr(Lock) taken = log ? take_lock() : NULL;
+
     if (log && log->events.fd >= 0)
-        write_object(log, event, members);
+        write_object(log, FOR_STEPS, event, members);
     else
         json_object_unref(members);
 }

@@ -10,26 +10,36 @@
  *
  * Lines go to the test's log file, to a stream of the user's if one is given, and every event as
  * one line of JSON to the events file, from which a report is made (report/record.h has the
- * format). Neither file gets larger than SP_LOG_FILE_MAX; console lines may take a quarter of each.
- * Steps are of the thread that made the log: those of other threads are plain messages. With
- * threads, the loop is held (base/loop.h).
+ * format). Neither file gets larger than SP_LOG_FILE_MAX; console lines may take a quarter of each,
+ * what is printed another, and for the failure there is always room. Steps are of the thread that
+ * made the log: those of other threads are plain messages. Where there are threads, the loop is held
+ * (base/loop.h), but for sp_log_program(), which may be called in any.
  */
 typedef struct SpLog SpLog;
 
 #define SP_LOG_FILE_MAX (64u * 1024 * 1024)
 /** What is kept of a step's text, and of a command's output. */
 #define SP_LOG_TEXT_MAX 16384u
+/** Of a message in log.txt. */
+#define SP_LOG_MESSAGE_MAX (256u * 1024)
 
 /** The innermost open step has changed; @text is NULL where none is open, @machine may be. */
 typedef void (*SpLogStepFunc)(const char *machine, const char *text, void *data);
 
+/** Called before something is logged: calls sp_log_program() for what is there to be logged before
+ * it. */
+typedef void (*SpLogGatherFunc)(void *data);
+
 typedef struct {
     const char *dir;    /* folder for log.txt and events.jsonl; NULL: keep no files */
     int stream_fd;      /* lines for people go here too; -1: nowhere. Not owned. */
+    bool is_continued;  /* what is in the files already stays */
     bool with_consoles; /* console lines go to the stream as well */
     gint64 begin;       /* the time, as of g_get_monotonic_time(), from which is counted; 0: now */
     SpLogStepFunc step_func; /* may be NULL */
     void *step_data;
+    SpLogGatherFunc gather_func; /* may be NULL */
+    void *gather_data;
 } SpLogConfig;
 
 /** NULL with @error where a file can't be made. */
@@ -53,6 +63,15 @@ void sp_log_show_consoles(SpLog *log, bool are_shown);
 
 /** A line of a machine's console. */
 void sp_log_console(SpLog *log, const char *machine, const char *line);
+
+/** A line that the script has printed. */
+void sp_log_printed(SpLog *log, const char *line);
+/** A line that a program of the host has written. In any thread. */
+void sp_log_program(SpLog *log, const char *line);
+
+/** Why the script failed: @text goes to the file, since who looks on is told in the end; @members,
+ * which are taken, are the event. */
+void sp_log_failure(SpLog *log, const char *text, JsonObject *members);
 
 /**
  * Begin a step within the one that is open: indented below it, and timed. @kind is a word for

@@ -13,12 +13,15 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Above every number that a child is given a descriptor by. */
 #define HIGH_FD 64
 #define MAX_FDS 16
+/* By a test with a few machines. */
+#define FILES_NEEDED 256u
 /* Of a whole buffer each: more than a pipe holds. */
 #define LAST_READS 64u
 
@@ -242,6 +245,21 @@ static void keep_ended_children(void)
         signal(SIGCHLD, SIG_DFL);
 }
 
+/* The child moves its descriptors above HIGH_FD, which the kernel would call an invalid argument.
+ */
+static bool check_limit(const char *program, GError **error)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= HIGH_FD + 2 * MAX_FDS)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "'%s' can't be started: this process may have %llu files open, at least %u are needed: see "
+        "'ulimit -n'",
+        program, (unsigned long long)limit.rlim_cur, FILES_NEEDED);
+    return false;
+}
+
 SpProcess *sp_process_start(
     const char *const *argv, const SpProcessFd *fds, gsize n_fds, GError **error)
 {
@@ -256,7 +274,7 @@ SpProcess *sp_process_start(
     process->output = g_string_new(NULL);
     process->line = g_string_new(NULL);
     process->has_ended = true;
-    if (!g_unix_open_pipe(output, FD_CLOEXEC, error))
+    if (!check_limit(argv[0], error) || !g_unix_open_pipe(output, FD_CLOEXEC, error))
         return NULL;
     process->output_fd = output[0];
     if (!g_unix_open_pipe(report, FD_CLOEXEC, error)) {

@@ -15,9 +15,9 @@ typedef bool (*SpInterruptFunc)(void *data);
 
 typedef struct {
     SpInterruptFunc func; /* NULL: never */
-    void (*begin)(void);  /* what a wait begins and ends with, in its thread; NULL: nothing */
-    void (*end)(void);
     void *data;
+    void (*begin)(void); /* what a wait begins and ends with, in its thread; NULL: nothing */
+    void (*end)(void);
 } SpInterrupt;
 
 /** True once what is waited for is there; may set @error and return true to end the wait by

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/junit.h"
 
+#include "base/text.h"
+#include "report/subtests.h"
+
 #include <string.h>
 
 #define CLASS "slotproof"
@@ -9,23 +12,27 @@ typedef struct {
     guint tests, failures, errors, skipped;
 } Counts;
 
-static bool is_subtest(const SpRecordStep *step)
-{
-    return g_strcmp0(step->kind, "subtest") == 0;
-}
+/* The lines of a reason that an overview has room for. */
+#define REASON_LINES 3u
+#define REASON_MAX 1000u
 
+/* One failure is counted once: where a subtest has it, the rest of the test was not run. */
 static void count_test(const SpRecord *record, Counts *counts)
 {
+    const SpRecordStep *at_fault = sp_subtest_at_fault(record);
+
     counts->tests++;
     counts->failures += record->kind == SP_RESULT_FAILED;
     counts->errors += record->kind == SP_RESULT_ERROR;
-    counts->skipped += record->kind == SP_RESULT_SKIPPED;
+    counts->skipped += record->kind == SP_RESULT_SKIPPED || at_fault;
     for (guint i = 0; i < record->steps->len; i++) {
         const SpRecordStep *step = g_ptr_array_index(record->steps, i);
+        SpSubtestState state = sp_subtest_state(record, at_fault, step);
 
-        counts->tests += is_subtest(step);
-        counts->failures += is_subtest(step) && step->failure;
-        counts->skipped += is_subtest(step) && step->seconds < 0;
+        if (!sp_step_is_subtest(step))
+            continue;
+        counts->tests++;
+        counts->skipped += state != SP_SUBTEST_PASSED && state != SP_SUBTEST_FAILED;
     }
 }
 
@@ -64,31 +71,102 @@ static void write_fault(
     sp_markup_element(markup, element, text, "message", line, "type", type, NULL);
 }
 
-static void write_test(SpMarkup *markup, const SpRecord *record)
+/* Why it failed, on one line: what was expected and seen, not the line of the script. */
+static char *describe_reason(const SpRecord *record)
+{
+    const char *text = record->reason         ? record->reason
+                       : record->failure.text ? record->failure.text
+                       : record->report       ? record->report
+                                              : "";
+    guint max = record->reason || !record->failure.text ? 1 : REASON_LINES;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", (int)max + 1);
+    g_autoptr(GString) reason = g_string_new(NULL);
+
+    for (guint i = 0; i < max && lines[i] && *lines[i]; i++)
+        g_string_append_printf(reason, "%s%s", i > 0 ? "; " : "", g_strstrip(lines[i]));
+    return sp_text_excerpt(reason->str, reason->len, REASON_MAX);
+}
+
+/* Not run to its end: why, and because of @what, or NULL. */
+static void write_skipped(SpMarkup *markup, const char *why, const char *what)
+{
+    g_autofree char *message = g_strconcat(why, what, NULL);
+
+    write_fault(markup, "skipped", "stopped", message, "");
+}
+
+static void write_test(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault)
 {
     const char *report = record->report ? record->report : "";
+    g_autofree char *reason = describe_reason(record);
 
     begin_case(markup, CLASS, record->name, record->seconds);
-    if (record->kind == SP_RESULT_FAILED)
-        write_fault(markup, "failure", "failed", report, report);
+    if (at_fault)
+        write_skipped(markup, "a subtest of it failed: ", at_fault->text);
+    else if (record->kind == SP_RESULT_FAILED)
+        write_fault(markup, "failure", "failed", reason, report);
     else if (record->kind == SP_RESULT_ERROR)
-        write_fault(markup, "error", "error", report, report);
+        write_fault(markup, "error", "error", reason, report);
     else if (record->kind == SP_RESULT_SKIPPED)
         write_fault(markup, "skipped", "stopped", record->dir ? "stopped by the user" : "not begun",
             report);
     sp_markup_end(markup);
 }
 
-static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpRecordStep *step)
+static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault,
+    const SpRecordStep *step, const char *name)
 {
-    begin_case(markup, record->name, step->text ? step->text : "", step->seconds);
-    if (step->failure)
-        write_fault(markup, "failure", "failed",
-            record->failure.text ? record->failure.text : step->failure,
-            "The report is that of the test.");
-    else if (step->seconds < 0)
-        write_fault(markup, "skipped", "stopped", "it did not come to its end", "");
+    g_autofree char *reason = describe_reason(record);
+
+    begin_case(markup, record->name, name, step->seconds);
+    switch (sp_subtest_state(record, at_fault, step)) {
+    case SP_SUBTEST_PASSED:
+        break;
+    case SP_SUBTEST_FAILED:
+        write_fault(markup, "failure", "failed", reason, record->report ? record->report : reason);
+        break;
+    case SP_SUBTEST_LEFT:
+        write_skipped(markup, "a subtest of it failed: ", at_fault->text);
+        break;
+    case SP_SUBTEST_CAUGHT:
+        write_skipped(markup, "it failed, which the script caught: see the log", NULL);
+        break;
+    case SP_SUBTEST_STOPPED:
+        write_skipped(markup, "it did not come to its end", NULL);
+        break;
+    }
     sp_markup_end(markup);
+}
+
+/* Who reads this takes two cases of one name for one. @names counts how often each was given. */
+static char *make_distinct(GHashTable *names, const char *name)
+{
+    char *distinct = g_strdup(name);
+    guint n = 1;
+
+    while (g_hash_table_contains(names, distinct)) {
+        n = MAX(GPOINTER_TO_UINT(g_hash_table_lookup(names, name)), n) + 1;
+        g_hash_table_insert(names, g_strdup(name), GUINT_TO_POINTER(n));
+        g_free(distinct);
+        distinct = g_strdup_printf("%s (%u)", name, n);
+    }
+    g_hash_table_insert(names, g_strdup(distinct), GUINT_TO_POINTER(1));
+    return distinct;
+}
+
+static void write_subtests(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; i < record->steps->len; i++) {
+        const SpRecordStep *step = g_ptr_array_index(record->steps, i);
+        g_autofree char *name = NULL;
+
+        if (!sp_step_is_subtest(step))
+            continue;
+        name = make_distinct(names, step->text ? step->text : "");
+        write_subtest(markup, record, at_fault, step, name);
+    }
 }
 
 /* One that did not begin is told of with the time of the run. */
@@ -98,6 +176,7 @@ static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_beg
         g_date_time_new_from_unix_utc(record->began_s ? record->began_s : run_began_s);
     g_autofree char *stamp = time ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%S") : NULL;
     g_autofree char *skipped = NULL;
+    const SpRecordStep *at_fault = sp_subtest_at_fault(record);
     Counts counts = {0};
 
     count_test(record, &counts);
@@ -105,13 +184,8 @@ static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_beg
     skipped = g_strdup_printf("%u", counts.skipped);
     sp_markup_attributes(
         markup, "skipped", skipped, "timestamp", stamp, "hostname", g_get_host_name(), NULL);
-    write_test(markup, record);
-    for (guint i = 0; i < record->steps->len; i++) {
-        const SpRecordStep *step = g_ptr_array_index(record->steps, i);
-
-        if (is_subtest(step))
-            write_subtest(markup, record, step);
-    }
+    write_test(markup, record, at_fault);
+    write_subtests(markup, record, at_fault);
     sp_markup_end(markup);
 }
 

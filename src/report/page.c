@@ -17,6 +17,7 @@ static const SectionFunc sections[] = {
     sp_section_power_cuts,
     sp_section_subtests,
     sp_section_screens,
+    sp_section_messages,
     sp_section_consoles,
     sp_section_steps,
     sp_section_files,

@@ -77,12 +77,15 @@ SpRecord *sp_record_new(const char *name)
     record->marks = g_ptr_array_new_with_free_func(mark_free);
     record->consoles = g_ptr_array_new_with_free_func(console_free);
     record->open = g_ptr_array_new();
+    g_queue_init(&record->messages);
     return record;
 }
 
 static void clear_failure(SpRecordFailure *failure)
 {
     g_free(failure->text);
+    g_free(failure->headline);
+    g_free(failure->chain);
     g_free(failure->subtest);
     g_free(failure->file);
     g_free(failure->source);
@@ -97,10 +100,17 @@ void sp_record_free(SpRecord *record)
     g_free(record->description);
     g_free(record->dir);
     g_free(record->report);
+    g_free(record->reason);
+    for (guint i = 0; i < record->open->len; i++) {
+        SpRecordStep *step = g_ptr_array_index(record->open, i);
+        if (step && step->is_spare)
+            step_free(step);
+    }
     g_ptr_array_unref(record->steps);
     g_ptr_array_unref(record->marks);
     g_ptr_array_unref(record->consoles);
     g_ptr_array_unref(record->open);
+    g_queue_clear_full(&record->messages, g_free);
     clear_failure(&record->failure);
     g_free(record);
 }
@@ -160,25 +170,48 @@ static char *get_name(JsonObject *object, const char *kind)
                                : g_strdup(text ? text + strlen(SUBTEST_PREFIX) : "");
 }
 
+static SpRecordStep *make_step(SpRecord *record, JsonObject *object, double time)
+{
+    SpRecordStep *step = g_new0(SpRecordStep, 1);
+
+    step->begin = time;
+    step->seconds = -1;
+    step->depth = record->open->len;
+    step->machine = get_machine(record, object);
+    step->kind = get_text(object, "kind", TEXT_MAX);
+    if (!step->kind)
+        step->kind = g_strdup("");
+    step->text = get_name(object, step->kind);
+    return step;
+}
+
 static void take_begin(SpRecord *record, JsonObject *object, double time)
 {
     SpRecordStep *step = NULL;
+    bool has_room = record->steps->len < SP_RECORD_STEPS_MAX;
 
-    if (record->steps->len < SP_RECORD_STEPS_MAX && record->open->len < DEPTH_MAX) {
-        step = g_new0(SpRecordStep, 1);
-        step->begin = time;
-        step->seconds = -1;
-        step->depth = record->open->len;
-        step->machine = get_machine(record, object);
-        step->kind = get_text(object, "kind", TEXT_MAX);
-        if (!step->kind)
-            step->kind = g_strdup("");
-        step->text = get_name(object, step->kind);
+    if (record->open->len < DEPTH_MAX &&
+        (has_room || g_strcmp0(sp_flat_json_text(object, "kind"), "subtest") == 0))
+        step = make_step(record, object, time);
+    if (step && has_room)
         g_ptr_array_add(record->steps, step);
-    } else {
+    else
         record->left_out++;
-    }
+    if (step)
+        step->is_spare = !has_room;
     g_ptr_array_add(record->open, step);
+}
+
+/* However many there are, a subtest that failed is told of. */
+static void settle_spare(SpRecord *record, SpRecordStep *step)
+{
+    step->is_spare = false;
+    if (step->failure && record->steps->len < SP_RECORD_STEPS_MAX + SP_RECORD_FAILED_MAX) {
+        g_ptr_array_add(record->steps, step);
+        record->left_out--;
+    } else {
+        step_free(step);
+    }
 }
 
 static void take_end(SpRecord *record, JsonObject *object, double time)
@@ -197,6 +230,8 @@ static void take_end(SpRecord *record, JsonObject *object, double time)
     step->errors = get_text(object, "errors", TEXT_MAX);
     step->has_status = isfinite(status) && fabs(status) < G_MAXINT;
     step->status = step->has_status ? (int)status : 0;
+    if (step->is_spare)
+        settle_spare(record, step);
 }
 
 static void take_mark(SpRecord *record, JsonObject *object, double time)
@@ -230,12 +265,27 @@ static void take_console(SpRecord *record, JsonObject *object, double time)
         g_free(g_queue_pop_head(&console->lines));
 }
 
+static void take_message(SpRecord *record, JsonObject *object, double time)
+{
+    char *text = get_text(object, "text", TEXT_MAX);
+
+    if (!text || sp_flat_json_text(object, "machine")) {
+        g_free(text);
+        return;
+    }
+    g_queue_push_tail(&record->messages, text);
+    if (record->messages.length > SP_RECORD_MESSAGES)
+        g_free(g_queue_pop_head(&record->messages));
+}
+
 static void take_failure(SpRecord *record, JsonObject *object, double time)
 {
     SpRecordFailure *failure = &record->failure;
 
     clear_failure(failure);
     failure->text = get_text(object, "text", REPORT_MAX);
+    failure->headline = get_text(object, "headline", REPORT_MAX);
+    failure->chain = get_text(object, "chain", REPORT_MAX);
     failure->subtest = get_text(object, "subtest", TEXT_MAX);
     failure->file = get_text(object, "file", TEXT_MAX);
     failure->source = get_text(object, "source", TEXT_MAX);
@@ -263,6 +313,7 @@ static void take_result(SpRecord *record, JsonObject *object, double time)
     replace(&record->name, get_text(object, "name", TEXT_MAX));
     replace(&record->description, get_text(object, "description", TEXT_MAX));
     replace(&record->report, get_text(object, "text", REPORT_MAX));
+    replace(&record->reason, get_text(object, "reason", TEXT_MAX));
     record->seconds = MAX(0, get_seconds(object, "seconds", 0));
     record->began_s = (gint64)CLAMP(sp_flat_json_number(object, "began", 0), 0, 1e11);
 }
@@ -277,6 +328,7 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
         {"end", take_end},
         {"mark", take_mark},
         {"console", take_console},
+        {"message", take_message},
         {"failure", take_failure},
         {"result", take_result},
     };
@@ -349,14 +401,15 @@ SpRecord *sp_record_of_result(const SpRecordResult *result)
     record->began_s = result->began_s;
     replace(&record->description, g_strdup(result->description));
     replace(&record->report, g_strdup(result->report));
+    replace(&record->reason, g_strdup(result->reason));
     return record;
 }
 
 static void set_text(JsonObject *object, const char *name, const char *text)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    g_autofree char *excerpt = sp_text_excerpt(text, strlen(text), REPORT_MAX);
 
-    json_object_set_string_member(object, name, valid);
+    json_object_set_string_member(object, name, excerpt);
 }
 
 bool sp_record_append(const char *dir, const SpRecordResult *result, GError **error)
@@ -375,6 +428,8 @@ bool sp_record_append(const char *dir, const SpRecordResult *result, GError **er
     set_text(object, "word", sp_result_word(result->kind));
     if (result->report)
         set_text(object, "text", result->report);
+    if (result->reason)
+        set_text(object, "reason", result->reason);
     json_object_set_double_member(object, "seconds", result->seconds);
     json_object_set_int_member(object, "began", result->began_s);
     json_node_take_object(node, object);

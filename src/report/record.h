@@ -21,11 +21,14 @@
  *             reset, watchdog, panic, power-cut, off
  *             screenshot "text" is the name of a PNG file in the folder
  *   console   a line, "text", of the console of "machine"
- *   failure   of the script: "text" is what was expected and seen; "file" and "line" to "last_line"
- *             is where, "source" the lines there from number "first" on; "subtest"
+ *   failure   of the script: "headline" is which assertion, "text" what was expected and seen;
+ * "file" and "line" to "last_line" is where, "source" the lines there from number "first" on;
+ *             "subtest" the innermost one that it was in; "chain" all exceptions, if there were
+ *             several
  *   full      events are left out from here on
  *   result    how it went, by who started it: "word" (passed, failed, error, stopped), "text" is
- *             what was told of a failure, "seconds", "name", "description", "began" (seconds since
+ *             what was told of a failure, "reason" why it failed where the script can't know that,
+ *             "seconds", "name", "description", "began" (seconds since
  *             1970)
  *
  * A guest decides on much of it. What does not look like this is passed over; what is too much is
@@ -54,6 +57,7 @@ typedef struct {
     char *errors;
     bool has_status;
     int status;
+    bool is_spare; /* one too many, unless it turns out to have failed */
 } SpRecordStep;
 
 typedef struct {
@@ -70,7 +74,9 @@ typedef struct {
 } SpRecordConsole;
 
 typedef struct {
-    char *text; /* NULL: no failure is known */
+    char *text;     /* NULL: no failure is known */
+    char *headline; /* which assertion */
+    char *chain;    /* NULL unless several exceptions hang together */
     char *subtest;
     char *file;
     char *source;
@@ -78,9 +84,12 @@ typedef struct {
 } SpRecordFailure;
 
 #define SP_RECORD_STEPS_MAX 20000u
+/** Subtests that failed beyond that. */
+#define SP_RECORD_FAILED_MAX 1000u
 #define SP_RECORD_MARKS_MAX 2000u
 #define SP_RECORD_MACHINES_MAX 64u
 #define SP_RECORD_CONSOLE_LINES 40u
+#define SP_RECORD_MESSAGES 500u
 
 typedef struct {
     char *name;
@@ -88,11 +97,13 @@ typedef struct {
     char *dir;         /* its folder; NULL where it did not begin */
     SpResultKind kind;
     char *report; /* what was told of a failure; NULL if nothing */
+    char *reason; /* NULL: the script's failure says it */
     double seconds;
     gint64 began_s;      /* since 1970; 0 where that is not known */
     GPtrArray *steps;    /* of SpRecordStep, in the order in which they began */
     GPtrArray *marks;    /* of SpRecordMark */
     GPtrArray *consoles; /* of SpRecordConsole; a machine that marks or steps tell of has one too */
+    GQueue messages;     /* of char *: the last ones that are about no machine */
     SpRecordFailure failure;
     guint left_out;  /* steps that were too many */
     double end;      /* the largest time seen */
@@ -114,7 +125,8 @@ typedef struct {
     const char *name;
     const char *description;
     SpResultKind kind;
-    const char *report; /* may be NULL */
+    const char *report; /* may be NULL, as the next */
+    const char *reason;
     double seconds;
     gint64 began_s; /* since 1970 */
 } SpRecordResult;

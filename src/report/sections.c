@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/sections.h"
 
+#include "report/subtests.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,11 +62,18 @@ void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
     sp_markup_element(
         markup, "h3", sp_record_is_bad(record) ? "What failed" : "Where it was", NULL);
     if (is_known) {
-        headline = get_headline(record->report);
+        headline = failure->headline ? g_strdup(failure->headline) : get_headline(record->report);
+        if (record->reason)
+            sp_markup_element(markup, "p", record->reason, NULL);
         sp_markup_element(markup, "p", headline, "class", "headline", NULL);
         write_place(markup, failure);
         write_source(markup, failure);
         sp_markup_element(markup, "pre", failure->text, NULL);
+        if (failure->chain) {
+            sp_markup_element(markup, "p",
+                "It is one of several exceptions, the first one first:", "class", "faint", NULL);
+            sp_markup_element(markup, "pre", failure->chain, NULL);
+        }
         sp_markup_begin(markup, "details", NULL);
         sp_markup_element(markup, "summary", "The report as it was printed", NULL);
         sp_markup_element(markup, "pre", record->report, NULL);
@@ -75,10 +84,19 @@ void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
     sp_markup_end(markup);
 }
 
-static void write_subtest(SpMarkup *markup, const SpRecordStep *step)
+static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpRecordStep *step)
 {
-    const char *word = step->failure ? "failed" : step->seconds >= 0 ? "passed" : "stopped";
-    g_autofree char *class = g_strconcat("badge ", word, NULL);
+    static const struct {
+        const char *word, *class;
+    } badges[] = {
+        [SP_SUBTEST_PASSED] = {"passed", "badge passed"},
+        [SP_SUBTEST_FAILED] = {"failed", "badge failed"},
+        [SP_SUBTEST_LEFT] = {"failed", "badge failed"},
+        [SP_SUBTEST_CAUGHT] = {"failed, caught", "badge stopped"},
+        [SP_SUBTEST_STOPPED] = {"stopped", "badge stopped"},
+    };
+    SpSubtestState state = sp_subtest_state(record, sp_subtest_at_fault(record), step);
+    const char *word = badges[state].word, *class = badges[state].class;
     g_autofree char *time = step->seconds >= 0 ? sp_seconds_text(step->seconds) : NULL;
 
     sp_markup_begin(markup, "tr", NULL);
@@ -94,10 +112,11 @@ void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *r
 {
     guint count = 0;
 
-    for (guint i = 0; i < record->steps->len && count < SUBTESTS_MAX; i++) {
+    for (guint i = 0; i < record->steps->len; i++) {
         const SpRecordStep *step = g_ptr_array_index(record->steps, i);
 
-        if (!g_str_equal(step->kind, "subtest"))
+        /* those that failed are always told of */
+        if (!sp_step_is_subtest(step) || (count >= SUBTESTS_MAX && !step->failure))
             continue;
         if (count++ == 0) {
             sp_markup_begin(markup, "section", NULL);
@@ -106,10 +125,26 @@ void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *r
             sp_markup_element(markup, "caption", "The subtests", "class", "unseen", NULL);
             sp_markup_begin(markup, "tbody", NULL);
         }
-        write_subtest(markup, step);
+        write_subtest(markup, record, step);
     }
     if (count == 0)
         return;
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
+void sp_section_messages(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+{
+    if (record->messages.length == 0)
+        return;
+    sp_markup_begin(markup, "section", NULL);
+    sp_markup_element(markup, "h3", "Messages", NULL);
+    sp_markup_begin(markup, "details", NULL);
+    sp_markup_element(markup, "summary", "The last of what was printed and logged", NULL);
+    sp_markup_begin(markup, "pre", "class", "messages", NULL);
+    for (const GList *l = record->messages.head; l; l = l->next)
+        sp_markup_printf(markup, "%s\n", (const char *)l->data);
     sp_markup_end(markup);
     sp_markup_end(markup);
     sp_markup_end(markup);

@@ -21,6 +21,8 @@ void sp_section_power_cuts(SpMarkup *markup, const SpRecord *record, SpPageRoom 
 void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** All steps, with what commands wrote. */
 void sp_section_steps(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
+/** The last of what the script printed and logged, and programs of the host wrote. */
+void sp_section_messages(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** The last lines of each console. */
 void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
 /** The screenshots. */

@@ -6,6 +6,7 @@
 #include "machine/power-on.h"
 #include "runner/checkpoint-key.h"
 #include "runner/out-dir.h"
+#include "runner/program-output.h"
 #include "runner/report.h"
 #include "runner/worker.h"
 
@@ -20,8 +21,9 @@
 
 static void print_line(const char *line, void *data)
 {
-    printf("  %s\n", line);
-    fflush(stdout);
+    const SpCheckpointMaking *making = data;
+
+    dprintf(making->stream_fd, "  %s\n", line);
 }
 
 /* The report that a worker left in @fd, NULL if there is none. */
@@ -70,22 +72,30 @@ static bool make(const char *dir, void *data, GError **error)
     g_autofree char *out = g_build_filename(making->out_dir, name, NULL);
     g_autofree char *save = g_strconcat("save=", dir, NULL);
     const char *const argv[] = {"/proc/self/exe", "_worker", making->conf->dir, making->images, out,
-        save, making->with_consoles ? "consoles" : NULL, NULL};
+        save, "programs", making->with_consoles ? "consoles" : NULL, NULL};
     g_autoptr(SpProcess) worker = NULL;
-    SpProcessFd report = {memfd_create("slotproof-report", MFD_CLOEXEC), SP_WORKER_REPORT_FD};
+    SpProcessFd fds[1 + SP_PROGRAM_PIPE_FDS] = {
+        {memfd_create("slotproof-report", MFD_CLOEXEC), SP_WORKER_REPORT_FD}};
+    const SpProcessFd report = fds[0];
+    gint64 begin = g_get_monotonic_time();
+    g_autofree char *rest = NULL;
+    SpProgramPipe programs;
     bool is_good;
 
     if (report.from < 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory file: %s", g_strerror(errno));
         return false;
     }
-    is_good = sp_out_dir_prepare(out, error);
-    worker = is_good ? sp_process_start(argv, &report, 1, error) : NULL;
+    is_good = sp_program_pipe_open(&programs, error) && sp_out_dir_prepare(out, NULL, error);
+    sp_program_pipe_fds(&programs, fds + 1);
+    worker = is_good ? sp_process_start(argv, fds, G_N_ELEMENTS(fds), error) : NULL;
+    sp_program_pipe_close_writer(&programs);
     if (worker) {
-        sp_process_set_line_func(worker, print_line, NULL);
+        sp_process_set_line_func(worker, print_line, (void *)(gpointer)making);
         is_good = sp_process_wait(worker, SP_FOREVER, NULL, error) &&
                   judge(making, worker, report.from, error);
     }
+    rest = sp_program_pipe_end(&programs, out, begin);
     close(report.from);
     return worker && is_good;
 }

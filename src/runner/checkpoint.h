@@ -12,6 +12,7 @@ typedef struct {
     const char *images;
     const char *out_dir; /* of who wants it: logs go to checkpoint-NAME in there */
     bool with_consoles;
+    int stream_fd; /* the lines of its log go here too */
 } SpCheckpointMaking;
 
 /**

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "runner/test-conf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int compare_names(const void *a, const void *b)
@@ -64,6 +65,43 @@ static bool add_test(
     return true;
 }
 
+/* The test that @given names: by its name, or by the path of its folder, which a shell completes.
+ * NULL for none. */
+static const char *find_test(const char *tests, const char *const *all, const char *given)
+{
+    g_autofree char *path = realpath(given, NULL);
+    g_autofree char *folder = realpath(tests, NULL);
+    g_autofree char *dir = path ? g_path_get_dirname(path) : NULL;
+    g_autofree char *name = path ? g_path_get_basename(path) : NULL;
+    g_autofree char *bare = g_strdup(given);
+
+    for (gsize end = strlen(bare); end > 0 && bare[end - 1] == '/'; end--)
+        bare[end - 1] = 0;
+    for (; *all; all++) {
+        if (g_str_equal(*all, bare) ||
+            (dir && g_strcmp0(dir, folder) == 0 && g_str_equal(*all, name)))
+            return *all;
+    }
+    return NULL;
+}
+
+static bool refuse_name(
+    const char *tests, const char *const *all, const char *given, GError **error)
+{
+    g_autofree char *known = g_strjoinv(", ", (char **)all);
+    g_autofree char *conf = g_build_filename(given, "test.conf", NULL);
+
+    if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "there is no test '%s' in '%s': it is one of another folder, which is to be named with "
+            "--tests",
+            given, tests);
+    else
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "there is no test '%s' in '%s': expected one of %s", given, tests, known);
+    return false;
+}
+
 GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
@@ -75,14 +113,12 @@ GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **e
     if (!is_named)
         names = (const char *const *)all;
     for (; *names; names++) {
-        if (!g_strv_contains((const char *const *)all, *names)) {
-            g_autofree char *known = g_strjoinv(", ", all);
-            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-                "there is no test '%s' in '%s': expected one of %s", *names, tests, known);
+        const char *name = find_test(tests, (const char *const *)all, *names);
+
+        if (!name && !refuse_name(tests, (const char *const *)all, *names, error))
             return NULL;
-        }
         /* one that is named twice would write to its folder twice at once */
-        if (!has_test(list, *names) && !add_test(list, tests, *names, is_named, error))
+        if (!has_test(list, name) && !add_test(list, tests, name, is_named, error))
             return NULL;
     }
     if (list->len > 0)

@@ -5,8 +5,10 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "runner/out-dir.h"
 #include "runner/post-mortem.h"
+#include "runner/program-output.h"
 #include "runner/report.h"
 #include "runner/runner.h"
 #include "runner/worker.h"
@@ -31,6 +33,9 @@ struct SpJob {
     gint64 begin;
     SpProcess *worker; /* NULL: it could not be started, and the result says why */
     int report_fd;
+    int lock_fd; /* of its folder */
+    SpProgramPipe programs;
+    char *rest;          /* of what programs wrote, when the worker had ended */
     guint report_source; /* 0 once the other end is closed */
     GString *line;       /* of the report, as far as it came */
     guint stop_source;   /* asks it to stop when the test's time is over */
@@ -118,6 +123,16 @@ static void take_result(SpJob *job, SpReport *report)
     }
 }
 
+static void print_line(const char *line, void *data)
+{
+    const SpJob *job = data;
+    bool has_name = job->options->jobs > 1;
+    g_autofree char *text =
+        g_strdup_printf("%s%s%s\n", has_name ? job->test->name : "", has_name ? ": " : "", line);
+
+    sp_progress_print(job->options->progress, text);
+}
+
 static void take_line(SpJob *job)
 {
     g_auto(SpReport) report = {0};
@@ -141,6 +156,9 @@ static void take_line(SpJob *job)
         break;
     case SP_REPORT_STEP:
         sp_progress_step(job->options->progress, job->test->name, report.text);
+        break;
+    case SP_REPORT_PRINT:
+        print_line(report.text, job);
         break;
     case SP_REPORT_RESULT:
         take_result(job, &report);
@@ -177,16 +195,6 @@ static gboolean on_report(int fd, GIOCondition condition, void *data)
         return G_SOURCE_CONTINUE;
     job->report_source = 0;
     return G_SOURCE_REMOVE;
-}
-
-static void print_line(const char *line, void *data)
-{
-    const SpJob *job = data;
-    bool has_name = job->options->jobs > 1;
-    g_autofree char *text =
-        g_strdup_printf("%s%s%s\n", has_name ? job->test->name : "", has_name ? ": " : "", line);
-
-    sp_progress_print(job->options->progress, text);
 }
 
 /* What a worker is told in words. */
@@ -242,7 +250,7 @@ static bool run_attached(SpJob *job, const char *out, GError **error)
     pid_t pid;
     int r;
 
-    job->result.has_folder = sp_out_dir_prepare(out, error);
+    job->result.has_folder = sp_out_dir_prepare(out, &job->lock_fd, error);
     if (!job->result.has_folder)
         return false;
     g_ptr_array_add(argv, g_strdup("debug"));
@@ -272,10 +280,11 @@ static bool start_worker(SpJob *job, const char *out, GError **error)
 {
     g_autoptr(GPtrArray) argv = worker_command(job, out);
     int fds[2];
-    SpProcessFd report;
+    SpProcessFd given[1 + SP_PROGRAM_PIPE_FDS];
 
-    job->result.has_folder = sp_out_dir_prepare(out, error);
-    if (!job->result.has_folder || !g_unix_open_pipe(fds, FD_CLOEXEC, error))
+    job->result.has_folder = sp_out_dir_prepare(out, &job->lock_fd, error);
+    if (!job->result.has_folder || !sp_program_pipe_open(&job->programs, error) ||
+        !g_unix_open_pipe(fds, FD_CLOEXEC, error))
         return false;
     job->report_fd = fds[0];
     g_unix_set_fd_nonblocking(job->report_fd, TRUE, NULL);
@@ -285,10 +294,14 @@ static bool start_worker(SpJob *job, const char *out, GError **error)
         g_ptr_array_add(argv, g_strdup("cold"));
     if (sp_progress_is_live(job->options->progress))
         g_ptr_array_add(argv, g_strdup("live"));
+    g_ptr_array_add(argv, g_strdup("programs"));
     add_options(job, argv);
-    report = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
-    job->worker = sp_process_start((const char *const *)argv->pdata, &report, 1, error);
+    given[0] = (SpProcessFd){fds[1], SP_WORKER_REPORT_FD};
+    sp_program_pipe_fds(&job->programs, given + 1);
+    job->worker =
+        sp_process_start((const char *const *)argv->pdata, given, G_N_ELEMENTS(given), error);
     close(fds[1]);
+    sp_program_pipe_close_writer(&job->programs);
     return job->worker != NULL;
 }
 
@@ -301,7 +314,8 @@ static SpJob *local_start(const SpTestConf *test, const SpRunOptions *options)
     job->test = test;
     job->options = options;
     job->begin = g_get_monotonic_time();
-    job->report_fd = -1;
+    job->report_fd = job->lock_fd = -1;
+    job->programs = (SpProgramPipe){-1, -1};
     job->line = g_string_new(NULL);
     job->result.subtests = g_ptr_array_new_with_free_func((GDestroyNotify)sp_subtest_result_free);
     if (options->is_debugged ? !run_attached(job, out, &error) : !start_worker(job, out, &error)) {
@@ -341,12 +355,18 @@ static void local_stop(SpJob *job, int signal_number)
 static char *describe_death(SpJob *job, const char *when)
 {
     g_autofree char *end = sp_process_describe_end(job->worker);
-    g_autofree char *output = g_strchomp(sp_process_output(job->worker));
+    g_autofree char *shown = sp_process_output(job->worker);
+    g_autofree char *output = g_strchomp(g_strconcat(shown, job->rest, NULL));
     gsize length = strlen(output);
     const char *tail = length > LAST_WORDS_MAX ? output + length - LAST_WORDS_MAX : output;
     g_autofree char *valid = g_utf8_make_valid(tail, -1);
 
     return g_strdup_printf("the test's process %s %s. Its last words:\n%s", end, when, valid);
+}
+
+static char *first_line(const char *text)
+{
+    return g_strndup(text, strcspn(text, "\n"));
 }
 
 static void judge(SpJob *job)
@@ -357,10 +377,12 @@ static void judge(SpJob *job)
     if (!job->has_result) {
         result->kind = SP_RESULT_FAILED;
         result->report = describe_death(job, "without a result");
+        result->reason = first_line(result->report);
     } else if (result->kind == SP_RESULT_PASSED && sp_process_wait_status(job->worker) != 0) {
         result->kind = SP_RESULT_FAILED;
         g_free(result->report);
         result->report = describe_death(job, "after it had passed");
+        result->reason = first_line(result->report);
     }
     if (job->was_asked && result->kind != SP_RESULT_PASSED) {
         result->kind = SP_RESULT_SKIPPED;
@@ -369,6 +391,8 @@ static void judge(SpJob *job)
         result->kind = SP_RESULT_FAILED;
         result->report = g_strdup_printf("timed out after %.0f s (Timeout=%u)\n%s", job->time_out_s,
             job->test->timeout_s, told ? told : "");
+        g_free(result->reason);
+        result->reason = first_line(result->report);
     } else if (result->kind == SP_RESULT_SKIPPED) {
         /* interrupted by somebody else, or by itself */
         result->kind = SP_RESULT_FAILED;
@@ -385,8 +409,20 @@ static void judge_attached(SpJob *job)
                                           : WEXITSTATUS(job->attached_status));
 }
 
+static void print_rest(SpJob *job)
+{
+    g_auto(GStrv) lines = g_strsplit(job->rest, "\n", -1);
+
+    for (char **line = lines; *line && line[1]; line++) {
+        g_autofree char *text = sp_text_printable(*line);
+        print_line(text, job);
+    }
+}
+
 static void local_finish(SpJob *job, SpResult *ret_result)
 {
+    g_autofree char *out = g_build_filename(job->options->out, job->test->name, NULL);
+
     drop_source(&job->report_source);
     drop_source(&job->stop_source);
     drop_source(&job->kill_source);
@@ -394,6 +430,9 @@ static void local_finish(SpJob *job, SpResult *ret_result)
         ;
     /* a result may set the timer anew */
     drop_source(&job->stop_source);
+    job->rest = sp_program_pipe_end(&job->programs, out, job->begin);
+    if (job->options->is_verbose)
+        print_rest(job);
     if (job->worker)
         judge(job);
     else if (job->was_attached && !job->has_result)
@@ -403,7 +442,10 @@ static void local_finish(SpJob *job, SpResult *ret_result)
     sp_process_free(job->worker);
     if (job->report_fd >= 0)
         close(job->report_fd);
+    if (job->lock_fd >= 0)
+        close(job->lock_fd);
     g_string_free(job->line, TRUE);
+    g_free(job->rest);
     g_free(job);
 }
 

@@ -3,12 +3,16 @@
 
 #include "base/error.h"
 #include "base/flat-json.h"
+#include "base/text.h"
+
+#include <string.h>
 
 static const char *const events[] = {
     [SP_REPORT_BEGIN] = "begin",
     [SP_REPORT_SCRIPT] = "script",
     [SP_REPORT_SUBTEST] = "subtest",
     [SP_REPORT_STEP] = "step",
+    [SP_REPORT_PRINT] = "print",
     [SP_REPORT_RESULT] = "result",
 };
 
@@ -20,9 +24,10 @@ void sp_report_clear(SpReport *report)
 
 static void set_text(JsonObject *object, const char *name, const char *text)
 {
-    g_autofree char *valid = g_utf8_make_valid(text ? text : "", -1);
+    g_autofree char *excerpt =
+        sp_text_excerpt(text ? text : "", text ? strlen(text) : 0, SP_REPORT_TEXT_MAX);
 
-    json_object_set_string_member(object, name, valid);
+    json_object_set_string_member(object, name, excerpt);
 }
 
 char *sp_report_format(SpReportKind kind, const char *word, const char *text, double number)

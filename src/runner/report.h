@@ -14,11 +14,15 @@ typedef enum {
     SP_REPORT_SUBTEST, /* a subtest ended: text is its name, word "passed" or "failed", number its
                           seconds */
     SP_REPORT_STEP,    /* what it does now: text, "" for nothing that has a name */
+    SP_REPORT_PRINT,   /* a line that the script has printed: text */
     SP_REPORT_RESULT,  /* the last one: word is "passed", "failed", "error" or "interrupted", text
                           the report for people, number the seconds */
 } SpReportKind;
 
 #define SP_REPORT_MAX (16u * 1024 * 1024)
+/** Of a text, whose middle is left out if it is longer: however it is escaped, its line is no
+ * longer than SP_REPORT_MAX. */
+#define SP_REPORT_TEXT_MAX (1024u * 1024)
 
 typedef struct {
     SpReportKind kind;

@@ -4,12 +4,15 @@
 #include "base/text.h"
 #include "base/wait.h"
 #include "report/summary.h"
+#include "runner/signals.h"
 
-#include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Of a report: more than one from a script may have, with the last lines of consoles. */
+#define PRINTED_MAX 131072u
 
 typedef struct {
     const SpTestConf *test;
@@ -35,31 +38,24 @@ void sp_subtest_result_free(SpSubtestResult *subtest)
 void sp_result_clear(SpResult *result)
 {
     g_clear_pointer(&result->report, g_free);
+    g_clear_pointer(&result->reason, g_free);
     g_clear_pointer(&result->subtests, g_ptr_array_unref);
 }
 
-/* Passed on once: who is impatient waits for the time-out all the same. */
-static void stop(Run *run, int signal_number)
+/* Passed on once, as one that scripts know: who is impatient waits for the time-out all the same.
+ */
+static void stop(int signal_number, void *data)
 {
+    Run *run = data;
+
     if (run->signal_number != 0)
         return;
     run->signal_number = signal_number;
     if (sp_progress_is_live(run->progress))
         sp_progress_print(run->progress, "stopping what runs\n");
     for (guint i = 0; i < run->running->len; i++)
-        run->engine->stop(g_array_index(run->running, Running, i).job, signal_number);
-}
-
-static gboolean on_sigint(void *data)
-{
-    stop(data, SIGINT);
-    return G_SOURCE_CONTINUE;
-}
-
-static gboolean on_sigterm(void *data)
-{
-    stop(data, SIGTERM);
-    return G_SOURCE_CONTINUE;
+        run->engine->stop(g_array_index(run->running, Running, i).job,
+            signal_number == SIGINT ? SIGINT : SIGTERM);
 }
 
 /* The first that is done; the number of those that run if none is. */
@@ -95,7 +91,9 @@ static void print_result(SpProgress *progress, const SpTestConf *test, const SpR
 
     g_string_append_printf(text, "%s  %s  (%.1f s)\n", test->name, word, result->seconds);
     if (result->report) {
-        g_auto(GStrv) lines = g_strsplit(g_strchomp(result->report), "\n", -1);
+        g_autofree char *excerpt =
+            sp_text_excerpt(result->report, strlen(result->report), PRINTED_MAX);
+        g_auto(GStrv) lines = g_strsplit(g_strchomp(excerpt), "\n", -1);
         for (char **line = lines; *line; line++) {
             g_autofree char *clean = sp_text_printable(*line);
             g_string_append_printf(text, "  %s\n", clean);
@@ -123,6 +121,7 @@ static SpRecord *complete_record(
         .description = running->test->description,
         .kind = result->kind,
         .report = result->report,
+        .reason = result->reason,
         .seconds = result->seconds,
         .began_s = running->began_s,
     };
@@ -228,8 +227,7 @@ static const SpTestConf *take_next(Run *run, GPtrArray *tests, bool is_cold)
 
 static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
 {
-    const guint sources[] = {
-        g_unix_signal_add(SIGINT, on_sigint, run), g_unix_signal_add(SIGTERM, on_sigterm, run)};
+    SpSignals *signals = sp_signals_watch(stop, run);
     guint jobs = MAX(options->jobs, 1);
 
     while (run->next < tests->len || run->running->len > 0) {
@@ -240,8 +238,7 @@ static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, gui
         else
             break; /* stopped */
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
-        g_source_remove(sources[i]);
+    sp_signals_free(signals);
     counts[SP_RESULT_SKIPPED] += tests->len - run->next;
 }
 

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     SpResultKind kind;
     char *report; /* for people; NULL if it passed */
+    char *reason; /* why it failed, where its script can't know that; otherwise NULL */
     double seconds;
     bool has_folder;     /* the test's folder is its own, with what it recorded */
     GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
@@ -72,8 +73,8 @@ extern const SpEngine sp_local_engine;
  * only wait for a checkpoint that another is making. In the end the folder for
  * output gets junit.xml and report.html.
  *
- * SIGINT and SIGTERM stop what runs and end the run. Returns the program's exit status: 0 if all
- * passed, 1 if one failed, 2 if one was not in order or the reports can't be written, 128 + signal
- * if it was stopped.
+ * SIGHUP, SIGINT, SIGQUIT and SIGTERM stop what runs and end the run. Returns the program's exit
+ * status: 0 if all passed, 1 if one failed, 2 if one was not in order or the reports can't be
+ * written, 128 + signal if it was stopped.
  */
 int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *options);

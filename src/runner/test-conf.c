@@ -66,12 +66,25 @@ static bool read_networks(
     return true;
 }
 
+static bool has_machine(const SpTestConf *conf, const char *name)
+{
+    for (guint i = 0; i < conf->machines->len; i++) {
+        const SpTestMachine *machine = g_ptr_array_index(conf->machines, i);
+        if (g_str_equal(machine->name, name))
+            return true;
+    }
+    return false;
+}
+
 static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
 {
     g_autofree char *name = g_strstrip(g_strdup(group + strlen("Machine ")));
     const char *fault = sp_script_name_fault(name);
     SpTestMachine *machine;
 
+    /* of which the key file knows nothing where there are more spaces in one */
+    if (!fault && has_machine(conf, name))
+        fault = "each machine once: there is one of this name already";
     if (fault)
         return sp_key_file_refuse(file, group, NULL, fault, error);
     machine = g_new0(SpTestMachine, 1);

@@ -2,6 +2,7 @@
 #include "runner/worker.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "machine/accel.h"
 #include "machine/checkpoint.h"
 #include "machine/machine.h"
@@ -9,6 +10,7 @@
 #include "runner/checkpoint.h"
 #include "runner/images.h"
 #include "runner/post-mortem.h"
+#include "runner/program-output.h"
 #include "runner/report.h"
 #include "runner/test-conf.h"
 #include "script/script.h"
@@ -18,6 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Of what a test prints, on the terminal. */
+#define PRINTED_MAX (1024u * 1024)
 
 typedef struct {
     SpTestConf *conf;
@@ -30,6 +35,9 @@ typedef struct {
     SpPostMortem post_mortem;
     GPtrArray *images;
     SpAccel *accel;
+    SpProgramOutput *programs; /* NULL: they write to our stdout */
+    int stream_fd;             /* for the log */
+    gsize print_room;          /* how much more of what is printed is shown */
     SpLog *log;
     GPtrArray *machines;
     GPtrArray *power_ons;       /* SpCheckpoint of each that has one */
@@ -61,12 +69,18 @@ static void worker_clear(Worker *worker)
     }
     g_clear_pointer(&worker->power_ons, g_ptr_array_unref);
     g_clear_pointer(&worker->configs, g_ptr_array_unref);
+    g_clear_pointer(&worker->programs, sp_program_output_free);
     g_clear_pointer(&worker->log, sp_log_free);
+    if (worker->stream_fd > STDOUT_FILENO)
+        close(worker->stream_fd);
     g_clear_pointer(&worker->accel, sp_accel_free);
     g_clear_pointer(&worker->images, g_ptr_array_unref);
     g_clear_pointer(&worker->conf, sp_test_conf_free);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Worker, worker_clear)
+
+/* A line is one, whoever sends another meanwhile. */
+G_LOCK_DEFINE_STATIC(report);
 
 static void send_report(
     const Worker *worker, SpReportKind kind, const char *word, const char *text, double number)
@@ -75,21 +89,42 @@ static void send_report(
 
     if (!worker->has_report)
         return;
-
+    G_LOCK(report);
     for (gsize done = 0, length = strlen(line); done < length;) {
         ssize_t n = write(SP_WORKER_REPORT_FD, line + done, length - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return; /* nobody wants to know any more */
+            break; /* nobody wants to know any more */
         done += (gsize)n;
     }
+    G_UNLOCK(report);
 }
 
 static void on_subtest(const SpSubtest *subtest, void *data)
 {
     send_report(data, SP_REPORT_SUBTEST, subtest->passed ? "passed" : "failed", subtest->name,
         subtest->seconds);
+}
+
+/* What the script prints is for the user, also where the log is not shown. */
+static void on_print(const char *line, void *data)
+{
+    Worker *worker = data;
+    gsize length = strlen(line) + 1;
+    bool has_room = length <= worker->print_room;
+    g_autofree char *text = NULL;
+
+    if (worker->print_room == 0)
+        return;
+    worker->print_room -= has_room ? length : worker->print_room;
+    text =
+        sp_text_printable(has_room ? line : "[what it prints from here on is in its log.txt only]");
+    if (worker->prompt == SP_PROMPT_NEVER)
+        send_report(worker, SP_REPORT_PRINT, NULL, text, 0);
+    else
+        printf("%s\n", text);
+    fflush(stdout);
 }
 
 static void on_step(const char *machine, const char *text, void *data)
@@ -208,11 +243,13 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     const char *const *options, GError **error)
 {
     const SpLogConfig log = {.dir = out_dir,
-        .stream_fd = g_strv_contains(options, "quiet") ? -1 : STDOUT_FILENO,
+        .stream_fd = g_strv_contains(options, "quiet") ? -1 : worker->stream_fd,
         .with_consoles = g_strv_contains(options, "consoles"),
         .begin = worker->begin,
         .step_func = g_strv_contains(options, "live") ? on_step : NULL,
-        .step_data = worker};
+        .step_data = worker,
+        .gather_func = worker->programs ? sp_program_output_gather : NULL,
+        .gather_data = worker->programs};
     g_autofree char *cache = g_build_filename(g_get_user_cache_dir(), "slotproof", NULL);
     g_autofree char *qemu = NULL;
     const SpTestMachine *first;
@@ -224,6 +261,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->log = worker->images ? sp_log_new(&log, error) : NULL;
     if (!worker->log)
         return false;
+    if (worker->programs)
+        sp_program_output_start(worker->programs, worker->log);
     worker->conf->has_capture = worker->conf->has_capture || g_strv_contains(options, "capture");
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
     worker->configs = g_ptr_array_new_with_free_func(g_free);
@@ -335,6 +374,8 @@ static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_d
         .log = worker->log,
         .subtest_func = conf == worker->conf ? on_subtest : NULL,
         .subtest_data = worker,
+        .print_func = worker->print_room > 0 ? on_print : NULL,
+        .print_data = worker,
         .prompt = conf == worker->conf ? worker->prompt : SP_PROMPT_NEVER,
         .history = history,
         .create_func = create_machine,
@@ -391,6 +432,7 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
         .images = images,
         .out_dir = out_dir,
         .with_consoles = g_strv_contains(options, "consoles"),
+        .stream_fd = worker->stream_fd,
     };
     g_autoptr(SpCheckpoint) checkpoint = NULL;
 
@@ -474,6 +516,16 @@ int sp_worker_main(
     worker.has_report = worker.prompt != SP_PROMPT_ONLY;
     if (worker.has_report && fcntl(SP_WORKER_REPORT_FD, F_SETFD, FD_CLOEXEC) < 0)
         return 2;
+    /* where the log is shown, it is there already */
+    worker.print_room =
+        worker.has_report && !g_strv_contains(options, "consoles") ? PRINTED_MAX : 0;
+    worker.stream_fd = STDOUT_FILENO;
+    if (g_strv_contains(options, "programs")) {
+        worker.programs = sp_program_output_new(
+            SP_WORKER_PROGRAMS_READ_FD, SP_WORKER_PROGRAMS_WRITE_FD, &worker.stream_fd, &error);
+        if (!worker.programs)
+            return 2;
+    }
     if (!set_up(&worker, test_dir, images, out_dir, options, &error) ||
         !run(&worker, images, out_dir, options, &word, &report, &error)) {
         word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";

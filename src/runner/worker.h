@@ -3,6 +3,9 @@
 
 /** The descriptor on which a worker reports (runner/report.h) to the program that started it. */
 #define SP_WORKER_REPORT_FD 3
+/** The ends of the pipe for what programs write (runner/program-output.h). */
+#define SP_WORKER_PROGRAMS_READ_FD 4
+#define SP_WORKER_PROGRAMS_WRITE_FD 5
 
 /**
  * Run the one test in @test_dir, in this process, with images from @images and output to @out_dir,
@@ -14,7 +17,8 @@
  * nothing; "keep" has the machines' disks stay, in the user's state folder; "keep-disks" copies
  * them to @out_dir where the script fails; "disk=FILE" is a raw file in place of the first
  * machine's disk, and has the test begin without the checkpoint that it goes on from; "live"
- * reports each step; "begin=TIME" is when the test began, as of g_get_monotonic_time().
+ * reports each step; "programs" says that there are the descriptors for what programs write;
+ * "begin=TIME" is when the test began, as of g_get_monotonic_time().
  *
  * Returns the process's exit status.
  */

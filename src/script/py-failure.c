@@ -2,141 +2,37 @@
 
 /* What is told of a script that failed, once, and in the order in which it is read: which
  * assertion, in which line, what was expected and seen, the last lines of the consoles, and where
- * the rest lies. */
+ * the rest lies. Of exceptions that hang together all are told, in the order of Python's own
+ * tracebacks: what came first stands first.
+ *
+ * How long it may get is decided here, for the terminal, the log and all reports. */
 
 #include "base/text.h"
-#include "script/py-module.h"
+#include "script/py-chain.h"
+#include "script/py-frames.h"
 #include "script/py-source.h"
+#include "script/py-text.h"
 
 #include <string.h>
 
 #define CONSOLE_LINES 20u
-#define FRAMES_MAX 20u
+/* In bytes: of one exception's message or note, of all that is told of one, and of all of them. */
+#define MESSAGE_MAX 8192u
+#define REASON_MAX 12288u
+#define CHAIN_MAX 49152u
+/* How many exceptions are told of, how deep in groups, and how many notes of each. */
+#define EXCEPTIONS_MAX 40u
+#define DEPTH_MAX 6u
+#define NOTES_MAX 20
 /* Of the script, above and below the line that failed. */
 #define CONTEXT_LINES 5
 
-/* A call in a file of the test's own. */
-typedef struct {
-    char *file;
-    char *function; /* NULL: the script itself */
-    int line;
-    int last_line; /* of the statement, or the part of it that was being done */
-    PyObject *frame;
-} Frame;
-
-static void clear_frame(void *data)
-{
-    Frame *frame = data;
-
-    g_free(frame->file);
-    g_free(frame->function);
-    Py_XDECREF(frame->frame);
-}
-
-/* An attribute as a new string; NULL, with no exception left, where it is missing. */
-static char *get_text(PyObject *object, const char *name)
-{
-    PyObject *value = PyObject_GetAttrString(object, name);
-    const char *text = value && PyUnicode_Check(value) ? PyUnicode_AsUTF8(value) : NULL;
-    char *copy = g_strdup(text);
-
-    Py_XDECREF(value);
-    PyErr_Clear();
-    return copy;
-}
-
-static long get_number(PyObject *object, const char *name)
-{
-    PyObject *value = PyObject_GetAttrString(object, name);
-    long number = value && PyLong_Check(value) ? PyLong_AsLong(value) : 0;
-
-    Py_XDECREF(value);
-    PyErr_Clear();
-    return number;
-}
-
-/* The script's, and of the modules beside it and in the folder above: not Python's own. */
-static bool is_of_test(SpPyState *state, const char *file)
-{
-    g_autofree char *script = g_canonicalize_filename(state->config->path, NULL);
-    g_autofree char *dir = g_path_get_dirname(script);
-    g_autofree char *tests = g_path_get_dirname(dir);
-    g_autofree char *absolute = g_canonicalize_filename(file, NULL);
-    g_autofree char *of = g_path_get_dirname(absolute);
-
-    return g_str_equal(of, dir) || g_str_equal(of, tests);
-}
-
-/* The lines of what @trace was doing; the first one's is known anyway. */
-static int last_line_of(PyObject *trace, PyObject *code, int line)
-{
-    long instruction = get_number(trace, "tb_lasti") / 2; /* of two bytes each */
-    PyObject *positions = PyObject_CallMethod(code, "co_positions", NULL);
-    PyObject *position = NULL, *column, *last_column;
-    int first, last;
-
-    for (long i = 0; positions && i <= instruction; i++) {
-        Py_XDECREF(position);
-        position = PyIter_Next(positions);
-        if (!position)
-            break;
-    }
-    if (!position || !PyArg_ParseTuple(position, "iiOO", &first, &last, &column, &last_column) ||
-        last < line)
-        last = line;
-    Py_XDECREF(position);
-    Py_XDECREF(positions);
-    PyErr_Clear();
-    return last;
-}
-
-static void add_frame(GArray *frames, SpPyState *state, PyObject *trace)
-{
-    PyObject *python_frame = PyObject_GetAttrString(trace, "tb_frame");
-    PyObject *code = python_frame ? PyObject_GetAttrString(python_frame, "f_code") : NULL;
-    g_autofree char *name = code ? get_text(code, "co_name") : NULL;
-    Frame frame = {.line = (int)get_number(trace, "tb_lineno"), .frame = python_frame};
-
-    frame.file = code ? get_text(code, "co_filename") : NULL;
-    frame.function = name && *name != '<' ? g_steal_pointer(&name) : NULL;
-    if (frame.file && frame.line > 0 && is_of_test(state, frame.file)) {
-        frame.last_line = last_line_of(trace, code, frame.line);
-        g_array_append_val(frames, frame);
-    } else {
-        clear_frame(&frame);
-    }
-    Py_XDECREF(code);
-    PyErr_Clear();
-}
-
-/* Frame, the outermost first; of a deep recursion its end. @ret_left_out is given how many not. */
-static GArray *get_frames(SpPyState *state, PyObject *trace, guint *ret_left_out)
-{
-    GArray *frames = g_array_new(FALSE, FALSE, sizeof(Frame));
-    g_autoptr(GPtrArray) traces = g_ptr_array_new();
-
-    g_array_set_clear_func(frames, clear_frame);
-    for (PyObject *t = trace; t && t != Py_None;) {
-        PyObject *next = PyObject_GetAttrString(t, "tb_next");
-        g_ptr_array_add(traces, t);
-        t = next;
-        Py_XDECREF(next); /* the one before holds it */
-    }
-    PyErr_Clear();
-    /* those of Python's own that are passed over are few */
-    *ret_left_out = traces->len > FRAMES_MAX ? traces->len - FRAMES_MAX : 0;
-    for (guint i = *ret_left_out; i < traces->len; i++)
-        add_frame(frames, state, g_ptr_array_index(traces, i));
-    return frames;
-}
-
 static char *message_of(PyObject *value)
 {
-    PyObject *text = value ? PyObject_Str(value) : NULL;
-    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
-    char *message = g_strdup(utf8 ? utf8 : "");
+    g_autofree char *text = sp_py_utf8(value);
+    char *message = text ? sp_text_excerpt(text, strlen(text), MESSAGE_MAX)
+                         : g_strdup("<its __str__() failed>");
 
-    Py_XDECREF(text);
     PyErr_Clear();
     return g_strchomp(message);
 }
@@ -184,97 +80,270 @@ static bool is_assertion(SpPyState *state, PyObject *type)
            PyErr_GivenExceptionMatches(type, state->assertion_failed);
 }
 
-static void append_place(GString *report, SpPyState *state, const Frame *frame, bool is_innermost)
+/* What is told while a report is written. */
+typedef struct {
+    SpPyState *state;
+    GHashTable *seen; /* of the exceptions that are told already */
+    guint room;       /* how many more are told */
+    PyObject *primary;
+    char *subtest;  /* that failed; NULL for none */
+    char *headline; /* of the primary one, as what follows */
+    char *reason;
+    SpPyFrame innermost; /* without file where there is none */
+} Telling;
+
+static void append_place(GString *text, const Telling *telling, const SpPyFrame *frame,
+    bool is_innermost, bool is_primary)
 {
+    g_autofree char *file = g_utf8_make_valid(frame->file, -1);
+
     g_string_append_printf(
-        report, "  %s %s:%d", is_innermost ? "at" : "called from", frame->file, frame->line);
+        text, "  %s %s:%d", is_innermost ? "at" : "called from", file, frame->line);
     if (frame->function)
-        g_string_append_printf(report, ", in %s()", frame->function);
-    if (is_innermost && state->failed_subtest)
-        g_string_append_printf(report, ", in subtest '%s'", state->failed_subtest);
+        g_string_append_printf(text, ", in %s()", frame->function);
+    if (is_innermost && is_primary && telling->subtest)
+        g_string_append_printf(text, ", in subtest '%s'", telling->subtest);
     if (!is_innermost) {
-        g_autofree char *text = sp_py_source_lines(state, frame->file, frame->line, frame->line);
-        g_string_append_printf(report, ": %s", g_strstrip(text));
+        g_autofree char *source =
+            sp_py_source_lines(telling->state, frame->file, frame->line, frame->line);
+        g_string_append_printf(text, ": %s", g_strstrip(source));
     }
-    g_string_append_c(report, '\n');
+    g_string_append_c(text, '\n');
 }
 
-/* Which assertion, and in which line. */
-static void append_frames(
-    GString *report, SpPyState *state, PyObject *type, const GArray *frames, guint left_out)
+/* Which assertion: "assertion failed: ...". */
+static char *describe_statement(SpPyState *state, PyObject *type, const SpPyFrame *frame)
 {
     const char *what = PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt) ? "interrupted"
                        : is_assertion(state, type) ? "assertion failed"
                                                    : "failed";
+    g_autofree char *text =
+        sp_py_source_statement(state, frame->file, frame->line, frame->last_line);
 
+    return g_strdup_printf("%s: %s", what, text);
+}
+
+/* In which line, and how it came there. */
+static void append_frames(
+    GString *text, const Telling *telling, const GArray *frames, bool is_primary)
+{
     for (guint i = frames->len; i > 0; i--) {
-        const Frame *frame = &g_array_index(frames, Frame, i - 1);
+        const SpPyFrame *frame = &g_array_index(frames, SpPyFrame, i - 1);
 
-        if (i == frames->len) {
-            g_autofree char *text =
-                sp_py_source_statement(state, frame->file, frame->line, frame->last_line);
-            g_string_append_printf(report, "%s: %s\n", what, text);
-        }
-        append_place(report, state, frame, i == frames->len);
+        append_place(text, telling, frame, i == frames->len, is_primary);
+        if (frame->left_out > 0)
+            g_string_append_printf(text, "  [... %u calls left out ...]\n", frame->left_out);
     }
-    if (left_out > 0)
-        g_string_append_printf(report, "  [... %u calls left out ...]\n", left_out);
+}
+
+/* What was added to the exception by add_note(), each on lines of its own. */
+static void append_notes(GString *text, PyObject *value)
+{
+    PyObject *notes = PyObject_GetAttrString(value, "__notes__");
+    bool is_list = notes && PyList_Check(notes);
+    Py_ssize_t n = is_list ? PyList_GET_SIZE(notes) : notes ? 1 : 0;
+
+    PyErr_Clear();
+    for (Py_ssize_t i = 0; i < MIN(n, NOTES_MAX); i++) {
+        g_autofree char *note = message_of(is_list ? PyList_GET_ITEM(notes, i) : notes);
+        g_string_append_printf(text, "%s\n", note);
+    }
+    if (n > NOTES_MAX)
+        g_string_append_printf(text, "[... %zd notes left out ...]\n", n - NOTES_MAX);
+    Py_XDECREF(notes);
 }
 
 /* What was expected and seen; of an assertion that does not say it, the values that it is about. */
-static void append_message(GString *report, SpPyState *state, PyObject *type,
-    const Frame *innermost, const char *name, const char *message)
+static char *describe_reason(
+    SpPyState *state, PyObject *type, PyObject *value, const SpPyFrame *innermost)
 {
+    g_autofree char *name = sp_py_get_text(type, "__name__");
+    g_autofree char *message = message_of(value);
+    g_autoptr(GString) text = g_string_new(NULL);
+
     g_string_append_printf(
-        report, "%s%s%s\n", name ? name : "exception", *message ? ": " : "", message);
+        text, "%s%s%s\n", name ? name : "exception", *message ? ": " : "", message);
     if (innermost && !*message && PyErr_GivenExceptionMatches(type, PyExc_AssertionError)) {
         g_autofree char *values = sp_py_source_values(
             state, innermost->frame, innermost->file, innermost->line, innermost->last_line);
-        g_string_append(report, values);
+        g_string_append(text, values);
     }
+    append_notes(text, value);
+    return sp_text_excerpt(text->str, text->len, REASON_MAX);
+}
+
+static void append_exception(GString *text, Telling *telling, PyObject *value)
+{
+    PyObject *type = (PyObject *)Py_TYPE(value);
+    PyObject *trace = PyException_GetTraceback(value);
+    g_autoptr(GArray) frames = sp_py_frames(telling->state, trace);
+    SpPyFrame *innermost =
+        frames->len > 0 ? &g_array_index(frames, SpPyFrame, frames->len - 1) : NULL;
+    g_autofree char *headline =
+        innermost ? describe_statement(telling->state, type, innermost) : NULL;
+    g_autofree char *reason = describe_reason(telling->state, type, value, innermost);
+    bool is_primary = value == telling->primary;
+
+    if (headline)
+        g_string_append_printf(text, "%s\n", headline);
+    append_frames(text, telling, frames, is_primary);
+    g_string_append(text, reason);
+    if (is_primary && !telling->reason) {
+        telling->headline = g_steal_pointer(&headline);
+        telling->reason = g_steal_pointer(&reason);
+        if (innermost) {
+            telling->innermost = *innermost;
+            telling->innermost.file = g_strdup(innermost->file);
+        }
+    }
+    Py_XDECREF(trace);
+}
+
+static void append_chain(GString *text, Telling *telling, GArray *chain, guint depth);
+
+/* Each line of @inner, two columns to the right. */
+static void append_indented(GString *text, const char *inner)
+{
+    for (const char *line = inner; *line;) {
+        gsize length = strcspn(line, "\n");
+
+        g_string_append_printf(text, "%s%.*s\n", length > 0 ? "  " : "", (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+/* The members of a group, each with what led to it. */
+static void append_members(GString *text, Telling *telling, PyObject *value, guint depth)
+{
+    PyObject *members = PyObject_TypeCheck(value, (PyTypeObject *)PyExc_BaseExceptionGroup)
+                            ? PyObject_GetAttrString(value, "exceptions")
+                            : NULL;
+    Py_ssize_t n = members && PyTuple_Check(members) ? PyTuple_GET_SIZE(members) : 0;
+    Py_ssize_t i;
+
+    PyErr_Clear();
+    for (i = 0; i < n && depth < DEPTH_MAX && telling->room > 0; i++) {
+        g_autoptr(GString) inner = g_string_new(NULL);
+        g_autoptr(GArray) chain = sp_py_chain(PyTuple_GET_ITEM(members, i), telling->seen);
+
+        g_string_append_printf(text, "  %zd of %zd:\n", i + 1, n);
+        append_chain(inner, telling, chain, depth + 1);
+        if (chain->len == 0)
+            g_string_append(inner, "(it is among those above)\n");
+        append_indented(text, inner->str);
+    }
+    if (i < n)
+        g_string_append_printf(text, "  [... %zd exceptions left out ...]\n", n - i);
+    Py_XDECREF(members);
+}
+
+static void append_chain(GString *text, Telling *telling, GArray *chain, guint depth)
+{
+    static const char *const sentences[] = {
+        [SP_PY_CONTEXT] =
+            "\nDuring handling of the above exception, another exception occurred:\n\n",
+        [SP_PY_CAUSE] =
+            "\nThe above exception was the direct cause of the following exception:\n\n",
+    };
+
+    for (guint i = 0; i < chain->len; i++) {
+        const SpPyLink *link = &g_array_index(chain, SpPyLink, i);
+
+        if (link->left_out > 0)
+            g_string_append_printf(text, "\n[... %u exceptions left out ...]\n", link->left_out);
+        if (i > 0)
+            g_string_append(text, sentences[link->kind]);
+        telling->room -= telling->room > 0;
+        append_exception(text, telling, link->value);
+        append_members(text, telling, link->value, depth);
+    }
+}
+
+/* The one that a report is about: the last one, as in Python; but an assertion that has failed goes
+ * before what went wrong while the script put its things in order after that. */
+static PyObject *find_primary(SpPyState *state, const GArray *chain)
+{
+    guint i = chain->len - 1;
+
+    for (; i > 0 && g_array_index(chain, SpPyLink, i).kind == SP_PY_CONTEXT; i--) {
+        PyObject *value = g_array_index(chain, SpPyLink, i).value;
+        if (is_assertion(state, (PyObject *)Py_TYPE(value)))
+            return value;
+    }
+    if (is_assertion(state, (PyObject *)Py_TYPE(g_array_index(chain, SpPyLink, i).value)))
+        return g_array_index(chain, SpPyLink, i).value;
+    return g_array_index(chain, SpPyLink, chain->len - 1).value;
+}
+
+/* The innermost subtest that one of @chain left; one that left another, which the script caught,
+ * has nothing to do with it. */
+static char *find_subtest(SpPyState *state, const GArray *chain)
+{
+    for (guint i = 0; i < chain->len; i++) {
+        if (state->failed_exception == g_array_index(chain, SpPyLink, i).value)
+            return g_strdup(state->failed_subtest);
+    }
+    return NULL;
+}
+
+static void set_text(JsonObject *object, const char *name, const char *text)
+{
+    g_autofree char *excerpt = text ? sp_text_excerpt(text, strlen(text), REASON_MAX) : NULL;
+
+    if (excerpt)
+        json_object_set_string_member(object, name, excerpt);
 }
 
 /* For reports: the line that failed, with those around it as they are now. */
-static void log_failure(SpPyState *state, const Frame *innermost, const char *message)
+static void log_failure(const Telling *telling, const char *chain)
 {
+    const SpPyFrame *innermost = &telling->innermost;
     JsonObject *members = json_object_new();
 
-    json_object_set_string_member(members, "text", message);
-    if (state->failed_subtest)
-        json_object_set_string_member(members, "subtest", state->failed_subtest);
-    if (innermost) {
+    set_text(members, "text", telling->reason);
+    set_text(members, "headline", telling->headline);
+    set_text(members, "subtest", telling->subtest);
+    if (g_hash_table_size(telling->seen) > 1)
+        set_text(members, "chain", chain);
+    if (innermost->file) {
         int first = MAX(1, innermost->line - CONTEXT_LINES);
-        g_autofree char *source =
-            sp_py_source_lines(state, innermost->file, first, innermost->last_line + CONTEXT_LINES);
+        g_autofree char *source = sp_py_source_lines(
+            telling->state, innermost->file, first, innermost->last_line + CONTEXT_LINES);
 
-        json_object_set_string_member(members, "file", innermost->file);
+        set_text(members, "file", innermost->file);
         json_object_set_int_member(members, "line", innermost->line);
         json_object_set_int_member(members, "last_line", innermost->last_line);
         json_object_set_int_member(members, "first", first);
-        json_object_set_string_member(members, "source", source);
+        set_text(members, "source", source);
     }
-    sp_log_event(state->config->log, "failure", members);
+    sp_log_failure(telling->state->config->log, chain, members);
 }
 
-static char *write_report(SpPyState *state, PyObject *type, PyObject *value, PyObject *trace)
+static char *write_report(SpPyState *state, PyObject *value)
 {
-    GString *report = g_string_new(NULL);
-    g_autofree char *name = get_text(type, "__name__");
-    g_autofree char *message = message_of(value);
-    guint left_out;
-    g_autoptr(GArray) frames = get_frames(state, trace, &left_out);
-    const Frame *innermost =
-        frames->len > 0 ? &g_array_index(frames, Frame, frames->len - 1) : NULL;
-    gsize begin;
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    g_autoptr(GArray) chain = sp_py_chain(value, seen);
+    Telling telling = {.state = state,
+        .seen = seen,
+        .room = EXCEPTIONS_MAX,
+        .primary = find_primary(state, chain),
+        .subtest = find_subtest(state, chain)};
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *told = NULL;
+    GString *report;
 
-    append_frames(report, state, type, frames, left_out);
-    begin = report->len;
-    append_message(report, state, type, innermost, name, message);
-    log_failure(state, innermost, report->str + begin);
-    append_consoles(report, state, message);
+    append_chain(text, &telling, chain, 0);
+    told = sp_text_excerpt(text->str, text->len, CHAIN_MAX);
+    log_failure(&telling, told);
+    report = g_string_new(told);
+    append_consoles(report, state, told);
     if (state->config->out_dir)
         g_string_append_printf(report,
             "The rest lies in %s: the log, consoles, journals, screens\n", state->config->out_dir);
+    g_free(telling.subtest);
+    g_free(telling.headline);
+    g_free(telling.reason);
+    g_free(telling.innermost.file);
     return g_string_free(report, FALSE);
 }
 
@@ -285,8 +354,10 @@ char *sp_py_failure_report(SpPyState *state)
 
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
+    if (trace && value)
+        PyException_SetTraceback(value, trace);
     if (!is_good_exit(type, value))
-        report = write_report(state, type, value, trace);
+        report = write_report(state, value);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(trace);
@@ -303,11 +374,11 @@ char *sp_py_syntax_report(SpPyState *state)
 
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
-    reason = get_text(value, "msg");
+    reason = sp_py_get_text(value, "msg");
     if (!reason)
         reason = message_of(value);
-    text = get_text(value, "text");
-    line = get_number(value, "lineno");
+    text = sp_py_get_text(value, "text");
+    line = sp_py_get_number(value, "lineno");
     report = g_strdup_printf("%s:%ld: %s%s%s", state->config->path, line > 0 ? line : 1, reason,
         text ? ": " : "", text ? g_strstrip(text) : "");
     Py_XDECREF(type);

@@ -3,6 +3,7 @@
 /* The script's ways to the test's log: `log`, and what it prints. */
 
 #include "script/py-threads.h"
+#include "script/py-text.h"
 
 #include <string.h>
 
@@ -10,11 +11,9 @@
 
 static PyObject *log_message(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"msg", NULL};
-    const char *message;
-    Py_ssize_t length;
+    g_autofree char *message = sp_py_utf8_argument(args, kwargs, "msg", "O:log");
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:log", keywords, &message, &length))
+    if (!message)
         return NULL;
     sp_log(sp_py_state(self)->config->log, NULL, "%s", message);
     Py_RETURN_NONE;
@@ -33,7 +32,8 @@ static void dealloc(PyObject *self)
 #define LOG_METHOD(name)                                                                           \
     {                                                                                              \
         name, (PyCFunction)(void (*)(void))held_log_message, METH_VARARGS | METH_KEYWORDS,         \
-            PyDoc_STR(name "(msg)\n--\n\nWrite msg to the test's log.")                            \
+            PyDoc_STR(name "(msg)\n--\n\nWrite msg, an object as print() takes it, to the "        \
+                           "test's log.")                                                          \
     }
 
 static PyObject *log_nested(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -74,23 +74,26 @@ typedef struct {
 
 static void log_line(Stream *self)
 {
-    sp_log(sp_py_state((PyObject *)self)->config->log, NULL, "%s", self->line->str);
+    const SpScriptConfig *config = sp_py_state((PyObject *)self)->config;
+
+    sp_log_printed(config->log, self->line->str);
+    if (config->print_func)
+        config->print_func(self->line->str, config->print_data);
     g_string_truncate(self->line, 0);
 }
 
 static PyObject *stream_write(Stream *self, PyObject *arg)
 {
-    Py_ssize_t length;
-    const char *text = PyUnicode_Check(arg) ? PyUnicode_AsUTF8AndSize(arg, &length) : NULL;
+    g_autofree char *text = PyUnicode_Check(arg) ? sp_py_utf8(arg) : NULL;
 
     if (!text)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_TypeError, "write() takes a str");
     if (!self->line)
         self->line = g_string_new(NULL);
-    for (Py_ssize_t i = 0; i < length; i++) {
-        if (text[i] != '\n')
-            g_string_append_c(self->line, text[i] ? text[i] : ' ');
-        if (text[i] == '\n' || self->line->len >= LINE_MAX_LENGTH)
+    for (const char *p = text; *p; p++) {
+        if (*p != '\n')
+            g_string_append_c(self->line, *p);
+        if (*p == '\n' || self->line->len >= LINE_MAX_LENGTH)
             log_line(self);
     }
     return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(arg));

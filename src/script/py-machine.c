@@ -4,6 +4,7 @@
 
 #include "script/py-machine.h"
 #include "script/py-polling.h"
+#include "script/py-text.h"
 
 #include <math.h>
 #include <structmember.h>
@@ -178,11 +179,9 @@ static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *
 
 static PyObject *log_message(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"msg", NULL};
-    const char *message;
-    Py_ssize_t length;
+    g_autofree char *message = sp_py_utf8_argument(args, kwargs, "msg", "O:log");
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:log", keywords, &message, &length))
+    if (!message)
         return NULL;
     sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", message);
     Py_RETURN_NONE;

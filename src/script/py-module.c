@@ -117,6 +117,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stream_type);
     Py_VISIT(state->network_type);
     Py_VISIT(state->endpoint_type);
+    Py_VISIT(state->failed_exception);
     return 0;
 }
 
@@ -136,6 +137,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->stream_type);
     Py_CLEAR(state->network_type);
     Py_CLEAR(state->endpoint_type);
+    Py_CLEAR(state->failed_exception);
     g_clear_pointer(&state->machines, g_ptr_array_unref);
     g_clear_pointer(&state->conditions, g_ptr_array_unref);
     g_clear_pointer(&state->failed_subtest, g_free);

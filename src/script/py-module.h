@@ -35,7 +35,8 @@ typedef struct {
     guint signal_source;    /* reads that; 0: none */
     GHashTable *users;      /* machine to the thread that is in a call about it */
     PyObject *thread_failure; /* the exception that ended a thread first; NULL for none */
-    char *failed_subtest;   /* the innermost that failed first; NULL for none */
+    char *failed_subtest;   /* the innermost that the exception below left; NULL for none */
+    PyObject *failed_exception;
 } SpPyState;
 
 /** A machine as a script sees it; the machine itself outlives the interpreter. */

@@ -4,6 +4,7 @@
  * for, for as long as `with` has them entered. */
 
 #include "script/py-polling.h"
+#include "script/py-text.h"
 
 #include "script/py-threads.h"
 
@@ -131,14 +132,16 @@ static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
     PyObject *timeout = NULL;
     gint64 timeout_ms, deadline;
     SpPyPause pause = {0};
+    g_autofree char *description = NULL;
     int holds;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:wait", keywords, &timeout) ||
         !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms))
         return NULL;
     deadline = sp_deadline(timeout_ms);
+    description = sp_py_utf8(self->description);
     sp_log_begin(state->config->log, NULL, "wait", "wait for the condition '%s'",
-        PyUnicode_AsUTF8(self->description));
+        description ? description : "");
     do
         holds = check_now(self);
     while (holds == 0 && g_get_monotonic_time() < deadline && sp_py_pause_longer(state, &pause));

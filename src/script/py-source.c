@@ -2,6 +2,7 @@
 #include "script/py-source.h"
 
 #include "base/text.h"
+#include "script/py-text.h"
 
 #include <string.h>
 
@@ -79,11 +80,10 @@ static PyObject *look_up(PyObject *locals, PyObject *globals, const char *name)
 static void append_value(GString *text, const char *name, PyObject *value)
 {
     PyObject *repr = PyObject_Repr(value);
-    Py_ssize_t length;
-    const char *utf8 = repr ? PyUnicode_AsUTF8AndSize(repr, &length) : NULL;
+    g_autofree char *utf8 = repr ? sp_py_utf8(repr) : NULL;
 
     if (utf8) {
-        g_autofree char *excerpt = sp_text_excerpt(utf8, (gsize)length, VALUE_MAX);
+        g_autofree char *excerpt = sp_text_excerpt(utf8, strlen(utf8), VALUE_MAX);
         g_string_append_printf(text, "  %s = %s\n", name, excerpt);
     }
     Py_XDECREF(repr);

@@ -2,8 +2,16 @@
 
 /* What `with` enters: subtests, which are counted, and steps of the log, which are not. */
 
+#include "base/text.h"
+#include "script/py-chain.h"
 #include "script/py-machine.h"
+#include "script/py-text.h"
 #include "script/py-threads.h"
+
+#include <string.h>
+
+/* A name is for people. */
+#define NAME_MAX_BYTES 1024u
 
 typedef struct {
     PyObject_HEAD char *name;
@@ -19,7 +27,7 @@ static PyObject *make_step(SpPyState *state, SpMachine *machine, const char *nam
 
     if (!step)
         return NULL;
-    step->name = g_strdup(name);
+    step->name = sp_text_excerpt(name, strlen(name), NAME_MAX_BYTES);
     step->machine = machine;
     step->is_subtest = is_subtest;
     return (PyObject *)step;
@@ -27,10 +35,9 @@ static PyObject *make_step(SpPyState *state, SpMachine *machine, const char *nam
 
 PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"name", NULL};
-    const char *name;
+    g_autofree char *name = sp_py_utf8_argument(args, kwargs, "name", "O:subtest");
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:subtest", keywords, &name))
+    if (!name)
         return NULL;
     return make_step(sp_py_module_state(module), NULL, name, true);
 }
@@ -39,9 +46,13 @@ PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args,
 {
     char *keywords[] = {"msg", "attrs", NULL};
     PyObject *attributes; /* for reports of NixOS' */
-    const char *message;
+    PyObject *object;
+    g_autofree char *message = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O:nested", keywords, &message, &attributes))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:nested", keywords, &object, &attributes))
+        return NULL;
+    message = sp_py_utf8(object);
+    if (!message)
         return NULL;
     return make_step(state, machine, message, false);
 }
@@ -67,6 +78,20 @@ static PyObject *enter(Step *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* On its way out an exception, or what came of it, leaves several subtests, of which the first one
+ * is the innermost. */
+static void remember_failure(SpPyState *state, const char *name, PyObject *value)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+    g_autoptr(GArray) chain = sp_py_chain(value, seen);
+
+    if (chain->len > 0 && !g_hash_table_contains(seen, state->failed_exception)) {
+        g_free(state->failed_subtest);
+        state->failed_subtest = g_strdup(name);
+    }
+    Py_XSETREF(state->failed_exception, Py_NewRef(value));
+}
+
 static PyObject *leave(Step *self, PyObject *args)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
@@ -82,8 +107,8 @@ static PyObject *leave(Step *self, PyObject *args)
         sp_log_end(config->log, subtest.passed ? NULL : "failed");
     if (!self->is_subtest)
         Py_RETURN_FALSE;
-    if (!subtest.passed && !state->failed_subtest)
-        state->failed_subtest = g_strdup(self->name);
+    if (!subtest.passed)
+        remember_failure(state, self->name, value);
     if (config->subtest_func)
         config->subtest_func(&subtest, config->subtest_data);
     Py_RETURN_FALSE;

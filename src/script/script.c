@@ -2,6 +2,7 @@
 #include "script/script.h"
 
 #include "base/error.h"
+#include "script/builtins.h"
 #include "script/py-network.h"
 #include "script/py-polling.h"
 #include "script/py-prompt.h"
@@ -15,7 +16,10 @@
 
 static const char *const taken_names[] = {
     /* globals of a script */
+    "BaseMachine",
     "Machine",
+    "NspawnMachine",
+    "QemuMachine",
     "create_machine",
     "debug",
     "driver",
@@ -23,10 +27,13 @@ static const char *const taken_names[] = {
     "log",
     "machine",
     "machines",
+    "machines_nspawn",
+    "machines_qemu",
     "networks",
     "os",
     "polling_condition",
     "retry",
+    "run_tests",
     "serial_stdout_off",
     "serial_stdout_on",
     "slotproof",
@@ -34,6 +41,7 @@ static const char *const taken_names[] = {
     "subtest",
     "t",
     "test_script",
+    "vlans",
     /* Python's keywords */
     "False",
     "None",
@@ -75,6 +83,14 @@ static const char *const taken_names[] = {
 
 #define NAME_MAX_LENGTH 64
 
+/* vlan1, vlan2, ...: the networks, for scripts for NixOS' driver. */
+static bool is_vlan(const char *name)
+{
+    const char *number = g_str_has_prefix(name, "vlan") ? name + strlen("vlan") : "";
+
+    return *number && strspn(number, "0123456789") == strlen(number);
+}
+
 const char *sp_script_name_fault(const char *name)
 {
     gsize length = strlen(name);
@@ -88,7 +104,8 @@ const char *sp_script_name_fault(const char *name)
         if (!g_ascii_isalnum(*p) && *p != '_')
             return "a name for Python: letters, digits and '_', no digit first, 64 at most";
     }
-    if (g_strv_contains(taken_names, name) || g_str_has_prefix(name, "__"))
+    if (g_strv_contains(taken_names, name) || sp_is_builtin_name(name) || is_vlan(name) ||
+        g_str_has_prefix(name, "__"))
         return "another name: this one means something else in a script";
     return NULL;
 }
@@ -99,22 +116,32 @@ static PyObject *end_prompt(PyObject *module, PyObject *args)
     return NULL;
 }
 
-/* SIGTERM ends a script as SIGINT does: with its machines and its log in order. At a prompt, which
- * goes on after SIGINT, it ends that. */
-static bool catch_sigterm(const SpScriptConfig *config)
+static bool catch_signal(PyObject *module, int number, PyObject *handler)
+{
+    PyObject *result = PyObject_CallMethod(module, "signal", "iO", number, handler);
+
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+/* SIGTERM, and SIGHUP where it is not ignored, end a script as SIGINT does: with its machines and
+ * its log in order. At a prompt, which goes on after SIGINT, they end that. */
+static bool catch_signals(const SpScriptConfig *config)
 {
     static PyMethodDef end = {"end_prompt", end_prompt, METH_VARARGS, NULL};
     PyObject *module = PyImport_ImportModule("signal");
     PyObject *handler = module && config->prompt == SP_PROMPT_ONLY ? PyCFunction_New(&end, NULL)
                         : module ? PyObject_GetAttrString(module, "default_int_handler")
                                  : NULL;
-    PyObject *result =
-        handler ? PyObject_CallMethod(module, "signal", "iO", SIGTERM, handler) : NULL;
+    bool is_good = handler && catch_signal(module, SIGTERM, handler);
+    struct sigaction hangup;
 
-    Py_XDECREF(result);
+    sigaction(SIGHUP, NULL, &hangup);
+    if (is_good && hangup.sa_handler != SIG_IGN)
+        is_good = catch_signal(module, SIGHUP, handler);
     Py_XDECREF(handler);
     Py_XDECREF(module);
-    return result != NULL;
+    return is_good;
 }
 
 /* Modules are found in the script's folder, and beside it: what tests share. */
@@ -211,7 +238,7 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
         *ret_report = sp_py_syntax_report(state);
         return SP_SCRIPT_INVALID;
     }
-    if (!PyErr_Occurred() && catch_sigterm(config) && add_path(config->path))
+    if (!PyErr_Occurred() && catch_signals(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
     if (!state->globals || !sp_py_threads_start(state))
         outcome = judge(state, ret_report);
@@ -251,7 +278,7 @@ static char *read_source(const char *path, char **ret_report)
 bool sp_script_run(
     const SpScriptConfig *config, SpScriptOutcome *ret_outcome, char **ret_report, GError **error)
 {
-    struct sigaction old_int, old_term;
+    struct sigaction old_int, old_term, old_hup;
     g_autofree char *report = NULL;
     g_autofree char *source = read_source(config->path, &report);
     SpScriptOutcome outcome = SP_SCRIPT_INVALID;
@@ -264,6 +291,7 @@ bool sp_script_run(
     if (source) {
         sigaction(SIGINT, NULL, &old_int);
         sigaction(SIGTERM, NULL, &old_term);
+        sigaction(SIGHUP, NULL, &old_hup);
         if (!sp_python_start(error))
             return false;
         module = PyImport_ImportModule("slotproof");
@@ -281,6 +309,7 @@ bool sp_script_run(
             sp_python_stop();
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
+        sigaction(SIGHUP, &old_hup, NULL);
         if (!module)
             return false;
     }

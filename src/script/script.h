@@ -26,6 +26,9 @@ typedef struct {
 /** Called when a subtest ends; @subtest lives during the call. */
 typedef void (*SpSubtestFunc)(const SpSubtest *subtest, void *data);
 
+/** Called with each line that the script prints, without its newline. */
+typedef void (*SpPrintFunc)(const char *line, void *data);
+
 /** One of the networks that the machines are on. */
 typedef struct {
     guint number; /* as in test.conf */
@@ -64,6 +67,8 @@ typedef struct {
     const char *out_dir;        /* where the report says that the rest lies; may be NULL */
     SpSubtestFunc subtest_func; /* may be NULL */
     void *subtest_data;
+    SpPrintFunc print_func; /* may be NULL */
+    void *print_data;
     SpPromptMode prompt;
     const char *history; /* the file in which the prompt's lines are kept; NULL: nowhere */
     SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
@@ -74,7 +79,7 @@ typedef enum {
     SP_SCRIPT_PASSED,
     SP_SCRIPT_FAILED,      /* an assertion does not hold, a machine broke, an exception */
     SP_SCRIPT_INVALID,     /* no Python, or no such file: it was not run */
-    SP_SCRIPT_INTERRUPTED, /* SIGINT or SIGTERM */
+    SP_SCRIPT_INTERRUPTED, /* SIGINT, SIGTERM or SIGHUP */
 } SpScriptOutcome;
 
 /**
@@ -82,8 +87,9 @@ typedef enum {
  * above.
  *
  * @ret_report is NULL for a script that passed, otherwise a report for people: the lines of the
- * script, what was expected and seen, the end of each console, where the rest lies. SIGINT and
- * SIGTERM are a KeyboardInterrupt in the script; their former handlers are put back. False with
+ * script, what was expected and seen, the end of each console, where the rest lies. SIGINT,
+ * SIGTERM and SIGHUP are a KeyboardInterrupt in the script; their former handlers are put back.
+ * False with
  * @error (SP_ERROR_HOST) where the interpreter itself does not come up.
  */
 bool sp_script_run(

@@ -54,7 +54,10 @@ void runner_add_test(RunnerFixture *f, const char *name, const char *script)
 {
     g_autofree char *dir = g_build_filename(f->tests, name, NULL);
 
-    runner_write_file(dir, "test.conf", "[Test]\nTimeout=2\n[Machine gateway]\n", -1);
+    g_autofree char *conf = g_strdup_printf(
+        "[Test]\nTimeout=%u\n[Machine gateway]\n", f->timeout_s ? f->timeout_s : 2);
+
+    runner_write_file(dir, "test.conf", conf, -1);
     runner_write_file(dir, "script.py", script, -1);
 }
 
@@ -67,6 +70,7 @@ int runner_run(RunnerFixture *f)
         .jobs = f->jobs,
         .is_captured = f->is_captured,
         .keeps_disks = f->keeps_disks,
+        .is_verbose = f->is_verbose,
     };
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;

@@ -77,9 +77,25 @@ static void test_values(void)
     g_assert_cmpuint(value, ==, 2048);
 }
 
+/* As editors of Windows begin a file: lines are counted as ever. */
+static void test_byte_order_mark(void)
+{
+    g_autoptr(SpKeyFile) file = parse("\xef\xbb\xbf[One]\nA=1\n", NULL);
+    g_autoptr(SpKeyFile) comment = parse("\xef\xbb\xbf# c\n[One]\nA=1\n", NULL);
+    g_autoptr(SpKeyFile) nothing = parse("\xef\xbb\xbf", NULL);
+    g_autofree char *a = file ? sp_key_file_string(file, "One", "A") : NULL;
+
+    g_assert_cmpstr(a, ==, "1");
+    g_assert_nonnull(comment);
+    g_assert_nonnull(nothing);
+    refuses("\xef\xbb\xbf[One]\nC=2\n", "x.conf:2:", "unknown key 'C'");
+    refuses("\xef\xbb\xbf\xef\xbb\xbf[One]\n", "x.conf:1:", "expected '[Group]'");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/keyfile/byte-order-mark", test_byte_order_mark);
     g_test_add_func("/keyfile/refused", test_refused);
     g_test_add_func("/keyfile/values", test_values);
     return g_test_run();

@@ -99,9 +99,9 @@ static void add_events(SpRecord *record)
     take(record, "{\"time\":2,\"event\":\"mark\",\"machine\":\"m\",\"kind\":\"power-cut\","
                  "\"text\":\"power is cut\"}");
     take(record, "{\"time\":2,\"event\":\"console\",\"machine\":\"m\",\"text\":\"last words\"}");
-    take(record,
-        "{\"time\":2,\"event\":\"failure\",\"text\":\"1 != 2\",\"file\":\"s.py\",\"line\":2,"
-        "\"last_line\":2,\"first\":1,\"source\":\"a\\n  broken\\nc\"}");
+    take(record, "{\"time\":2,\"event\":\"failure\",\"text\":\"1 != "
+                 "2\",\"subtest\":\"two\",\"file\":\"s.py\",\"line\":2,"
+                 "\"last_line\":2,\"first\":1,\"source\":\"a\\n  broken\\nc\"}");
     record->end = 2.5;
 }
 
@@ -167,14 +167,14 @@ static void test_junit(Fixture *f, gconstpointer data)
     g_ptr_array_add(f->records, sp_record_of_result(&skipped));
     doc = parse_junit(f);
     expect(doc, "/testsuites/@tests", "6\n");
-    expect(doc, "/testsuites/@failures", "2\n");
+    expect(doc, "/testsuites/@failures", "1\n");
     expect(doc, "/testsuites/@errors", "1\n");
     expect(doc, "/testsuites/@time", "61.500\n");
     expect(doc, "//testsuite/@name", "good\n" HARMLESS "\nbroken\nlater\n");
     expect(doc, "//testsuite[2]/testcase/@name", HARMLESS "\none\ntwo\n");
-    expect(doc, "//testsuite[2]/@tests | //testsuite[2]/@failures", "3\n2\n");
-    expect(doc, "//testcase[@classname='slotproof']/failure", HARMLESS "\nsecond line\n");
-    expect(doc, "//testcase[@classname='slotproof']/failure/@message", HARMLESS "\n");
+    expect(doc, "//testsuite[2]/@tests | //testsuite[2]/@failures", "3\n1\n");
+    expect(doc, "//testcase[@name='two']/failure", HARMLESS "\nsecond line\n");
+    expect(doc, "//testsuite[2]/testcase[1]/skipped/@message", "a subtest of it failed: two\n");
     expect(doc, "//testcase[@name='two']/failure/@message", "1 != 2\n");
     expect(doc, "//testcase[@name='one']/*", "");
     expect(doc, "//testcase[@name='one']/@time", "0.500\n");

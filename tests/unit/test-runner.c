@@ -143,6 +143,9 @@ static void test_stubborn(RunnerFixture *f, gconstpointer data)
 
 static void test_signals(RunnerFixture *f, gconstpointer data)
 {
+    static const int others[] = {SIGTERM, SIGHUP, SIGQUIT};
+    g_autofree char *page = g_build_filename(f->out, "report.html", NULL);
+
     runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
     runner_add_test(f, "b", "pass\n");
     g_assert_cmpint(runner_run(f), ==, 130);
@@ -150,8 +153,23 @@ static void test_signals(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "KeyboardInterrupt");
     g_assert_null(strstr(f->output, "b  "));
     g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 0 failed, 2 skipped\n"));
-    runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 15)\nretry(lambda last: False)\n");
-    g_assert_cmpint(runner_run(f), ==, 143);
+    /* the others that end a program do it in the same way */
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *script = g_strdup_printf(
+            "import os\nos.kill(os.getppid(), %d)\nretry(lambda last: False)\n", others[i]);
+
+        g_unlink(page);
+        runner_add_test(f, "a", script);
+        g_assert_cmpint(runner_run(f), ==, 128 + others[i]);
+        runner_expect(f, "a  stopped  (");
+        runner_expect(f, "KeyboardInterrupt");
+        g_assert_true(g_file_test(page, G_FILE_TEST_EXISTS));
+    }
+    /* as by nohup(1) */
+    signal(SIGHUP, SIG_IGN);
+    runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 1)\n");
+    g_assert_cmpint(runner_run(f), ==, 0);
+    signal(SIGHUP, SIG_DFL);
 }
 
 static void test_out_dir(RunnerFixture *f, gconstpointer data)

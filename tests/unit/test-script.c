@@ -369,8 +369,36 @@ static void test_modules(ScriptFixture *f, gconstpointer data)
     g_rmdir(inner);
 }
 
+/* Whatever a script finds under a name without its own doing. */
+static void test_taken_names(ScriptFixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "names", NULL);
+    g_autofree char *text = NULL;
+    g_auto(GStrv) names = NULL;
+
+    script_expect_passed(f, "import builtins, keyword\n"
+                            "names = {*dir(builtins), *keyword.kwlist, *globals()} - "
+                            "{'machine', 'gateway', 'builtins', 'keyword'}\n"
+                            "with open(os.path.dirname(__file__) + '/names', 'w') as file:\n"
+                            "    file.write(' '.join(names))\n");
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_unlink(path);
+    names = g_strsplit(text, " ", -1);
+    g_assert_cmpuint(g_strv_length(names), >, 150);
+    for (char **name = names; *name; name++) {
+        if (!sp_script_name_fault(*name))
+            g_error("a machine may be called '%s'", *name);
+    }
+}
+
 static void test_names(void)
 {
+    static const char *const others[] = {"vlan1", "vlan12", "vlans", "run_tests", "QemuMachine"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        g_assert_nonnull(sp_script_name_fault(others[i]));
+    g_assert_null(sp_script_name_fault("vlan"));
+    g_assert_null(sp_script_name_fault("vlan1b"));
     g_assert_null(sp_script_name_fault("gateway_2"));
     g_assert_null(sp_script_name_fault("machine"));
     g_assert_nonnull(sp_script_name_fault("2nd"));
@@ -411,6 +439,7 @@ int main(int argc, char **argv)
         {"/script/network", test_network, false},
         {"/script/forward-port", test_forward_port, false},
         {"/script/modules", test_modules, false},
+        {"/script/taken-names", test_taken_names, false},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -72,6 +72,22 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_assert_cmpuint(machine->nics, ==, 0);
 }
 
+/* The key file takes these for two groups. */
+static void test_double_machines(Fixture *f, gconstpointer data)
+{
+    static const char *const texts[] = {
+        "[Machine m]\n[Machine  m]\n", "[Machine m ]\n[Machine m]\n"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(load(f, texts[i], &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+        if (!strstr(error->message, "test.conf:2: ") || !strstr(error->message, "already"))
+            g_error("%s", error->message);
+    }
+}
+
 static void test_defaults(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -188,6 +204,7 @@ int main(int argc, char **argv)
     } tests[] = {
         {"/test-conf/all-keys", test_all_keys},
         {"/test-conf/defaults", test_defaults},
+        {"/test-conf/double-machines", test_double_machines},
         {"/test-conf/virtual-time", test_virtual_time},
         {"/test-conf/refused", test_refused},
         {"/test-conf/no-script", test_no_script},
