@@ -9,11 +9,7 @@ void sp_machine_on_console_line(const char *line, void *data)
     SpMachine *machine = data;
 
     sp_log_console(machine->config.log, machine->config.name, line);
-    if (!machine->fatal && sp_console_line_is_fatal(line)) {
-        machine->fatal = g_strdup(line);
-        machine->fatal_since = g_get_monotonic_time();
-        sp_log_mark(machine->config.log, machine->config.name, "panic", "its kernel failed");
-    }
+    sp_machine_look_for_panic(machine, line);
 }
 
 static bool event_flag(JsonObject *data, const char *name)
@@ -32,8 +28,8 @@ static const char *event_string(JsonObject *data, const char *name)
 
 void sp_machine_forget_boot(SpMachine *machine, const char *why)
 {
-    machine->start_line = sp_console_next_line(machine->console);
-    g_clear_pointer(&machine->fatal, g_free);
+    sp_console_begin_anew(machine->console);
+    sp_machine_forget_panic(machine);
     if (machine->agent)
         sp_agent_reset(machine->agent, why);
 }

@@ -377,7 +377,7 @@ static bool text_is_there(void *data, GError **error)
 {
     TextWait *wait = data;
 
-    return sp_console_match(wait->machine->console, wait->regex, wait->machine->start_line) ||
+    return sp_console_take_match(wait->machine->console, wait->regex) ||
            !sp_machine_is_well(wait->machine, SP_WAIT_CONSOLE, error);
 }
 
@@ -385,7 +385,7 @@ bool sp_machine_wait_for_console_text(
     SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
 {
     GError *local = NULL;
-    g_autoptr(GRegex) compiled = g_regex_new(regex, G_REGEX_OPTIMIZE, 0, &local);
+    g_autoptr(GRegex) compiled = sp_console_regex_new(regex, &local);
     TextWait wait = {.machine = machine, .regex = compiled};
 
     if (!compiled) {
@@ -398,5 +398,6 @@ bool sp_machine_wait_for_console_text(
         return false;
     return sp_wait(
                text_is_there, &wait, sp_deadline(timeout_ms), &machine->config.interrupt, &local) ||
-           say_timeout(machine, local, error, "no line of the console matched '%s' in time", regex);
+           say_timeout(
+               machine, local, error, "no unread line of the console matched '%s' in time", regex);
 }

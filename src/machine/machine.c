@@ -25,6 +25,11 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
     return sp_console_tail(machine->console, lines);
 }
 
+char *sp_machine_console_text(SpMachine *machine)
+{
+    return sp_console_text(machine->console, NULL);
+}
+
 void sp_machine_explain(SpMachine *machine, GError **error)
 {
     g_autofree char *tail = sp_machine_console_tail(machine, TAIL_LINES);
@@ -129,7 +134,7 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->qmp, sp_qmp_free);
     for (guint i = 0; i < machine->config.nics; i++)
         g_clear_pointer(&machine->ports[i], sp_port_unplug);
-    g_clear_pointer(&machine->fatal, g_free);
+    sp_machine_forget_panic(machine);
     g_clear_pointer(&machine->shutdown_reason, g_free);
     g_clear_pointer(&machine->host_failure, g_free);
     machine->has_power_on_node = false;
@@ -265,7 +270,7 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         return false;
     }
     machine->resets = 0;
-    machine->start_line = sp_console_next_line(machine->console);
+    sp_console_begin_anew(machine->console);
     machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], sp_machine_on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)

@@ -221,6 +221,20 @@ with subtest("the agent is lost and comes back"):
     gateway.succeed("true")
     t.assertEqual("", talk(1000))
 
+with subtest("console text is found once"):
+    gateway.succeed(r"printf '\r\n10%%\r20%%\r30%% done\r\nonce\r\nmore\r\n' >/dev/console")
+    gateway.wait_for_console_text("^30%")
+    gateway.wait_for_console_text("^once$")
+    failure(gateway.wait_for_console_text, "^once$", timeout=1)
+    gateway.wait_for_console_text("^more$")
+
+with subtest("a program that writes about a panic is not the kernel"):
+    for line in ["Kernel panic - not syncing: said", "[    1.234567] Kernel panic - not syncing: said"]:
+        gateway.succeed(f"printf '\\r\\n{line}\\r\\n' >/dev/console")
+        gateway.wait_for_console_text("not syncing: said$")
+        failure(gateway.wait_for_file, "/run/never", timeout=2)
+        gateway.succeed("true")
+
 with subtest("a panic ends a wait at once"):
     gateway.execute("sleep 1; echo c >/proc/sysrq-trigger", check_output=False)
     message, seconds = failure(gateway.wait_for_file, "/run/never", kind=MachineError)
