@@ -108,11 +108,11 @@ PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
         "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),
     SP_PY_METHOD("wait_for_open_port", wait_for_open_port, SP_PY_KEYWORDS,
-        "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a TCP "
-        "connection from the guest to addr comes about."),
+        "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a socket of the "
+        "guest listens for addr, or a TCP connection from the guest to it comes about."),
     SP_PY_METHOD("wait_for_closed_port", wait_for_closed_port, SP_PY_KEYWORDS,
-        "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until no TCP "
-        "connection from the guest to addr comes about."),
+        "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until neither is "
+        "the case."),
     SP_PY_METHOD("wait_for_open_unix_socket", wait_for_open_unix_socket, SP_PY_KEYWORDS,
         "wait_for_open_unix_socket(addr, is_datagram=False, timeout=900)\n--\n\nWait until a "
         "connection to the guest's socket addr, a path, comes about."),
