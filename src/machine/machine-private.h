@@ -114,9 +114,12 @@ bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error);
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
 /** Adds the machine's name in front of @error's message, and the console's tail behind it. */
 void sp_machine_explain(SpMachine *machine, GError **error);
+/** False with SP_ERROR_USAGE where @path, that of @what, is empty. */
+bool sp_machine_refuse_empty(const char *path, const char *what, GError **error);
 /** Wait for @channel's end. */
 bool sp_machine_wait_channel(
     SpMachine *machine, SpChannel *channel, gint64 deadline, GError **error);
-/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout. */
-bool sp_machine_run(
-    SpMachine *machine, const char *const *argv, GString **ret_output, GError **error);
+/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout.
+ * Errors begin with @purpose, "copying '/x'", and have what it wrote to its stderr. */
+bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
+    GString **ret_output, GError **error);
