@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The prompt: Python's own console, with readline, on the user's terminal. */
+/* The prompt on the user's terminal: a rich one where there is any, or Python's own console, with
+ * readline. */
 
 #include "script/py-prompt.h"
+#include "script/py-prompt-rich.h"
 
 #include <glib-unix.h>
 #include <signal.h>
@@ -49,11 +51,11 @@ static bool signal_has_come(void)
     return has_come;
 }
 
-/* Python's input hook: called while readline waits for a key. */
-static int wait_for_key(void)
+/* Until @fd is readable or a signal has come. Without the interpreter's lock. */
+static void wait_for_fd(int fd)
 {
     bool is_typed = false;
-    guint source = g_unix_fd_add(STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, &is_typed);
+    guint source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_typed, &is_typed);
     guint tick = g_timeout_add(SIGNAL_MS, on_tick, NULL);
 
     while (!is_typed && !signal_has_come())
@@ -61,8 +63,27 @@ static int wait_for_key(void)
     if (!is_typed)
         g_source_remove(source);
     g_source_remove(tick);
+}
+
+/* Python's input hook: called while readline waits for a key. */
+static int wait_for_key(void)
+{
+    wait_for_fd(STDIN_FILENO);
     return 0;
 }
+
+/* The same for a rich prompt, with a descriptor of its choice. */
+static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
+{
+    int fd = PyObject_AsFileDescriptor(number);
+
+    if (fd < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS wait_for_fd(fd);
+    Py_END_ALLOW_THREADS return PyErr_CheckSignals() < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef wait_method = {"wait", wait_for_prompt, METH_O, NULL};
 
 /* module.function(arguments); true unless that raised an exception, which is cleared. */
 static bool try_call(PyObject *module, const char *function, const char *format, ...)
@@ -159,21 +180,26 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
 {
     const struct sigaction quiet = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     int (*former_hook)(void) = PyOS_InputHook;
-    PyObject *readline = start_readline(state, names);
+    PyObject *wait = PyCFunction_New(&wait_method, NULL);
+    PyObject *readline = NULL;
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
     PyObject *type, *value, *trace;
     struct sigaction former;
 
     sigaction(SIGALRM, &quiet, &former);
-    PyOS_InputHook = wait_for_key;
-    interact(names, banner);
-    PyOS_InputHook = former_hook;
+    if (wait && !sp_py_prompt_rich(state, names, banner, wait)) {
+        readline = start_readline(state, names);
+        PyOS_InputHook = wait_for_key;
+        interact(names, banner);
+        PyOS_InputHook = former_hook;
+    }
     PyErr_Fetch(&type, &value, &trace);
     /* the last alarm has come before it kills us */
     setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
     sigaction(SIGALRM, &former, NULL);
     end_readline(state, readline);
+    Py_XDECREF(wait);
     put_back("stdout", output);
     put_back("stderr", errors);
     PyErr_Restore(type, value, trace);
