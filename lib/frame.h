@@ -119,10 +119,10 @@ enum sp_watch_kind {
     SP_WATCH_UNIT = 1,
     /* A path. STATE: "1" where it exists, else "0". */
     SP_WATCH_FILE = 2,
-    /* A TCP port as "ADDRESS PORT", the address an IP address or a name. STATE: "1" where a
-     * connection is accepted, else "0". */
+    /* A TCP port as "ADDRESS PORT", the address an IP address or a name. STATE: "1" where a socket
+     * of the guest listens for it, or a connection is accepted, else "0". */
     SP_WATCH_PORT = 3,
-    /* A unix socket as "stream PATH" or "dgram PATH". STATE as with ports. */
+    /* A unix socket as "stream PATH" or "dgram PATH". STATE: "1" where a connection is accepted. */
     SP_WATCH_UNIX = 4,
 };
 

@@ -5,6 +5,7 @@
 
 #include "agent-channel.h"
 #include "agent-connect.h"
+#include "agent-listen.h"
 #include "agent-units.h"
 
 #include <errno.h>
@@ -20,6 +21,8 @@
 #include <unistd.h>
 
 #define LOOK_USEC 25000u
+/* Each connection that comes about costs the service that takes it. */
+#define LOOK_CONNECTED_USEC 1000000u
 /* A connection that is neither accepted nor refused counts as closed after this. */
 #define CONNECT_USEC 1000000u
 #define ADDRESSES_MAX 8u
@@ -143,7 +146,7 @@ static int look_on(struct watch *watch, int r)
     /* A unix socket whose queue is full is there, but takes no connection now: that is no news. */
     if (r != -EAGAIN)
         tell(watch, r == 0);
-    return look_again(watch, LOOK_USEC);
+    return look_again(watch, r == 0 ? LOOK_CONNECTED_USEC : LOOK_USEC);
 }
 
 static int on_connected(sd_event_source *source, int fd, uint32_t events, void *data)
@@ -158,10 +161,25 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
     return look_on(data, -error);
 }
 
+/* Where nobody listens a connection may come about all the same, by a packet filter that leads it
+ * elsewhere, and to try harms nobody. */
+static bool has_listener(const struct watch *watch)
+{
+    for (size_t i = 0; i < watch->n_addresses; i++) {
+        if (listen_find(&watch->addresses[i].any, watch->addresses[i].length) == 1)
+            return true;
+    }
+    return false;
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
     struct watch *watch = data;
 
+    if (watch->kind == SP_WATCH_PORT && !watch->io && has_listener(watch)) {
+        tell(watch, true);
+        return look_again(watch, LOOK_USEC);
+    }
     if (watch->kind != SP_WATCH_FILE)
         return look_on(watch, -ETIMEDOUT);
     tell(watch, access(watch->path, F_OK) == 0);

@@ -16,6 +16,7 @@ struct SpChannel {
     guint32 id;
     bool is_done;
     GError *error;
+    int error_number; /* the guest's errno; 0: none */
     int status;
     GString *output;
     GString *errors;
@@ -157,6 +158,7 @@ static bool channel_take_error(SpChannel *channel, const struct sp_frame *frame)
     sp_payload_init(&p, frame);
     if (sp_payload_take_u32(&p, &number) < 0)
         return false;
+    channel->error_number = (int)number;
     text = g_utf8_make_valid((const char *)p.data, (gssize)p.left);
     sp_channel_end(channel,
         g_error_new(SP_ERROR, SP_ERROR_GUEST, "%s", *text ? text : g_strerror((int)number)));
@@ -472,6 +474,11 @@ bool sp_channel_is_done(SpChannel *channel, GError **error)
     if (channel->error)
         g_propagate_error(error, g_error_copy(channel->error));
     return channel->is_done;
+}
+
+int sp_channel_error_number(SpChannel *channel)
+{
+    return channel->error_number;
 }
 
 int sp_channel_status(SpChannel *channel)

@@ -105,6 +105,8 @@ SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd);
  * command is no failure, whatever its status. May be asked again and again.
  */
 bool sp_channel_is_done(SpChannel *channel, GError **error);
+/** The errno by which the agent refused it; 0 where it did not. */
+int sp_channel_error_number(SpChannel *channel);
 /** Exit status of an ended command; 128 + signal number if a signal ended it. */
 int sp_channel_status(SpChannel *channel);
 /** What the command wrote so far; owned by the channel. */

@@ -24,9 +24,12 @@ struct SpConsole {
     int log_fd;
     gsize log_room; /* bytes that it may still grow by */
     GSource *readable;
-    GQueue lines;       /* of char * */
-    guint64 first_line; /* number of the oldest kept */
+    GQueue lines;        /* of char *; what a carriage return overwrote stands before a '\r' */
+    guint64 first_line;  /* number of the oldest kept */
+    guint64 unread_line; /* what sp_console_take_match() has not passed yet begins in this one, */
+    gsize unread_offset; /* so many bytes behind its beginning */
     GString *current;
+    bool is_returned; /* to its beginning: what comes next overwrites it */
     Escape escape;
     GByteArray *input; /* for the guest, not sent yet */
     GSource *writable;
@@ -36,79 +39,54 @@ struct SpConsole {
     void *tap_data;
 };
 
-/* How the kernel begins these messages; after its time stamp, nothing else before it. */
-static const struct {
-    const char *beginning;
-    bool is_common; /* a program may say that too: without a time stamp, only with the kernel's
-                     * count of oopses, " [#1]" */
-} fatal_messages[] = {
-    {"Kernel panic - not syncing", false},
-    /* alone on its line, where the panic's first one may follow a prompt */
-    {"---[ end Kernel panic - not syncing", false},
-    {"BUG: kernel NULL pointer dereference", false},
-    {"BUG: unable to handle", false},
-    {"BUG: stack guard page was hit", false},
-    {"kernel BUG at ", false},
-    {"Unable to handle kernel ", false},
-    {"Internal error: ", true},
-    {"Oops: ", true},
-    {"general protection fault", true},
-    {"stack segment: ", true},
-    {"invalid opcode: ", true},
-    {"divide error: ", true},
-    {"double fault: ", true},
-};
-
-/* Behind "[   12.345678] ", and "[    T1] " where the kernel is built to tell who speaks; @line
- * itself where it has no time stamp; NULL where it begins with another bracket. */
-static const char *skip_time_stamp(const char *line)
+/* What the terminal shows of a line: what stands behind its last carriage return. */
+static const char *visible_part(const char *line)
 {
-    const char *p = line;
+    const char *last = strrchr(line, '\r');
 
-    if (*p != '[')
-        return line;
-    p++;
-    p += strspn(p, " ");
-    if (strspn(p, "0123456789.") == 0)
-        return NULL;
-    p += strspn(p, "0123456789.");
-    if (*p++ != ']')
-        return NULL;
-    if (*p == '[') {
-        p += 1 + strspn(p + 1, " ");
-        if (*p != 'T' && *p != 'C')
-            return NULL;
-        p++;
-        p += strspn(p, "0123456789");
-        if (*p++ != ']')
-            return NULL;
-    }
-    return p + strspn(p, " ");
+    return last ? last + 1 : line;
 }
 
-bool sp_console_line_is_fatal(const char *line)
+/* The first @length bytes of the unfinished line are a line. */
+static void end_line_at(SpConsole *console, gsize length)
 {
-    const char *text = skip_time_stamp(line);
+    char *line = g_utf8_make_valid(console->current->str, (gssize)length);
 
-    for (gsize i = 0; text && i < G_N_ELEMENTS(fatal_messages); i++) {
-        if (g_str_has_prefix(text, fatal_messages[i].beginning))
-            return text != line || !fatal_messages[i].is_common || strstr(text, " [#");
-    }
-    return false;
-}
-
-static void end_line(SpConsole *console)
-{
-    char *line = g_utf8_make_valid(console->current->str, (gssize)console->current->len);
-
-    g_string_truncate(console->current, 0);
+    g_string_erase(console->current, 0, (gssize)length);
     g_queue_push_tail(&console->lines, line);
     if (g_queue_get_length(&console->lines) > SP_CONSOLE_LINES_MAX) {
         g_free(g_queue_pop_head(&console->lines));
         console->first_line++;
     }
     if (console->func)
-        console->func(line, console->data);
+        console->func(visible_part(line), console->data);
+}
+
+static void end_line(SpConsole *console)
+{
+    console->is_returned = false;
+    end_line_at(console, console->current->len);
+}
+
+/* What was overwritten becomes a line of its own; without any, all of it. */
+static void cut_line(SpConsole *console)
+{
+    const char *last = strrchr(console->current->str, '\r');
+    gsize length = last ? (gsize)(last - console->current->str) : 0;
+    bool is_behind;
+
+    if (!last) {
+        end_line(console);
+        return;
+    }
+    is_behind =
+        console->unread_line == sp_console_next_line(console) && console->unread_offset > length;
+    end_line_at(console, length);
+    g_string_erase(console->current, 0, 1);
+    if (is_behind) {
+        console->unread_line++;
+        console->unread_offset -= length + 1;
+    }
 }
 
 static Escape next_escape(Escape escape, guint8 c)
@@ -172,24 +150,35 @@ void sp_console_set_tap(SpConsole *console, SpConsoleTapFunc func, void *user_da
     console->tap_data = user_data;
 }
 
+static void take_byte(SpConsole *console, guint8 c)
+{
+    if (c == '\n') {
+        /* a sequence that was broken off must not swallow what the kernel says next */
+        console->escape = ESCAPE_NONE;
+        end_line(console);
+        return;
+    }
+    if (skip_escape(console, c) || c == 0)
+        return;
+    if (c == '\r') {
+        console->is_returned = console->current->len > 0;
+        return;
+    }
+    if (console->is_returned)
+        g_string_append_c(console->current, '\r');
+    console->is_returned = false;
+    g_string_append_c(console->current, (char)c);
+    if (console->current->len >= SP_CONSOLE_LINE_MAX)
+        cut_line(console);
+}
+
 void sp_console_take(SpConsole *console, const guint8 *data, gsize length)
 {
     write_log(console, data, length);
     if (console->tap)
         console->tap(data, length, console->tap_data);
-    for (gsize i = 0; i < length; i++) {
-        guint8 c = data[i];
-
-        if (c == '\n') {
-            /* a sequence that was broken off must not swallow what the kernel says next */
-            console->escape = ESCAPE_NONE;
-            end_line(console);
-        } else if (!skip_escape(console, c) && c != '\r' && c != 0) {
-            g_string_append_c(console->current, (char)c);
-        }
-        if (console->current->len >= SP_CONSOLE_LINE_MAX)
-            end_line(console);
-    }
+    for (gsize i = 0; i < length; i++)
+        take_byte(console, data[i]);
 }
 
 /* 0 at the end, -1 with EAGAIN where nothing is there for now. */
@@ -329,22 +318,100 @@ guint64 sp_console_next_line(SpConsole *console)
     return console->first_line + g_queue_get_length(&console->lines);
 }
 
+/* Without a character of which only the first bytes are there. */
 static char *current_line(SpConsole *console)
 {
-    return g_utf8_make_valid(console->current->str, (gssize)console->current->len);
+    const char *text = console->current->str;
+    gsize length = console->current->len, from = length > 3 ? length - 3 : 0;
+
+    for (; from < length; from++) {
+        if (g_utf8_get_char_validated(text + from, (gssize)(length - from)) == (gunichar)-2)
+            length = from;
+    }
+    return g_utf8_make_valid(text, (gssize)length);
 }
 
-bool sp_console_match(SpConsole *console, GRegex *regex, guint64 from)
+void sp_console_read_all(SpConsole *console)
 {
-    guint64 end = sp_console_next_line(console);
-    g_autofree char *current = current_line(console);
-    guint64 left = end > from ? end - from : 0;
+    console->unread_line = sp_console_next_line(console);
+    console->unread_offset = console->current->len;
+}
 
-    for (GList *l = console->lines.tail; l && left > 0; l = l->prev, left--) {
-        if (g_regex_match(regex, l->data, 0, NULL))
+void sp_console_begin_anew(SpConsole *console)
+{
+    if (console->current->len > 0)
+        end_line(console);
+    sp_console_read_all(console);
+}
+
+GRegex *sp_console_regex_new(const char *pattern, GError **error)
+{
+    return g_regex_new(
+        pattern, G_REGEX_OPTIMIZE | G_REGEX_MULTILINE | G_REGEX_NEWLINE_CR, 0, error);
+}
+
+/* Whether line number @number, of which @text is there, matches behind what was read of it. */
+static bool take_in_line(
+    SpConsole *console, GRegex *regex, guint64 number, const char *text, bool is_whole)
+{
+    g_autoptr(GMatchInfo) match = NULL;
+    gsize length = strlen(text);
+    gsize offset = number == console->unread_line ? MIN(console->unread_offset, length) : 0;
+    int end;
+
+    if (!g_regex_match_full(regex, text, (gssize)length, (int)offset, 0, &match, NULL) ||
+        !g_match_info_fetch_pos(match, 0, NULL, &end))
+        return false;
+    console->unread_line = number;
+    console->unread_offset = MAX(offset, (gsize)end);
+    if (is_whole && console->unread_offset == length) {
+        console->unread_line++;
+        console->unread_offset = 0;
+    }
+    return true;
+}
+
+bool sp_console_take_match(SpConsole *console, GRegex *regex)
+{
+    guint64 number = MAX(console->unread_line, console->first_line);
+    GList *l = g_queue_peek_nth_link(&console->lines, (guint)(number - console->first_line));
+    g_autofree char *current = NULL;
+
+    for (; l; l = l->next, number++) {
+        if (take_in_line(console, regex, number, l->data, true))
             return true;
     }
-    return *current && g_regex_match(regex, current, 0, NULL);
+    current = current_line(console);
+    return *current && take_in_line(console, regex, number, current, false);
+}
+
+/* What of @line, number @number, is read; @length bytes at most. */
+static gsize read_length(SpConsole *console, guint64 number, gsize length)
+{
+    if (number == console->unread_line)
+        return MIN(console->unread_offset, length);
+    return number < console->unread_line ? length : 0;
+}
+
+char *sp_console_text(SpConsole *console, gsize *ret_read)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *current = current_line(console);
+    guint64 number = console->first_line;
+    gsize read = 0;
+
+    for (GList *l = console->lines.head; l; l = l->next, number++) {
+        read += read_length(console, number, strlen(l->data) + 1);
+        g_string_append_printf(text, "%s\n", (char *)l->data);
+    }
+    if (*current) {
+        read += read_length(console, number, strlen(current));
+        g_string_append_printf(text, "%s\n", current);
+    }
+    g_strdelimit(text->str, "\r", '\n');
+    if (ret_read)
+        *ret_read = read;
+    return g_string_free(text, FALSE);
 }
 
 char *sp_console_tail(SpConsole *console, guint lines)
@@ -354,10 +421,10 @@ char *sp_console_tail(SpConsole *console, guint lines)
     GList *l = g_queue_peek_nth_link(&console->lines, length > lines ? length - lines : 0);
 
     for (; l; l = l->next)
-        g_string_append_printf(text, "%s\n", (const char *)l->data);
+        g_string_append_printf(text, "%s\n", visible_part(l->data));
     if (console->current->len > 0) {
         g_autofree char *current = current_line(console);
-        g_string_append_printf(text, "%s\n", current);
+        g_string_append_printf(text, "%s\n", visible_part(current));
     }
     return g_string_free(text, FALSE);
 }

@@ -16,7 +16,9 @@ typedef struct SpConsole SpConsole;
 #define SP_CONSOLE_LOG_MAX (128u * 1024 * 1024)
 #define SP_CONSOLE_INPUT_MAX 65536u
 
-/** Each whole line: valid UTF-8 without its end and without escape sequences. */
+/** Each whole line: valid UTF-8 without its end and without escape sequences. Of one that was
+ * overwritten behind a carriage return, as progress is shown, what was there last; of a very long
+ * one of these, what was there each SP_CONSOLE_LINE_MAX bytes. */
 typedef void (*SpConsoleLineFunc)(const char *line, void *data);
 
 /**
@@ -49,17 +51,23 @@ void sp_console_take(SpConsole *console, const guint8 *data, gsize length);
 
 /** The number that the next line to begin will have; counts from 0. */
 guint64 sp_console_next_line(SpConsole *console);
-/**
- * Look for @regex in the lines from number @from on, the unfinished last one included.
- * Lines that are no longer kept are passed over.
- */
-bool sp_console_match(SpConsole *console, GRegex *regex, guint64 from);
-/** The last @lines lines, each ended by a newline, the unfinished one included. */
-char *sp_console_tail(SpConsole *console, guint lines);
 
+/** A regular expression for sp_console_take_match(): a carriage return ends a line, too. */
+GRegex *sp_console_regex_new(const char *pattern, GError **error);
 /**
- * Whether a line is the kernel saying that it cannot go on (panic, oops, BUG): what a machine does
- * not recover from by itself. Text that a program or the kernel's command line carries does not
- * count. Works on lines with and without the kernel's time stamp.
+ * Look for @regex in the lines that were not read yet, the oldest first, the unfinished last one
+ * included. A match is read, with all that stands before it; what stands behind it is not, even in
+ * the same line. Without a match nothing is read. Lines that are no longer kept are passed over.
  */
-bool sp_console_line_is_fatal(const char *line);
+bool sp_console_take_match(SpConsole *console, GRegex *regex);
+/** All that is there is read. */
+void sp_console_read_all(SpConsole *console);
+/** The same, and what comes next begins a line: the guest was started anew. */
+void sp_console_begin_anew(SpConsole *console);
+
+/** The last @lines lines, each ended by a newline, the unfinished one included, without what was
+ * overwritten behind a carriage return. */
+char *sp_console_tail(SpConsole *console, guint lines);
+/** All lines that are kept, what was overwritten as lines of their own. @ret_read (may be NULL) is
+ * how many bytes of it are read. */
+char *sp_console_text(SpConsole *console, gsize *ret_read);

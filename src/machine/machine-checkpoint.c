@@ -127,12 +127,17 @@ bool sp_machine_copy_data(int from, const char *path, GError **error)
     return is_good;
 }
 
-/* What the console said goes along: who looks at it later finds the boot in it. */
+/* What the console said goes along: who looks at it later finds the boot in it. A NUL stands before
+ * what sp_machine_wait_for_console_text() has not read yet. */
 static bool copy_console(SpMachine *machine, const char *path, GError **error)
 {
-    g_autofree char *text = sp_console_tail(machine->console, SP_CONSOLE_LINES_MAX);
+    gsize read;
+    g_autofree char *text = sp_console_text(machine->console, &read);
+    g_autoptr(GString) content = g_string_new(text);
 
-    return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+    g_string_insert_c(content, (gssize)read, 0);
+    return g_file_set_contents_full(
+        path, content->str, (gssize)content->len, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
 }
 
 static bool save_memory(SpMachine *machine, const char *path, GError **error)
@@ -285,15 +290,18 @@ static bool load(SpMachine *machine, const char *dir, GError **error)
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
     g_autofree char *text = NULL;
-    gsize length;
+    gsize length, read;
 
     if (!g_file_get_contents(console, &text, &length, error))
         return false;
     machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
     if (!machine->overlay || !sp_machine_start(machine, true, error))
         return false;
-    sp_console_take(machine->console, (const guint8 *)text, length);
-    g_clear_pointer(&machine->fatal, g_free); /* that was another time */
+    read = strnlen(text, length);
+    sp_console_take(machine->console, (const guint8 *)text, read);
+    sp_console_read_all(machine->console);
+    sp_console_take(machine->console, (const guint8 *)text + read, length - read);
+    sp_machine_forget_panic(machine); /* that was another time */
     return load_memory(machine, ram, error);
 }
 

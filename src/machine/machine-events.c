@@ -24,11 +24,7 @@ void sp_machine_on_console_line(const char *line, void *data)
     g_free(machine->last_line);
     machine->last_line = g_strdup(line);
     machine->has_kernel = machine->has_kernel || is_of_kernel(line);
-    if (!machine->fatal && sp_console_line_is_fatal(line)) {
-        machine->fatal = g_strdup(line);
-        machine->fatal_since = g_get_monotonic_time();
-        sp_log_mark(machine->config.log, machine->config.name, "panic", "its kernel failed");
-    }
+    sp_machine_look_for_panic(machine, line);
 }
 
 static bool event_flag(JsonObject *data, const char *name)
@@ -47,8 +43,8 @@ static const char *event_string(JsonObject *data, const char *name)
 
 void sp_machine_forget_boot(SpMachine *machine, const char *why)
 {
-    machine->start_line = sp_console_next_line(machine->console);
-    g_clear_pointer(&machine->fatal, g_free);
+    sp_console_begin_anew(machine->console);
+    sp_machine_forget_panic(machine);
     g_clear_pointer(&machine->last_line, g_free);
     machine->has_kernel = false;
     if (machine->agent)

@@ -9,6 +9,8 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,19 +28,59 @@ static bool archive_error(GError **error, const char *what, struct archive *arch
     return false;
 }
 
-static bool put(SpMachine *machine, int fd, const char *target, guint32 mode, GError **error)
+bool sp_machine_refuse_empty(const char *path, const char *what, GError **error)
+{
+    if (*path)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "the path of %s is empty", what);
+    return false;
+}
+
+static const char *name_type(mode_t type)
+{
+    switch (type) {
+    case AE_IFSOCK:
+        return "a socket";
+    case AE_IFBLK:
+    case AE_IFCHR:
+        return "a device";
+    case AE_IFIFO:
+        return "a FIFO";
+    default:
+        return "neither file nor folder";
+    }
+}
+
+static void say_passed_over(SpMachine *machine, const char *path, mode_t type)
+{
+    sp_log(
+        machine->config.log, machine->config.name, "not copied: '%s' is %s", path, name_type(type));
+}
+
+/* What the guest refused, with the words of whom it was about. */
+static bool copy_error(SpMachine *machine, const char *purpose, GError *local, GError **error)
+{
+    if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST))
+        g_prefix_error(&local, "machine '%s': %s: ", machine->config.name, purpose);
+    else
+        g_prefix_error(&local, "%s: ", purpose);
+    g_propagate_error(error, local);
+    return false;
+}
+
+static bool put(SpMachine *machine, int fd, const char *target, guint32 mode, const char *purpose,
+    GError **error)
 {
     g_autoptr(SpChannel) channel = sp_agent_put(machine->agent, fd, target, mode);
+    GError *local = NULL;
 
-    if (sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error))
-        return true;
-    g_prefix_error(error, "copying to '%s': ", target);
-    return false;
+    return sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), &local) ||
+           copy_error(machine, purpose, local, error);
 }
 
 /* The path to write to: @target, or a name in it where it is a folder. Makes the folders above. */
 static char *resolve_target(
-    SpMachine *machine, const char *source, const char *target, GError **error)
+    SpMachine *machine, const char *source, const char *target, const char *purpose, GError **error)
 {
     const char *const argv[] = {"/bin/sh", "-c",
         "mkdir -p -- \"$(dirname -- \"$1\")\" && if [ -d \"$1\" ]; then echo folder; fi", "sh",
@@ -47,14 +89,19 @@ static char *resolve_target(
     GString *output = NULL;
     bool is_folder;
 
-    if (!sp_machine_run(machine, argv, &output, error))
+    if (!sp_machine_run(machine, purpose, argv, &output, error))
         return NULL;
     is_folder = output->len > 0;
     g_string_free(output, TRUE);
     return is_folder ? g_build_filename(target, name, NULL) : g_strdup(target);
 }
 
-static bool add_entry(struct archive *out, struct archive *disk, GError **error)
+static bool is_passed_over(mode_t type)
+{
+    return type == AE_IFSOCK || type == AE_IFBLK || type == AE_IFCHR;
+}
+
+static bool add_entry(SpMachine *machine, struct archive *out, struct archive *disk, GError **error)
 {
     struct archive_entry *entry = archive_entry_new();
     char buffer[65536];
@@ -69,6 +116,11 @@ static bool add_entry(struct archive *out, struct archive *disk, GError **error)
         goto out;
     }
     archive_read_disk_descend(disk);
+    if (is_passed_over(archive_entry_filetype(entry))) {
+        say_passed_over(machine, archive_entry_sourcepath(entry), archive_entry_filetype(entry));
+        ok = true;
+        goto out;
+    }
     archive_entry_set_uid(entry, 0);
     archive_entry_set_gid(entry, 0);
     if (archive_write_header(out, entry) < ARCHIVE_WARN) {
@@ -97,7 +149,7 @@ out:
 }
 
 /* The contents of the folder @source as a tar archive in an unnamed file, at its start. */
-static int pack_folder(const char *source, GError **error)
+static int pack_folder(SpMachine *machine, const char *source, GError **error)
 {
     struct archive *disk = archive_read_disk_new();
     struct archive *out = archive_write_new();
@@ -117,7 +169,7 @@ static int pack_folder(const char *source, GError **error)
     } else if (archive_read_disk_open(disk, source) != ARCHIVE_OK) {
         archive_error(&local, "reading the folder", disk);
     } else {
-        while (add_entry(out, disk, &local))
+        while (add_entry(machine, out, disk, &local))
             ;
         if (!local && archive_write_close(out) != ARCHIVE_OK)
             archive_error(&local, "packing the folder", out);
@@ -134,8 +186,22 @@ out:
     return fd;
 }
 
+/* Under a name of its own until it is whole; into a folder that is there already as it comes. */
+#define UNPACK                                                                                     \
+    "packed=$1 target=$2 strip=$3; part=$target.slotproof-part\n"                                  \
+    "if [ -e \"$target\" ]; then\n"                                                                \
+    "  tar -x -p -C \"$target\" --strip-components=\"$strip\" -f \"$packed\" ||\n"                 \
+    "    { status=$?; echo \"'$target' was there before, and now has a part of the copy\" >&2; "   \
+    "}\n"                                                                                          \
+    "else\n"                                                                                       \
+    "  rm -rf -- \"$part\" && mkdir -- \"$part\" &&\n"                                             \
+    "    tar -x -p -C \"$part\" --strip-components=\"$strip\" -f \"$packed\" &&\n"                 \
+    "    mv -T -- \"$part\" \"$target\" || { status=$?; rm -rf -- \"$part\"; }\n"                  \
+    "fi\n"                                                                                         \
+    "rm -f \"$packed\"; exit \"${status:-0}\""
+
 static bool copy_folder_in(
-    SpMachine *machine, const char *source, const char *target, GError **error)
+    SpMachine *machine, const char *source, const char *target, const char *purpose, GError **error)
 {
     g_autofree char *packed = g_strdup_printf("/run/slotproof-%08x.tar", g_random_int());
     const char *prefix = source + strspn(source, "/");
@@ -143,21 +209,36 @@ static bool copy_folder_in(
     g_auto(GStrv) parts = g_strsplit(prefix, "/", -1);
     g_autofree char *strip = NULL;
     guint depth = 0;
-    const char *const unpack[] = {"/bin/sh", "-c",
-        "mkdir -p -- \"$2\" && tar -x -p -C \"$2\" --strip-components=\"$3\" -f \"$1\"; "
-        "status=$?; rm -f \"$1\"; exit $status",
-        "sh", packed, target, NULL, NULL};
-    const char *argv[G_N_ELEMENTS(unpack)];
-    int fd = pack_folder(source, error);
+    const char *argv[] = {"/bin/sh", "-c", UNPACK, "sh", packed, target, NULL, NULL};
+    int fd = pack_folder(machine, source, error);
 
     if (fd < 0)
         return false;
     for (char **part = parts; *part; part++)
         depth += **part ? 1 : 0;
     strip = g_strdup_printf("%u", depth);
-    memcpy(argv, unpack, sizeof argv);
     argv[6] = strip;
-    return put(machine, fd, packed, 0600, error) && sp_machine_run(machine, argv, NULL, error);
+    return put(machine, fd, packed, 0600, purpose, error) &&
+           sp_machine_run(machine, purpose, argv, NULL, error);
+}
+
+/* A file or a folder of the host; -1 with an error. What is no such thing might be read for ever.
+ */
+static int open_source(const char *path, struct stat *ret_st, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0 || fstat(fd, ret_st) < 0) {
+        host_error(error, "can't read", path, errno);
+    } else if (!S_ISREG(ret_st->st_mode) && !S_ISDIR(ret_st->st_mode)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "can't copy '%s': it is %s", path,
+            name_type(ret_st->st_mode & S_IFMT));
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 bool sp_machine_copy_from_host(
@@ -165,25 +246,25 @@ bool sp_machine_copy_from_host(
 {
     g_autofree char *path = NULL;
     g_autofree char *absolute = g_canonicalize_filename(source, NULL);
+    g_autofree char *purpose = g_strdup_printf("copying '%s' to '%s'", source, target);
     struct stat st;
-    int fd = open(absolute, O_RDONLY | O_CLOEXEC);
+    int fd;
 
+    if (!sp_machine_refuse_empty(source, "what is copied", error) ||
+        !sp_machine_refuse_empty(target, "the copy", error))
+        return false;
+    fd = open_source(absolute, &st, error);
     if (fd < 0)
-        return host_error(error, "can't read", absolute, errno);
-    if (fstat(fd, &st) < 0) {
-        int number = errno;
-        close(fd);
-        return host_error(error, "can't read", absolute, number);
-    }
+        return false;
     if (!sp_machine_connect(machine, -1, error) ||
-        !(path = resolve_target(machine, absolute, target, error))) {
+        !(path = resolve_target(machine, absolute, target, purpose, error))) {
         close(fd);
         return false;
     }
     if (!S_ISDIR(st.st_mode))
-        return put(machine, fd, path, st.st_mode & 0777, error);
+        return put(machine, fd, path, st.st_mode & 0777, purpose, error);
     close(fd);
-    return copy_folder_in(machine, absolute, path, error);
+    return copy_folder_in(machine, absolute, path, purpose, error);
 }
 
 /* Below the machine's out_dir and nowhere else, whatever a script or a guest says. */
@@ -205,12 +286,49 @@ static char *resolve_out_dir(SpMachine *machine, const char *target_dir, GError 
     return g_steal_pointer(&dir);
 }
 
+/* Whether @name, of a guest's archive, leads out of the folder. */
+static bool leads_elsewhere(const char *name)
+{
+    g_auto(GStrv) parts = g_strsplit(name, "/", -1);
+
+    return name[0] == '/' || g_strv_contains((const char *const *)parts, "..");
+}
+
+/* Below @dir; false where its names lead elsewhere. */
+static bool place_entry(struct archive_entry *entry, const char *dir, GError **error)
+{
+    const char *name = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
+    g_autofree char *path = NULL;
+    g_autofree char *target = NULL;
+
+    if (!name || leads_elsewhere(name) || (link && leads_elsewhere(link))) {
+        g_set_error(error, SP_ERROR, SP_ERROR_GUEST,
+            "the guest's archive holds a name that leads elsewhere: %s", name ? name : "(none)");
+        return false;
+    }
+    path = g_build_filename(dir, name, NULL);
+    archive_entry_set_pathname(entry, path);
+    if (link) {
+        target = g_build_filename(dir, link, NULL);
+        archive_entry_set_hardlink(entry, target);
+    }
+    return true;
+}
+
+static bool is_wanted(struct archive_entry *entry)
+{
+    mode_t type = archive_entry_filetype(entry);
+
+    return type == AE_IFREG || type == AE_IFDIR || type == AE_IFLNK ||
+           archive_entry_hardlink(entry);
+}
+
 /* Unpack the guest's archive. What a guest packs is not trusted to stay below the folder. */
-static bool unpack_folder(const GString *packed, const char *dir, GError **error)
+static bool unpack_folder(
+    SpMachine *machine, const GString *packed, const char *dir, GError **error)
 {
     const int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-                      ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
-                      ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS;
+                      ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_SECURE_NODOTDOT;
     struct archive *in = archive_read_new();
     struct archive_entry *entry;
     GError *local = NULL;
@@ -220,21 +338,12 @@ static bool unpack_folder(const GString *packed, const char *dir, GError **error
     if (archive_read_open_memory(in, packed->str, packed->len) != ARCHIVE_OK)
         archive_error(&local, "the guest's archive", in);
     while (!local && (status = archive_read_next_header(in, &entry)) != ARCHIVE_EOF) {
-        const char *name = status < ARCHIVE_WARN ? NULL : archive_entry_pathname(entry);
-        mode_t type = status < ARCHIVE_WARN ? 0 : archive_entry_filetype(entry);
-
-        if (!name || name[0] == '/' || strstr(name, "..")) {
-            g_set_error(&local, SP_ERROR, SP_ERROR_GUEST,
-                "the guest's archive holds a name that leads elsewhere: %s",
-                name ? name : "(none)");
-            break;
-        }
-        if (type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
-            continue; /* devices and sockets are nothing to a report */
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-        archive_entry_set_pathname(entry, path);
-        if (archive_read_extract(in, entry, flags & ~ARCHIVE_EXTRACT_SECURE_NOABSOLUTEPATHS) <
-            ARCHIVE_WARN)
+        if (status < ARCHIVE_WARN)
+            archive_error(&local, "the guest's archive", in);
+        else if (!is_wanted(entry))
+            say_passed_over(machine, archive_entry_pathname(entry), archive_entry_filetype(entry));
+        else if (place_entry(entry, dir, &local) &&
+                 archive_read_extract(in, entry, flags) < ARCHIVE_WARN)
             archive_error(&local, "writing the guest's files", in);
     }
     archive_read_free(in);
@@ -243,50 +352,116 @@ static bool unpack_folder(const GString *packed, const char *dir, GError **error
     return !local;
 }
 
-static bool copy_folder_out(SpMachine *machine, const char *source, const char *dir, GError **error)
+static int make_writable(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    if (type == FTW_D || type == FTW_DNR)
+        (void)chmod(path, 0700);
+    return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)remove(path);
+    return 0;
+}
+
+/* To move a folder that is read-only takes root, or a moment in which it is not. */
+static bool move_folder(const char *from, const char *to, GError **error)
+{
+    struct stat st;
+
+    if (lstat(from, &st) == 0 && S_ISDIR(st.st_mode) && chmod(from, st.st_mode | S_IRWXU) == 0 &&
+        rename(from, to) == 0 && chmod(to, st.st_mode & 07777) == 0)
+        return true;
+    return host_error(error, "can't write", to, errno);
+}
+
+/* Under a name of its own until it is whole; into a folder that is there already as it comes. */
+static bool place_folder(
+    SpMachine *machine, const GString *packed, const char *dir, const char *name, GError **error)
+{
+    g_autofree char *part = g_build_filename(dir, ".slotproof-part-XXXXXX", NULL);
+    g_autofree char *from = NULL;
+    g_autofree char *to = g_build_filename(dir, name, NULL);
+    bool is_good;
+
+    if (g_file_test(to, G_FILE_TEST_EXISTS)) {
+        if (unpack_folder(machine, packed, dir, error))
+            return true;
+        g_prefix_error(error, "'%s' was there before, and now has a part of the copy: ", to);
+        return false;
+    }
+    if (!g_mkdtemp_full(part, 0777))
+        return host_error(error, "can't make the folder", part, errno);
+    from = g_build_filename(part, name, NULL);
+    is_good = unpack_folder(machine, packed, part, error) && move_folder(from, to, error);
+    nftw(part, make_writable, 16, FTW_PHYS);
+    nftw(part, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    return is_good;
+}
+
+static bool copy_folder_out(
+    SpMachine *machine, const char *source, const char *dir, const char *purpose, GError **error)
 {
     const char *const argv[] = {"/bin/sh", "-c",
         "cd -- \"$(dirname -- \"$1\")\" && exec tar -c -- \"$(basename -- \"$1\")\"", "sh", source,
         NULL};
+    g_autofree char *name = g_path_get_basename(source);
     GString *packed = NULL;
+    GError *local = NULL;
     bool ok;
 
-    if (!sp_machine_run(machine, argv, &packed, error))
+    if (!sp_machine_run(machine, purpose, argv, &packed, error))
         return false;
-    ok = unpack_folder(packed, dir, error);
+    ok = place_folder(machine, packed, dir, name, &local) ||
+         copy_error(machine, purpose, local, error);
     g_string_free(packed, TRUE);
     return ok;
+}
+
+/* Under a name of its own until it is whole. */
+static bool get(
+    SpMachine *machine, const char *source, const char *dir, const char *purpose, GError **error)
+{
+    g_autofree char *name = g_path_get_basename(source);
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *part = g_strdup_printf("%s/.slotproof-part-%08x", dir, g_random_int());
+    g_autoptr(SpChannel) channel = NULL;
+    GError *local = NULL;
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+
+    if (fd < 0)
+        return host_error(error, "can't write", part, errno);
+    channel = sp_agent_get(machine->agent, source, fd);
+    if (!sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), &local))
+        copy_error(machine, purpose, local, error);
+    else if (rename(part, path) < 0)
+        host_error(error, "can't write", path, errno);
+    else
+        return true;
+    unlink(part);
+    return false;
 }
 
 bool sp_machine_copy_from_machine(
     SpMachine *machine, const char *source, const char *target_dir, GError **error)
 {
     const char *const is_folder[] = {"/bin/sh", "-c",
-        "if [ -d \"$1\" ]; then echo folder; elif ! [ -e \"$1\" ]; then echo \"no such file\" >&2; "
-        "exit 1; fi",
+        "if [ -d \"$1\" ]; then echo folder; elif ! [ -e \"$1\" ]; then "
+        "echo \"there is no such file\" >&2; exit 1; fi",
         "sh", source, NULL};
-    g_autofree char *dir = resolve_out_dir(machine, target_dir, error);
-    g_autofree char *name = g_path_get_basename(source);
-    g_autofree char *path = NULL;
-    g_autoptr(SpChannel) channel = NULL;
+    g_autofree char *purpose = g_strdup_printf("copying '%s' from the machine", source);
+    g_autofree char *dir = NULL;
     GString *output = NULL;
     bool folder;
-    int fd;
 
-    if (!dir || !sp_machine_run(machine, is_folder, &output, error))
+    if (!sp_machine_refuse_empty(source, "what is copied", error))
+        return false;
+    dir = resolve_out_dir(machine, target_dir, error);
+    if (!dir || !sp_machine_run(machine, purpose, is_folder, &output, error))
         return false;
     folder = output->len > 0;
     g_string_free(output, TRUE);
-    if (folder)
-        return copy_folder_out(machine, source, dir, error);
-    path = g_build_filename(dir, name, NULL);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0)
-        return host_error(error, "can't write", path, errno);
-    channel = sp_agent_get(machine->agent, source, fd);
-    if (sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error))
-        return true;
-    unlink(path);
-    g_prefix_error(error, "copying '%s': ", source);
-    return false;
+    return folder ? copy_folder_out(machine, source, dir, purpose, error)
+                  : get(machine, source, dir, purpose, error);
 }

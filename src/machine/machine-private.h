@@ -2,11 +2,13 @@
 #pragma once
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c copies, machine-monitor.c talks to QEMU
- * for the script, machine-network.c has the cables and forwards ports, machine-power-on.c skips
- * what precedes the first read of its disk, machine-snapshot.c saves and loads, machine-screen.c
- * looks, machine-keys.c types, machine-shell.c hands it to a person, machine-disk.c reads what is
- * on its disk, machine-recording.c records what it writes, machine-keep.c keeps its disk. */
+ * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c
+ * copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the cables and
+ * forwards ports, machine-panic.c tells a failed kernel from text about one, machine-power-on.c
+ * skips what precedes the first read of its disk, machine-snapshot.c saves and loads,
+ * machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
+ * machine-disk.c reads what is on its disk, machine-recording.c records what it writes,
+ * machine-keep.c keeps its disk. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"
@@ -39,7 +41,6 @@ struct SpMachine {
     SpCable cables[SP_MACHINE_NICS_MAX];
     GPtrArray *forwards;    /* of SpForward */
     SpRecording *recording; /* of its disk; NULL: none */
-    guint64 start_line;     /* the console's first line since the last start or reset */
     SpProcess *qemu;        /* these five only while it runs */
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */
@@ -60,11 +61,20 @@ struct SpMachine {
     gint64 boot_begin;  /* when the last start or reset was */
     char *fatal;        /* the line by which the kernel gave up; until the next reset */
     gint64 fatal_since;
+    char *suspected;   /* a panic's line that the agent may refute */
+    SpChannel *probe;  /* what is asked of it */
+    guint probe_timer; /* looks at the answer */
 };
 
 /** What the guest was up to is over, and nothing of it is to be taken for what comes next. @why is
  * for those who talk to its agent. */
 void sp_machine_forget_boot(SpMachine *machine, const char *why);
+
+/** @line of the console is the last one. Sets machine->fatal where it means that the kernel failed;
+ * an agent that answers proves that it did not. */
+void sp_machine_look_for_panic(SpMachine *machine, const char *line);
+/** What was said of panics is past. */
+void sp_machine_forget_panic(SpMachine *machine);
 
 /* To be told by the console, QEMU and the agent; @data is the SpMachine. */
 void sp_machine_on_console_line(const char *line, void *data);
@@ -114,11 +124,14 @@ bool sp_machine_contact(SpMachine *machine, gint64 deadline, GError **error);
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
 /** Adds the machine's name in front of @error's message, and the console's tail behind it. */
 void sp_machine_explain(SpMachine *machine, GError **error);
+/** False with SP_ERROR_USAGE where @path, that of @what, is empty. */
+bool sp_machine_refuse_empty(const char *path, const char *what, GError **error);
 /** Wait for @channel's end. */
 bool sp_machine_wait_channel(
     SpMachine *machine, SpChannel *channel, gint64 deadline, GError **error);
-/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout. */
-bool sp_machine_run(
-    SpMachine *machine, const char *const *argv, GString **ret_output, GError **error);
 /** For a call without a time-out, the default one: it counts for the contact only. */
 gint64 sp_machine_contact_deadline(SpMachine *machine, gint64 deadline);
+/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout.
+ * Errors begin with @purpose, "copying '/x'", and have what it wrote to its stderr. */
+bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
+    GString **ret_output, GError **error);

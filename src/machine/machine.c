@@ -27,6 +27,11 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
     return sp_console_tail(machine->console, lines);
 }
 
+char *sp_machine_console_text(SpMachine *machine)
+{
+    return sp_console_text(machine->console, NULL);
+}
+
 void sp_machine_explain(SpMachine *machine, GError **error)
 {
     g_autofree char *tail = sp_machine_console_tail(machine, TAIL_LINES);
@@ -131,7 +136,7 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->qmp, sp_qmp_free);
     for (guint i = 0; i < machine->config.nics; i++)
         g_clear_pointer(&machine->ports[i], sp_port_unplug);
-    g_clear_pointer(&machine->fatal, g_free);
+    sp_machine_forget_panic(machine);
     g_clear_pointer(&machine->last_line, g_free);
     machine->has_kernel = false;
     g_clear_pointer(&machine->shutdown_reason, g_free);
@@ -269,7 +274,7 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         return false;
     }
     machine->resets = 0;
-    machine->start_line = sp_console_next_line(machine->console);
+    sp_console_begin_anew(machine->console);
     machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], sp_machine_on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)

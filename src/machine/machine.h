@@ -135,8 +135,11 @@ bool sp_machine_wait_for_port(SpMachine *machine, const char *address, guint por
 /** Wait until the guest's socket @path, of datagrams or of a stream, takes a connection. */
 bool sp_machine_wait_for_unix_socket(
     SpMachine *machine, const char *path, bool is_datagram, gint64 timeout_ms, GError **error);
-/** Wait for a line of any console, from the last start or reset on, that matches; @timeout_ms
- * negative for none. */
+/**
+ * Wait for a line of the console, from the last start or reset on, that matches behind what an
+ * earlier wait matched. This one's match, and all before it, is then read; where it fails nothing
+ * is. @timeout_ms negative for none.
+ */
 bool sp_machine_wait_for_console_text(
     SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error);
 
@@ -286,5 +289,7 @@ bool sp_machine_stop_recording(SpMachine *machine, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
+/** All of its lines that are kept. */
+char *sp_machine_console_text(SpMachine *machine);
 /** The image's folder. */
 const char *sp_machine_image_dir(SpMachine *machine);

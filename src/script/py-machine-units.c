@@ -2,6 +2,7 @@
 
 /* Methods of Machine about systemd's units. */
 
+#include "base/unit-words.h"
 #include "script/py-machine.h"
 
 #include <string.h>
@@ -148,23 +149,30 @@ static int has_jobs(SpPyMachine *self, const char *user, gint64 timeout_ms)
     return strstr(result.output->str, "No jobs") ? 0 : 1;
 }
 
-/* The state in which a user's unit stays without ever being active; NULL while there is hope.
- * @ret_failed is set where that could not be found out. */
-static const char *find_hopeless(SpPyMachine *self, const char *unit, const char *user,
-    const char *state, gint64 timeout_ms, bool *ret_failed)
+/* The state in which a user's unit stays without ever being active, free with g_free(); NULL while
+ * there is hope. @ret_failed is set where that could not be found out. */
+static char *find_hopeless(SpPyMachine *self, const char *unit, const char *user, const char *state,
+    gint64 timeout_ms, bool *ret_failed)
 {
     g_autofree char *again = NULL;
+    g_autofree char *properties = NULL;
+    g_autofree char *why = NULL;
     int jobs;
 
     if (g_str_equal(state, "failed"))
-        return "failed";
+        return g_strdup("failed");
     if (!g_str_equal(state, "inactive"))
         return NULL;
     jobs = has_jobs(self, user, timeout_ms);
     if (jobs == 0)
         again = read_property(self, unit, "ActiveState", user, timeout_ms);
+    if (again && g_str_equal(again, "inactive"))
+        properties = show_unit(self, unit, SP_UNIT_PROPERTIES, user, timeout_ms);
     *ret_failed = PyErr_Occurred() != NULL;
-    return again && g_str_equal(again, "inactive") ? "inactive, and no job is pending" : NULL;
+    if (!properties)
+        return NULL;
+    why = sp_unit_why_inactive(properties);
+    return g_strconcat("inactive and no job is pending that could start it: ", why, NULL);
 }
 
 static PyObject *raise_unit(SpPyMachine *self, const char *unit, const char *user, const char *what)
@@ -186,8 +194,8 @@ static PyObject *poll_user_unit(
                              ? SP_NO_TIMEOUT
                              : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
         g_autofree char *state = read_property(self, unit, "ActiveState", user, left_ms);
+        g_autofree char *hopeless = NULL;
         bool has_failed = false;
-        const char *hopeless;
 
         if (!state)
             return NULL;

@@ -99,7 +99,7 @@ static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObje
 
 static PyObject *get_console_log(SpPyMachine *self, PyObject *unused)
 {
-    g_autofree char *text = sp_machine_console_tail(self->machine, G_MAXUINT);
+    g_autofree char *text = sp_machine_console_text(self->machine);
 
     return PyUnicode_FromString(text);
 }
@@ -115,19 +115,24 @@ PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
         "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),
     SP_PY_METHOD("wait_for_open_port", wait_for_open_port, SP_PY_KEYWORDS,
-        "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a TCP "
-        "connection from the guest to addr comes about."),
+        "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a socket of the "
+        "guest listens for addr, or a TCP connection from the guest to it comes about."),
     SP_PY_METHOD("wait_for_closed_port", wait_for_closed_port, SP_PY_KEYWORDS,
-        "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until no TCP "
-        "connection from the guest to addr comes about."),
+        "wait_for_closed_port(port, addr='localhost', timeout=900)\n--\n\nWait until neither is "
+        "the case."),
     SP_PY_METHOD("wait_for_open_unix_socket", wait_for_open_unix_socket, SP_PY_KEYWORDS,
         "wait_for_open_unix_socket(addr, is_datagram=False, timeout=900)\n--\n\nWait until a "
         "connection to the guest's socket addr, a path, comes about."),
     SP_PY_METHOD("wait_for_console_text", wait_for_console_text, SP_PY_KEYWORDS,
-        "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console since "
-        "the machine's last start or reset matches."),
+        "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console "
+        "matches that was not read yet since the machine's last start or reset. A match is read, "
+        "with "
+        "all that stands before it, and the next wait begins right behind it; what is printed "
+        "between "
+        "waits is not lost, and a wait that fails reads nothing. A carriage return ends a line, "
+        "too."),
     SP_PY_METHOD("get_console_log", get_console_log, METH_NOARGS,
-        "get_console_log()\n--\n\nWhat the consoles said since the machine was made, the last "
-        "lines of it where that is very long."),
+        "get_console_log()\n--\n\nWhat the console said since the machine was made, read or "
+        "not; the last lines of it where that is very long."),
     {NULL, NULL, 0, NULL},
 };

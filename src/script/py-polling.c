@@ -17,24 +17,73 @@ typedef struct {
     PyObject *description; /* str */
     gint64 interval_us;
     gint64 checked_at; /* 0: never */
+    PyObject *failure; /* the exception of the last check; NULL: none */
 } Condition;
 
-static void log_value(SpLog *log, PyObject *value)
+/* Where an exception was raised: the innermost line of the script, or of what it imports. */
+static PyObject *find_place(SpPyState *state, PyObject *exception)
 {
-    PyObject *text = value ? PyObject_Str(value) : NULL;
+    PyObject *trace = PyException_GetTraceback(exception), *place = NULL;
+
+    while (trace && trace != Py_None) {
+        PyFrameObject *frame = ((PyTracebackObject *)trace)->tb_frame;
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        const char *file = PyUnicode_AsUTF8(code->co_filename);
+        PyObject *next = Py_XNewRef((PyObject *)((PyTracebackObject *)trace)->tb_next);
+
+        if (file && (!place || g_str_equal(file, state->config->path))) {
+            PyObject *line = PyObject_GetAttrString(trace, "tb_lineno");
+            g_autofree char *name = g_path_get_basename(file);
+
+            Py_XDECREF(place);
+            place = line ? PyUnicode_FromFormat(" (%s, line %S)", name, line) : NULL;
+            Py_XDECREF(line);
+        }
+        Py_DECREF(code);
+        Py_DECREF(trace);
+        trace = next;
+    }
+    Py_XDECREF(trace);
+    PyErr_Clear();
+    return place ? place : PyUnicode_FromString("");
+}
+
+/* ": ZeroDivisionError: division by zero (script.py, line 3)", or nothing where the last check
+ * raised none; NULL with an exception. */
+static PyObject *describe_failure(Condition *self)
+{
+    PyObject *text, *place, *whole;
+
+    if (!self->failure)
+        return PyUnicode_FromString("");
+    text = PyObject_Str(self->failure);
+    if (!text)
+        PyErr_Clear();
+    place = find_place(sp_py_state((PyObject *)self), self->failure);
+    whole = place ? PyUnicode_FromFormat(": %s%s%V%U", Py_TYPE(self->failure)->tp_name,
+                        text && PyUnicode_GET_LENGTH(text) > 0 ? ": " : "", text, "", place)
+                  : NULL;
+    Py_XDECREF(place);
+    Py_XDECREF(text);
+    return whole;
+}
+
+static void log_failure(Condition *self)
+{
+    PyObject *text = describe_failure(self);
     const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
 
     if (utf8)
-        sp_log(log, NULL, "%s", utf8);
+        sp_log(
+            sp_py_state((PyObject *)self)->config->log, NULL, "a polling condition failed%s", utf8);
     Py_XDECREF(text);
     PyErr_Clear();
 }
 
 /* 1: it holds, 0: not, -1 with an exception that ends the script. A failing function is no such
- * one: the condition does not hold, and the log says why. */
+ * one: the condition does not hold, and what is said of that has the reason. */
 static int evaluate(Condition *self)
 {
-    SpPyState *state = sp_py_state((PyObject *)self);
     PyObject *result, *type, *value, *trace;
     guint depth = sp_py_suspend();
     int holds;
@@ -42,6 +91,7 @@ static int evaluate(Condition *self)
     result = PyObject_CallNoArgs(self->function);
     sp_py_resume(depth);
     self->checked_at = g_get_monotonic_time();
+    Py_CLEAR(self->failure);
     if (result) {
         holds = result == Py_None ? 1 : PyObject_IsTrue(result);
         Py_DECREF(result);
@@ -51,9 +101,11 @@ static int evaluate(Condition *self)
         return -1;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);
-    log_value(state->config->log, value);
+    if (trace)
+        PyException_SetTraceback(value, trace);
+    self->failure = value;
+    log_failure(self);
     Py_XDECREF(type);
-    Py_XDECREF(value);
     Py_XDECREF(trace);
     return 0;
 }
@@ -80,10 +132,21 @@ static bool is_due(const Condition *self)
     return self->checked_at == 0 || g_get_monotonic_time() - self->checked_at >= self->interval_us;
 }
 
-static void raise_broken(Condition *self)
+/* Raised for @how: "does not hold any more". The failure of the function is its cause. */
+static void raise_broken(Condition *self, const char *how)
 {
-    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
-        "the polling condition '%U' does not hold any more", self->description);
+    PyObject *why = describe_failure(self), *type, *value, *trace;
+
+    if (why)
+        PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+            "the polling condition '%U' %s%U", self->description, how, why);
+    Py_XDECREF(why);
+    if (!why || !self->failure)
+        return;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    PyException_SetCause(value, Py_NewRef(self->failure));
+    PyErr_Restore(type, value, trace);
 }
 
 bool sp_py_condition_is_due(SpPyState *state)
@@ -105,7 +168,7 @@ bool sp_py_check_conditions(SpPyState *state)
             Py_INCREF(condition);
             holds = check_now(condition);
             if (holds == 0)
-                raise_broken(condition);
+                raise_broken(condition, "does not hold any more");
             Py_DECREF(condition);
         }
         if (holds != 1)
@@ -149,8 +212,7 @@ static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
     if (holds == 1)
         Py_RETURN_NONE;
     if (!PyErr_Occurred())
-        PyErr_Format(state->assertion_failed,
-            "the polling condition '%U' did not come true in time", self->description);
+        raise_broken(self, "did not come true in time");
     return NULL;
 }
 
@@ -188,12 +250,14 @@ static int traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((Condition *)self)->function);
+    Py_VISIT(((Condition *)self)->failure);
     return 0;
 }
 
 static int clear(PyObject *self)
 {
     Py_CLEAR(((Condition *)self)->function);
+    Py_CLEAR(((Condition *)self)->failure);
     return 0;
 }
 

@@ -1,15 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The prompt: Python's own console, with readline, on the user's terminal. */
+/* The prompt on the user's terminal: a rich one where there is any, or Python's own console, with
+ * readline. */
 
 #include "script/py-prompt.h"
+#include "script/py-prompt-rich.h"
 
 #include "script/py-threads.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #define HISTORY_LINES 10000
+/* By when a signal is noticed that came in just before poll() began. */
+#define SIGNAL_MS 250
+
+/* For a rich prompt: until a descriptor of its choice is readable. */
+static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
+{
+    struct pollfd pollfd = {.fd = PyObject_AsFileDescriptor(number), .events = POLLIN};
+    int r = 0;
+
+    if (pollfd.fd < 0)
+        return NULL;
+    while (r <= 0 && PyErr_CheckSignals() == 0) {
+        Py_BEGIN_ALLOW_THREADS;
+        r = poll(&pollfd, 1, SIGNAL_MS);
+        Py_END_ALLOW_THREADS;
+    }
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+static PyMethodDef wait_method = {"wait", wait_for_prompt, METH_O, NULL};
 
 /* module.function(arguments); true unless that raised an exception, which is cleared. */
 static bool try_call(PyObject *module, const char *function, const char *format, ...)
@@ -104,16 +127,21 @@ static bool interact(PyObject *names, const char *banner)
 
 bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
 {
-    PyObject *readline = start_readline(state, names);
+    PyObject *wait = PyCFunction_New(&wait_method, NULL);
+    PyObject *readline = NULL;
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
     guint depth = sp_py_suspend();
     PyObject *type, *value, *trace;
 
-    interact(names, banner);
+    if (wait && !sp_py_prompt_rich(state, names, banner, wait)) {
+        readline = start_readline(state, names);
+        interact(names, banner);
+    }
     sp_py_resume(depth);
     PyErr_Fetch(&type, &value, &trace);
     end_readline(state, readline);
+    Py_XDECREF(wait);
     put_back("stdout", output);
     put_back("stderr", errors);
     PyErr_Restore(type, value, trace);

@@ -322,6 +322,11 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
     return machine->is_up ? g_strdup_printf("last words of %s\n", machine->name) : g_strdup("");
 }
 
+char *sp_machine_console_text(SpMachine *machine)
+{
+    return sp_machine_console_tail(machine, 1);
+}
+
 const SpMachineConfig *sp_machine_config(SpMachine *machine)
 {
     return &machine->config;

@@ -16,11 +16,12 @@ static void feed(SpConsole *console, const char *text)
     sp_console_take(console, (const guint8 *)text, strlen(text));
 }
 
-static bool matches(SpConsole *console, const char *pattern, guint64 from)
+static bool takes(SpConsole *console, const char *pattern)
 {
-    g_autoptr(GRegex) regex = g_regex_new(pattern, 0, 0, NULL);
+    g_autoptr(GRegex) regex = sp_console_regex_new(pattern, NULL);
 
-    return sp_console_match(console, regex, from);
+    g_assert_nonnull(regex);
+    return sp_console_take_match(console, regex);
 }
 
 static void test_lines(void)
@@ -31,16 +32,169 @@ static void test_lines(void)
 
     feed(console, "one\r\ntw");
     g_assert_cmpstr(lines->str, ==, "<one>");
-    g_assert_true(matches(console, "^tw$", 0));
+    g_assert_true(takes(console, "^tw$"));
     feed(console, "o\n\x1b[0;3");
     feed(console, "2m  OK  \x1b[0m\xff\n");
     g_assert_cmpstr(lines->str, ==, "<one><two><  OK  \xef\xbf\xbd>");
     g_assert_cmpuint(sp_console_next_line(console), ==, 3);
-    g_assert_true(matches(console, "two", 1));
-    g_assert_false(matches(console, "two", 2));
     feed(console, "login: ");
     tail = sp_console_tail(console, 2);
     g_assert_cmpstr(tail, ==, "two\n  OK  \xef\xbf\xbd\nlogin: \n");
+}
+
+/* A match is found once, with all that stands before it; what stands behind it is not lost. */
+static void test_read(void)
+{
+    g_autoptr(SpConsole) console = sp_console_new(NULL, NULL, NULL, NULL);
+
+    feed(console, "login: one\nlogin: two\nthree four\n\n");
+    g_assert_true(takes(console, "login:"));
+    g_assert_true(takes(console, "login:"));
+    g_assert_false(takes(console, "login:"));
+    /* nothing was read by that one */
+    g_assert_true(takes(console, "two$"));
+    g_assert_false(takes(console, "one"));
+    g_assert_true(takes(console, "three"));
+    g_assert_false(takes(console, "^ four"));
+    g_assert_true(takes(console, "(?<=three) four$"));
+    /* an empty line, too, is read once */
+    g_assert_true(takes(console, "^$"));
+    g_assert_false(takes(console, "^$"));
+    feed(console, "five\nsix\nseven");
+    g_assert_true(takes(console, "six"));
+    g_assert_false(takes(console, "five"));
+    g_assert_true(takes(console, "seven"));
+}
+
+/* What comes in the same line later is matched from there on. */
+static void test_read_unfinished(void)
+{
+    g_autoptr(SpConsole) console = sp_console_new(NULL, NULL, NULL, NULL);
+
+    feed(console, "host login: ");
+    g_assert_true(takes(console, "login: $"));
+    g_assert_false(takes(console, "login: "));
+    feed(console, "ro");
+    g_assert_false(takes(console, "login"));
+    g_assert_true(takes(console, "ro$"));
+    feed(console, "ot\r\nPassword: ");
+    g_assert_false(takes(console, "root"));
+    g_assert_false(takes(console, "^ot$"));
+    g_assert_true(takes(console, "ot$"));
+    g_assert_true(takes(console, "^Password: $"));
+    /* half a character is none, and its other half does not move what is read */
+    feed(console, "x\xe2\x86");
+    g_assert_true(takes(console, "x$"));
+    feed(console, "\x92y");
+    g_assert_true(takes(console, "^Password: x\xe2\x86\x92y|\xe2\x86\x92"));
+    g_assert_true(takes(console, "y$"));
+    feed(console, "\xff\xff");
+    g_assert_true(takes(console, "\xef\xbf\xbd"));
+    feed(console, "z\n");
+    g_assert_true(takes(console, "z$"));
+}
+
+/* After a reset nothing of the boot before it is found, not even its unfinished line. */
+static void test_read_anew(void)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(SpConsole) console = sp_console_new(NULL, on_line, lines, NULL);
+
+    feed(console, "booting\nlogin: ");
+    sp_console_begin_anew(console);
+    g_assert_false(takes(console, "login: $"));
+    g_assert_false(takes(console, "booting"));
+    feed(console, "[    0.000000] Linux\n");
+    g_assert_true(takes(console, "^\\[    0.000000\\] Linux$"));
+    g_assert_cmpstr(lines->str, ==, "<booting><login: ><[    0.000000] Linux>");
+    feed(console, "login: ");
+    sp_console_read_all(console);
+    g_assert_false(takes(console, "login: $"));
+    feed(console, "root");
+    g_assert_true(takes(console, "root"));
+}
+
+/* A carriage return begins a line as far as waits go, and overwrites it for who reads it. */
+static void test_returned(void)
+{
+    static const char text[] = "10%\r20%\r30% done\r\nnext\r\r\n\r\x1b[Kgone\r\x1b[K\0\nend\r\n";
+
+    for (gsize cut = 0; cut < sizeof text; cut++) {
+        g_autoptr(GString) lines = g_string_new(NULL);
+        g_autoptr(SpConsole) console = sp_console_new(NULL, on_line, lines, NULL);
+        g_autofree char *tail = NULL;
+
+        sp_console_take(console, (const guint8 *)text, cut);
+        sp_console_take(console, (const guint8 *)text + cut, sizeof text - 1 - cut);
+        g_assert_cmpuint(sp_console_next_line(console), ==, 4);
+        g_assert_true(takes(console, "^10%$"));
+        g_assert_false(takes(console, "10%.*30%"));
+        g_assert_true(takes(console, "^30%"));
+        g_assert_false(takes(console, "^20%"));
+        g_assert_true(takes(console, "^ ?done$|done"));
+        g_assert_true(takes(console, "^next$"));
+        g_assert_true(takes(console, "^end$"));
+        g_assert_cmpstr(lines->str, ==, "<30% done><next><gone><end>");
+        tail = sp_console_tail(console, 4);
+        g_assert_cmpstr(tail, ==, "30% done\nnext\ngone\nend\n");
+    }
+}
+
+/* Progress that goes on and on costs few lines, and none of its parts is cut. */
+static void test_returned_bounds(void)
+{
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(SpConsole) console = sp_console_new(NULL, on_line, lines, NULL);
+
+    for (guint i = 0; i < 100000; i++) {
+        g_autofree char *part = g_strdup_printf("\r%u of 100000", i);
+        g_autofree char *pattern = g_strdup_printf("^%u of 100000$", i);
+
+        feed(console, part);
+        g_assert_true(takes(console, pattern));
+        g_assert_false(takes(console, "of"));
+    }
+    g_assert_cmpuint(sp_console_next_line(console), <, SP_CONSOLE_LINES_MAX / 8);
+    g_assert_cmpuint(lines->len, <, 16384);
+    feed(console, "\n");
+    g_assert_true(g_str_has_suffix(lines->str, "<99999 of 100000>"));
+}
+
+/* Lines that are no longer kept are passed over, and those that are are not. */
+static void test_read_dropped(void)
+{
+    g_autoptr(SpConsole) console = sp_console_new(NULL, NULL, NULL, NULL);
+
+    feed(console, "first\nsecond\n");
+    g_assert_true(takes(console, "fir"));
+    for (guint i = 0; i < SP_CONSOLE_LINES_MAX; i++)
+        feed(console, "x\n");
+    feed(console, "last");
+    g_assert_false(takes(console, "rst|second"));
+    g_assert_true(takes(console, "last"));
+    feed(console, "\nmore\n");
+    g_assert_true(takes(console, "more"));
+}
+
+/* Everything, with the place up to which it is read. */
+static void test_text(void)
+{
+    g_autoptr(SpConsole) console = sp_console_new(NULL, NULL, NULL, NULL);
+    g_autofree char *text = NULL;
+    g_autofree char *later = NULL;
+    gsize read;
+
+    feed(console, "one\n10%\r20%\nthree");
+    text = sp_console_text(console, &read);
+    g_assert_cmpstr(text, ==, "one\n10%\n20%\nthree\n");
+    g_assert_cmpuint(read, ==, 0);
+    g_assert_true(takes(console, "^2"));
+    later = sp_console_text(console, &read);
+    g_assert_cmpstr(text + read, ==, "0%\nthree\n");
+    g_assert_true(takes(console, "three"));
+    g_free(later);
+    later = sp_console_text(console, &read);
+    g_assert_cmpstr(text + read, ==, "\n");
 }
 
 static void on_tap(const guint8 *data, gsize length, void *user_data)
@@ -142,8 +296,8 @@ static void test_bounds(void)
         feed(console, line);
     }
     g_assert_cmpuint(sp_console_next_line(console), ==, SP_CONSOLE_LINES_MAX + 10);
-    g_assert_false(matches(console, "^line 9$", 0));
-    g_assert_true(matches(console, "^line 10$", 0));
+    g_assert_false(takes(console, "^line 9$"));
+    g_assert_true(takes(console, "^line 10$"));
     for (guint i = 0; i < 2 * SP_CONSOLE_LINE_MAX + 5; i++)
         feed(console, "x");
     g_assert_cmpuint(sp_console_next_line(console), ==, SP_CONSOLE_LINES_MAX + 12);
@@ -204,52 +358,6 @@ static void test_log_file(void)
     g_assert_cmpint(rmdir(dir), ==, 0);
 }
 
-static void test_fatal(void)
-{
-    static const char *const fatal[] = {
-        "[    3.141592] Kernel panic - not syncing: VFS: Unable to mount root fs",
-        "Kernel panic - not syncing: sysrq triggered crash",
-        "[   12.000001] BUG: kernel NULL pointer dereference, address: 0000000000000000",
-        "[   12.000001] general protection fault, probably for non-canonical address",
-        "[   12.000001] Oops: 0002 [#1] PREEMPT SMP",
-        "[   12.000001] kernel BUG at fs/inode.c:12!",
-        "[   12.000001] general protection fault: 0000 [#1] SMP",
-        "general protection fault: 0000 [#1] SMP",
-        "[   12.000001] Internal error: Oops: 96000004 [#1] SMP",
-        "[   12.000001] Internal error: synchronous external abort: 96000010 [#1] SMP",
-        "[   12.000001] Unable to handle kernel NULL pointer dereference at virtual address 0",
-        "[    3.141592][    T1] Kernel panic - not syncing: Attempted to kill init!",
-        "[    3.141592][    C0] Kernel panic - not syncing: Fatal exception in interrupt",
-        /* its beginning stands behind a prompt */
-        "[    3.141592] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---",
-    };
-    static const char *const harmless[] = {
-        "[    0.000000] Command line: console=ttyS0 panic=1",
-        "[    0.000000] Kernel command line: BUG: unable to handle",
-        "Started kernel-panic-collector.service - Kernel panic - not syncing",
-        "[   12.000001] traps: x[12] trap invalid opcode ip:1 sp:2 error:0",
-        "[   12.000001] audit: type=1400 msg=Kernel panic - not syncing",
-        "[  OK  ] Kernel panic - not syncing",
-        /* a program's words */
-        "Oops: this did not work",
-        "Internal error: no such table",
-        "general protection fault",
-        "[   12.000001] INFO: task mount:200 blocked for more than 120 seconds.",
-        "[   12.000001] ---[ end trace 0000000000000000 ]---",
-        "[   12.000001] BUG: scheduling while atomic: swapper/0/1/0x00000002",
-        "[    3.141592][    T1 Kernel panic - not syncing",
-        "[    3.141592][  OK  ] Kernel panic - not syncing",
-        "[   12.000001] watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
-        "",
-        "[",
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(fatal); i++)
-        g_assert_true(sp_console_line_is_fatal(fatal[i]));
-    for (gsize i = 0; i < G_N_ELEMENTS(harmless); i++)
-        g_assert_false(sp_console_line_is_fatal(harmless[i]));
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -260,6 +368,12 @@ int main(int argc, char **argv)
     g_test_add_func("/console/tap", test_tap);
     g_test_add_func("/console/attach", test_attach);
     g_test_add_func("/console/log-file", test_log_file);
-    g_test_add_func("/console/fatal", test_fatal);
+    g_test_add_func("/console/read", test_read);
+    g_test_add_func("/console/read/unfinished", test_read_unfinished);
+    g_test_add_func("/console/read/anew", test_read_anew);
+    g_test_add_func("/console/read/returned", test_returned);
+    g_test_add_func("/console/read/returned-bounds", test_returned_bounds);
+    g_test_add_func("/console/read/dropped", test_read_dropped);
+    g_test_add_func("/console/text", test_text);
     return g_test_run();
 }

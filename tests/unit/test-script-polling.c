@@ -70,6 +70,38 @@ static void test_broken(ScriptFixture *f, gconstpointer data)
         "-2 echo three");
 }
 
+/* Why is in the failure, with the line, and the exception is its cause. */
+static void test_reason(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "import slotproof\n"
+        "def divide():\n    return 1 / 0\n"
+        "@polling_condition(seconds_interval=0)\n"
+        "def cond():\n    return divide()\n"
+        "def expect(call, pattern, cause):\n"
+        "    with t.assertRaisesRegex(slotproof.RequestedAssertionFailed, pattern) as caught:\n"
+        "        call()\n"
+        "    t.assertIsInstance(caught.exception.__cause__, cause)\n"
+        "with cond:\n"
+        "    expect(lambda: machine.succeed('echo'),\n"
+        "           r\"'cond' does not hold any more: ZeroDivisionError: division by zero \"\n"
+        "           r'\\(script.py, line 3\\)$', ZeroDivisionError)\n"
+        "expect(lambda: cond.wait(0), r\"'cond' did not .* in time: ZeroDiv.*line 3\", "
+        "ZeroDivisionError)\n"
+        "@polling_condition(seconds_interval=0)\n"
+        "def empty():\n    assert False\n"
+        "with empty:\n"
+        "    expect(lambda: machine.succeed('echo'), r'any more: AssertionError \\(script.py, "
+        "line 18\\)$', AssertionError)\n"
+        "class Odd(Exception):\n    def __str__(self): raise ValueError\n"
+        "@polling_condition(seconds_interval=0)\n"
+        "def odd():\n    raise Odd\n"
+        "expect(lambda: odd.wait(0), r'in time: Odd \\(script', Odd)\n"
+        "@polling_condition(seconds_interval=0)\n"
+        "def false():\n    return False\n"
+        "expect(lambda: false.wait(0), 'in time$', type(None))\n");
+}
+
 /* One that breaks during a wait ends it, and nested ones are not asked by each other. */
 static void test_during_wait(ScriptFixture *f, gconstpointer data)
 {
@@ -104,6 +136,7 @@ int main(int argc, char **argv)
         {"/script-polling/wait", test_wait},
         {"/script-polling/commands", test_commands},
         {"/script-polling/broken", test_broken},
+        {"/script-polling/reason", test_reason},
         {"/script-polling/during-wait", test_during_wait},
         {"/script-polling/exit", test_exit},
     };

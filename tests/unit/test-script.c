@@ -100,7 +100,7 @@ static void test_units(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(
         f, "machine.wait_for_unit('broken', 'u')\n", "'broken' of user 'u' is failed");
     SCRIPT_EXPECT_FAILED(
-        f, "machine.wait_for_unit('idle', 'u')\n", "is inactive, and no job is pending");
+        f, "machine.wait_for_unit('idle', 'u')\n", "is inactive and no job is pending");
     SCRIPT_EXPECT_FAILED(
         f, "machine.get_unit_info('absent')\n", "unit 'absent' failed with exit status 1");
     SCRIPT_EXPECT_FAILED(f, "machine.get_unit_property('a', 'Nope')\n", "has no property 'Nope'");

@@ -83,6 +83,15 @@ with subtest("waits that come true"):
     gateway.wait_until_succeeds("systemctl list-jobs | grep ssh || systemctl is-active ssh")
     gateway.wait_for_unit("ssh")
 
+with subtest("a port is waited for without a connection"):
+    gateway.succeed(LISTEN)
+    gateway.wait_for_open_port(7007, "127.0.0.1")
+    gateway.wait_for_open_port(7007)
+    failure(gateway.wait_for_closed_port, 7007, timeout=1)
+    t.assertEqual("0", gateway.get_unit_property("echo.socket", "NAccepted"))
+    gateway.succeed("systemctl stop echo.socket")
+    gateway.wait_for_closed_port(7007)
+
 with subtest("waits that do not"):
     message, seconds = failure(gateway.wait_for_unit, "no-such.service")
     t.assertIn("no such unit", message)
@@ -95,6 +104,29 @@ with subtest("waits that do not"):
     t.assertIn("/run/never", failure(gateway.wait_for_file, "/run/never", timeout=0.5)[0])
     t.assertIn("23", failure(gateway.wait_for_open_port, 23, timeout=0.5)[0])
     failure(gateway.wait_until_succeeds, "false", timeout=0.5)
+
+with subtest("why a unit does not become active"):
+    for name, lines in [
+        ("ran", "[Service]\\nType=oneshot\\nExecStart=true\\n"),
+        ("unmet", "[Unit]\\nConditionPathExists=/nowhere\\n[Service]\\nExecStart=sleep 1000\\n"),
+        ("bad", "[Service]\\nExecStrat=true\\n"),
+    ]:
+        gateway.succeed(f"printf '{lines}' >/run/systemd/system/{name}.service")
+    gateway.succeed("ln -s /dev/null /run/systemd/system/barred.service", "systemctl daemon-reload")
+    gateway.succeed("systemctl start ran unmet")
+    for name, words in [
+        ("ran", ["oneshot", "Result=success", "SubState=dead"]),
+        ("barred", ["masked", "LoadState=masked"]),
+        ("unmet", ["condition", "ConditionResult=no"]),
+        ("bad", ["setting", "LoadState=bad-setting"]),
+        ("foo bar", ["'foo bar'", "blanks"]),
+        ("", ["empty"]),
+        ("inst@", ["template"]),
+        ("ssh*", ["pattern"]),
+    ]:
+        message, _ = failure(gateway.wait_for_unit, name)
+        for part in ["machine 'gateway'", *words]:
+            t.assertIn(part, message)
 
 with subtest("units"):
     t.assertEqual("active", gateway.get_unit_property("ssh.service", "ActiveState"))
@@ -220,6 +252,20 @@ with subtest("the agent is lost and comes back"):
     t.assertLess(seconds, 30)
     gateway.succeed("true")
     t.assertEqual("", talk(1000))
+
+with subtest("console text is found once"):
+    gateway.succeed(r"printf '\r\n10%%\r20%%\r30%% done\r\nonce\r\nmore\r\n' >/dev/console")
+    gateway.wait_for_console_text("^30%")
+    gateway.wait_for_console_text("^once$")
+    failure(gateway.wait_for_console_text, "^once$", timeout=1)
+    gateway.wait_for_console_text("^more$")
+
+with subtest("a program that writes about a panic is not the kernel"):
+    for line in ["Kernel panic - not syncing: said", "[    1.234567] Kernel panic - not syncing: said"]:
+        gateway.succeed(f"printf '\\r\\n{line}\\r\\n' >/dev/console")
+        gateway.wait_for_console_text("not syncing: said$")
+        failure(gateway.wait_for_file, "/run/never", timeout=2)
+        gateway.succeed("true")
 
 with subtest("a panic ends a wait at once"):
     gateway.execute("sleep 1; echo c >/proc/sysrq-trigger", check_output=False)

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/unit-words.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* As a new string; NULL where it is missing or empty. */
+static char *get_property(const char *properties, const char *name)
+{
+    gsize length = strlen(name);
+
+    for (const char *line = properties; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == '=') {
+            const char *value = line + length + 1;
+            gsize value_length = strcspn(value, "\n");
+
+            return value_length > 0 ? g_strndup(value, value_length) : NULL;
+        }
+    }
+    return NULL;
+}
+
+static bool has_value(const char *properties, const char *name, const char *wanted)
+{
+    g_autofree char *value = get_property(properties, name);
+
+    return g_strcmp0(value, wanted) == 0;
+}
+
+/* Whether it ever was: systemd has 0 for never. */
+static bool has_time(const char *properties, const char *name)
+{
+    g_autofree char *value = get_property(properties, name);
+
+    return value && !g_str_equal(value, "0");
+}
+
+static const char *find_reason(const char *properties)
+{
+    static const struct {
+        const char *state, *reason;
+    } loads[] = {
+        {"masked", "it is masked, so nothing can start it"},
+        {"not-found", "there is no such unit"},
+        {"bad-setting", "a setting in its file is wrong ('systemd-analyze verify' says which)"},
+        {"error", "its file can't be loaded"},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(loads); i++) {
+        if (has_value(properties, "LoadState", loads[i].state))
+            return loads[i].reason;
+    }
+    if (has_time(properties, "ConditionTimestampMonotonic") &&
+        has_value(properties, "ConditionResult", "no"))
+        return "a condition of it was not met (Condition...= in its file)";
+    if (has_time(properties, "AssertTimestampMonotonic") &&
+        has_value(properties, "AssertResult", "no"))
+        return "an assertion of it does not hold (Assert...= in its file)";
+    if (!has_time(properties, "ExecMainStartTimestampMonotonic"))
+        return "it was not started";
+    if (has_value(properties, "Type", "oneshot"))
+        return "it ran to its end, and a oneshot without RemainAfterExit=yes is not active after "
+               "that";
+    return "it ran and has ended";
+}
+
+char *sp_unit_why_inactive(const char *properties)
+{
+    static const char *const told[] = {
+        "LoadState", "SubState", "Result", "ConditionResult", "LoadError"};
+    GString *text = g_string_new(find_reason(properties));
+    const char *separator = " (";
+
+    for (gsize i = 0; i < G_N_ELEMENTS(told); i++) {
+        g_autofree char *value = get_property(properties, told[i]);
+
+        if (!value)
+            continue;
+        g_string_append_printf(text, "%s%s=%s", separator, told[i], value);
+        separator = ", ";
+    }
+    if (*separator == ',')
+        g_string_append_c(text, ')');
+    return g_string_free(text, FALSE);
+}
+
+const char *sp_unit_name_fault(const char *unit)
+{
+    const char *dot = strrchr(unit, '.');
+
+    if (!*unit || dot == unit)
+        return "the name is empty";
+    if (strpbrk(unit, "*?["))
+        return "a pattern is no name: wait for each of the units that it stands for";
+    if ((dot && dot[-1] == '@') || g_str_has_suffix(unit, "@"))
+        return "a template is not started itself: name an instance of it, as in 'name@1.service'";
+    if (strpbrk(unit, " \t\r\n"))
+        return "a unit's name has no blanks";
+    return "it is no unit's name";
+}
