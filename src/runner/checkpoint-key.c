@@ -211,11 +211,24 @@ static bool add_board(
            add_file(sum, "initrd", config->image->initrd, cache_dir, error);
 }
 
+/* With all that it lies on. */
+static bool add_disk(GChecksum *sum, const SpImage *image, const char *cache_dir, GError **error)
+{
+    g_autoptr(GPtrArray) chain =
+        g_str_equal(image->disk_format, "qcow2") ? sp_qcow2_chain(image->disk, NULL) : NULL;
+
+    for (guint i = 0; chain && i < chain->len; i++) {
+        if (!add_file(sum, "backing", chain->pdata[i], cache_dir, error))
+            return false;
+    }
+    return add_file(sum, "disk", image->disk, cache_dir, error);
+}
+
 static bool add_machine(
     GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
     return add_board(sum, config, cache_dir, error) &&
-           add_file(sum, "disk", config->image->disk, cache_dir, error);
+           add_disk(sum, config->image, cache_dir, error);
 }
 
 static bool add_scripts(GChecksum *sum, const SpTestConf *conf, GError **error)
@@ -262,7 +275,7 @@ char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GErr
     size = g_strdup_printf("%" G_GINT64_FORMAT, (gint64)st.st_size);
     if (g_str_equal(format, "raw"))
         add_text(sum, "size", size);
-    else if (!add_file(sum, "disk", disk, cache_dir, error))
+    else if (!add_disk(sum, config->image, cache_dir, error))
         return NULL;
     return add_board(sum, config, cache_dir, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
 }

@@ -137,6 +137,26 @@ static void test_key(Fixture *f, gconstpointer data)
     }
 }
 
+/* What a qcow2 disk lies on decides as well, of the whole disk and of what precedes it. */
+static void test_key_backing(Fixture *f, gconstpointer data)
+{
+    /* version 2, and the name "base" behind the header */
+    char layer[76] = {'Q', 'F', 'I', (char)0xfb, 0, 0, 0, 2, [15] = 72, [19] = 4};
+    g_autofree char *before = NULL, *power_on = NULL, *after = NULL, *other_power_on = NULL;
+
+    memcpy(layer + 72, "base", 4);
+    g_assert_true(g_file_set_contents(f->image.disk, layer, sizeof layer, NULL));
+    f->image.disk_format = (char *)"qcow2";
+    put(f, "image/base", "what it lies on");
+    before = key_of(f, "booted");
+    power_on = sp_power_on_key(&f->config, f->cache, NULL);
+    put(f, "image/base", "what it lies in");
+    after = key_of(f, "booted");
+    other_power_on = sp_power_on_key(&f->config, f->cache, NULL);
+    g_assert_cmpstr(before, !=, after);
+    g_assert_cmpstr(power_on, !=, other_power_on);
+}
+
 static void test_key_machine(Fixture *f, gconstpointer data)
 {
     g_autofree char *before = key_of(f, "booted");
@@ -411,6 +431,7 @@ int main(int argc, char **argv)
         void (*test)(Fixture *f, gconstpointer data);
     } tests[] = {
         {"/checkpoint/key", test_key},
+        {"/checkpoint/key-backing", test_key_backing},
         {"/checkpoint/key-machine", test_key_machine},
         {"/checkpoint/key-power-on", test_key_power_on},
         {"/checkpoint/digests", test_digests},
