@@ -78,15 +78,20 @@ static int call_once(PyObject *func, bool is_last)
 
 static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"fn", "timeout_seconds", NULL};
+    char *keywords[] = {"fn", "timeout", "timeout_seconds", NULL};
     SpPyState *state = sp_py_module_state(module);
-    PyObject *func, *timeout = NULL;
+    PyObject *func, *timeout = NULL, *older_name = NULL;
     gint64 timeout_ms, deadline;
     SpPyPause pause = {0};
     int is_true = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:retry", keywords, &func, &timeout) ||
-        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms) || !sp_py_is_main_thread())
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O|O$O:retry", keywords, &func, &timeout, &older_name))
+        return NULL;
+    if (timeout && older_name)
+        return PyErr_Format(PyExc_TypeError, "retry() takes timeout or timeout_seconds, not both");
+    if (!sp_py_timeout(timeout ? timeout : older_name, sp_py_time_factor(state), &timeout_ms) ||
+        !sp_py_is_main_thread())
         return NULL;
     deadline = sp_deadline(timeout_ms);
     while (is_true == 0 && g_get_monotonic_time() < deadline) {
@@ -120,8 +125,10 @@ PyMethodDef sp_py_functions[] = {
             "machine's, and on networks by the numbers in test.conf. memory is in MiB, disk a "
             "raw file in place of the image's, never written to.")},
     {"retry", WITH_KEYWORDS(retry),
-        PyDoc_STR("retry(fn, timeout_seconds=900)\n--\n\nCall fn(last_try) again and again until "
-                  "it returns something true; last_try is True at its last call.")},
+        PyDoc_STR("retry(fn, timeout=900)\n--\n\nCall fn(last_try) again and again until "
+                  "it returns something true; last_try is True at its last call. timeout may also "
+                  "be named "
+                  "timeout_seconds.")},
     {"subtest", WITH_KEYWORDS(sp_py_subtest_new),
         PyDoc_STR("subtest(name)\n--\n\nA context manager: a part of the test, counted by "
                   "itself.")},

@@ -11,6 +11,7 @@
 
 /* Between two keys, as in NixOS' driver. */
 #define KEY_DELAY 0.01
+#define KEY_DELAY_MAX 3600.0
 
 /* A name is a file in the machine's out_dir, a path is taken as it is. */
 static char *picture_path(SpPyMachine *self, const char *name)
@@ -111,18 +112,11 @@ static PyObject *wait_for_text(SpPyMachine *self, PyObject *args, PyObject *kwar
 
 static bool to_delay(PyObject *value, gint64 *ret_ms)
 {
-    double seconds = value ? PyFloat_AsDouble(value) : KEY_DELAY;
+    double seconds = value ? 0 : KEY_DELAY;
 
-    *ret_ms = 0;
-    if (value == Py_None)
-        PyErr_Clear();
-    else if (PyErr_Occurred())
+    if (value && value != Py_None && !sp_py_seconds(value, "delay", KEY_DELAY_MAX, &seconds))
         return false;
-    else if (!isfinite(seconds) || seconds < 0 || seconds > 3600)
-        return PyErr_Format(PyExc_ValueError, "delay is %R: expected seconds from 0 on", value),
-               false;
-    else
-        *ret_ms = (gint64)ceil(seconds * 1000);
+    *ret_ms = (gint64)ceil(seconds * 1000);
     return true;
 }
 

@@ -5,7 +5,6 @@
 #include "script/py-machine.h"
 #include "script/py-polling.h"
 
-#include <math.h>
 #include <structmember.h>
 
 SpLog *sp_py_machine_log(SpPyMachine *self)
@@ -170,16 +169,19 @@ static PyObject *nested(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"secs", NULL};
+    char *keywords[] = {"duration", "secs", NULL};
+    PyObject *duration = NULL, *older_name = NULL;
     g_auto(SpCommandResult) result = {0};
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     g_autofree char *command = NULL;
     double seconds;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d:sleep", keywords, &seconds))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$O:sleep", keywords, &duration, &older_name))
         return NULL;
-    if (!isfinite(seconds) || seconds < 0)
-        return PyErr_Format(PyExc_ValueError, "sleep() takes seconds from 0 on");
+    if ((duration == NULL) == (older_name == NULL))
+        return PyErr_Format(PyExc_TypeError, "sleep() takes one duration");
+    if (!sp_py_seconds(duration ? duration : older_name, "duration", SP_PY_SECONDS_MAX, &seconds))
+        return NULL;
     g_ascii_formatd(number, sizeof number, "%.6f", seconds);
     command = g_strconcat("sleep ", number, NULL);
     if (!sp_py_machine_execute(self, command, SP_NO_TIMEOUT, &result))
@@ -221,7 +223,9 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD("log", log_message, SP_PY_KEYWORDS,
         "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
     SP_PY_METHOD("sleep", sleep_in_guest, SP_PY_KEYWORDS,
-        "sleep(secs)\n--\n\nLet secs seconds of the guest's time pass."),
+        "sleep(duration)\n--\n\nLet so much of the guest's time pass. The argument may also be "
+        "named "
+        "secs."),
     {NULL, NULL, 0, NULL},
 };
 

@@ -35,7 +35,7 @@ static void test_drifted(ScriptFixture *f, gconstpointer data)
         {"def crash(self)", "def crush(self)", "crush"},
         {"require_state: str = \"active\"", "require_state: str = \"failed\"",
             "require_unit_state"},
-        {"def sleep(self, secs: float)", "def sleep(self, seconds: float)", "Machine.sleep"},
+        {"filename: str) -> None", "name: str) -> None", "Machine.screenshot"},
         {"    @property\n    def name(", "    def name(", "Machine.name"},
         {"def start_all()", "def start_all(x: int)", "start_all"},
         {"class Log:", "class Logs:", "Logs"},
