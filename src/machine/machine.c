@@ -20,6 +20,11 @@
 #define QMP_TIMEOUT_MS 60000
 #define END_TIMEOUT_MS 30000
 
+int sp_machine_pid(SpMachine *machine)
+{
+    return sp_machine_is_up(machine) ? (int)sp_process_pid(machine->qemu) : 0;
+}
+
 char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
     return sp_console_tail(machine->console, lines);

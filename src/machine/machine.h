@@ -63,6 +63,8 @@ const char *sp_machine_name(SpMachine *machine);
 /** As it was made, with the image's defaults filled in. Lives as long as @machine. */
 const SpMachineConfig *sp_machine_config(SpMachine *machine);
 bool sp_machine_is_up(SpMachine *machine);
+/** The process of its QEMU; 0 while it is off. */
+int sp_machine_pid(SpMachine *machine);
 /** Whether the guest could be given a command at this moment, as far as is known: one that hangs
  * may not have been found out yet. */
 bool sp_machine_answers(SpMachine *machine);

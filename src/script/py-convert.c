@@ -51,6 +51,23 @@ PyObject *sp_py_text(const GString *bytes)
     return PyUnicode_DecodeUTF8(bytes->str, (Py_ssize_t)bytes->len, "replace");
 }
 
+char *sp_py_log_text(PyObject *value)
+{
+    PyObject *text = PyObject_Str(value);
+    PyObject *bytes = text ? PyUnicode_AsEncodedString(text, "utf-8", "replace") : NULL;
+    char *copy = NULL;
+
+    if (bytes) {
+        gsize length = (gsize)PyBytes_GET_SIZE(bytes);
+        copy = g_malloc0(length + 1);
+        for (gsize i = 0; i < length; i++)
+            copy[i] = PyBytes_AS_STRING(bytes)[i] ? PyBytes_AS_STRING(bytes)[i] : ' ';
+    }
+    Py_XDECREF(bytes);
+    Py_XDECREF(text);
+    return copy;
+}
+
 char *sp_py_excerpt(const GString *bytes)
 {
     return g_strchomp(sp_text_excerpt(bytes->str, bytes->len, EXCERPT_MAX));
@@ -114,6 +131,28 @@ bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
         return false;
     *ret_ms = (gint64)ceil(seconds * 1000);
     return true;
+}
+
+int sp_py_path(PyObject *value, void *ret_path)
+{
+    PyObject *bytes = NULL;
+
+    if (!PyUnicode_FSConverter(value, (void *)&bytes))
+        return 0;
+    *(char **)ret_path = g_strdup(PyBytes_AS_STRING(bytes));
+    Py_DECREF(bytes);
+    return 1;
+}
+
+PyObject *sp_py_path_new(const char *path)
+{
+    PyObject *module = PyImport_ImportModule("pathlib");
+    PyObject *text = module ? PyUnicode_DecodeFSDefault(path) : NULL;
+    PyObject *result = text ? PyObject_CallMethod(module, "Path", "O", text) : NULL;
+
+    Py_XDECREF(text);
+    Py_XDECREF(module);
+    return result;
 }
 
 bool sp_py_pause(SpPyState *state, gint64 ms)

@@ -9,6 +9,12 @@ PyObject *sp_py_raise(SpPyState *state, GError *error);
 /** UTF-8 with replacements for what is none; NULL gives "". */
 PyObject *sp_py_text(const GString *bytes);
 
+/**
+ * str(@value) as text for the log: '?' for what UTF-8 can't hold, a blank for a null character.
+ * NULL with an exception.
+ */
+char *sp_py_log_text(PyObject *value);
+
 /** @bytes as valid text for a message, the middle of a long one left out with a note. */
 char *sp_py_excerpt(const GString *bytes);
 
@@ -26,6 +32,14 @@ bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_se
  * a machine of @factor; None is no time-out. False with an exception for what is no time.
  */
 bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
+
+/**
+ * For PyArg_ParseTuple()'s "O&": a path from a str, bytes or os.PathLike, as Python itself takes
+ * them. @ret_path is a char ** whose string is freed with g_free(), set on success only.
+ */
+int sp_py_path(PyObject *value, void *ret_path);
+/** @path as a pathlib.Path; NULL with an exception. */
+PyObject *sp_py_path_new(const char *path);
 
 /** Let the main context turn for @ms; false with an exception if that was interrupted. */
 bool sp_py_pause(SpPyState *state, gint64 ms);

@@ -66,14 +66,19 @@ PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwarg
     char *keywords[] = {"name", "image", "networks", "memory", "cpus", "disk", NULL};
     g_autoptr(GArray) networks = g_array_new(FALSE, FALSE, sizeof(guint));
     SpPyState *state = sp_py_module_state(module);
-    PyObject *list = NULL, *memory = Py_None, *cpus = Py_None;
+    PyObject *list = NULL, *memory = Py_None, *cpus = Py_None, *image = Py_None, *disk = Py_None;
+    g_autofree char *image_path = NULL, *disk_path = NULL;
     SpScriptMachine wanted = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$zOOOz:create_machine", keywords,
-            &wanted.name, &wanted.image, &list, &memory, &cpus, &wanted.disk) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$OOOOO:create_machine", keywords,
+            &wanted.name, &image, &list, &memory, &cpus, &disk) ||
         !sp_py_is_main_thread() || !check_name(state, wanted.name) ||
-        (list && !to_networks(list, networks)))
+        (list && !to_networks(list, networks)) ||
+        (image != Py_None && !sp_py_path(image, &image_path)) ||
+        (disk != Py_None && !sp_py_path(disk, &disk_path)))
         return NULL;
+    wanted.image = image_path;
+    wanted.disk = disk_path;
     wanted.memory_mib = memory == Py_None ? 0 : (guint)PyLong_AsUnsignedLong(memory);
     wanted.cpus = cpus == Py_None || PyErr_Occurred() ? 0 : (guint)PyLong_AsUnsignedLong(cpus);
     if (PyErr_Occurred())

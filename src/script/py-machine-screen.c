@@ -37,12 +37,11 @@ static void mark_picture(SpPyMachine *self, const char *path)
 static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"filename", NULL};
-    g_autofree char *path = NULL;
+    g_autofree char *name = NULL, *path = NULL;
     GError *error = NULL;
-    const char *name;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:screenshot", keywords, &name) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&:screenshot", keywords, sp_py_path, &name) ||
         !sp_py_is_main_thread())
         return NULL;
     if (!*name || g_str_has_suffix(name, "/"))

@@ -7,14 +7,14 @@
 static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"filename", "timeout", NULL};
+    g_autofree char *path = NULL;
     PyObject *timeout = NULL;
-    const char *path;
     GError *error = NULL;
     gint64 timeout_ms;
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|O:wait_for_file", keywords, &path, &timeout) ||
+            args, kwargs, "O&|O:wait_for_file", keywords, sp_py_path, &path, &timeout) ||
         !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for file %s", path);
@@ -62,14 +62,14 @@ static PyObject *wait_for_open_unix_socket(SpPyMachine *self, PyObject *args, Py
 {
     char *keywords[] = {"addr", "is_datagram", "timeout", NULL};
     PyObject *timeout = NULL;
+    g_autofree char *path = NULL;
     int is_datagram = 0;
     GError *error = NULL;
-    const char *path;
     gint64 timeout_ms;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|pO:wait_for_open_unix_socket", keywords,
-            &path, &is_datagram, &timeout) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|pO:wait_for_open_unix_socket", keywords,
+            sp_py_path, &path, &is_datagram, &timeout) ||
         !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for %s socket %s to be open",

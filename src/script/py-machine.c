@@ -20,12 +20,14 @@ bool sp_py_machine_timeout(SpPyMachine *self, PyObject *value, gint64 *ret_ms)
 void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format, ...)
 {
     g_autofree char *text = NULL;
+    g_autofree char *valid = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", text);
+    valid = g_utf8_make_valid(text, -1); /* a path may be anything */
+    sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", valid);
 }
 
 bool sp_py_machine_enter_wait(SpPyMachine *self)
@@ -121,12 +123,12 @@ static PyObject *is_up(SpPyMachine *self, PyObject *unused)
 static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"source", "target", NULL};
-    const char *source, *target;
+    g_autofree char *source = NULL, *target = NULL;
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "ss:copy_from_host", keywords, &source, &target) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&:copy_from_host", keywords, sp_py_path,
+            &source, sp_py_path, &target) ||
         !sp_py_is_main_thread())
         return NULL;
     sp_py_machine_begin(self, "copy", "copy the host's %s to %s", source, target);
@@ -137,28 +139,32 @@ static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwa
 static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"source", "target_dir", NULL};
-    const char *source, *target_dir = "";
+    g_autofree char *source = NULL, *target_dir = NULL;
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|s:copy_from_machine", keywords, &source, &target_dir) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|O&:copy_from_machine", keywords, sp_py_path,
+            &source, sp_py_path, &target_dir) ||
         !sp_py_is_main_thread())
         return NULL;
     sp_py_machine_begin(self, "copy", "copy %s out", source);
-    is_good = sp_machine_copy_from_machine(self->machine, source, target_dir, &error);
+    is_good =
+        sp_machine_copy_from_machine(self->machine, source, target_dir ? target_dir : "", &error);
     return sp_py_machine_end(self, is_good, error);
 }
 
 static PyObject *log_message(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"msg", NULL};
-    const char *message;
-    Py_ssize_t length;
+    g_autofree char *text = NULL;
+    PyObject *message;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s#:log", keywords, &message, &length))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:log", keywords, &message))
         return NULL;
-    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", message);
+    text = sp_py_log_text(message);
+    if (!text)
+        return NULL;
+    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", text);
     Py_RETURN_NONE;
 }
 
@@ -209,7 +215,7 @@ PyMethodDef sp_py_machine_power_methods[] = {
         "guest's target."),
     SP_PY_METHOD("copy_from_machine", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_machine(source, target_dir='')\n--\n\nCopy the guest's file or folder source "
-        "into target_dir below out_dir."),
+        "into target_dir, which is below out_dir if it is not absolute."),
     SP_PY_METHOD("copy_from_host_via_shell", copy_from_host, SP_PY_KEYWORDS,
         "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host()."),
     SP_PY_METHOD("copy_from_vm", copy_from_machine, SP_PY_KEYWORDS,
@@ -236,12 +242,12 @@ static PyObject *get_name(SpPyMachine *self, void *unused)
 
 static PyObject *get_out_dir(SpPyMachine *self, void *unused)
 {
-    return PyUnicode_DecodeFSDefault(sp_machine_out_dir(self->machine));
+    return sp_py_path_new(sp_machine_out_dir(self->machine));
 }
 
 static PyObject *get_image_dir(SpPyMachine *self, void *unused)
 {
-    return PyUnicode_DecodeFSDefault(sp_machine_image_dir(self->machine));
+    return sp_py_path_new(sp_machine_image_dir(self->machine));
 }
 
 static PyObject *represent(SpPyMachine *self)
@@ -260,9 +266,9 @@ static void dealloc(PyObject *self)
 static PyGetSetDef attributes[] = {
     {"name", (getter)get_name, NULL, PyDoc_STR("The machine's name."), NULL},
     {"out_dir", (getter)get_out_dir, NULL,
-        PyDoc_STR("The host's folder for what is copied out, as a str."), NULL},
+        PyDoc_STR("The host's folder for what is copied out, as a Path."), NULL},
     {"image_dir", (getter)get_image_dir, NULL,
-        PyDoc_STR("The host's folder of the machine's image, as a str."), NULL},
+        PyDoc_STR("The host's folder of the machine's image, as a Path."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -42,6 +42,19 @@ static bool add_methods(PyTypeObject *type)
     return true;
 }
 
+static bool add_attributes(PyTypeObject *type)
+{
+    for (PyGetSetDef *attribute = sp_py_machine_nixos_attributes; attribute->name; attribute++) {
+        PyObject *descriptor = PyDescr_NewGetSet(type, attribute);
+        int added =
+            descriptor ? PyObject_SetAttrString((PyObject *)type, attribute->name, descriptor) : -1;
+        Py_XDECREF(descriptor);
+        if (added < 0)
+            return false;
+    }
+    return true;
+}
+
 /* Those that scripts may name. */
 static bool export_types(PyObject *module, const SpPyState *state)
 {
@@ -76,7 +89,8 @@ static bool add_types(PyObject *module, SpPyState *state)
             return false;
         *types[i].ret_type = (PyTypeObject *)type;
     }
-    return add_methods(state->machine_type) && export_types(module, state);
+    return add_methods(state->machine_type) && add_attributes(state->machine_type) &&
+           export_types(module, state);
 }
 
 static bool add_exception(

@@ -53,6 +53,8 @@ extern PyMethodDef sp_py_machine_network_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
 extern PyMethodDef sp_py_machine_screen_methods[];
 extern PyMethodDef sp_py_machine_tty_methods[];
+/* Attributes beside those in py-machine.c. */
+extern PyGetSetDef sp_py_machine_nixos_attributes[];
 
 /** A step of the log to enter, about @machine or NULL, from the arguments of nested(). */
 PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs);

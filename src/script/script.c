@@ -14,7 +14,13 @@
 
 static const char *const taken_names[] = {
     /* globals of a script */
+    "BaseMachine",
+    "Driver",
     "Machine",
+    "NspawnMachine",
+    "PollingCondition",
+    "QemuMachine",
+    "VLan",
     "create_machine",
     "debug",
     "driver",
@@ -22,10 +28,13 @@ static const char *const taken_names[] = {
     "log",
     "machine",
     "machines",
+    "machines_nspawn",
+    "machines_qemu",
     "networks",
     "os",
     "polling_condition",
     "retry",
+    "run_tests",
     "serial_stdout_off",
     "serial_stdout_on",
     "slotproof",
@@ -33,6 +42,7 @@ static const char *const taken_names[] = {
     "subtest",
     "t",
     "test_script",
+    "vlans",
     /* Python's keywords */
     "False",
     "None",

@@ -81,6 +81,135 @@ static void test_attempt_timeout(ScriptFixture *f, gconstpointer data)
     g_assert_cmpstr(commands[g_strv_length(commands) - 1], ==, "7000 third");
 }
 
+static void test_paths(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "from pathlib import Path\n"
+        "assert isinstance(machine.out_dir, Path) and isinstance(machine.image_dir, Path)\n"
+        "t.assertEqual('/nowhere/a', str(machine.out_dir / 'a'))\n"
+        "machine.wait_for_file(Path('/run') / 'f', timeout=1)\n"
+        "machine.copy_from_host(Path('a'), Path('/b'))\n"
+        "machine.copy_from_host_via_shell(Path('a'), '/b')\n"
+        "machine.copy_from_machine(Path('/c'))\n"
+        "machine.copy_from_vm(Path('/c'), target_dir=Path('d'))\n"
+        "machine.wait_for_open_unix_socket(Path('/s'), timeout=1)\n"
+        "machine.screenshot(Path('boot'))\n"
+        "t.assertEqual(machine.out_dir / 'r', machine.record_disk(Path('r')))\n"
+        "machine.wait_for_file('caf\\udce9', 1)\n"
+        "for bad in [5, None, 'a\\0b']:\n"
+        "    with t.assertRaises((TypeError, ValueError)):\n"
+        "        machine.copy_from_host(bad, '/b')\n"
+        "    with t.assertRaises((TypeError, ValueError)):\n"
+        "        machine.copy_from_host('/b', bad)\n");
+    script_expect_commands(f,
+        "wait_for_file /run/f 1000\ncopy_from_host a /b\ncopy_from_host a /b\n"
+        "copy_from_machine /c ''\ncopy_from_machine /c 'd'\nwait_for_unix_socket /s 0 1000\n"
+        "screenshot /nowhere/boot.png\nrecord_disk r\nwait_for_file caf\xe9 1000");
+}
+
+/* Attributes that are there, and those that say what to use in their place. */
+static void test_attributes(ScriptFixture *f, gconstpointer data)
+{
+    g_autofree char *tmp = g_build_filename(f->dir, "tmp", NULL);
+    g_autofree char *shared = g_build_filename(tmp, "shared-xchg", NULL);
+    g_autofree char *state = g_build_filename(tmp, "vm-state-gateway", NULL);
+    SpMachineConfig config = *sp_machine_config(f->machines[0]);
+
+    config.out_dir = f->dir;
+    sp_machine_free(f->machines[0]);
+    f->machines[0] = sp_machine_new(&config, NULL);
+    script_expect_passed(f,
+        "assert machine.pid is None\nmachine.start()\nt.assertEqual(4711, machine.pid)\n"
+        "t.assertEqual(machine.out_dir, machine.tmp_dir.parent)\n"
+        "for path in [machine.tmp_dir, machine.shared_dir, machine.state_dir]:\n"
+        "    assert path.is_dir(), path\n"
+        "t.assertEqual('vm-state-gateway', machine.state_dir.name)\n"
+        "machine.logger.info('x')\n"
+        "t.assertEqual(['last words of gateway'], machine.full_console_log)\n"
+        "for name in ['process', 'start_command', 'script', 'monitor', 'qmp_path', 'shell']:\n"
+        "    assert not hasattr(machine, name)\n"
+        "    with t.assertRaisesRegex(AttributeError, \"machine 'gateway': .*: \"):\n"
+        "        getattr(machine, name)\n"
+        "with t.assertRaises(AttributeError):\n    machine.pid = 5\n");
+    g_assert_cmpint(g_rmdir(shared) | g_rmdir(state) | g_rmdir(tmp), ==, 0);
+}
+
+static void test_names(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "def use(a: Machine, b: BaseMachine, c: QemuMachine, d: NspawnMachine, e: VLan,\n"
+        "        g: Driver, h: PollingCondition) -> None:\n    pass\n"
+        "assert isinstance(machine, BaseMachine) and isinstance(machine, QemuMachine)\n"
+        "assert not isinstance(machine, NspawnMachine) and isinstance(driver, Driver)\n"
+        "assert machines_qemu == [gateway] == driver.machines_qemu and machines_nspawn == []\n"
+        "t.assertEqual([], vlans)\n"
+        "assert driver.vlans is vlans and driver.start_all is start_all\n"
+        "assert driver.log is log and driver.create_machine is create_machine\n"
+        "driver.logger.info('x')\nt.assertEqual(machine.out_dir, driver.out_dir)\n"
+        "from test_driver.machine import BaseMachine as B, QemuMachine, NspawnMachine, retry as r\n"
+        "assert B is Machine and r is retry\n"
+        "from test_driver.errors import RequestedAssertionFailed, MachineError\n"
+        "from test_driver.driver import Driver as D\nassert D is Driver\n"
+        "from test_driver.vlan import VLan as V\nassert V is VLan\n"
+        "from test_driver.logger import AbstractLogger\nassert isinstance(log, AbstractLogger)\n"
+        "from test_driver.polling_condition import PollingCondition, PollingConditionError\n"
+        "import test_driver.machine\nassert test_driver.machine.Machine is Machine\n"
+        "if 'again' not in globals():\n    again = True\n    run_tests()\n");
+}
+
+static void test_assertions(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "import unittest\n"
+        "from test_driver.errors import RequestedAssertionFailed\n"
+        "assert isinstance(t, unittest.TestCase)\n"
+        "assert t.failureException is RequestedAssertionFailed\n"
+        "for wrong in [lambda: t.assertEqual(1, 2), lambda: t.assertIn('a', []), t.fail,\n"
+        "        lambda: t.assertRaises(KeyError, list), lambda: t.assertRegex('a', 'b')]:\n"
+        "    try:\n        wrong()\n"
+        "    except RequestedAssertionFailed:\n        pass\n"
+        "    else:\n        assert False\n"
+        "with t.subTest('a'):\n    t.assertTrue(True)\n");
+}
+
+static void test_decorators(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "@subtest('adds')\n"
+        "def add(a, b=2):\n    'Adds.'\n    return a + b\n"
+        "t.assertEqual(('add', 'Adds.'), (add.__name__, add.__doc__))\n"
+        "t.assertEqual(3, add(1))\nt.assertEqual(5, add(1, b=4))\n"
+        "@subtest('recurs')\n"
+        "def recur(n):\n    return n and recur(n - 1)\n"
+        "recur(2)\n"
+        "@machine.nested('step')\n"
+        "def step():\n    raise KeyError(1)\n"
+        "with t.assertRaises(KeyError):\n    step()\n"
+        "@log.subtest('fails')\n"
+        "def fails():\n    step()\n"
+        "with t.assertRaises(KeyError):\n    fails()\n"
+        "with t.assertRaisesRegex(TypeError, 'decorates a function'):\n    subtest('a')(5)\n");
+    g_assert_cmpstr(f->subtests->str, ==, "+adds +adds +recurs +recurs +recurs -fails ");
+}
+
+static void test_log(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "log.info('x', {'machine': 'm'})\nlog.debug(message='x', attributes={})\n"
+        "log.warning(5)\nlog.log(None)\nmachine.log(5)\nmachine.log(b'x')\n"
+        "log.info('caf\\udce9 \\0 x')\nmachine.log('caf\\udce9')\n"
+        "class Odd:\n    def __str__(self):\n        return 1 / 0\n"
+        "with t.assertRaises(ZeroDivisionError):\n    log.info(Odd())\n"
+        "with log.nested('a', {}), machine.nested(msg='b', attrs={}), log.nested(message='c'):\n"
+        "    pass\n"
+        "with subtest('d', {}), log.subtest(name='e', attributes={}):\n    pass\n");
+    /* it ends the test, and is caught by nothing that catches an Exception */
+    SCRIPT_EXPECT_FAILED(f,
+        "try:\n    log.error('it is over')\nexcept Exception:\n    pass\nmachine.start()\n",
+        "log.error('it is over')", "script.py:2", "it is over");
+    script_expect_commands(f, "");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -90,6 +219,12 @@ int main(int argc, char **argv)
         {"/script-nixos/durations", test_durations},
         {"/script-nixos/bad-durations", test_bad_durations},
         {"/script-nixos/attempt-timeout", test_attempt_timeout},
+        {"/script-nixos/paths", test_paths},
+        {"/script-nixos/attributes", test_attributes},
+        {"/script-nixos/names", test_names},
+        {"/script-nixos/assertions", test_assertions},
+        {"/script-nixos/decorators", test_decorators},
+        {"/script-nixos/log", test_log},
     };
 
     g_test_init(&argc, &argv, NULL);
