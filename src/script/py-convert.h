@@ -28,8 +28,8 @@ char *sp_py_excerpt(const GString *bytes);
 bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_seconds);
 
 /**
- * A time-out in milliseconds from a duration, as machine.h takes them. @value NULL is the default, for
- * a machine of @factor; None is no time-out. False with an exception for what is no time.
+ * A time-out in milliseconds from a duration, as machine.h takes them. @value NULL is the default,
+ * for a machine of @factor; None is no time-out. False with an exception for what is no time.
  */
 bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
 

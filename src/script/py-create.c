@@ -34,9 +34,10 @@ static bool check_name(SpPyState *state, const char *name)
         return false;
     }
     for (guint i = 0; i < state->machines->len; i++) {
-        if (!g_str_equal(sp_machine_name(g_ptr_array_index(state->machines, i)), name))
+        const char *other = sp_machine_name(g_ptr_array_index(state->machines, i));
+        if (!sp_script_is_same_name(other, name))
             continue;
-        PyErr_Format(PyExc_ValueError, "there is a machine '%s' already", name);
+        PyErr_Format(PyExc_ValueError, "there is a machine '%s' already", other);
         return false;
     }
     return true;

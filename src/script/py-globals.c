@@ -215,9 +215,10 @@ static bool add_machines(PyObject *globals, SpPyState *state)
 
     for (guint i = 0; i < n && is_good; i++) {
         SpMachine *machine = g_ptr_array_index(state->machines, i);
+        g_autofree char *name = sp_script_python_name(sp_machine_name(machine));
         PyObject *object = sp_py_machine_new(state, machine);
         is_good = object && PyList_Append(list, object) >= 0 &&
-                  PyDict_SetItemString(globals, sp_machine_name(machine), object) >= 0 &&
+                  PyDict_SetItemString(globals, name, object) >= 0 &&
                   (n > 1 || PyDict_SetItemString(globals, "machine", object) >= 0);
         Py_XDECREF(object);
     }

@@ -210,6 +210,24 @@ static void test_log(ScriptFixture *f, gconstpointer data)
     script_expect_commands(f, "");
 }
 
+/* As pythonize_name() of NixOS' driver has it. */
+static void test_hyphens(ScriptFixture *f, gconstpointer data)
+{
+    SpMachineConfig config = *sp_machine_config(f->machines[0]);
+
+    config.name = "my-box";
+    sp_machine_free(f->machines[0]);
+    f->machines[0] = sp_machine_new(&config, NULL);
+    script_expect_passed(f, "assert my_box is machine is driver.my_box\n"
+                            "t.assertEqual('my-box', my_box.name)\n"
+                            "assert \"'my-box'\" in repr(my_box)\n"
+                            "for taken in ['my-box', 'my_box']:\n"
+                            "    with t.assertRaisesRegex(ValueError, \"'my-box' already\"):\n"
+                            "        create_machine(taken)\n"
+                            "with t.assertRaisesRegex(ValueError, 'something else'):\n"
+                            "    create_machine('run-tests')\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -225,6 +243,7 @@ int main(int argc, char **argv)
         {"/script-nixos/assertions", test_assertions},
         {"/script-nixos/decorators", test_decorators},
         {"/script-nixos/log", test_log},
+        {"/script-nixos/hyphens", test_hyphens},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -359,7 +359,14 @@ static void test_names(void)
     g_assert_null(sp_script_name_fault("machine"));
     g_assert_nonnull(sp_script_name_fault("2nd"));
     g_assert_nonnull(sp_script_name_fault(""));
-    g_assert_nonnull(sp_script_name_fault("a-b"));
+    g_assert_null(sp_script_name_fault("a-b"));
+    g_assert_nonnull(sp_script_name_fault("-b"));
+    g_assert_nonnull(sp_script_name_fault("a.b"));
+    g_assert_nonnull(sp_script_name_fault("start-all"));
+    g_assert_nonnull(sp_script_name_fault("_-x"));
+    g_assert_nonnull(sp_script_name_fault("vlan12"));
+    g_assert_null(sp_script_name_fault("vlan"));
+    g_assert_nonnull(sp_script_name_fault("machines_qemu"));
     g_assert_nonnull(sp_script_name_fault("../x"));
     g_assert_nonnull(sp_script_name_fault("driver"));
     g_assert_nonnull(sp_script_name_fault("while"));
