@@ -30,6 +30,13 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
     return sp_console_tail(machine->console, lines);
 }
 
+char *sp_machine_console_log(SpMachine *machine)
+{
+    guint64 lines = sp_console_next_line(machine->console) - machine->log_line;
+
+    return sp_console_tail(machine->console, (guint)MIN(lines, G_MAXUINT));
+}
+
 void sp_machine_explain(SpMachine *machine, GError **error)
 {
     g_autofree char *tail = sp_machine_console_tail(machine, TAIL_LINES);
@@ -270,7 +277,8 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         return false;
     }
     machine->resets = 0;
-    machine->start_line = sp_console_next_line(machine->console);
+    machine->log_line = sp_console_next_line(machine->console);
+    machine->start_line = machine->log_line;
     machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], sp_machine_on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)

@@ -273,5 +273,7 @@ bool sp_machine_stop_recording(SpMachine *machine, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
+/** What the console said since the last start, its last lines where that is very long. */
+char *sp_machine_console_log(SpMachine *machine);
 /** The image's folder. */
 const char *sp_machine_image_dir(SpMachine *machine);

@@ -121,10 +121,11 @@ PyMethodDef sp_py_functions[] = {
     {"create_machine", WITH_KEYWORDS(sp_py_create_machine),
         PyDoc_STR(
             "create_machine(name, *, image=None, networks=(), memory=None, cpus=None, "
-            "disk=None)\n--\n\n"
+            "disk=None, keep_machine_state=False)\n--\n\n"
             "A further Machine, which is off: of the image of that name, or of the first "
             "machine's, and on networks by the numbers in test.conf. memory is in MiB, disk a "
-            "raw file in place of the image's, never written to.")},
+            "raw file in place of the image's, never written to. No state is kept beyond the "
+            "test, and there is no start_command.")},
     {"retry", WITH_KEYWORDS(retry),
         PyDoc_STR("retry(fn, timeout=900)\n--\n\nCall fn(last_try) again and again until "
                   "it returns something true; last_try is True at its last call. timeout may also "

@@ -4,6 +4,45 @@
 
 #include "script/py-machine.h"
 
+#include <string.h>
+
+/* Whether a shell would not take it as it stands: as NixOS' driver has it, which gives it to one.
+ */
+static bool is_pattern(const char *path)
+{
+    return *path == '~' || strpbrk(path, "*?[{$") != NULL;
+}
+
+/* Wait until one of the files that @pattern stands for is there. Returns None, or NULL with an
+ * exception. */
+static PyObject *poll_pattern(SpPyMachine *self, const char *pattern, gint64 timeout_ms)
+{
+    g_autofree char *command = g_strdup_printf(
+        "for file in %s; do if test -e \"$file\"; then exit 0; fi; done; exit 1", pattern);
+    gint64 deadline = sp_deadline(timeout_ms);
+    SpPyPause pause = {0};
+
+    for (;;) {
+        g_auto(SpCommandResult) result = {0};
+        gint64 left_ms = deadline == SP_FOREVER
+                             ? SP_NO_TIMEOUT
+                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+
+        if (!sp_py_machine_execute(self, command, left_ms, &result))
+            return NULL;
+        if (result.status == 0)
+            Py_RETURN_NONE;
+        if (g_get_monotonic_time() >= deadline) {
+            g_autofree char *errors = sp_py_excerpt(result.errors);
+            return PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+                "machine '%s': there was no file '%s' in time%s%s", sp_machine_name(self->machine),
+                pattern, *errors ? ": " : "", errors);
+        }
+        if (!sp_py_pause_longer(sp_py_state((PyObject *)self), &pause))
+            return NULL;
+    }
+}
+
 static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"filename", "timeout", NULL};
@@ -18,6 +57,13 @@ static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwar
         !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
         return NULL;
     sp_py_machine_begin(self, "wait", "wait for file %s", path);
+    if (is_pattern(path)) {
+        PyObject *answer;
+        sp_py_state((PyObject *)self)->is_waiting = false; /* each command asks for conditions */
+        answer = poll_pattern(self, path, timeout_ms);
+        sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not come");
+        return answer;
+    }
     is_good = sp_machine_wait_for_file(self->machine, path, timeout_ms, &error);
     return sp_py_machine_end(self, is_good, error);
 }
@@ -99,14 +145,15 @@ static PyObject *wait_for_console_text(SpPyMachine *self, PyObject *args, PyObje
 
 static PyObject *get_console_log(SpPyMachine *self, PyObject *unused)
 {
-    g_autofree char *text = sp_machine_console_tail(self->machine, G_MAXUINT);
+    g_autofree char *text = sp_machine_console_log(self->machine);
 
     return PyUnicode_FromString(text);
 }
 
 PyMethodDef sp_py_machine_wait_methods[] = {
     SP_PY_METHOD("wait_for_file", wait_for_file, SP_PY_KEYWORDS,
-        "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there."),
+        "wait_for_file(filename, timeout=900)\n--\n\nWait until the guest's file is there. '*', "
+        "'?', '[', '{' and '$', and '~' at the begin, mean what they mean to bash."),
     SP_PY_METHOD("wait_for_open_port", wait_for_open_port, SP_PY_KEYWORDS,
         "wait_for_open_port(port, addr='localhost', timeout=900)\n--\n\nWait until a TCP "
         "connection from the guest to addr comes about."),
@@ -120,7 +167,7 @@ PyMethodDef sp_py_machine_wait_methods[] = {
         "wait_for_console_text(regex, timeout=None)\n--\n\nWait until a line of the console since "
         "the machine's last start or reset matches."),
     SP_PY_METHOD("get_console_log", get_console_log, METH_NOARGS,
-        "get_console_log()\n--\n\nWhat the consoles said since the machine was made, the last "
+        "get_console_log()\n--\n\nWhat the console said since the machine's last start, the last "
         "lines of it where that is very long."),
     {NULL, NULL, 0, NULL},
 };

@@ -5,6 +5,7 @@
 #include "script/py-machine.h"
 #include "script/py-polling.h"
 
+#include <string.h>
 #include <structmember.h>
 
 SpLog *sp_py_machine_log(SpPyMachine *self)
@@ -136,6 +137,41 @@ static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwa
     return sp_py_machine_end(self, is_good, error);
 }
 
+/* What the guest's shell makes of @path, as NixOS' driver has it make; NULL with an exception. */
+static char *expand_in_guest(SpPyMachine *self, const char *path)
+{
+    g_autofree char *command = g_strconcat("printf %s ", path, NULL);
+    g_auto(SpCommandResult) result = {0};
+
+    if (*path != '~' && !strchr(path, '$'))
+        return g_strdup(path);
+    if (!sp_py_machine_execute(self, command, SP_DEFAULT_TIMEOUT_MS, &result))
+        return NULL;
+    if (result.status == 0)
+        return g_strdup(result.output->str);
+    g_autofree char *errors = sp_py_excerpt(result.errors);
+    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "machine '%s': the guest's shell can't expand '%s': %s", sp_machine_name(self->machine),
+        path, errors);
+    return NULL;
+}
+
+static PyObject *copy_from_host_via_shell(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"source", "target", NULL};
+    g_autofree char *source = NULL, *target = NULL, *path = NULL;
+    PyObject *words, *answer;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&:copy_from_host_via_shell", keywords,
+            sp_py_path, &source, sp_py_path, &target))
+        return NULL;
+    path = expand_in_guest(self, target);
+    words = path ? Py_BuildValue("(yy)", source, path) : NULL;
+    answer = words ? copy_from_host(self, words, NULL) : NULL;
+    Py_XDECREF(words);
+    return answer;
+}
+
 static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"source", "target_dir", NULL};
@@ -216,8 +252,9 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD("copy_from_machine", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_machine(source, target_dir='')\n--\n\nCopy the guest's file or folder source "
         "into target_dir, which is below out_dir if it is not absolute."),
-    SP_PY_METHOD("copy_from_host_via_shell", copy_from_host, SP_PY_KEYWORDS,
-        "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host()."),
+    SP_PY_METHOD("copy_from_host_via_shell", copy_from_host_via_shell, SP_PY_KEYWORDS,
+        "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host(), but "
+        "'$', and '~' at the begin, mean in target what they mean to a shell."),
     SP_PY_METHOD("copy_from_vm", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_vm(source, target_dir='')\n--\n\nThe same as copy_from_machine()."),
     SP_PY_METHOD("nested", nested, SP_PY_KEYWORDS,

@@ -228,6 +228,67 @@ static void test_hyphens(ScriptFixture *f, gconstpointer data)
                             "    create_machine('run-tests')\n");
 }
 
+static void test_expansion(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "from test_driver.errors import RequestedAssertionFailed\n"
+        "machine.wait_for_file('/run/*.pid')\n"
+        "machine.wait_for_file('~/a')\n"
+        "machine.wait_for_file('$HOME/late?', timeout=60)\n"
+        "machine.wait_for_file('/run/a b')\n"
+        "machine.wait_for_file('/run/a~')\n"
+        "with t.assertRaisesRegex(RequestedAssertionFailed, \"no file '/absent.'\"):\n"
+        "    machine.wait_for_file('/absent?', timeout=0)\n"
+        "machine.copy_from_host_via_shell('a', '~/x')\n"
+        "machine.copy_from_host('a', '~/x')\n"
+        "with t.assertRaisesRegex(RequestedAssertionFailed, \"can't expand '~nobody/x'\"):\n"
+        "    machine.copy_from_host_via_shell('a', target='~nobody/x')\n");
+    char **commands = fake_machine_commands(f->machines[0]);
+
+    g_assert_cmpuint(g_strv_length(commands), ==, 12);
+    g_assert_nonnull(strstr(commands[0], "for file in /run/*.pid; do"));
+    g_assert_nonnull(strstr(commands[1], "for file in ~/a; do"));
+    g_assert_nonnull(strstr(commands[4], "for file in $HOME/late?; do"));
+    g_assert_cmpstr(commands[5], ==, "wait_for_file /run/a b 1800000");
+    g_assert_cmpstr(commands[6], ==, "wait_for_file /run/a~ 1800000");
+    g_assert_cmpstr(commands[8], ==, "900000 printf %s ~/x");
+    g_assert_cmpstr(commands[9], ==, "copy_from_host a /root/x");
+    g_assert_cmpstr(commands[10], ==, "copy_from_host a ~/x");
+}
+
+static void test_active_state(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "import slotproof, datetime as dt\n"
+        "machine.wait_for_unit_active_state('idle.service', 'inactive', timeout=10)\n"
+        "machine.wait_for_unit_active_state('slow.service', 'activating',\n"
+        "    timeout=dt.timedelta(seconds=10))\n"
+        "machine.wait_for_unit_active_state('slow.service', 'active')\n"
+        "machine.wait_for_unit_active_state('broken.service', 'failed', user='bob')\n"
+        "with t.assertRaisesRegex(slotproof.RequestedAssertionFailed,\n"
+        "        \"unit 'good.service' was not inactive in time, but is active\"):\n"
+        "    machine.wait_for_unit_active_state('good.service', 'inactive', timeout=0)\n"
+        "with t.assertRaisesRegex(ValueError, \"'activ' is no state\"):\n"
+        "    machine.wait_for_unit_active_state('good.service', 'activ')\n");
+}
+
+/* NixOS' driver has another create_machine(). */
+static void test_create_machine(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "for call in [lambda: create_machine('/nix/store/x/bin/run-a-vm'),\n"
+        "        lambda: create_machine('qemu-kvm -m 1', name='a'),\n"
+        "        lambda: create_machine(start_command='run-a-vm', name='a'),\n"
+        "        lambda: driver.create_machine(start_command='run-a-vm')]:\n"
+        "    with t.assertRaisesRegex(NotImplementedError, 'start_command.*image='):\n"
+        "        call()\n"
+        "with t.assertRaisesRegex(NotImplementedError, 'keep_machine_state'):\n"
+        "    create_machine('a', keep_machine_state=True)\n"
+        "with t.assertRaisesRegex(Exception, \"can't be made here\"):\n"
+        "    create_machine(name='a', keep_machine_state=False)\n"
+        "with t.assertRaises(TypeError):\n    create_machine()\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -244,6 +305,9 @@ int main(int argc, char **argv)
         {"/script-nixos/decorators", test_decorators},
         {"/script-nixos/log", test_log},
         {"/script-nixos/hyphens", test_hyphens},
+        {"/script-nixos/expansion", test_expansion},
+        {"/script-nixos/active-state", test_active_state},
+        {"/script-nixos/create-machine", test_create_machine},
     };
 
     g_test_init(&argc, &argv, NULL);
