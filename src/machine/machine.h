@@ -176,6 +176,12 @@ bool sp_machine_copy_from_machine(
 bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
     char **ret_answer, GError **error);
 /**
+ * What QEMU's last refusal was, since the machine's start: the class of the error and QEMU's own
+ * words, which live until the next command. False if there was none.
+ */
+bool sp_machine_qmp_refusal(
+    SpMachine *machine, const char **ret_class, const char **ret_description);
+/**
  * Take the first event of this name that QEMU has sent since the last start and that was not taken
  * yet, waiting for one if there is none. @ret_data is given its data, as JSON ("{}" for none).
  * @event NULL is any; then @ret_data is an object with `event`, its name, and `data`.

@@ -50,6 +50,13 @@ static PyObject *get_logger(SpPyMachine *self, void *unused)
     return type->tp_alloc(type, 0);
 }
 
+static PyObject *get_qmp_client(SpPyMachine *self, void *unused)
+{
+    if (!sp_machine_is_up(self->machine))
+        Py_RETURN_NONE;
+    return sp_py_qmp_session_new(self);
+}
+
 static PyObject *get_full_console_log(SpPyMachine *self, void *unused)
 {
     PyObject *text = PyObject_CallMethod((PyObject *)self, "get_console_log", NULL);
@@ -82,6 +89,8 @@ PyGetSetDef sp_py_machine_nixos_attributes[] = {
         "Such a folder for all machines, as a Path. No guest sees it: copy_from_host() does that."),
     ATTRIBUTE("state_dir", get_state_dir, "Such a folder for this machine, as a Path."),
     ATTRIBUTE("pid", get_pid, "The process of its QEMU; None while it is off."),
+    ATTRIBUTE("qmp_client", get_qmp_client,
+        "Has send(cmd, args={}), which is qmp() but for its errors; None while it is off."),
     ATTRIBUTE("logger", get_logger, "The test's log."),
     ATTRIBUTE(
         "full_console_log", get_full_console_log, "The lines of get_console_log(), as a list."),

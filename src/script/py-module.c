@@ -59,7 +59,7 @@ static bool add_attributes(PyTypeObject *type)
 static bool export_types(PyObject *module, const SpPyState *state)
 {
     PyTypeObject *const types[] = {state->machine_type, state->network_type, state->endpoint_type,
-        state->log_type, state->condition_type};
+        state->log_type, state->condition_type, state->qmp_session_type};
 
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
         if (PyModule_AddType(module, types[i]) < 0)
@@ -81,6 +81,7 @@ static bool add_types(PyObject *module, SpPyState *state)
         {&sp_py_stream_spec, &state->stream_type},
         {&sp_py_network_spec, &state->network_type},
         {&sp_py_endpoint_spec, &state->endpoint_type},
+        {&sp_py_qmp_session_spec, &state->qmp_session_type},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
@@ -110,7 +111,9 @@ static int module_exec(PyObject *module)
         !add_exception(module, "RequestedAssertionFailed", "What a test claimed does not hold.",
             PyExc_AssertionError, &state->assertion_failed) ||
         !add_exception(module, "MachineError", "A machine failed, or the host did.",
-            PyExc_Exception, &state->machine_error))
+            PyExc_Exception, &state->machine_error) ||
+        !add_exception(module, "QMPAPIError", "QEMU refused what qmp_client.send() sent.",
+            PyExc_RuntimeError, &state->qmp_error))
         return -1;
     return 0;
 }
@@ -121,6 +124,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 
     Py_VISIT(state->assertion_failed);
     Py_VISIT(state->machine_error);
+    Py_VISIT(state->qmp_error);
     Py_VISIT(state->machine_type);
     Py_VISIT(state->globals);
     Py_VISIT(state->machine_list);
@@ -130,6 +134,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stream_type);
     Py_VISIT(state->network_type);
     Py_VISIT(state->endpoint_type);
+    Py_VISIT(state->qmp_session_type);
     return 0;
 }
 
@@ -139,6 +144,7 @@ static int module_clear(PyObject *module)
 
     Py_CLEAR(state->assertion_failed);
     Py_CLEAR(state->machine_error);
+    Py_CLEAR(state->qmp_error);
     Py_CLEAR(state->machine_type);
     Py_CLEAR(state->globals);
     Py_CLEAR(state->machine_list);
@@ -148,6 +154,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->stream_type);
     Py_CLEAR(state->network_type);
     Py_CLEAR(state->endpoint_type);
+    Py_CLEAR(state->qmp_session_type);
     g_clear_pointer(&state->machines, g_ptr_array_unref);
     g_clear_pointer(&state->conditions, g_ptr_array_unref);
     g_clear_pointer(&state->failed_subtest, g_free);

@@ -4,6 +4,8 @@
 
 #include "script/py-nixos.h"
 
+#include <string.h>
+
 static PyType_Slot no_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("A container of NixOS' driver: there is none here, but scripts "
                                   "may name it.")},
@@ -40,6 +42,8 @@ static const struct {
     {"machine", "QemuMachine", "Machine"},
     {"machine", "NspawnMachine", "NspawnMachine"},
     {"machine", "retry", "retry"},
+    {"machine.qmp", "QMPAPIError", "QMPAPIError"},
+    {"machine.qmp", "QMPSession", "QMPSession"},
     {"driver", "Driver", "Driver"},
     {"vlan", "VLan", "Network"},
     {"logger", "AbstractLogger", "Log"},
@@ -85,14 +89,16 @@ bool sp_py_nixos_add_networks(PyObject *globals, PyObject *networks)
     return false;
 }
 
-/* The module test_driver.@name, as an attribute of test_driver too; borrowed. */
+/* The module test_driver.@name, as an attribute of the one that it is in too; borrowed. */
 static PyObject *make_module(const char *name)
 {
     g_autofree char *full = g_strconcat("test_driver.", name, NULL);
-    PyObject *package = PyImport_AddModule("test_driver");
+    const char *own = strrchr(full, '.') + 1;
+    g_autofree char *parent = g_strndup(full, (gsize)(own - 1 - full));
+    PyObject *package = PyImport_AddModule(parent);
     PyObject *module = package ? PyImport_AddModule(full) : NULL;
 
-    return module && PyObject_SetAttrString(package, name, module) >= 0 ? module : NULL;
+    return module && PyObject_SetAttrString(package, own, module) >= 0 ? module : NULL;
 }
 
 bool sp_py_nixos_add_modules(PyObject *globals, PyObject *module)

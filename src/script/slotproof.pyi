@@ -17,6 +17,10 @@ Step = _GeneratorContextManager[None]
 
 class RequestedAssertionFailed(Exception): ...
 class MachineError(Exception): ...
+class QMPAPIError(RuntimeError):
+    class_name: str
+    description: str
+    transaction_id: str | None
 
 class Machine:
     @property
@@ -33,6 +37,8 @@ class Machine:
     def state_dir(self) -> Path: ...
     @property
     def pid(self) -> int | None: ...
+    @property
+    def qmp_client(self) -> QMPSession | None: ...
     @property
     def logger(self) -> Log: ...
     @property
@@ -162,6 +168,9 @@ class Machine:
     # the log
     def log(self, msg: object) -> None: ...
     def nested(self, msg: str, attrs: Mapping[str, str] = {}) -> Step: ...
+
+class QMPSession:
+    def send(self, cmd: str, args: dict[str, Any] = {}) -> Any: ...
 
 class Network:
     @property

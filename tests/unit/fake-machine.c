@@ -362,6 +362,14 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
     return true;
 }
 
+bool sp_machine_qmp_refusal(
+    SpMachine *machine, const char **ret_class, const char **ret_description)
+{
+    *ret_class = "CommandNotFound";
+    *ret_description = "The command refused has not been found";
+    return true;
+}
+
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
 {

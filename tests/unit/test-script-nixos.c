@@ -289,6 +289,26 @@ static void test_create_machine(ScriptFixture *f, gconstpointer data)
         "with t.assertRaises(TypeError):\n    create_machine()\n");
 }
 
+static void test_qmp_api_error(ScriptFixture *f, gconstpointer data)
+{
+    script_expect_passed(f,
+        "from test_driver.machine.qmp import QMPAPIError\n"
+        "assert machine.qmp_client is None\n"
+        "machine.start()\n"
+        "assert machine.qmp_client is not None\n"
+        "try:\n    machine.qmp_client.send('refused')\n"
+        "except QMPAPIError as error:\n"
+        "    assert error.class_name == 'CommandNotFound'\n"
+        "    assert error.description\n"
+        "    assert error.transaction_id is None\n"
+        "    assert error.description in str(error)\n"
+        "else:\n    raise AssertionError('expected QMPAPIError')\n"
+        "t.assertEqual({'status': [1, '\u00e9']}, machine.qmp_client.send('query', {'a-b': 1}))\n"
+        "t.assertEqual({'status': [1, '\u00e9']}, machine.qmp_client.send(cmd='query', args={}))\n"
+        "with t.assertRaises(TypeError):\n    machine.qmp_client.send('query', [1])\n");
+    script_expect_commands(f, "start 0\nqmp refused \nqmp query {\"a-b\": 1}\nqmp query ");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -308,6 +328,7 @@ int main(int argc, char **argv)
         {"/script-nixos/expansion", test_expansion},
         {"/script-nixos/active-state", test_active_state},
         {"/script-nixos/create-machine", test_create_machine},
+        {"/script-nixos/qmp-api-error", test_qmp_api_error},
     };
 
     g_test_init(&argc, &argv, NULL);
