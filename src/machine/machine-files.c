@@ -267,16 +267,18 @@ bool sp_machine_copy_from_host(
     return copy_folder_in(machine, absolute, path, purpose, error);
 }
 
-/* Below the machine's out_dir and nowhere else, whatever a script or a guest says. */
+/* Below the machine's out_dir, unless the script names a folder by its whole path. */
 static char *resolve_out_dir(SpMachine *machine, const char *target_dir, GError **error)
 {
     g_autofree char *base = g_canonicalize_filename(machine->config.out_dir, NULL);
     g_autofree char *dir = g_canonicalize_filename(*target_dir ? target_dir : ".", base);
     g_autofree char *inside = g_strconcat(base, "/", NULL);
 
-    if (!g_str_equal(dir, base) && !g_str_has_prefix(dir, inside)) {
+    if (!g_path_is_absolute(target_dir) && !g_str_equal(dir, base) &&
+        !g_str_has_prefix(dir, inside)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' lies outside the test's output folder: give a path relative to it", target_dir);
+            "'%s' lies outside the test's output folder: give a path below it, or an absolute one",
+            target_dir);
         return NULL;
     }
     if (g_mkdir_with_parents(dir, 0777) < 0) {

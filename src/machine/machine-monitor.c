@@ -60,6 +60,12 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
     return true;
 }
 
+bool sp_machine_qmp_refusal(
+    SpMachine *machine, const char **ret_class, const char **ret_description)
+{
+    return machine->qmp && sp_qmp_refusal(machine->qmp, ret_class, ret_description);
+}
+
 bool sp_machine_wait_for_event(
     SpMachine *machine, const char *event, gint64 timeout_ms, char **ret_data, GError **error)
 {

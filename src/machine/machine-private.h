@@ -41,6 +41,7 @@ struct SpMachine {
     SpCable cables[SP_MACHINE_NICS_MAX];
     GPtrArray *forwards;    /* of SpForward */
     SpRecording *recording; /* of its disk; NULL: none */
+    guint64 log_line;       /* the console's first line since the last start */
     SpProcess *qemu;        /* these five only while it runs */
     SpQmp *qmp;
     SpAgent *agent;                     /* NULL too where the image has none */

@@ -22,14 +22,21 @@
 /* For a guest that does not end to say why. */
 #define JOBS_TIMEOUT_MS 5000
 
+int sp_machine_pid(SpMachine *machine)
+{
+    return sp_machine_is_up(machine) ? (int)sp_process_pid(machine->qemu) : 0;
+}
+
 char *sp_machine_console_tail(SpMachine *machine, guint lines)
 {
     return sp_console_tail(machine->console, lines);
 }
 
-char *sp_machine_console_text(SpMachine *machine)
+char *sp_machine_console_log(SpMachine *machine)
 {
-    return sp_console_text(machine->console, NULL);
+    guint64 lines = sp_console_next_line(machine->console) - machine->log_line;
+
+    return sp_console_tail(machine->console, (guint)MIN(lines, G_MAXUINT));
 }
 
 void sp_machine_explain(SpMachine *machine, GError **error)
@@ -275,6 +282,7 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
     }
     machine->resets = 0;
     sp_console_begin_anew(machine->console);
+    machine->log_line = sp_console_next_line(machine->console);
     machine->qmp = sp_qmp_new(sockets->ours[SOCKET_QMP], sp_machine_on_qmp_event, machine);
     sp_console_attach(machine->console, sockets->ours[SOCKET_CONSOLE]);
     if (machine->config.image->has_agent)

@@ -63,6 +63,8 @@ const char *sp_machine_name(SpMachine *machine);
 /** As it was made, with the image's defaults filled in. Lives as long as @machine. */
 const SpMachineConfig *sp_machine_config(SpMachine *machine);
 bool sp_machine_is_up(SpMachine *machine);
+/** The process of its QEMU; 0 while it is off. */
+int sp_machine_pid(SpMachine *machine);
 /** Whether the guest could be given a command at this moment, as far as is known: one that hangs
  * may not have been found out yet. */
 bool sp_machine_answers(SpMachine *machine);
@@ -192,6 +194,12 @@ bool sp_machine_copy_from_machine(
 bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
     char **ret_answer, GError **error);
 /**
+ * What QEMU's last refusal was, since the machine's start: the class of the error and QEMU's own
+ * words, which live until the next command. False if there was none.
+ */
+bool sp_machine_qmp_refusal(
+    SpMachine *machine, const char **ret_class, const char **ret_description);
+/**
  * Take the first event of this name that QEMU has sent since the last start and that was not taken
  * yet, waiting for one if there is none. @ret_data is given its data, as JSON ("{}" for none).
  * @event NULL is any; then @ret_data is an object with `event`, its name, and `data`.
@@ -289,7 +297,7 @@ bool sp_machine_stop_recording(SpMachine *machine, GError **error);
 
 /** The console's last @lines lines. */
 char *sp_machine_console_tail(SpMachine *machine, guint lines);
-/** All of its lines that are kept. */
-char *sp_machine_console_text(SpMachine *machine);
+/** What the console said since the last start, its last lines where that is very long. */
+char *sp_machine_console_log(SpMachine *machine);
 /** The image's folder. */
 const char *sp_machine_image_dir(SpMachine *machine);

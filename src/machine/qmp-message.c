@@ -10,6 +10,7 @@
 void sp_qmp_message_clear(SpQmpMessage *message)
 {
     g_clear_pointer(&message->text, g_free);
+    g_clear_pointer(&message->class_name, g_free);
     g_clear_pointer(&message->payload, json_node_unref);
 }
 
@@ -91,6 +92,7 @@ static bool parse_object(JsonObject *object, SpQmpMessage *ret)
     if (refusal) {
         ret->kind = SP_QMP_REFUSAL;
         text = string_member(refusal, "desc");
+        ret->class_name = g_strdup(string_member(refusal, "class"));
     } else if (json_object_has_member(object, "return")) {
         ret->kind = SP_QMP_RETURN;
         payload = json_object_get_member(object, "return");

@@ -21,6 +21,8 @@ struct SpQmp {
     bool is_greeted;
     bool is_negotiated;
     gint64 last_id;
+    char *refusal_class; /* of the last one; NULL: none */
+    char *refusal_text;
     GHashTable *calls; /* by id, of those that wait: Call, not owned. A wait turns the main loop, in
                           which others may call */
     gint64 event_time_us;
@@ -212,6 +214,8 @@ void sp_qmp_free(SpQmp *qmp)
     g_hash_table_unref(qmp->calls);
     g_byte_array_unref(qmp->input);
     g_byte_array_unref(qmp->output);
+    g_free(qmp->refusal_class);
+    g_free(qmp->refusal_text);
     g_free(qmp);
 }
 
@@ -297,6 +301,23 @@ static bool wait_for_answer(
     return is_answered_in_time;
 }
 
+static void keep_refusal(SpQmp *qmp, const SpQmpMessage *refusal)
+{
+    g_free(qmp->refusal_class);
+    g_free(qmp->refusal_text);
+    qmp->refusal_class = g_strdup(refusal->class_name ? refusal->class_name : "GenericError");
+    qmp->refusal_text = g_strdup(refusal->text);
+}
+
+bool sp_qmp_refusal(SpQmp *qmp, const char **ret_class, const char **ret_description)
+{
+    if (!qmp->refusal_class)
+        return false;
+    *ret_class = qmp->refusal_class;
+    *ret_description = qmp->refusal_text;
+    return true;
+}
+
 static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 deadline,
     const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
 {
@@ -309,6 +330,7 @@ static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
     if (is_good && call.answer.kind == SP_QMP_REFUSAL) {
         g_set_error(
             error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused '%s': %s", command, call.answer.text);
+        keep_refusal(qmp, &call.answer);
         is_good = false;
     }
     if (is_good && ret_return)

@@ -39,6 +39,12 @@ bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
     const SpInterrupt *interrupt, JsonNode **ret_return, GError **error);
 
 /**
+ * The last refusal: the class of the error, such as "CommandNotFound", and QEMU's own words. They
+ * live until the next command. False if there was none.
+ */
+bool sp_qmp_refusal(SpQmp *qmp, const char **ret_class, const char **ret_description);
+
+/**
  * Give QEMU a copy of @fd, which stays the caller's, under @name: for commands that take "fd:NAME".
  * Fails as sp_qmp_execute() does.
  */
@@ -72,6 +78,7 @@ typedef struct {
     SpQmpKind kind;
     gint64 id;         /* of RETURN and REFUSAL; -1 if there is none */
     char *text;        /* of EVENT its name, of REFUSAL what QEMU says */
+    char *class_name;  /* of REFUSAL; NULL if there is none */
     gint64 time_us;    /* of EVENT; 0 if there is none */
     JsonNode *payload; /* of RETURN what was returned, of EVENT its data; may be NULL */
 } SpQmpMessage;

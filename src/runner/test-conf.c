@@ -87,6 +87,12 @@ static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, G
         fault = "each machine once: there is one of this name already";
     if (fault)
         return sp_key_file_refuse(file, group, NULL, fault, error);
+    for (guint i = 0; i < conf->machines->len; i++) {
+        const SpTestMachine *other = g_ptr_array_index(conf->machines, i);
+        if (sp_script_is_same_name(other->name, name))
+            return sp_key_file_refuse(file, group, NULL,
+                "another name: a script calls a machine before it the same", error);
+    }
     machine = g_new0(SpTestMachine, 1);
     machine->name = g_steal_pointer(&name);
     g_ptr_array_add(conf->machines, machine);

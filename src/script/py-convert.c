@@ -11,7 +11,6 @@
 #define PAUSE_FIRST_MS 20
 #define PAUSE_MAX_MS 250
 #define EXCERPT_MAX 4096u
-#define SECONDS_MAX (100.0 * 365 * 86400)
 
 static PyObject *exception_of(SpPyState *state, const GError *error)
 {
@@ -57,6 +56,48 @@ char *sp_py_excerpt(const GString *bytes)
     return g_strchomp(sp_text_excerpt(bytes->str, bytes->len, EXCERPT_MAX));
 }
 
+/* Seconds from what may be a number or a timedelta; -1 with an exception for what is neither. */
+static double to_seconds(PyObject *value)
+{
+    PyObject *total = NULL;
+    double seconds;
+
+    if (PyBool_Check(value)) {
+        PyErr_SetNone(PyExc_TypeError);
+        return -1;
+    }
+    if (!PyNumber_Check(value) && PyObject_HasAttrString(value, "total_seconds")) {
+        total = PyObject_CallMethod(value, "total_seconds", NULL);
+        value = total;
+    }
+    seconds = value ? PyFloat_AsDouble(value) : -1;
+    Py_XDECREF(total);
+    return seconds;
+}
+
+bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_seconds)
+{
+    double seconds = to_seconds(value);
+    bool is_type = PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError);
+
+    if (!PyErr_Occurred() && isfinite(seconds) && seconds >= 0 && seconds <= max) {
+        *ret_seconds = seconds;
+        return true;
+    }
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception))
+        return false;
+    PyErr_Clear();
+    if (max >= SP_PY_SECONDS_MAX)
+        PyErr_Format(is_type ? PyExc_TypeError : PyExc_ValueError,
+            "%s is %R: expected seconds from 0 on, as a number or a datetime.timedelta", name,
+            value);
+    else
+        PyErr_Format(is_type ? PyExc_TypeError : PyExc_ValueError,
+            "%s is %R: expected seconds from 0 to %d, as a number or a datetime.timedelta", name,
+            value, (int)max);
+    return false;
+}
+
 bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
 {
     double seconds;
@@ -69,16 +110,32 @@ bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
         *ret_ms = SP_NO_TIMEOUT;
         return true;
     }
-    seconds = PyFloat_AsDouble(value);
-    if (seconds == -1.0 && PyErr_Occurred())
+    if (!sp_py_seconds(value, "timeout", SP_PY_SECONDS_MAX, &seconds))
         return false;
-    if (!isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX) {
-        PyErr_Format(PyExc_ValueError,
-            "a time is %R: expected seconds from 0 on, or None for no time-out", value);
-        return false;
-    }
     *ret_ms = (gint64)ceil(seconds * 1000);
     return true;
+}
+
+int sp_py_path(PyObject *value, void *ret_path)
+{
+    PyObject *bytes = NULL;
+
+    if (!PyUnicode_FSConverter(value, (void *)&bytes))
+        return 0;
+    *(char **)ret_path = g_strdup(PyBytes_AS_STRING(bytes));
+    Py_DECREF(bytes);
+    return 1;
+}
+
+PyObject *sp_py_path_new(const char *path)
+{
+    PyObject *module = PyImport_ImportModule("pathlib");
+    PyObject *text = module ? PyUnicode_DecodeFSDefault(path) : NULL;
+    PyObject *result = text ? PyObject_CallMethod(module, "Path", "O", text) : NULL;
+
+    Py_XDECREF(text);
+    Py_XDECREF(module);
+    return result;
 }
 
 bool sp_py_pause(SpPyState *state, gint64 ms)

@@ -12,11 +12,28 @@ PyObject *sp_py_text(const GString *bytes);
 /** @bytes as valid text for a message, the middle of a long one left out with a note. */
 char *sp_py_excerpt(const GString *bytes);
 
+/** The longest time that a script may give; it can be counted in milliseconds everywhere. */
+#define SP_PY_SECONDS_MAX (100.0 * 365 * 86400)
+
 /**
- * A time-out in milliseconds from seconds, as machine.h takes them. @value NULL is the default, for
- * a machine of @factor; None is no time-out. False with an exception for what is no time.
+ * How long @value is, which a script gave as its argument @name: a number of seconds or a
+ * datetime.timedelta, from 0 to @max seconds. False with an exception for anything else.
+ */
+bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_seconds);
+
+/**
+ * A time-out in milliseconds from a duration, as machine.h takes them. @value NULL is the default,
+ * for a machine of @factor; None is no time-out. False with an exception for what is no time.
  */
 bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
+
+/**
+ * For PyArg_ParseTuple()'s "O&": a path from a str, bytes or os.PathLike, as Python itself takes
+ * them. @ret_path is a char ** whose string is freed with g_free(), set on success only.
+ */
+int sp_py_path(PyObject *value, void *ret_path);
+/** @path as a pathlib.Path; NULL with an exception. */
+PyObject *sp_py_path_new(const char *path);
 
 /** Let the main context turn for @ms; false with an exception if that was interrupted. */
 bool sp_py_pause(SpPyState *state, gint64 ms);

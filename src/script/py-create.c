@@ -4,6 +4,8 @@
 
 #include "script/py-convert.h"
 
+#include <string.h>
+
 static bool to_networks(PyObject *value, GArray *networks)
 {
     PyObject *list = PySequence_Fast(value, "networks: expected a list of numbers");
@@ -34,9 +36,10 @@ static bool check_name(SpPyState *state, const char *name)
         return false;
     }
     for (guint i = 0; i < state->machines->len; i++) {
-        if (!g_str_equal(sp_machine_name(g_ptr_array_index(state->machines, i)), name))
+        const char *other = sp_machine_name(g_ptr_array_index(state->machines, i));
+        if (!sp_script_is_same_name(other, name))
             continue;
-        PyErr_Format(PyExc_ValueError, "there is a machine '%s' already", name);
+        PyErr_Format(PyExc_ValueError, "there is a machine '%s' already", other);
         return false;
     }
     return true;
@@ -61,18 +64,55 @@ static PyObject *create(SpPyState *state, const SpScriptMachine *wanted)
     return object;
 }
 
+/*
+ * NixOS' driver has another create_machine(): of a command that starts QEMU, and whether its state
+ * is kept. False with an exception for such a call, where it asks for what can't be had.
+ */
+static bool check_call(PyObject *args, PyObject *kwargs)
+{
+    PyObject *kept = kwargs ? PyDict_GetItemString(kwargs, "keep_machine_state") : NULL;
+    PyObject *first = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
+    const char *text = first && PyUnicode_Check(first) ? PyUnicode_AsUTF8(first) : NULL;
+    bool has_command = kwargs && (PyDict_GetItemString(kwargs, "start_command") ||
+                                     (first && PyDict_GetItemString(kwargs, "name")));
+
+    if (!text)
+        PyErr_Clear();
+    if (has_command || (text && strchr(text, '/'))) {
+        PyErr_SetString(PyExc_NotImplementedError,
+            "create_machine() runs no start_command: give it a name, and image= if it is not to "
+            "be the first machine's");
+        return false;
+    }
+    if (kept && PyObject_IsTrue(kept) == 1) {
+        PyErr_SetString(PyExc_NotImplementedError,
+            "create_machine() keeps no machine's state beyond the test: leave keep_machine_state "
+            "out");
+        return false;
+    }
+    return !PyErr_Occurred();
+}
+
 PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"name", "image", "networks", "memory", "cpus", "disk", NULL};
+    char *keywords[] = {
+        "name", "image", "networks", "memory", "cpus", "disk", "keep_machine_state", NULL};
     g_autoptr(GArray) networks = g_array_new(FALSE, FALSE, sizeof(guint));
     SpPyState *state = sp_py_module_state(module);
-    PyObject *list = NULL, *memory = Py_None, *cpus = Py_None;
+    PyObject *list = NULL, *memory = Py_None, *cpus = Py_None, *image = Py_None, *disk = Py_None,
+             *kept;
+    g_autofree char *image_path = NULL, *disk_path = NULL;
     SpScriptMachine wanted = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|$zOOOz:create_machine", keywords,
-            &wanted.name, &wanted.image, &list, &memory, &cpus, &wanted.disk) ||
-        !check_name(state, wanted.name) || (list && !to_networks(list, networks)))
+    if (!check_call(args, kwargs) ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "s|$OOOOOO:create_machine", keywords,
+            &wanted.name, &image, &list, &memory, &cpus, &disk, &kept) ||
+        !check_name(state, wanted.name) || (list && !to_networks(list, networks)) ||
+        (image != Py_None && !sp_py_path(image, &image_path)) ||
+        (disk != Py_None && !sp_py_path(disk, &disk_path)))
         return NULL;
+    wanted.image = image_path;
+    wanted.disk = disk_path;
     wanted.memory_mib = memory == Py_None ? 0 : (guint)PyLong_AsUnsignedLong(memory);
     wanted.cpus = cpus == Py_None || PyErr_Occurred() ? 0 : (guint)PyLong_AsUnsignedLong(cpus);
     if (PyErr_Occurred())

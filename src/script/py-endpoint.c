@@ -9,6 +9,8 @@
 #include <math.h>
 #include <string.h>
 
+#define EVERY_MAX_S 3600.0
+
 typedef struct {
     PyObject_HEAD SpPyStation *station;
 } Endpoint;
@@ -335,23 +337,23 @@ static PyObject *send(Endpoint *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {
         "protocol", "to", "to_port", "from_port", "payload", "source", "mac", "every", NULL};
-    PyObject *source = NULL, *mac = NULL;
+    PyObject *source = NULL, *mac = NULL, *every_time = NULL;
     int to_port_number = 0, from_port = 0;
     const char *protocol, *payload = NULL;
     Py_ssize_t payload_length = 0;
     SpPacket packet = {0};
     double every = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO&|iiy#OOd:send", keywords, &protocol, to_ip,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO&|iiy#OOO:send", keywords, &protocol, to_ip,
             &packet.to, &to_port_number, &from_port, &payload, &payload_length, &source, &mac,
-            &every) ||
+            &every_time) ||
         !to_kind(protocol, &packet.kind) || (source && !to_ip(source, &packet.from)) ||
         (mac && !to_mac(mac, &packet.destination)))
         return NULL;
     if (to_port_number < 0 || to_port_number > 65535 || from_port < 0 || from_port > 65535)
         return PyErr_Format(PyExc_ValueError, "expected ports from 0 to 65535");
-    if (!isfinite(every) || every < 0 || every > 3600)
-        return PyErr_Format(PyExc_ValueError, "every: expected seconds from 0 to 3600");
+    if (every_time && !sp_py_seconds(every_time, "every", EVERY_MAX_S, &every))
+        return NULL;
     packet.to_port = (guint16)to_port_number;
     packet.from_port =
         from_port ? (guint16)from_port : sp_endpoint_take_port(self->station->endpoint);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "script/py-network.h"
+#include "script/py-nixos.h"
 #include "script/py-polling.h"
 #include "script/py-prompt.h"
 #include "script/py-threads.h"
@@ -77,15 +78,19 @@ static int call_once(PyObject *func, bool is_last)
 
 static PyObject *retry(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"fn", "timeout_seconds", NULL};
+    char *keywords[] = {"fn", "timeout", "timeout_seconds", NULL};
     SpPyState *state = sp_py_module_state(module);
-    PyObject *func, *timeout = NULL;
+    PyObject *func, *timeout = NULL, *older_name = NULL;
     gint64 timeout_ms, deadline;
     SpPyPause pause = {0};
     int is_true = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:retry", keywords, &func, &timeout) ||
-        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "O|O$O:retry", keywords, &func, &timeout, &older_name))
+        return NULL;
+    if (timeout && older_name)
+        return PyErr_Format(PyExc_TypeError, "retry() takes timeout or timeout_seconds, not both");
+    if (!sp_py_timeout(timeout ? timeout : older_name, sp_py_time_factor(state), &timeout_ms))
         return NULL;
     deadline = sp_deadline(timeout_ms);
     while (is_true == 0 && g_get_monotonic_time() < deadline) {
@@ -124,15 +129,19 @@ PyMethodDef sp_py_functions[] = {
     {"create_machine", WITH_KEYWORDS(held_sp_py_create_machine),
         PyDoc_STR(
             "create_machine(name, *, image=None, networks=(), memory=None, cpus=None, "
-            "disk=None)\n--\n\n"
+            "disk=None, keep_machine_state=False)\n--\n\n"
             "A further Machine, which is off: of the image of that name, or of the first "
             "machine's, and on networks by the numbers in test.conf. memory is in MiB, disk a "
-            "raw file in place of the image's, never written to.")},
+            "raw file in place of the image's, never written to. No state is kept beyond the "
+            "test, and there is no start_command.")},
     {"retry", WITH_KEYWORDS(held_retry),
-        PyDoc_STR("retry(fn, timeout_seconds=900)\n--\n\nCall fn(last_try) again and again until "
-                  "it returns something true; last_try is True at its last call.")},
+        PyDoc_STR("retry(fn, timeout=900)\n--\n\nCall fn(last_try) again and again until "
+                  "it returns something true; last_try is True at its last call. timeout may also "
+                  "be named "
+                  "timeout_seconds.")},
     {"subtest", WITH_KEYWORDS(sp_py_subtest_new),
-        PyDoc_STR("subtest(name)\n--\n\nA context manager: a part of the test, counted by "
+        PyDoc_STR("subtest(name, attributes={})\n--\n\nA context manager, or a decorator: a part "
+                  "of the test, counted by "
                   "itself.")},
     {"polling_condition", WITH_KEYWORDS(sp_py_polling_condition),
         PyDoc_STR("polling_condition(fun_=None, seconds_interval=2.0, description=None)\n--\n\n"
@@ -142,6 +151,8 @@ PyMethodDef sp_py_functions[] = {
     {"test_script", held_sp_py_test_script, METH_NOARGS,
         PyDoc_STR("test_script()\n--\n\nRun the test's script, as it is now, with the names of the "
                   "prompt.")},
+    {"run_tests", held_sp_py_test_script, METH_NOARGS,
+        PyDoc_STR("run_tests()\n--\n\nThe same as test_script().")},
     {"breakpoint", WITH_KEYWORDS(held_sp_py_breakpoint),
         PyDoc_STR("breakpoint()\n--\n\nA prompt at this place of the script, where the user has a "
                   "terminal.")},
@@ -162,12 +173,14 @@ PyObject *sp_py_machine_new(SpPyState *state, SpMachine *machine)
     return (PyObject *)object;
 }
 
-static PyObject *make_test_case(void)
+/* unittest's assertions; what does not hold raises what all of slotproof's do. */
+static PyObject *make_test_case(SpPyState *state)
 {
     PyObject *module = PyImport_ImportModule("unittest");
     PyObject *test = module ? PyObject_CallMethod(module, "TestCase", NULL) : NULL;
 
-    if (test && PyObject_SetAttrString(test, "maxDiff", Py_None) < 0)
+    if (test && (PyObject_SetAttrString(test, "maxDiff", Py_None) < 0 ||
+                    PyObject_SetAttrString(test, "failureException", state->assertion_failed) < 0))
         Py_CLEAR(test);
     Py_XDECREF(module);
     return test;
@@ -205,13 +218,16 @@ static bool add_machines(PyObject *globals, SpPyState *state)
 {
     guint n = state->machines->len;
     PyObject *list = PyList_New(0);
-    bool is_good = add(globals, "machines", list);
+    bool is_good = add(globals, "machines", list) &&
+                   PyDict_SetItemString(globals, "machines_qemu", list) >= 0 &&
+                   add(globals, "machines_nspawn", PyList_New(0));
 
     for (guint i = 0; i < n && is_good; i++) {
         SpMachine *machine = g_ptr_array_index(state->machines, i);
+        g_autofree char *name = sp_script_python_name(sp_machine_name(machine));
         PyObject *object = sp_py_machine_new(state, machine);
         is_good = object && PyList_Append(list, object) >= 0 &&
-                  PyDict_SetItemString(globals, sp_machine_name(machine), object) >= 0 &&
+                  PyDict_SetItemString(globals, name, object) >= 0 &&
                   (n > 1 || PyDict_SetItemString(globals, "machine", object) >= 0);
         Py_XDECREF(object);
     }
@@ -221,7 +237,7 @@ static bool add_machines(PyObject *globals, SpPyState *state)
 
 static bool add_functions(PyObject *globals, PyObject *module)
 {
-    bool is_good = add(globals, "Machine", PyObject_GetAttrString(module, "Machine"));
+    bool is_good = sp_py_nixos_add_types(globals, module);
 
     for (PyMethodDef *function = sp_py_functions; function->ml_name && is_good; function++) {
         /* Python's own of this name stays */
@@ -230,23 +246,6 @@ static bool add_functions(PyObject *globals, PyObject *module)
                 add(globals, function->ml_name, PyObject_GetAttrString(module, function->ml_name));
     }
     return is_good;
-}
-
-/* Where scripts for NixOS' driver import its exceptions from. */
-static bool add_aliases(PyObject *module)
-{
-    const char *const names[] = {"RequestedAssertionFailed", "MachineError"};
-    PyObject *errors =
-        PyImport_AddModule("test_driver") ? PyImport_AddModule("test_driver.errors") : NULL;
-
-    for (gsize i = 0; i < G_N_ELEMENTS(names) && errors; i++) {
-        PyObject *type = PyObject_GetAttrString(module, names[i]);
-        int added = type ? PyObject_SetAttrString(errors, names[i], type) : -1;
-        Py_XDECREF(type);
-        if (added < 0)
-            return false;
-    }
-    return errors != NULL;
 }
 
 /* What a script prints goes to the log. */
@@ -264,20 +263,43 @@ static bool redirect_streams(SpPyState *state)
     return true;
 }
 
+/* `networks`, and each by its name in NixOS' driver. */
+static bool add_networks(PyObject *globals, SpPyState *state)
+{
+    PyObject *networks = sp_py_networks_new(state);
+
+    return add(globals, "networks", networks) && sp_py_nixos_add_networks(globals, networks);
+}
+
+/* What NixOS' driver has as an object. */
+static bool add_driver(PyObject *globals, SpPyState *state)
+{
+    PyObject *driver = make_driver(globals);
+    bool is_good = add(globals, "driver", driver) && PyObject_SetAttrString(driver, "logger",
+                                                         PyDict_GetItemString(globals, "log")) >= 0;
+
+    if (is_good && state->machines->len > 0) {
+        const char *path = sp_machine_out_dir(g_ptr_array_index(state->machines, 0));
+        PyObject *out_dir = path ? sp_py_path_new(path) : Py_NewRef(Py_None);
+        is_good = out_dir && PyObject_SetAttrString(driver, "out_dir", out_dir) >= 0;
+        Py_XDECREF(out_dir);
+    }
+    return is_good && add(globals, "Driver", Py_NewRef((PyObject *)Py_TYPE(driver)));
+}
+
 static bool fill(PyObject *globals, PyObject *module)
 {
     SpPyState *state = sp_py_module_state(module);
 
     return add_machines(globals, state) && add_functions(globals, module) &&
-           add(globals, "networks", sp_py_networks_new(state)) &&
-           add(globals, "log", make_plain(state->log_type)) &&
-           add(globals, "driver", make_driver(globals)) && add(globals, "t", make_test_case()) &&
+           add_networks(globals, state) && add(globals, "log", make_plain(state->log_type)) &&
+           add_driver(globals, state) && add(globals, "t", make_test_case(state)) &&
            add(globals, "debug", sp_py_debug_new(module)) &&
            add(globals, "os", PyImport_ImportModule("os")) &&
            add(globals, "__name__", PyUnicode_FromString("__main__")) &&
            add(globals, "__file__", PyUnicode_DecodeFSDefault(state->config->path)) &&
            PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) >= 0 &&
-           add_aliases(module) &&
+           sp_py_nixos_add_modules(globals, module) &&
            (state->config->prompt == SP_PROMPT_ONLY || redirect_streams(state));
 }
 

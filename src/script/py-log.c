@@ -2,24 +2,47 @@
 
 /* The script's ways to the test's log: `log`, and what it prints. */
 
-#include "script/py-threads.h"
 #include "script/py-text.h"
+#include "script/py-threads.h"
 
 #include <string.h>
 
 #define LINE_MAX_LENGTH 65536u
 
+/* The message, which is logged; NULL with an exception. */
+static char *take_message(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"message", "attributes", NULL};
+    PyObject *message, *attributes; /* the latter for reports of NixOS' */
+    char *text;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:log", keywords, &message, &attributes))
+        return NULL;
+    text = sp_py_utf8(message);
+    if (text)
+        sp_log(sp_py_state(self)->config->log, NULL, "%s", text);
+    return text;
+}
+
 static PyObject *log_message(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    g_autofree char *message = sp_py_utf8_argument(args, kwargs, "msg", "O:log");
+    g_autofree char *text = take_message(self, args, kwargs);
 
-    if (!message)
-        return NULL;
-    sp_log(sp_py_state(self)->config->log, NULL, "%s", message);
-    Py_RETURN_NONE;
+    return text ? Py_NewRef(Py_None) : NULL;
+}
+
+/* As in NixOS' driver: not only a level, but the test's end. */
+static PyObject *log_error(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    g_autofree char *text = take_message(self, args, kwargs);
+
+    if (text)
+        PyErr_SetString(PyExc_SystemExit, text);
+    return NULL;
 }
 
 SP_PY_HELD(log_message)
+SP_PY_HELD(log_error)
 
 static void dealloc(PyObject *self)
 {
@@ -32,8 +55,7 @@ static void dealloc(PyObject *self)
 #define LOG_METHOD(name)                                                                           \
     {                                                                                              \
         name, (PyCFunction)(void (*)(void))held_log_message, METH_VARARGS | METH_KEYWORDS,         \
-            PyDoc_STR(name "(msg)\n--\n\nWrite msg, an object as print() takes it, to the "        \
-                           "test's log.")                                                          \
+            PyDoc_STR(name "(message, attributes={})\n--\n\nWrite a message to the test's log.")   \
     }
 
 static PyObject *log_nested(PyObject *self, PyObject *args, PyObject *kwargs)
@@ -41,15 +63,26 @@ static PyObject *log_nested(PyObject *self, PyObject *args, PyObject *kwargs)
     return sp_py_nested_new(sp_py_state(self), NULL, args, kwargs);
 }
 
+static PyObject *log_subtest(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    return sp_py_subtest_new(PyType_GetModule(Py_TYPE(self)), args, kwargs);
+}
+
 /* NixOS' driver has levels; here all of them are one. */
 static PyMethodDef log_methods[] = {
     LOG_METHOD("log"),
+    LOG_METHOD("debug"),
     LOG_METHOD("info"),
     LOG_METHOD("warning"),
-    LOG_METHOD("error"),
+    {"error", (PyCFunction)(void (*)(void))held_log_error, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("error(message, attributes={})\n--\n\nWrite a message to the test's log and end "
+                  "the test, which has failed: by a SystemExit.")},
+    {"subtest", (PyCFunction)(void (*)(void))log_subtest, METH_VARARGS | METH_KEYWORDS,
+        PyDoc_STR("subtest(name, attributes={})\n--\n\nThe function subtest().")},
     {"nested", (PyCFunction)(void (*)(void))log_nested, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("nested(msg, attrs={})\n--\n\nA context manager: what happens in it stands below "
-                  "msg in the test's log.")},
+        PyDoc_STR(
+            "nested(message, attributes={})\n--\n\nA context manager: what happens in it stands "
+            "below the message in the test's log.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -235,7 +235,7 @@ static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 t
 
 /* Run @command again and again; the output of the run that was as expected, or an exception. */
 static PyObject *poll_command(
-    SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds)
+    SpPyMachine *self, const char *command, gint64 timeout_ms, gint64 attempt_ms, bool succeeds)
 {
     gint64 deadline = sp_deadline(timeout_ms);
     g_auto(SpCommandResult) last = {0};
@@ -249,6 +249,8 @@ static PyObject *poll_command(
                              : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
         bool is_cut;
 
+        if (attempt_ms != SP_NO_TIMEOUT)
+            left_ms = left_ms == SP_NO_TIMEOUT ? attempt_ms : MIN(left_ms, attempt_ms);
         if (!sp_py_machine_execute(self, command, left_ms, &result))
             return NULL;
         is_cut = result.timed_out;
@@ -272,19 +274,20 @@ static PyObject *poll_command(
 
 static PyObject *wait_until(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool succeeds)
 {
-    char *keywords[] = {"command", "timeout", NULL};
-    PyObject *timeout = NULL, *output;
+    char *keywords[] = {"command", "timeout", "attempt_timeout", NULL};
+    PyObject *timeout = NULL, *attempt = Py_None, *output;
+    gint64 timeout_ms, attempt_ms;
     const char *command;
-    gint64 timeout_ms;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-            succeeds ? "s|O:wait_until_succeeds" : "s|O:wait_until_fails", keywords, &command,
-            &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms))
+            succeeds ? "s|OO:wait_until_succeeds" : "s|OO:wait_until_fails", keywords, &command,
+            &timeout, &attempt) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms) ||
+        !sp_py_machine_timeout(self, attempt, &attempt_ms))
         return NULL;
     sp_py_machine_begin(
         self, "wait", "wait until it %s: %s", succeeds ? "succeeds" : "fails", command);
-    output = poll_command(self, command, timeout_ms, succeeds);
+    output = poll_command(self, command, timeout_ms, attempt_ms, succeeds);
     sp_log_end(sp_py_machine_log(self), output ? NULL : "it did not");
     return output;
 }
@@ -317,10 +320,13 @@ PyMethodDef sp_py_machine_command_methods[] = {
         "and return its status and stdout. Without check_return the status is -1, and the machine "
         "may go off by it; without check_output it is started only, and the status is -2."),
     SP_PY_METHOD("wait_until_succeeds", wait_until_succeeds, SP_PY_KEYWORDS,
-        "wait_until_succeeds(command, timeout=900)\n--\n\nRun a command again and again until it "
-        "succeeds. Returns its stdout."),
+        "wait_until_succeeds(command, timeout=900, attempt_timeout=None)\n--\n\nRun a command "
+        "again "
+        "and again until it succeeds. A run that takes longer than attempt_timeout is ended, and "
+        "counts as a failure. Returns its stdout."),
     SP_PY_METHOD("wait_until_fails", wait_until_fails, SP_PY_KEYWORDS,
-        "wait_until_fails(command, timeout=900)\n--\n\nRun a command again and again until it "
-        "fails. Returns its stdout."),
+        "wait_until_fails(command, timeout=900, attempt_timeout=None)\n--\n\nRun a command again "
+        "and again until it fails. A run that takes longer than attempt_timeout is ended, and "
+        "counts as a failure. Returns its stdout."),
     {NULL, NULL, 0, NULL},
 };

@@ -223,14 +223,16 @@ static PyObject *wait_for_disk_written(SpPyMachine *self, PyObject *args, PyObje
 static PyObject *record_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"folder", NULL};
-    const char *folder = "recording";
-    g_autofree char *path = NULL;
+    g_autofree char *folder = NULL, *path = NULL;
     GError *error = NULL;
     PyObject *none;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:record_disk", keywords, &folder))
+    if (!PyArg_ParseTupleAndKeywords(
+            args, kwargs, "|O&:record_disk", keywords, sp_py_path, &folder))
         return NULL;
+    if (!folder)
+        folder = g_strdup("recording");
     if (!*folder || strchr(folder, '/') || g_str_equal(folder, ".."))
         return PyErr_Format(
             PyExc_ValueError, "'%s': expected the name of a folder for the recording", folder);
@@ -241,7 +243,7 @@ static PyObject *record_disk(SpPyMachine *self, PyObject *args, PyObject *kwargs
         return NULL;
     Py_DECREF(none);
     path = g_build_filename(sp_machine_out_dir(self->machine), folder, NULL);
-    return PyUnicode_DecodeFSDefault(path);
+    return sp_py_path_new(path);
 }
 
 static PyObject *mark_recording(SpPyMachine *self, PyObject *args, PyObject *kwargs)

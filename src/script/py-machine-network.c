@@ -43,22 +43,25 @@ static PyObject *unblock(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 static PyObject *set_link(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"network", "loss", "delay", NULL};
-    double loss = 0, delay = 0;
+    double loss = 0, delay_s = 0;
+    PyObject *delay = NULL;
     g_autofree char *name = NULL;
     GError *error = NULL;
     long network;
     bool is_good;
 
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "l|dd:set_link", keywords, &network, &loss, &delay))
+            args, kwargs, "l|dO:set_link", keywords, &network, &loss, &delay))
         return NULL;
     if (!(loss >= 0 && loss <= 1))
         return PyErr_Format(PyExc_ValueError, "loss is a fraction, from 0.0 to 1.0");
-    if (!(delay >= 0 && delay <= DELAY_MAX_S))
-        return PyErr_Format(PyExc_ValueError, "delay is seconds, from 0.0 to an hour's");
+    if (delay && !sp_py_seconds(delay, "delay", DELAY_MAX_S, &delay_s))
+        return NULL;
     name = g_strdup_printf("%ld", network);
-    sp_py_machine_begin(self, "network", "network %s: loss %.3f, delay %.3f s", name, loss, delay);
-    is_good = sp_machine_set_cable(self->machine, name, loss, (guint)lround(delay * 1000), &error);
+    sp_py_machine_begin(
+        self, "network", "network %s: loss %.3f, delay %.3f s", name, loss, delay_s);
+    is_good =
+        sp_machine_set_cable(self->machine, name, loss, (guint)lround(delay_s * 1000), &error);
     return sp_py_machine_end(self, is_good, error);
 }
 

@@ -11,6 +11,7 @@
 
 /* Between two keys, as in NixOS' driver. */
 #define KEY_DELAY 0.01
+#define KEY_DELAY_MAX 3600.0
 
 /* A name is a file in the machine's out_dir, a path is taken as it is. */
 static char *picture_path(SpPyMachine *self, const char *name)
@@ -36,12 +37,11 @@ static void mark_picture(SpPyMachine *self, const char *path)
 static PyObject *screenshot(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"filename", NULL};
-    g_autofree char *path = NULL;
+    g_autofree char *name = NULL, *path = NULL;
     GError *error = NULL;
-    const char *name;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s:screenshot", keywords, &name))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&:screenshot", keywords, sp_py_path, &name))
         return NULL;
     if (!*name || g_str_has_suffix(name, "/"))
         return PyErr_Format(PyExc_ValueError, "'%s' is no name for a screenshot", name);
@@ -108,18 +108,11 @@ static PyObject *wait_for_text(SpPyMachine *self, PyObject *args, PyObject *kwar
 
 static bool to_delay(PyObject *value, gint64 *ret_ms)
 {
-    double seconds = value ? PyFloat_AsDouble(value) : KEY_DELAY;
+    double seconds = value ? 0 : KEY_DELAY;
 
-    *ret_ms = 0;
-    if (value == Py_None)
-        PyErr_Clear();
-    else if (PyErr_Occurred())
+    if (value && value != Py_None && !sp_py_seconds(value, "delay", KEY_DELAY_MAX, &seconds))
         return false;
-    else if (!isfinite(seconds) || seconds < 0 || seconds > 3600)
-        return PyErr_Format(PyExc_ValueError, "delay is %R: expected seconds from 0 on", value),
-               false;
-    else
-        *ret_ms = (gint64)ceil(seconds * 1000);
+    *ret_ms = (gint64)ceil(seconds * 1000);
     return true;
 }
 

@@ -264,6 +264,63 @@ static PyObject *require_unit_state(SpPyMachine *self, PyObject *args, PyObject 
         unit, state, wanted);
 }
 
+static bool is_active_state(const char *state)
+{
+    static const char *const states[] = {"active", "reloading", "inactive", "failed", "activating",
+        "deactivating", "maintenance", "refreshing", NULL};
+
+    return g_strv_contains(states, state);
+}
+
+/* Returns None; NULL with an exception. */
+static PyObject *poll_active_state(
+    SpPyMachine *self, const char *unit, const char *wanted, const char *user, gint64 timeout_ms)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+    gint64 deadline = sp_deadline(timeout_ms);
+    SpPyPause pause = {0};
+
+    for (;;) {
+        gint64 left_ms = deadline == SP_FOREVER
+                             ? SP_NO_TIMEOUT
+                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        g_autofree char *seen = read_property(self, unit, "ActiveState", user, left_ms);
+
+        if (!seen)
+            return NULL;
+        if (g_str_equal(seen, wanted))
+            Py_RETURN_NONE;
+        if (g_get_monotonic_time() >= deadline)
+            return PyErr_Format(state->assertion_failed,
+                "machine '%s': unit '%s' was not %s in time, but is %s",
+                sp_machine_name(self->machine), unit, wanted, seen);
+        if (!sp_py_pause_longer(state, &pause))
+            return NULL;
+    }
+}
+
+static PyObject *wait_for_unit_active_state(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"unit", "active_state", "user", "timeout", NULL};
+    const char *unit, *wanted, *user = NULL;
+    PyObject *timeout = NULL, *answer;
+    gint64 timeout_ms;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|zO:wait_for_unit_active_state", keywords,
+            &unit, &wanted, &user, &timeout) ||
+        !sp_py_machine_timeout(self, timeout, &timeout_ms))
+        return NULL;
+    if (!is_active_state(wanted))
+        return PyErr_Format(PyExc_ValueError,
+            "'%s' is no state of a unit: expected active, reloading, inactive, failed, activating, "
+            "deactivating, maintenance or refreshing",
+            wanted);
+    sp_py_machine_begin(self, "wait", "wait for unit %s to be %s", unit, wanted);
+    answer = poll_active_state(self, unit, wanted, user, timeout_ms);
+    sp_log_end(sp_py_machine_log(self), answer ? NULL : "it was not");
+    return answer;
+}
+
 static PyObject *run_job(SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *verb)
 {
     char *keywords[] = {"jobname", "user", NULL};
@@ -301,6 +358,7 @@ SP_PY_SERVED(require_unit_state)
 SP_PY_SERVED(start_job)
 SP_PY_SERVED(stop_job)
 SP_PY_SERVED(wait_for_unit)
+SP_PY_SERVED(wait_for_unit_active_state)
 SP_PY_SERVED(systemctl)
 SP_PY_SERVED(get_unit_info)
 SP_PY_SERVED(get_unit_property)
@@ -317,6 +375,10 @@ PyMethodDef sp_py_machine_unit_methods[] = {
     SP_PY_METHOD("wait_for_unit", wait_for_unit, SP_PY_KEYWORDS,
         "wait_for_unit(unit, user=None, timeout=900)\n--\n\nWait until the unit is active. Raises "
         "RequestedAssertionFailed at once if it failed, or is inactive with no job pending."),
+    SP_PY_METHOD("wait_for_unit_active_state", wait_for_unit_active_state, SP_PY_KEYWORDS,
+        "wait_for_unit_active_state(unit, active_state, user=None, timeout=900)\n--\n\nWait until "
+        "the unit's ActiveState is that one. A state that it passes through quickly may be "
+        "missed."),
     SP_PY_METHOD("systemctl", systemctl, SP_PY_KEYWORDS,
         "systemctl(q, user=None)\n--\n\nRun systemctl with the arguments q, for the user's manager "
         "if one is given. Returns its status and stdout."),

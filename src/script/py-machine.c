@@ -6,7 +6,7 @@
 #include "script/py-polling.h"
 #include "script/py-text.h"
 
-#include <math.h>
+#include <string.h>
 #include <structmember.h>
 
 SpLog *sp_py_machine_log(SpPyMachine *self)
@@ -22,12 +22,14 @@ bool sp_py_machine_timeout(SpPyMachine *self, PyObject *value, gint64 *ret_ms)
 void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format, ...)
 {
     g_autofree char *text = NULL;
+    g_autofree char *valid = NULL;
     va_list args;
 
     va_start(args, format);
     text = g_strdup_vprintf(format, args);
     va_end(args);
-    sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", text);
+    valid = g_utf8_make_valid(text, -1); /* a path may be anything */
+    sp_log_begin(sp_py_machine_log(self), sp_machine_name(self->machine), kind, "%s", valid);
 }
 
 bool sp_py_machine_enter(PyObject *self)
@@ -151,39 +153,81 @@ static PyObject *is_up(SpPyMachine *self, PyObject *unused)
 static PyObject *copy_from_host(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"source", "target", NULL};
-    const char *source, *target;
+    g_autofree char *source = NULL, *target = NULL;
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss:copy_from_host", keywords, &source, &target))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&:copy_from_host", keywords, sp_py_path,
+            &source, sp_py_path, &target))
         return NULL;
     sp_py_machine_begin(self, "copy", "copy the host's %s to %s", source, target);
     is_good = sp_machine_copy_from_host(self->machine, source, target, &error);
     return sp_py_machine_end(self, is_good, error);
 }
 
+/* What the guest's shell makes of @path, as NixOS' driver has it make; NULL with an exception. */
+static char *expand_in_guest(SpPyMachine *self, const char *path)
+{
+    g_autofree char *command = g_strconcat("printf %s ", path, NULL);
+    g_auto(SpCommandResult) result = {0};
+
+    if (*path != '~' && !strchr(path, '$'))
+        return g_strdup(path);
+    if (!sp_py_machine_execute(self, command, SP_DEFAULT_TIMEOUT_MS, &result))
+        return NULL;
+    if (result.status == 0)
+        return g_strdup(result.output->str);
+    g_autofree char *errors = sp_py_excerpt(result.errors);
+    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
+        "machine '%s': the guest's shell can't expand '%s': %s", sp_machine_name(self->machine),
+        path, errors);
+    return NULL;
+}
+
+static PyObject *copy_from_host_via_shell(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"source", "target", NULL};
+    g_autofree char *source = NULL, *target = NULL, *path = NULL;
+    PyObject *words, *answer;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&O&:copy_from_host_via_shell", keywords,
+            sp_py_path, &source, sp_py_path, &target))
+        return NULL;
+    path = expand_in_guest(self, target);
+    words = path ? Py_BuildValue("(yy)", source, path) : NULL;
+    answer = words ? copy_from_host(self, words, NULL) : NULL;
+    Py_XDECREF(words);
+    return answer;
+}
+
 static PyObject *copy_from_machine(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"source", "target_dir", NULL};
-    const char *source, *target_dir = "";
+    g_autofree char *source = NULL, *target_dir = NULL;
     GError *error = NULL;
     bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|s:copy_from_machine", keywords, &source, &target_dir))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|O&:copy_from_machine", keywords, sp_py_path,
+            &source, sp_py_path, &target_dir))
         return NULL;
     sp_py_machine_begin(self, "copy", "copy %s out", source);
-    is_good = sp_machine_copy_from_machine(self->machine, source, target_dir, &error);
+    is_good =
+        sp_machine_copy_from_machine(self->machine, source, target_dir ? target_dir : "", &error);
     return sp_py_machine_end(self, is_good, error);
 }
 
 static PyObject *log_message(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    g_autofree char *message = sp_py_utf8_argument(args, kwargs, "msg", "O:log");
+    char *keywords[] = {"msg", NULL};
+    g_autofree char *text = NULL;
+    PyObject *message;
 
-    if (!message)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:log", keywords, &message))
         return NULL;
-    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", message);
+    text = sp_py_utf8(message);
+    if (!text)
+        return NULL;
+    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", text);
     Py_RETURN_NONE;
 }
 
@@ -194,16 +238,19 @@ static PyObject *nested(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 
 static PyObject *sleep_in_guest(SpPyMachine *self, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"secs", NULL};
+    char *keywords[] = {"duration", "secs", NULL};
+    PyObject *duration = NULL, *older_name = NULL;
     g_auto(SpCommandResult) result = {0};
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     g_autofree char *command = NULL;
     double seconds;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d:sleep", keywords, &seconds))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O$O:sleep", keywords, &duration, &older_name))
         return NULL;
-    if (!isfinite(seconds) || seconds < 0)
-        return PyErr_Format(PyExc_ValueError, "sleep() takes seconds from 0 on");
+    if ((duration == NULL) == (older_name == NULL))
+        return PyErr_Format(PyExc_TypeError, "sleep() takes one duration");
+    if (!sp_py_seconds(duration ? duration : older_name, "duration", SP_PY_SECONDS_MAX, &seconds))
+        return NULL;
     g_ascii_formatd(number, sizeof number, "%.6f", seconds);
     command = g_strconcat("sleep ", number, NULL);
     if (!sp_py_machine_execute(self, command, SP_NO_TIMEOUT, &result))
@@ -221,6 +268,7 @@ SP_PY_SERVED(wait_for_shutdown)
 SP_PY_HELD_PLAIN(is_up)
 SP_PY_SERVED(copy_from_host)
 SP_PY_SERVED(copy_from_machine)
+SP_PY_SERVED(copy_from_host_via_shell)
 SP_PY_HELD(nested)
 SP_PY_SERVED(switch_root)
 SP_PY_HELD(log_message)
@@ -253,9 +301,10 @@ PyMethodDef sp_py_machine_power_methods[] = {
         "guest's target."),
     SP_PY_METHOD("copy_from_machine", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_machine(source, target_dir='')\n--\n\nCopy the guest's file or folder source "
-        "into target_dir below out_dir."),
-    SP_PY_METHOD("copy_from_host_via_shell", copy_from_host, SP_PY_KEYWORDS,
-        "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host()."),
+        "into target_dir, which is below out_dir if it is not absolute."),
+    SP_PY_METHOD("copy_from_host_via_shell", copy_from_host_via_shell, SP_PY_KEYWORDS,
+        "copy_from_host_via_shell(source, target)\n--\n\nThe same as copy_from_host(), but "
+        "'$', and '~' at the begin, mean in target what they mean to a shell."),
     SP_PY_METHOD("copy_from_vm", copy_from_machine, SP_PY_KEYWORDS,
         "copy_from_vm(source, target_dir='')\n--\n\nThe same as copy_from_machine()."),
     SP_PY_METHOD_HELD("nested", nested, SP_PY_KEYWORDS,
@@ -268,7 +317,9 @@ PyMethodDef sp_py_machine_power_methods[] = {
     SP_PY_METHOD_HELD("log", log_message, SP_PY_KEYWORDS,
         "log(msg)\n--\n\nWrite msg to the test's log, with the machine's name."),
     SP_PY_METHOD("sleep", sleep_in_guest, SP_PY_KEYWORDS,
-        "sleep(secs)\n--\n\nLet secs seconds of the guest's time pass."),
+        "sleep(duration)\n--\n\nLet so much of the guest's time pass. The argument may also be "
+        "named "
+        "secs."),
     {NULL, NULL, 0, NULL},
 };
 
@@ -279,12 +330,12 @@ static PyObject *get_name(SpPyMachine *self, void *unused)
 
 static PyObject *get_out_dir(SpPyMachine *self, void *unused)
 {
-    return PyUnicode_DecodeFSDefault(sp_machine_out_dir(self->machine));
+    return sp_py_path_new(sp_machine_out_dir(self->machine));
 }
 
 static PyObject *get_image_dir(SpPyMachine *self, void *unused)
 {
-    return PyUnicode_DecodeFSDefault(sp_machine_image_dir(self->machine));
+    return sp_py_path_new(sp_machine_image_dir(self->machine));
 }
 
 static PyObject *get_boot_id(SpPyMachine *self, void *unused)
@@ -352,9 +403,9 @@ static void dealloc(PyObject *self)
 static PyGetSetDef attributes[] = {
     {"name", (getter)get_name, NULL, PyDoc_STR("The machine's name."), NULL},
     {"out_dir", (getter)get_out_dir, NULL,
-        PyDoc_STR("The host's folder for what is copied out, as a str."), NULL},
+        PyDoc_STR("The host's folder for what is copied out, as a Path."), NULL},
     {"image_dir", (getter)get_image_dir, NULL,
-        PyDoc_STR("The host's folder of the machine's image, as a str."), NULL},
+        PyDoc_STR("The host's folder of the machine's image, as a Path."), NULL},
     {"boot_id", (getter)get_boot_id, NULL,
         PyDoc_STR("The id of the boot in which the last call found the guest, as the guest's "
                   "/proc/sys/kernel/random/boot_id; None before the first."),

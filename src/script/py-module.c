@@ -42,11 +42,24 @@ static bool add_methods(PyTypeObject *type)
     return true;
 }
 
+static bool add_attributes(PyTypeObject *type)
+{
+    for (PyGetSetDef *attribute = sp_py_machine_nixos_attributes; attribute->name; attribute++) {
+        PyObject *descriptor = PyDescr_NewGetSet(type, attribute);
+        int added =
+            descriptor ? PyObject_SetAttrString((PyObject *)type, attribute->name, descriptor) : -1;
+        Py_XDECREF(descriptor);
+        if (added < 0)
+            return false;
+    }
+    return true;
+}
+
 /* Those that scripts may name. */
 static bool export_types(PyObject *module, const SpPyState *state)
 {
     PyTypeObject *const types[] = {state->machine_type, state->network_type, state->endpoint_type,
-        state->log_type, state->condition_type};
+        state->log_type, state->condition_type, state->qmp_session_type};
 
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
         if (PyModule_AddType(module, types[i]) < 0)
@@ -68,6 +81,7 @@ static bool add_types(PyObject *module, SpPyState *state)
         {&sp_py_stream_spec, &state->stream_type},
         {&sp_py_network_spec, &state->network_type},
         {&sp_py_endpoint_spec, &state->endpoint_type},
+        {&sp_py_qmp_session_spec, &state->qmp_session_type},
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(types); i++) {
@@ -76,7 +90,8 @@ static bool add_types(PyObject *module, SpPyState *state)
             return false;
         *types[i].ret_type = (PyTypeObject *)type;
     }
-    return add_methods(state->machine_type) && export_types(module, state);
+    return add_methods(state->machine_type) && add_attributes(state->machine_type) &&
+           export_types(module, state);
 }
 
 static bool add_exception(
@@ -96,7 +111,9 @@ static int module_exec(PyObject *module)
         !add_exception(module, "RequestedAssertionFailed", "What a test claimed does not hold.",
             PyExc_AssertionError, &state->assertion_failed) ||
         !add_exception(module, "MachineError", "A machine failed, or the host did.",
-            PyExc_Exception, &state->machine_error))
+            PyExc_Exception, &state->machine_error) ||
+        !add_exception(module, "QMPAPIError", "QEMU refused what qmp_client.send() sent.",
+            PyExc_RuntimeError, &state->qmp_error))
         return -1;
     return 0;
 }
@@ -107,6 +124,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 
     Py_VISIT(state->assertion_failed);
     Py_VISIT(state->machine_error);
+    Py_VISIT(state->qmp_error);
     Py_VISIT(state->machine_type);
     Py_VISIT(state->globals);
     Py_VISIT(state->machine_list);
@@ -118,6 +136,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->network_type);
     Py_VISIT(state->endpoint_type);
     Py_VISIT(state->failed_exception);
+    Py_VISIT(state->qmp_session_type);
     return 0;
 }
 
@@ -127,6 +146,7 @@ static int module_clear(PyObject *module)
 
     Py_CLEAR(state->assertion_failed);
     Py_CLEAR(state->machine_error);
+    Py_CLEAR(state->qmp_error);
     Py_CLEAR(state->machine_type);
     Py_CLEAR(state->globals);
     Py_CLEAR(state->machine_list);
@@ -138,6 +158,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->network_type);
     Py_CLEAR(state->endpoint_type);
     Py_CLEAR(state->failed_exception);
+    Py_CLEAR(state->qmp_session_type);
     g_clear_pointer(&state->machines, g_ptr_array_unref);
     g_clear_pointer(&state->conditions, g_ptr_array_unref);
     g_clear_pointer(&state->failed_subtest, g_free);

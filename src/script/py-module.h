@@ -14,6 +14,7 @@ typedef struct {
     const char *source;           /* the script's text; NULL before it runs */
     PyObject *assertion_failed;   /* the exception types */
     PyObject *machine_error;
+    PyObject *qmp_error;
     PyTypeObject *machine_type;
     PyTypeObject *step_type;
     PyTypeObject *condition_type;
@@ -21,6 +22,7 @@ typedef struct {
     PyTypeObject *stream_type;
     PyTypeObject *network_type;
     PyTypeObject *endpoint_type;
+    PyTypeObject *qmp_session_type;
     GPtrArray *stations;    /* SpPyStation: the endpoints that the script made */
     GPtrArray *machines;    /* SpMachine, not owned: those of the test, and those that it made */
     PyObject *globals;      /* of the script */
@@ -51,6 +53,7 @@ extern PyType_Spec sp_py_log_spec;
 extern PyType_Spec sp_py_stream_spec;
 extern PyType_Spec sp_py_network_spec;
 extern PyType_Spec sp_py_endpoint_spec;
+extern PyType_Spec sp_py_qmp_session_spec;
 
 /* Methods of Machine, by what they are about: these are put together in py-machine.c. */
 extern PyMethodDef sp_py_machine_power_methods[];
@@ -61,6 +64,8 @@ extern PyMethodDef sp_py_machine_network_methods[];
 extern PyMethodDef sp_py_machine_unit_methods[];
 extern PyMethodDef sp_py_machine_screen_methods[];
 extern PyMethodDef sp_py_machine_tty_methods[];
+/* Attributes beside those in py-machine.c. */
+extern PyGetSetDef sp_py_machine_nixos_attributes[];
 
 /** A step of the log to enter, about @machine or NULL, from the arguments of nested(). */
 PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs);
@@ -71,6 +76,8 @@ PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs);
 /** A Machine for @machine; NULL with an exception. */
 PyObject *sp_py_machine_new(SpPyState *state, SpMachine *machine);
+/** The QMPSession of @machine; NULL with an exception. */
+PyObject *sp_py_qmp_session_new(SpPyMachine *machine);
 /** By how much default time-outs of what is about no machine are stretched. */
 double sp_py_time_factor(SpPyState *state);
 

@@ -146,6 +146,7 @@ static PyMethodDef methods[] = {
 static PyMemberDef members[] = {
     {"number", T_UINT, offsetof(Network, number), READONLY,
         PyDoc_STR("As in test.conf's Networks=.")},
+    {"nr", T_UINT, offsetof(Network, number), READONLY, PyDoc_STR("The same.")},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -8,9 +8,8 @@
 
 #include "script/py-threads.h"
 
-#include <math.h>
-
 #define INTERVAL_SECONDS 2.0
+#define INTERVAL_SECONDS_MAX 86400.0
 
 typedef struct {
     PyObject_HEAD PyObject *function;
@@ -315,16 +314,21 @@ static PyObject *make(SpPyState *state, PyObject *function, double interval, PyO
 
 PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"fun_", "seconds_interval", "description", NULL};
+    char *keywords[] = {"fun_", "seconds_interval", "description", "interval", NULL};
     PyObject *function = NULL, *description = NULL, *functools, *partial;
-    PyObject *arguments, *positional, *type;
+    PyObject *arguments, *positional, *type, *seconds = NULL, *duration = NULL;
     double interval = INTERVAL_SECONDS;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "|OdO:polling_condition", keywords, &function, &interval, &description))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO$O:polling_condition", keywords, &function,
+            &seconds, &description, &duration))
         return NULL;
-    if (!isfinite(interval) || interval < 0 || interval > 86400)
-        return PyErr_Format(PyExc_ValueError, "seconds_interval: expected seconds, a day at most");
+    if (seconds && duration)
+        return PyErr_Format(
+            PyExc_TypeError, "polling_condition() takes interval or seconds_interval, not both");
+    if (seconds && !sp_py_seconds(seconds, "seconds_interval", INTERVAL_SECONDS_MAX, &interval))
+        return NULL;
+    if (duration && !sp_py_seconds(duration, "interval", INTERVAL_SECONDS_MAX, &interval))
+        return NULL;
     if (function && PyCallable_Check(function))
         return make(sp_py_module_state(module), function, interval, description);
     if (function && function != Py_None)

@@ -152,9 +152,11 @@ char *sp_py_prompt_banner(SpPyState *state)
 {
     GString *text = g_string_new("Python, with the test's names. The machines are off:\n");
 
-    for (guint i = 0; i < state->machines->len; i++)
-        g_string_append_printf(
-            text, "  %s\n", sp_machine_name(g_ptr_array_index(state->machines, i)));
+    for (guint i = 0; i < state->machines->len; i++) {
+        g_autofree char *name =
+            sp_script_python_name(sp_machine_name(g_ptr_array_index(state->machines, i)));
+        g_string_append_printf(text, "  %s\n", name);
+    }
     g_string_append(text, "test_script() runs the test, help(Machine) lists what machines can do.\n"
                           "Ctrl-D ends, and the machines with it.");
     return g_string_free(text, FALSE);

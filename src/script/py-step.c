@@ -35,8 +35,13 @@ static PyObject *make_step(SpPyState *state, SpMachine *machine, const char *nam
 
 PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    g_autofree char *name = sp_py_utf8_argument(args, kwargs, "name", "O:subtest");
+    char *keywords[] = {"name", "attributes", NULL};
+    PyObject *object, *attributes; /* the latter for reports of NixOS' */
+    g_autofree char *name = NULL;
 
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:subtest", keywords, &object, &attributes))
+        return NULL;
+    name = sp_py_utf8(object);
     if (!name)
         return NULL;
     return make_step(sp_py_module_state(module), NULL, name, true);
@@ -44,7 +49,8 @@ PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs)
 
 PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs)
 {
-    char *keywords[] = {"msg", "attrs", NULL};
+    char *of_machine[] = {"msg", "attrs", NULL}, *of_log[] = {"message", "attributes", NULL};
+    char **keywords = machine ? of_machine : of_log;
     PyObject *attributes; /* for reports of NixOS' */
     PyObject *object;
     g_autofree char *message = NULL;
@@ -66,7 +72,7 @@ static void dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyObject *enter(Step *self, PyObject *unused)
+static void begin_step(Step *self)
 {
     SpLog *log = sp_py_state((PyObject *)self)->config->log;
 
@@ -75,6 +81,11 @@ static PyObject *enter(Step *self, PyObject *unused)
     sp_log_begin(log, self->machine ? sp_machine_name(self->machine) : NULL,
         self->is_subtest ? "subtest" : "nested", "%s%s", self->is_subtest ? "subtest: " : "",
         self->name);
+}
+
+static PyObject *enter(Step *self, PyObject *unused)
+{
+    begin_step(self);
     Py_RETURN_NONE;
 }
 
@@ -92,39 +103,97 @@ static void remember_failure(SpPyState *state, const char *name, PyObject *value
     Py_XSETREF(state->failed_exception, Py_NewRef(value));
 }
 
-static PyObject *leave(Step *self, PyObject *args)
+/* @value is the exception that leaves it; NULL for none. */
+static void end_step(Step *self, PyObject *value)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
     const SpScriptConfig *config = state->config;
-    SpSubtest subtest = {.name = self->name};
-    PyObject *type, *value, *trace;
+    SpSubtest subtest = {.name = self->name, .passed = !value};
 
-    if (!PyArg_ParseTuple(args, "OOO:__exit__", &type, &value, &trace))
-        return NULL;
-    subtest.passed = type == Py_None;
     subtest.seconds = (double)(g_get_monotonic_time() - self->begin) / G_TIME_SPAN_SECOND;
     while (sp_log_depth(config->log) > self->depth)
         sp_log_end(config->log, subtest.passed ? NULL : "failed");
     if (!self->is_subtest)
-        Py_RETURN_FALSE;
+        return;
     if (!subtest.passed)
         remember_failure(state, self->name, value);
     if (config->subtest_func)
         config->subtest_func(&subtest, config->subtest_data);
+}
+
+static PyObject *leave(Step *self, PyObject *args)
+{
+    PyObject *type, *value, *trace;
+
+    if (!PyArg_ParseTuple(args, "OOO:__exit__", &type, &value, &trace))
+        return NULL;
+    end_step(self, value == Py_None ? NULL : value);
     Py_RETURN_FALSE;
+}
+
+/* A call of a function that is decorated with it: a step of its own. The function is the first
+ * argument. */
+static PyObject *run(Step *self, PyObject *args, PyObject *kwargs)
+{
+    SpPyState *state = sp_py_state((PyObject *)self);
+    PyObject *function = PyTuple_GetItem(args, 0); /* borrowed */
+    PyObject *rest = function ? PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args)) : NULL;
+    PyObject *step = rest ? make_step(state, self->machine, self->name, self->is_subtest) : NULL;
+    PyObject *type, *value, *trace, *result = NULL;
+    guint depth;
+
+    if (step) {
+        begin_step((Step *)step);
+        depth = sp_py_suspend();
+        result = PyObject_Call(function, rest, kwargs);
+        sp_py_resume(depth);
+        PyErr_Fetch(&type, &value, &trace);
+        PyErr_NormalizeException(&type, &value, &trace);
+        end_step((Step *)step, value);
+        PyErr_Restore(type, value, trace);
+    }
+    Py_XDECREF(step);
+    Py_XDECREF(rest);
+    return result;
+}
+
+/* As a decorator: the function, which is a step whenever it is called. */
+static PyObject *decorate(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *function, *functools, *runner, *partial = NULL, *result = NULL;
+    char *keywords[] = {"", NULL};
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:subtest", keywords, &function))
+        return NULL;
+    if (!PyCallable_Check(function))
+        return PyErr_Format(PyExc_TypeError,
+            "a step decorates a function, or is entered by 'with': not %R", function);
+    functools = PyImport_ImportModule("functools");
+    runner = functools ? PyObject_GetAttrString(self, "_run") : NULL;
+    if (runner)
+        partial = PyObject_CallMethod(functools, "partial", "OO", runner, function);
+    if (partial)
+        result = PyObject_CallMethod(functools, "update_wrapper", "OO", partial, function);
+    Py_XDECREF(partial);
+    Py_XDECREF(runner);
+    Py_XDECREF(functools);
+    return result;
 }
 
 SP_PY_HELD_PLAIN(enter)
 SP_PY_HELD_PLAIN(leave)
+SP_PY_HELD(run)
 
 static PyMethodDef methods[] = {
     {"__enter__", held_enter, METH_NOARGS, NULL},
     {"__exit__", held_leave, METH_VARARGS, NULL},
+    {"_run", (PyCFunction)(void (*)(void))held_run, METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, dealloc},
+    {Py_tp_call, decorate},
     {Py_tp_methods, methods},
     {0, NULL},
 };

@@ -17,9 +17,12 @@
 static const char *const taken_names[] = {
     /* globals of a script */
     "BaseMachine",
+    "Driver",
     "Machine",
     "NspawnMachine",
+    "PollingCondition",
     "QemuMachine",
+    "VLan",
     "create_machine",
     "debug",
     "driver",
@@ -83,29 +86,49 @@ static const char *const taken_names[] = {
 
 #define NAME_MAX_LENGTH 64
 
-/* vlan1, vlan2, ...: the networks, for scripts for NixOS' driver. */
+char *sp_script_python_name(const char *name)
+{
+    return g_strdelimit(g_strdup(name), "-", '_');
+}
+
+bool sp_script_is_same_name(const char *a, const char *b)
+{
+    g_autofree char *name_a = sp_script_python_name(a);
+    g_autofree char *name_b = sp_script_python_name(b);
+
+    return g_str_equal(name_a, name_b);
+}
+
+/* Letters, digits, '_' and '-', and what a name may begin with first. */
+static bool is_spelled_well(const char *name)
+{
+    if (!g_ascii_isalpha(*name) && *name != '_')
+        return false;
+    for (const char *p = name; *p; p++) {
+        if (!g_ascii_isalnum(*p) && *p != '_' && *p != '-')
+            return false;
+    }
+    return strlen(name) <= NAME_MAX_LENGTH;
+}
+
+/* vlan1 and so on are networks. */
 static bool is_vlan(const char *name)
 {
-    const char *number = g_str_has_prefix(name, "vlan") ? name + strlen("vlan") : "";
-
-    return *number && strspn(number, "0123456789") == strlen(number);
+    return g_str_has_prefix(name, "vlan") && name[4] &&
+           strspn(name + 4, "0123456789") == strlen(name + 4);
 }
 
 const char *sp_script_name_fault(const char *name)
 {
-    gsize length = strlen(name);
+    g_autofree char *python_name = sp_script_python_name(name);
 
     /* a sole machine is called `machine` anyway */
     if (g_str_equal(name, "machine"))
         return NULL;
-    if (length == 0 || length > NAME_MAX_LENGTH || g_ascii_isdigit(*name))
-        return "a name for Python: letters, digits and '_', no digit first, 64 at most";
-    for (const char *p = name; *p; p++) {
-        if (!g_ascii_isalnum(*p) && *p != '_')
-            return "a name for Python: letters, digits and '_', no digit first, 64 at most";
-    }
-    if (g_strv_contains(taken_names, name) || sp_is_builtin_name(name) || is_vlan(name) ||
-        g_str_has_prefix(name, "__"))
+    if (!is_spelled_well(name))
+        return "a name for Python: letters, digits, '_' and '-', no digit or '-' first, 64 at most";
+    if (g_strv_contains(taken_names, python_name) || sp_is_builtin_name(python_name) ||
+        is_vlan(python_name) || g_str_has_prefix(python_name, "__"))
         return "another name: this one means something else in a script";
     return NULL;
 }

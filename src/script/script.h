@@ -100,3 +100,7 @@ SpInterrupt sp_script_interrupt(void);
 
 /** NULL where a machine may have @name, otherwise what is wrong with it: "expected ...". */
 const char *sp_script_name_fault(const char *name);
+/** What a script calls the machine of that name: with '_' for each '-'. Free with g_free(). */
+char *sp_script_python_name(const char *name);
+/** Whether two machines can't be told apart by a script. */
+bool sp_script_is_same_name(const char *a, const char *b);

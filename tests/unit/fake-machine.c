@@ -58,6 +58,11 @@ bool sp_machine_is_up(SpMachine *machine)
     return machine->is_up;
 }
 
+int sp_machine_pid(SpMachine *machine)
+{
+    return machine->is_up ? 4711 : 0;
+}
+
 bool sp_machine_answers(SpMachine *machine)
 {
     return machine->is_up;
@@ -190,7 +195,7 @@ static bool fail(GError **error, SpErrorCode code, const char *message)
 }
 
 /* As systemd answers for units whose names tell their state. */
-static void answer_unit(const char *command, GString *output, int *ret_status)
+static void answer_unit(SpMachine *machine, const char *command, GString *output, int *ret_status)
 {
     if (strstr(command, "list-jobs"))
         g_string_append(output, "No jobs running.\n");
@@ -198,9 +203,10 @@ static void answer_unit(const char *command, GString *output, int *ret_status)
         *ret_status = 1;
     else if (strstr(command, "ActiveState"))
         g_string_append_printf(output, "ActiveState=%s\n",
-            strstr(command, "broken") ? "failed"
-            : strstr(command, "idle") ? "inactive"
-                                      : "active");
+            strstr(command, "broken")                          ? "failed"
+            : strstr(command, "idle")                          ? "inactive"
+            : strstr(command, "slow") && ++machine->thirds < 3 ? "activating"
+                                                               : "active");
     else if (!strstr(command, "--property"))
         g_string_append(output, "Id=a.service\nActiveState=active\nEnvironment=A=B\n\n");
 }
@@ -243,9 +249,13 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     else if (g_str_equal(word, "die"))
         raise(SIGKILL);
     else if (g_str_equal(word, "systemctl") || g_str_equal(word, "su"))
-        answer_unit(command, output, &status);
+        answer_unit(machine, command, output, &status);
     else if (g_str_equal(word, "freeze"))
         machine->is_frozen = true;
+    else if (g_str_equal(word, "for"))
+        status = strstr(rest, "late") ? ++machine->thirds < 3 : strstr(rest, "absent") != NULL;
+    else if (g_str_equal(word, "printf"))
+        g_string_append(output, "/root/x"), status = strstr(rest, "nobody") ? 1 : 0;
     else if (g_str_equal(word, "journalctl"))
         g_string_append(output, "the journal\n");
     else if (g_str_equal(word, "panic"))
@@ -322,9 +332,9 @@ char *sp_machine_console_tail(SpMachine *machine, guint lines)
     return machine->is_up ? g_strdup_printf("last words of %s\n", machine->name) : g_strdup("");
 }
 
-char *sp_machine_console_text(SpMachine *machine)
+char *sp_machine_console_log(SpMachine *machine)
 {
-    return sp_machine_console_tail(machine, 1);
+    return g_strdup_printf("last words of %s\n", machine->name);
 }
 
 const SpMachineConfig *sp_machine_config(SpMachine *machine)
@@ -378,6 +388,14 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
         return false;
     }
     *ret_answer = g_strdup("{\"status\": [1, \"\u00e9\"]}");
+    return true;
+}
+
+bool sp_machine_qmp_refusal(
+    SpMachine *machine, const char **ret_class, const char **ret_description)
+{
+    *ret_class = "CommandNotFound";
+    *ret_description = "The command refused has not been found";
     return true;
 }
 

@@ -21,6 +21,8 @@
  *   refuse         SP_ERROR_GUEST
  *   freeze         from now on the next one hangs
  *   journalctl     one line
+ *   for            a glob: status 0, at the third call of one with 'late', never with 'absent'
+ *   printf         /root/x, or status 1 with 'nobody'
  *   systemctl, su  a unit: its name decides on its state
  * Anything else has status 127. The commands that a machine was given are kept.
  */

@@ -88,6 +88,7 @@ static void test_commands(void)
         "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no JSON\"}}\r\n",
     };
     Fixture f;
+    const char *class_name, *description;
     g_autoptr(GError) error = NULL;
     g_autoptr(JsonNode) node = NULL;
     JsonObject *arguments = json_object_new();
@@ -102,10 +103,14 @@ static void test_commands(void)
     g_assert_nonnull(strstr(f.fake.heard->str, "qmp_capabilities"));
     g_assert_nonnull(strstr(f.fake.heard->str, "\"device\":\"disk0\""));
     g_assert_cmpstr(f.events->str, ==, "RESET;");
+    g_assert_false(sp_qmp_refusal(f.qmp, &class_name, &description));
     g_assert_false(sp_qmp_execute(f.qmp, "no", NULL, 5000, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);
     g_assert_nonnull(strstr(error->message, "not so"));
     g_clear_error(&error);
+    g_assert_true(sp_qmp_refusal(f.qmp, &class_name, &description));
+    g_assert_cmpstr(class_name, ==, "GenericError");
+    g_assert_cmpstr(description, ==, "not so");
     /* what QEMU could not read has no id that it could name */
     g_assert_false(sp_qmp_execute(f.qmp, "no", NULL, 5000, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_GUEST);

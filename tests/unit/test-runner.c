@@ -90,7 +90,7 @@ static void test_children(RunnerFixture *f, gconstpointer data)
 #define START                                                                                      \
     "import signal, subprocess\n"                                                                  \
     "child = subprocess.Popen(['sleep', '60'])\n"                                                  \
-    "open(machine.out_dir + '/pid', 'w').write(str(child.pid))\n"
+    "open(machine.out_dir / 'pid', 'w').write(str(child.pid))\n"
     static const char *const names[] = {"a", "b", "c"};
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -198,7 +198,7 @@ static void test_out_dir(RunnerFixture *f, gconstpointer data)
 
 /* Waits until the other two runner_run as well. */
 #define MEET(name)                                                                                 \
-    "import os, time\nopen(machine.out_dir + '/../" name "', 'w')\n"                               \
+    "import os, time\nopen(machine.out_dir / '../" name "', 'w')\n"                                \
     "while not all(os.path.exists(f'{machine.out_dir}/../{n}') for n in 'xyz'):\n"                 \
     "    time.sleep(0.01)\n"
 

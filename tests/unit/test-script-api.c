@@ -71,8 +71,8 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
 static void test_recording(ScriptFixture *f, gconstpointer data)
 {
     script_expect_passed(f,
-        "t.assertEqual(machine.out_dir + '/recording', machine.record_disk())\n"
-        "t.assertEqual(machine.out_dir + '/r', machine.record_disk(folder='r'))\n"
+        "t.assertEqual(machine.out_dir / 'recording', machine.record_disk())\n"
+        "t.assertEqual(machine.out_dir / 'r', machine.record_disk(folder='r'))\n"
         "t.assertEqual(6000000000, machine.mark_recording('installed'))\n"
         "machine.stop_recording()\n"
         "for name in ['', 'a/b', '..']:\n"
@@ -115,7 +115,7 @@ static void test_nested(ScriptFixture *f, gconstpointer data)
     const char *at;
 
     f->log = sp_log_new(&config, NULL);
-    script_expect_passed(f, "with machine.nested('a', {'b': 'c'}), log.nested(msg='d'):\n"
+    script_expect_passed(f, "with machine.nested('a', {'b': 'c'}), log.nested(message='d'):\n"
                             "    with subtest('e'):\n        pass\n"
                             "with t.assertRaises(KeyError), machine.nested('f'):\n"
                             "    raise KeyError()\n"

@@ -184,7 +184,7 @@ static void test_errors(Fixture *f, gconstpointer data)
         "refused(ValueError, 'seconds', host.send, 'udp', '10.0.0.2', every=-1)\n"
         "refused(ValueError, 'MAC', host.send, 'udp', '10.0.0.2', mac='x')\n"
         "refused(ValueError, '', host.send, 'udp', 'fd00::2', source='10.0.0.1', mac=host.mac)\n"
-        "refused(ValueError, 'a time', host.ping, '10.0.0.2', timeout=-1)\n"
+        "refused(ValueError, 'timeout is', host.ping, '10.0.0.2', timeout=-1)\n"
         /* what nobody answers is what a test claimed */
         "refused(AssertionError, '10.0.0.77', host.resolve, '10.0.0.77', timeout=0.1)\n"
         "refused(AssertionError, '', host.receive_frame, timeout=0)\n"

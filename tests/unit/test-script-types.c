@@ -35,7 +35,7 @@ static void test_drifted(ScriptFixture *f, gconstpointer data)
         {"def crash(self)", "def crush(self)", "crush"},
         {"require_state: str = \"active\"", "require_state: str = \"failed\"",
             "require_unit_state"},
-        {"def sleep(self, secs: float)", "def sleep(self, seconds: float)", "Machine.sleep"},
+        {"self, filename: StrPath) -> None", "self, name: StrPath) -> None", "Machine.screenshot"},
         {"    @property\n    def name(", "    def name(", "Machine.name"},
         {"def start_all()", "def start_all(x: int)", "start_all"},
         {"class Log:", "class Logs:", "Logs"},
@@ -50,7 +50,7 @@ static void test_drifted(ScriptFixture *f, gconstpointer data)
 
         g_assert_cmpuint(g_string_replace(drifted, drifts[i].from, drifts[i].to, 1), ==, 1);
         g_assert_true(g_file_set_contents(path, drifted->str, -1, NULL));
-        SCRIPT_EXPECT_FAILED(f, script, "AssertionError", drifts[i].seen);
+        SCRIPT_EXPECT_FAILED(f, script, "AssertionFailed", drifts[i].seen);
     }
     g_assert_cmpint(g_unlink(path), ==, 0);
 }

@@ -12,13 +12,13 @@ static void test_globals(ScriptFixture *f, gconstpointer data)
         "assert machine is gateway\n"
         "assert machines == [gateway] and driver.machines is machines\n"
         "assert isinstance(machine, Machine) and machine.name == 'gateway'\n"
-        "assert machine.out_dir == '/nowhere'\n"
+        "assert str(machine.out_dir) == '/nowhere'\n"
         "assert t.maxDiff is None\n"
         "assert not machine.is_up()\n"
         "driver.start_all()\n"
         "assert machine.is_up()\n"
-        "log('x'); log.log(msg='y'); machine.log('z')\n"
-        "log.info('x'); log.warning('y'); log.error(msg='z')\n"
+        "log('x'); log.log(message='y'); machine.log('z')\n"
+        "log.info('x'); log.warning('y'); log.debug(message='z')\n"
         "from test_driver.errors import RequestedAssertionFailed, MachineError\n"
         "import slotproof, json, unittest\n"
         "assert slotproof.MachineError is MachineError\n"
@@ -148,7 +148,7 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port 70000");
     SCRIPT_EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n",
         "assertion failed: t.assertEqual([1], [2])\n  at ", "script.py:2\n",
-        "AssertionError: Lists differ: [1] != [2]");
+        "RequestedAssertionFailed: Lists differ: [1] != [2]");
     SCRIPT_EXPECT_FAILED(f, "import json\njson.loads('{')\n", "failed: json.loads('{')\n  at ",
         "script.py:2\n", "JSONDecodeError");
     SCRIPT_EXPECT_FAILED(f, "raise SystemExit(4)\n", "SystemExit: 4");
@@ -163,7 +163,7 @@ static void test_report_is_short(ScriptFixture *f, gconstpointer data)
     g_autofree char *expected =
         g_strdup_printf("assertion failed: t.assertTrue(False)\n"
                         "  at %s:2\n"
-                        "AssertionError: False is not true\n"
+                        "RequestedAssertionFailed: False is not true\n"
                         "The last lines of the console of 'gateway':\n"
                         "last words of gateway\n"
                         "The rest lies in out/here: the log, consoles, journals, screens\n",
@@ -203,7 +203,7 @@ static void test_frames_of_modules(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "import helper\nhelper.check(t)\n",
         "assertion failed: t.assertEqual(\n    1,\n    2)\n  at ",
         "helper.py:3, in check()\n  called from ",
-        "script.py:2: helper.check(t)\nAssertionError: 1");
+        "script.py:2: helper.check(t)\nRequestedAssertionFailed: 1");
     g_assert_null(strstr(f->report, "unittest"));
     g_unlink(path);
 }
@@ -305,7 +305,7 @@ static void test_monitor(ScriptFixture *f, gconstpointer data)
         "machine.save_snapshot('s')\nmachine.load_snapshot(name='s')\n"
         "machine.save_snapshot('d', memory=False)\nmachine.load_snapshot('d', False)\n"
         "with t.assertRaises(ValueError):\n    machine.load_snapshot('')\n"
-        "t.assertEqual('/images/fake', machine.image_dir)\n"
+        "t.assertEqual('/images/fake', str(machine.image_dir))\n"
         "t.assertIsInstance(machine.get_console_log(), str)\n");
     script_expect_commands(f,
         "qmp query {\"a\": [1], \"b\": {\"c\": null}}\nqmp bare \nqmp refused \n"
@@ -403,7 +403,14 @@ static void test_names(void)
     g_assert_null(sp_script_name_fault("machine"));
     g_assert_nonnull(sp_script_name_fault("2nd"));
     g_assert_nonnull(sp_script_name_fault(""));
-    g_assert_nonnull(sp_script_name_fault("a-b"));
+    g_assert_null(sp_script_name_fault("a-b"));
+    g_assert_nonnull(sp_script_name_fault("-b"));
+    g_assert_nonnull(sp_script_name_fault("a.b"));
+    g_assert_nonnull(sp_script_name_fault("start-all"));
+    g_assert_nonnull(sp_script_name_fault("_-x"));
+    g_assert_nonnull(sp_script_name_fault("vlan12"));
+    g_assert_null(sp_script_name_fault("vlan"));
+    g_assert_nonnull(sp_script_name_fault("machines_qemu"));
     g_assert_nonnull(sp_script_name_fault("../x"));
     g_assert_nonnull(sp_script_name_fault("driver"));
     g_assert_nonnull(sp_script_name_fault("while"));

@@ -93,7 +93,7 @@ def whole_disk():
 with subtest("known writes are recorded"):
     write("a", 0)
     folder = gateway.record_disk()
-    t.assertEqual(os.path.join(gateway.out_dir, "recording"), folder)
+    t.assertEqual(gateway.out_dir / "recording", folder)
     write("b", 0)
     gateway.succeed(f"blockdev --flushbufs {DEVICE}; sync {DEVICE}")
     after_b = gateway.mark_recording("b is durable")
