@@ -224,10 +224,10 @@ static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 t
     const char *cut = is_cut ? "; the one after it was killed at the end of that time" : "";
     g_autofree char *expected =
         g_strdup_printf("%s within %.1f s", expectation(succeeds), (double)timeout_ms / 1000);
-    g_autofree char *seen =
-        tries > 0
-            ? g_strdup_printf("exit status %d, the last time of %u%s", last->status, tries, cut)
-            : g_strdup("exit status 124: it was killed at the end of that time, in its first run");
+    g_autofree char *seen = tries > 0 ? g_strdup_printf("exit status %d, the last time of %u%s",
+                                            last->status, tries, cut)
+                                      : g_strdup("exit status 124: it was killed at the end of its "
+                                                 "time, and had not ended by itself");
 
     sp_log_result(sp_py_machine_log(self), last->status, last->output, last->errors);
     return raise_result(self, command, expected, seen, last);

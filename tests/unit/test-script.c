@@ -244,7 +244,7 @@ static void test_last_try(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('once', timeout=0.3)\n",
         "exit status 127, the last time of 1; the one after it was killed", "ping: not found");
     SCRIPT_EXPECT_FAILED(f, "machine.wait_until_succeeds('hang', timeout=0.1)\n",
-        "it was killed at the end of that time");
+        "it was killed at the end of its time");
 }
 
 /* A boot that ends by other means than reboot(). */
