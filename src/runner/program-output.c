@@ -144,19 +144,22 @@ static void log_line(const char *line, void *data)
     sp_log_program(data, line);
 }
 
-/* Without taking it out of the pipe. */
-static gsize peek(SpProgramOutput *output, char *buffer)
+/* Without taking it out of the pipe; false where the kernel can't do that. */
+static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
 {
     ssize_t n = tee(output->read_fd, output->copy_fds[1], BUFFER_SIZE, SPLICE_F_NONBLOCK);
     gsize done = 0;
 
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
     while (n > 0 && done < (gsize)n) {
         gsize more = read_some(output->copy_fds[0], buffer + done, (gsize)n - done);
         if (more == 0)
             break;
         done += more;
     }
-    return done;
+    *ret_length = done;
+    return true;
 }
 
 /* Log the whole lines that are there, with @is_end the rest too. With the lock. They are taken out
@@ -165,9 +168,14 @@ static gsize peek(SpProgramOutput *output, char *buffer)
 static gsize log_some(SpProgramOutput *output, bool is_end)
 {
     g_autofree char *buffer = g_malloc(BUFFER_SIZE);
-    gsize length = peek(output, buffer);
-    gsize done = give_lines(buffer, length, is_end, log_line, output->log);
+    gsize length, done;
 
+    if (!peek(output, buffer, &length)) {
+        length = read_some(output->read_fd, buffer, BUFFER_SIZE);
+        give_lines(buffer, length, true, log_line, output->log);
+        return 0;
+    }
+    done = give_lines(buffer, length, is_end, log_line, output->log);
     for (gsize taken = 0; taken < done;) {
         gsize n = read_some(output->read_fd, buffer, done - taken);
         if (n == 0)

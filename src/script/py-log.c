@@ -5,6 +5,7 @@
 #include "script/py-text.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_MAX_LENGTH 65536u
 
@@ -103,6 +104,12 @@ static PyObject *stream_flush(Stream *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* For programs that are to write there: what they write goes to the log as well. */
+static PyObject *stream_fileno(Stream *self, PyObject *unused)
+{
+    return PyLong_FromLong(STDOUT_FILENO);
+}
+
 static PyObject *stream_isatty(Stream *self, PyObject *unused)
 {
     Py_RETURN_FALSE;
@@ -120,6 +127,7 @@ static void stream_dealloc(PyObject *self)
 static PyMethodDef stream_methods[] = {
     {"write", (PyCFunction)(void (*)(void))stream_write, METH_O, NULL},
     {"flush", (PyCFunction)(void (*)(void))stream_flush, METH_NOARGS, NULL},
+    {"fileno", (PyCFunction)(void (*)(void))stream_fileno, METH_NOARGS, NULL},
     {"isatty", (PyCFunction)(void (*)(void))stream_isatty, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

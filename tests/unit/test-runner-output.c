@@ -47,7 +47,7 @@ static void test_programs(RunnerFixture *f, gconstpointer data)
             "subprocess.run(['sh', '-c', 'echo to stdout; echo to stderr >&2; printf "
             "\"a\\\\0b\\n\"'])\n"
             "print('between')\nos.write(1, b'written\\r\\n\\xff\\x1b[2J\\n')\n"
-            "with subtest('in it'):\n    subprocess.run(['echo', 'deeper'])\n"
+            "with subtest('in it'):\n    subprocess.run(['echo', 'deeper'], stdout=sys.stdout)\n"
             "print('after')\nos.write(2, b'no newline')\n");
     g_assert_cmpint(runner_run(f), ==, 0);
     log = contents(f, "a/log.txt");
