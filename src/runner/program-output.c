@@ -16,6 +16,8 @@
 /* As much as a pipe holds: what comes later is from who went on meanwhile. */
 #define BUFFER_SIZE 65536u
 #define LINE_MAX_LENGTH 16384u
+/* At a time, so that a flood of short ones keeps nobody from logging. */
+#define LINES_MAX 1000u
 /* What waits for the rest of its line is logged without, after so many looks at it. */
 #define LOOKS_MAX 10u
 #define LOOK_MS 25
@@ -53,11 +55,12 @@ static void give_line(const char *bytes, gsize length, LineFunc func, void *data
 
 /* Give what is a whole line, and of one that is too long its begin; with @is_end the rest too.
  * Returns how many bytes that were. */
-static gsize give_lines(const char *bytes, gsize length, bool is_end, LineFunc func, void *data)
+static gsize give_lines(
+    const char *bytes, gsize length, bool is_end, guint max, LineFunc func, void *data)
 {
     gsize done = 0;
 
-    while (done < length) {
+    for (guint n_lines = 0; done < length && n_lines < max; n_lines++) {
         gsize left = MIN(length - done, LINE_MAX_LENGTH);
         const char *newline = memchr(bytes + done, '\n', left);
         gsize n = newline ? (gsize)(newline - bytes) - done : left;
@@ -127,7 +130,7 @@ char *sp_program_pipe_end(SpProgramPipe *pipe, const char *dir, gint64 begin)
     close_fd(&pipe->write_fd);
     length = pipe->read_fd >= 0 ? read_some(pipe->read_fd, buffer, BUFFER_SIZE) : 0;
     close_fd(&pipe->read_fd);
-    give_lines(buffer, length, true, append_line, all);
+    give_lines(buffer, length, true, G_MAXUINT, append_line, all);
     if (all->len > 0)
         log = sp_log_new(&config, NULL); /* without it, it is in the report */
     if (log) {
@@ -144,37 +147,48 @@ static void log_line(const char *line, void *data)
     sp_log_program(data, line);
 }
 
-/* Without taking it out of the pipe. */
-static gsize peek(SpProgramOutput *output, char *buffer)
+/* Without taking it out of the pipe; false where the kernel can't do that. */
+static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
 {
     ssize_t n = tee(output->read_fd, output->copy_fds[1], BUFFER_SIZE, SPLICE_F_NONBLOCK);
     gsize done = 0;
 
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
     while (n > 0 && done < (gsize)n) {
         gsize more = read_some(output->copy_fds[0], buffer + done, (gsize)n - done);
         if (more == 0)
             break;
         done += more;
     }
-    return done;
+    *ret_length = done;
+    return true;
 }
 
 /* Log the whole lines that are there, with @is_end the rest too. With the lock. They are taken out
  * of the pipe once they are logged: who is killed meanwhile leaves them to who started us. Returns
- * what stays in the pipe. */
-static gsize log_some(SpProgramOutput *output, bool is_end)
+ * how much is there of a line that is not whole. */
+static gsize log_some(SpProgramOutput *output, bool is_end, guint max)
 {
     g_autofree char *buffer = g_malloc(BUFFER_SIZE);
-    gsize length = peek(output, buffer);
-    gsize done = give_lines(buffer, length, is_end, log_line, output->log);
+    gsize length, done, part;
 
+    if (!peek(output, buffer, &length)) {
+        length = read_some(output->read_fd, buffer, BUFFER_SIZE);
+        give_lines(buffer, length, true, G_MAXUINT, log_line, output->log);
+        return 0;
+    }
+    done = give_lines(buffer, length, is_end, max, log_line, output->log);
+    part = length - done;
+    if (part >= LINE_MAX_LENGTH || memchr(buffer + done, '\n', part))
+        part = 0;
     for (gsize taken = 0; taken < done;) {
         gsize n = read_some(output->read_fd, buffer, done - taken);
         if (n == 0)
             break;
         taken += n;
     }
-    return length - done;
+    return part;
 }
 
 static void *read_pipe(void *data)
@@ -195,7 +209,7 @@ static void *read_pipe(void *data)
         g_mutex_lock(&output->lock);
         while (g_atomic_int_get(&output->waiting) > 0)
             g_cond_wait(&output->has_gathered, &output->lock);
-        part = log_some(output, looks >= LOOKS_MAX);
+        part = log_some(output, looks >= LOOKS_MAX, LINES_MAX);
         g_mutex_unlock(&output->lock);
         looks = part > 0 && part == former ? looks + 1 : 0;
         former = part;
@@ -249,7 +263,7 @@ void sp_program_output_gather(void *data)
         return;
     g_atomic_int_inc(&output->waiting);
     g_mutex_lock(&output->lock);
-    log_some(output, false);
+    log_some(output, false, LINES_MAX);
     g_atomic_int_add(&output->waiting, -1);
     g_cond_signal(&output->has_gathered);
     g_mutex_unlock(&output->lock);
@@ -271,7 +285,7 @@ void sp_program_output_free(SpProgramOutput *output)
     if (output->stderr_fd >= 0)
         dup2(output->stderr_fd, STDERR_FILENO);
     if (output->thread)
-        log_some(output, true);
+        log_some(output, true, G_MAXUINT);
     close_fd(&output->read_fd);
     close_fd(&output->copy_fds[0]);
     close_fd(&output->copy_fds[1]);

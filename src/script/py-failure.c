@@ -259,20 +259,21 @@ static void append_chain(GString *text, Telling *telling, GArray *chain, guint d
     }
 }
 
-/* The one that a report is about: the last one, as in Python; but an assertion that has failed goes
- * before what went wrong while the script put its things in order after that. */
+/* The one that a report is about: the last one, as in Python; but the first assertion that failed
+ * goes before what went wrong while the script put its things in order after that. */
 static PyObject *find_primary(SpPyState *state, const GArray *chain)
 {
-    guint i = chain->len - 1;
+    PyObject *primary = g_array_index(chain, SpPyLink, chain->len - 1).value;
 
-    for (; i > 0 && g_array_index(chain, SpPyLink, i).kind == SP_PY_CONTEXT; i--) {
-        PyObject *value = g_array_index(chain, SpPyLink, i).value;
-        if (is_assertion(state, (PyObject *)Py_TYPE(value)))
-            return value;
+    for (guint i = chain->len; i > 0; i--) {
+        const SpPyLink *link = &g_array_index(chain, SpPyLink, i - 1);
+
+        if (is_assertion(state, (PyObject *)Py_TYPE(link->value)))
+            primary = link->value;
+        if (link->kind == SP_PY_CAUSE)
+            break;
     }
-    if (is_assertion(state, (PyObject *)Py_TYPE(g_array_index(chain, SpPyLink, i).value)))
-        return g_array_index(chain, SpPyLink, i).value;
-    return g_array_index(chain, SpPyLink, chain->len - 1).value;
+    return primary;
 }
 
 /* The innermost subtest that one of @chain left; one that left another, which the script caught,

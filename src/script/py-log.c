@@ -6,6 +6,7 @@
 #include "script/py-threads.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_MAX_LENGTH 65536u
 
@@ -139,6 +140,12 @@ static PyObject *stream_flush(Stream *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* For programs that are to write there: what they write goes to the log as well. */
+static PyObject *stream_fileno(Stream *self, PyObject *unused)
+{
+    return PyLong_FromLong(STDOUT_FILENO);
+}
+
 static PyObject *stream_isatty(Stream *self, PyObject *unused)
 {
     Py_RETURN_FALSE;
@@ -159,6 +166,7 @@ SP_PY_HELD_PLAIN(stream_flush)
 static PyMethodDef stream_methods[] = {
     {"write", held_stream_write, METH_O, NULL},
     {"flush", held_stream_flush, METH_NOARGS, NULL},
+    {"fileno", (PyCFunction)(void (*)(void))stream_fileno, METH_NOARGS, NULL},
     {"isatty", (PyCFunction)(void (*)(void))stream_isatty, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -19,7 +19,7 @@ typedef struct {
     bool is_captured;
     bool keeps_disks;
     bool is_verbose;
-    guint timeout_s; /* of the tests that are added; 0: two seconds */
+    guint timeout_s;        /* of the tests that are added; 0: two seconds */
     const SpEngine *engine; /* NULL: the local one */
 } RunnerFixture;
 

@@ -56,6 +56,15 @@ static void test_context(ScriptFixture *f, gconstpointer data)
     g_assert_nonnull(strstr(events, "\"text\":\"AssertionError: 'slot A' != 'slot B'"));
     g_assert_nonnull(strstr(events, "\"line\":6"));
     close_log(f);
+    /* also where what failed after it is one too */
+    open_log(f);
+    SCRIPT_EXPECT_FAILED(f,
+        "try:\n    t.assertEqual('slot A', 'slot B')\nfinally:\n    machine.succeed('exit 1')\n",
+        "'slot A' != 'slot B'", "command `exit 1`");
+    g_free(events);
+    events = log_contents(f, "events.jsonl");
+    g_assert_nonnull(strstr(events, "\"text\":\"AssertionError: 'slot A' != 'slot B'"));
+    close_log(f);
 }
 
 static void test_cause(ScriptFixture *f, gconstpointer data)
