@@ -51,6 +51,20 @@ static bool signal_has_come(void)
     return has_come;
 }
 
+/* At the prompt one sees in a call that a machine boots, and while one types nothing comes between.
+ * Who says serial_stdout_off() sees nothing. */
+static void show_consoles(SpPyState *state, bool are_shown)
+{
+    SpLog *log = state->config->log;
+
+    if (are_shown && state->is_showing)
+        sp_log_show_consoles(log, true);
+    if (!are_shown && state->is_showing) {
+        state->is_showing = sp_log_shows_consoles(log);
+        sp_log_show_consoles(log, false);
+    }
+}
+
 /* Until @fd is readable or a signal has come. Without the interpreter's lock. */
 static void wait_for_fd(int fd)
 {
@@ -68,19 +82,38 @@ static void wait_for_fd(int fd)
 /* Python's input hook: called while readline waits for a key. */
 static int wait_for_key(void)
 {
+    PyGILState_STATE held = PyGILState_Ensure();
+    PyObject *module = PyImport_ImportModule("slotproof");
+    SpPyState *state = module ? sp_py_module_state(module) : NULL;
+
+    PyErr_Clear();
+    if (state)
+        show_consoles(state, false);
+    PyGILState_Release(held);
     wait_for_fd(STDIN_FILENO);
+    if (state)
+        show_consoles(state, true);
+    held = PyGILState_Ensure();
+    Py_XDECREF(module);
+    PyGILState_Release(held);
     return 0;
 }
 
 /* The same for a rich prompt, with a descriptor of its choice. */
 static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
 {
+    SpPyState *state = sp_py_module_state(module);
     int fd = PyObject_AsFileDescriptor(number);
+    PyThreadState *thread;
 
     if (fd < 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS wait_for_fd(fd);
-    Py_END_ALLOW_THREADS return PyErr_CheckSignals() < 0 ? NULL : Py_NewRef(Py_None);
+    show_consoles(state, false);
+    thread = PyEval_SaveThread();
+    wait_for_fd(fd);
+    PyEval_RestoreThread(thread);
+    show_consoles(state, true);
+    return PyErr_CheckSignals() < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef wait_method = {"wait", wait_for_prompt, METH_O, NULL};
@@ -180,13 +213,17 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
 {
     const struct sigaction quiet = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
     int (*former_hook)(void) = PyOS_InputHook;
-    PyObject *wait = PyCFunction_New(&wait_method, NULL);
+    PyObject *module = PyImport_ImportModule("slotproof");
+    PyObject *wait = module ? PyCFunction_New(&wait_method, module) : NULL;
     PyObject *readline = NULL;
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
     PyObject *type, *value, *trace;
+    bool was_shown = sp_log_shows_consoles(state->config->log), was_showing = state->is_showing;
     struct sigaction former;
 
+    state->is_showing = !was_shown;
+    show_consoles(state, true);
     sigaction(SIGALRM, &quiet, &former);
     if (wait && !sp_py_prompt_rich(state, names, banner, wait)) {
         readline = start_readline(state, names);
@@ -200,6 +237,9 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
     sigaction(SIGALRM, &former, NULL);
     end_readline(state, readline);
     Py_XDECREF(wait);
+    Py_XDECREF(module);
+    state->is_showing = was_showing;
+    sp_log_show_consoles(state->config->log, was_shown);
     put_back("stdout", output);
     put_back("stderr", errors);
     PyErr_Restore(type, value, trace);
