@@ -339,6 +339,11 @@ void sp_log_show_consoles(SpLog *log, bool are_shown)
         log->with_consoles = are_shown;
 }
 
+bool sp_log_shows_consoles(SpLog *log)
+{
+    return log && log->with_consoles;
+}
+
 void sp_log_console(SpLog *log, const char *machine, const char *line)
 {
     g_autofree char *text = NULL;

@@ -60,6 +60,7 @@ void sp_log_mark(SpLog *log, const char *machine, const char *kind, const char *
 
 /** Whether console lines go to the stream as well, from now on. */
 void sp_log_show_consoles(SpLog *log, bool are_shown);
+bool sp_log_shows_consoles(SpLog *log);
 
 /** A line of a machine's console. */
 void sp_log_console(SpLog *log, const char *machine, const char *line);

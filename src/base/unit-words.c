@@ -57,8 +57,12 @@ static const char *find_reason(const char *properties)
     if (has_time(properties, "AssertTimestampMonotonic") &&
         has_value(properties, "AssertResult", "no"))
         return "an assertion of it does not hold (Assert...= in its file)";
+    /* systemd forgets all of it where nothing refers to a unit that is inactive */
     if (!has_time(properties, "ExecMainStartTimestampMonotonic"))
-        return "it was not started";
+        return has_value(properties, "Type", "oneshot")
+                   ? "it was not started, or has ended: a oneshot without RemainAfterExit=yes is "
+                     "not active after that"
+                   : "it was not started, or has ended ('journalctl -u' may say)";
     if (has_value(properties, "Type", "oneshot"))
         return "it ran to its end, and a oneshot without RemainAfterExit=yes is not active after "
                "that";
@@ -74,8 +78,10 @@ char *sp_unit_why_inactive(const char *properties)
 
     for (gsize i = 0; i < G_N_ELEMENTS(told); i++) {
         g_autofree char *value = get_property(properties, told[i]);
+        bool is_untested = g_str_equal(told[i], "ConditionResult") &&
+                           !has_time(properties, "ConditionTimestampMonotonic");
 
-        if (!value)
+        if (!value || is_untested)
             continue;
         g_string_append_printf(text, "%s%s=%s", separator, told[i], value);
         separator = ", ";

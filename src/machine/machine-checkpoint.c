@@ -298,6 +298,8 @@ static bool load(SpMachine *machine, const char *dir, GError **error)
     if (!machine->overlay || !sp_machine_start(machine, true, error))
         return false;
     read = strnlen(text, length);
+    if (read == length)
+        read = 0; /* kept before there was that NUL */
     sp_console_take(machine->console, (const guint8 *)text, read);
     sp_console_read_all(machine->console);
     sp_console_take(machine->console, (const guint8 *)text + read, length - read);

@@ -182,11 +182,15 @@ typedef bool (*InteractFunc)(SpMachine *machine, int input_fd, int output_fd, GE
 
 static PyObject *interact(SpPyMachine *self, const char *what, InteractFunc func)
 {
+    SpLog *log = sp_py_machine_log(self);
+    bool is_shown = sp_log_shows_consoles(log), is_good;
     GError *error = NULL;
-    bool is_good;
 
     sp_py_machine_begin(self, "shell", "%s", what);
+    /* the terminal is the shell's */
+    sp_log_show_consoles(log, false);
     is_good = func(self->machine, STDIN_FILENO, STDOUT_FILENO, &error);
+    sp_log_show_consoles(log, is_shown);
     return sp_py_machine_end(self, is_good, error);
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     PyObject *globals;      /* of the script */
     PyObject *machine_list; /* `machines`; NULL before there are globals */
     GPtrArray *conditions;  /* references to those that are entered, innermost last */
+    bool is_showing;        /* consoles, at the prompt, in its calls only */
     bool may_check;         /* conditions: false while one is asked */
     bool is_waiting;        /* in a call during which conditions are asked */
     bool is_running;        /* the script: its signals end waits, its threads may use machines */

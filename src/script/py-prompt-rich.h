@@ -10,6 +10,7 @@
  *
  * @wait, a Python function, waits for a descriptor to be readable while machines are dealt with.
  *
- * Returns 1 when it has ended, with an exception where Python itself ends, or 0 where there is none.
+ * Returns 1 when it has ended, with an exception where Python itself ends, or 0 where there is
+ * none.
  */
 int sp_py_prompt_rich(SpPyState *state, PyObject *names, const char *banner, PyObject *wait);

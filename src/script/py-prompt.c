@@ -16,23 +16,57 @@
 /* By when a signal is noticed that came in just before poll() began. */
 #define SIGNAL_MS 250
 
+/* At the prompt one sees in a call that a machine boots, and while one types nothing comes between.
+ * Who says serial_stdout_off() sees nothing. */
+static void show_consoles(SpPyState *state, bool are_shown)
+{
+    SpLog *log = state->config->log;
+
+    sp_py_hold();
+    if (are_shown && state->is_showing)
+        sp_log_show_consoles(log, true);
+    if (!are_shown && state->is_showing) {
+        state->is_showing = sp_log_shows_consoles(log);
+        sp_log_show_consoles(log, false);
+    }
+    sp_py_release();
+}
+
 /* For a rich prompt: until a descriptor of its choice is readable. */
 static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
 {
     struct pollfd pollfd = {.fd = PyObject_AsFileDescriptor(number), .events = POLLIN};
+    SpPyState *state = sp_py_module_state(module);
     int r = 0;
 
     if (pollfd.fd < 0)
         return NULL;
+    show_consoles(state, false);
     while (r <= 0 && PyErr_CheckSignals() == 0) {
         Py_BEGIN_ALLOW_THREADS;
         r = poll(&pollfd, 1, SIGNAL_MS);
         Py_END_ALLOW_THREADS;
     }
+    show_consoles(state, true);
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
+/* For Python's own: what its console asks for a line with. */
+static PyObject *read_line(PyObject *module, PyObject *args)
+{
+    SpPyState *state = sp_py_module_state(module);
+    PyObject *input = PyDict_GetItemString(PyEval_GetBuiltins(), "input"); /* borrowed */
+    PyObject *line = NULL;
+
+    show_consoles(state, false);
+    if (input)
+        line = PyObject_Call(input, args, NULL);
+    show_consoles(state, true);
+    return line;
+}
+
 static PyMethodDef wait_method = {"wait", wait_for_prompt, METH_O, NULL};
+static PyMethodDef line_method = {"raw_input", read_line, METH_VARARGS, NULL};
 
 /* module.function(arguments); true unless that raised an exception, which is cleared. */
 static bool try_call(PyObject *module, const char *function, const char *format, ...)
@@ -112,13 +146,15 @@ static void put_back(const char *name, PyObject *former)
     Py_XDECREF(former);
 }
 
-static bool interact(PyObject *names, const char *banner)
+static bool interact(PyObject *names, const char *banner, PyObject *read)
 {
     PyObject *module = PyImport_ImportModule("code");
     PyObject *console =
         module ? PyObject_CallMethod(module, "InteractiveConsole", "O", names) : NULL;
-    PyObject *result = console ? PyObject_CallMethod(console, "interact", "ss", banner, "") : NULL;
+    PyObject *result = NULL;
 
+    if (console && PyObject_SetAttrString(console, "raw_input", read) >= 0)
+        result = PyObject_CallMethod(console, "interact", "ss", banner, "");
     Py_XDECREF(result);
     Py_XDECREF(console);
     Py_XDECREF(module);
@@ -127,21 +163,31 @@ static bool interact(PyObject *names, const char *banner)
 
 bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
 {
-    PyObject *wait = PyCFunction_New(&wait_method, NULL);
+    PyObject *module = PyImport_ImportModule("slotproof");
+    PyObject *wait = module ? PyCFunction_New(&wait_method, module) : NULL;
+    PyObject *read = module ? PyCFunction_New(&line_method, module) : NULL;
     PyObject *readline = NULL;
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
-    guint depth = sp_py_suspend();
+    bool was_shown = sp_log_shows_consoles(state->config->log), was_showing = state->is_showing;
     PyObject *type, *value, *trace;
+    guint depth;
 
-    if (wait && !sp_py_prompt_rich(state, names, banner, wait)) {
+    state->is_showing = !was_shown;
+    show_consoles(state, true);
+    depth = sp_py_suspend();
+    if (wait && read && !sp_py_prompt_rich(state, names, banner, wait)) {
         readline = start_readline(state, names);
-        interact(names, banner);
+        interact(names, banner, read);
     }
     sp_py_resume(depth);
     PyErr_Fetch(&type, &value, &trace);
     end_readline(state, readline);
+    Py_XDECREF(read);
     Py_XDECREF(wait);
+    Py_XDECREF(module);
+    state->is_showing = was_showing;
+    sp_log_show_consoles(state->config->log, was_shown);
     put_back("stdout", output);
     put_back("stderr", errors);
     PyErr_Restore(type, value, trace);

@@ -20,6 +20,18 @@ typedef struct {
     char *guest, *out;
 } Fixture;
 
+static void run_on_host(const char *command)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    g_spawn_sync(
+        NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL, &status, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(status, ==, 0);
+}
+
 static void set_up(Fixture *f, gconstpointer data)
 {
     const char *const argv[] = {SLOTPROOF_AGENT, "--fd", "3", NULL};
@@ -51,7 +63,7 @@ static void tear_down(Fixture *f, gconstpointer data)
     sp_agent_free(f->machine.agent);
     sp_process_free(f->machine.qemu);
     sp_console_free(f->machine.console);
-    g_assert_cmpint(system(command), ==, 0);
+    run_on_host(command);
     g_free(f->folder);
     g_free(f->guest);
     g_free(f->out);
@@ -224,7 +236,7 @@ static void make_tree(const char *dir)
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    g_assert_cmpint(system(command), ==, 0);
+    run_on_host(command);
     g_strlcpy(name.sun_path, path, sizeof name.sun_path);
     g_assert_cmpint(bind(fd, (struct sockaddr *)&name, sizeof name), ==, 0);
     close(fd);

@@ -15,7 +15,7 @@ static const struct {
         "it ran to its end, and a oneshot without RemainAfterExit=yes is not active after that "
         "(LoadState=loaded, SubState=dead, Result=success, ConditionResult=yes)"},
     {"Type=simple\nResult=success\nExecMainStartTimestampMonotonic=12\nLoadState=loaded\n"
-     "SubState=dead\nConditionResult=yes\n",
+     "SubState=dead\nConditionResult=yes\nConditionTimestampMonotonic=11\n",
         "it ran and has ended (LoadState=loaded, SubState=dead, Result=success, "
         "ConditionResult=yes)"},
     {"LoadState=masked\nSubState=dead\nLoadError=org.freedesktop.systemd1.UnitMasked \"Unit x is "
@@ -30,7 +30,9 @@ static const struct {
         "an assertion of it does not hold (Assert...= in its file) (LoadState=loaded, "
         "SubState=dead)"},
     {BEFORE NEVER "LoadState=loaded\nConditionResult=no\nAssertResult=no\n",
-        "it was not started (LoadState=loaded, SubState=dead, ConditionResult=no)"},
+        "it was not started, or has ended: a oneshot without RemainAfterExit=yes is not active "
+        "after "
+        "that (LoadState=loaded, SubState=dead)"},
     {"LoadState=bad-setting\nLoadError=org.freedesktop.systemd1.BadUnitSetting \"Unit x has a bad "
      "unit file setting.\"\n",
         "a setting in its file is wrong ('systemd-analyze verify' says which) "
@@ -39,9 +41,11 @@ static const struct {
     {"LoadState=not-found\n", "there is no such unit (LoadState=not-found)"},
     {"LoadState=error\n", "its file can't be loaded (LoadState=error)"},
     /* nothing that one would expect */
-    {"", "it was not started"},
-    {"\n\n=\nLoadState=\nXLoadState=masked\nLoadState", "it was not started"},
-    {"Result=timeout", "it was not started (Result=timeout)"},
+    {"", "it was not started, or has ended ('journalctl -u' may say)"},
+    {"\n\n=\nLoadState=\nXLoadState=masked\nLoadState",
+        "it was not started, or has ended ('journalctl -u' may say)"},
+    {"Result=timeout",
+        "it was not started, or has ended ('journalctl -u' may say) (Result=timeout)"},
 };
 
 static void test_why_inactive(void)

@@ -112,8 +112,14 @@ with subtest("why a unit does not become active"):
         ("bad", "[Service]\\nExecStrat=true\\n"),
     ]:
         gateway.succeed(f"printf '{lines}' >/run/systemd/system/{name}.service")
-    gateway.succeed("ln -s /dev/null /run/systemd/system/barred.service", "systemctl daemon-reload")
-    gateway.succeed("systemctl start ran unmet")
+    # what a target wants is not forgotten when it has ended
+    gateway.succeed(
+        "ln -s /dev/null /run/systemd/system/barred.service",
+        "mkdir -p /run/systemd/system/multi-user.target.wants",
+        "ln -s ../ran.service ../unmet.service /run/systemd/system/multi-user.target.wants",
+        "systemctl daemon-reload",
+        "systemctl start ran unmet",
+    )
     for name, words in [
         ("ran", ["oneshot", "Result=success", "SubState=dead"]),
         ("barred", ["masked", "LoadState=masked"]),
