@@ -1,0 +1,41 @@
+# The ends of os-verification that a release does not see when all goes well: the check itself hangs, or no
+# other slot is left to go to. The machine has virtual time, in which minutes are over at once.
+from appliance import Appliance
+
+dut = Appliance(gateway)
+LIST = "/data/config/health-required.json"
+
+
+def verify(expected_status):
+    """Run the check by hand, as its unit would; what it said."""
+    status, output = gateway.execute("/usr/lib/slotproof/os-verification 2>&1")
+    t.assertEqual(expected_status, status, output)
+    return output
+
+
+with subtest("where no slot has attempts left, a failed check is no reason to reboot"):
+    t.assertEqual(("A", "1.0"), dut.running())
+    gateway.succeed("rauc status mark-bad booted", "rauc status mark-bad other")
+    t.assertEqual([(0, False)] * 2, [dut.slot_state(slot) for slot in "AB"])
+    gateway.succeed(f"""echo '["no-such-unit.service"]' >{LIST}""")
+    said = verify(0)
+    t.assertIn("slot A stays unconfirmed: no-such-unit.service can't be loaded", said)
+    t.assertIn("no slot has attempts left, so this one goes on as it is", said)
+    t.assertEqual((0, False), dut.slot_state("A"))
+
+with subtest("where one has, it is one"):
+    gateway.succeed("rauc status mark-active booted")
+    t.assertNotIn("no slot has attempts left", verify(1))
+    gateway.succeed(f"rm {LIST}")
+
+with subtest("a check that hangs is ended, and the release is given another try"):
+    t.assertEqual((3, False), dut.slot_state("A"))
+    count = len(dut.boots())
+    gateway.succeed("systemctl start os-verification", "sync")
+    gateway.succeed("systemctl kill -s STOP --kill-who=main os-verification")
+    # systemd ends it, and reboots in order
+    gateway.wait_for_console_text("reboot: Restarting system", timeout=120)
+    gateway.wait_for_console_text(r"slot-selector: slot A \(attempt 1 of 3\)", timeout=120)
+    t.assertEqual([("A", "attempt 1 of 3")], dut.boots()[count:])
+
+gateway.crash()
