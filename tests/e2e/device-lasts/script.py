@@ -1,0 +1,76 @@
+# What wears a device out over the years, or leaves it for somebody to come and see: logs that fill its
+# memory or its data, keys that are new at each boot, a kernel that stays where it panicked, a LAN's
+# cable that is not plugged in.
+from appliance import Appliance
+
+dut = Appliance(gateway)
+MIB = 1024 * 1024
+KEYS = "/data/tls/web.crt /data/tls/web.key /data/openvpn/ca.crt /data/openvpn/server.key /data/ssh/ssh_host_ed25519_key"
+
+
+def sizes(pattern):
+    lines = gateway.succeed(f"stat -c '%n %s' {pattern} 2>/dev/null || true").splitlines()
+    return {name: int(size) for name, size in (line.split() for line in lines)}
+
+
+with subtest("logs do not fill the data, nor the memory"):
+    t.assertEqual(("A", "1.0"), dut.running())
+    # more than one file holds, without the journal's own limit of what one may say in a while
+    gateway.succeed(
+        "mkdir -p /run/systemd/journald.conf.d",
+        "printf '[Journal]\\nRateLimitIntervalSec=0\\n' >/run/systemd/journald.conf.d/fast.conf",
+        "systemctl restart systemd-journald",
+        f"(seq 1150 | sed 's/$/{'x' * 4000}/'; echo end-of-flood) | logger -t flood",
+        timeout=300,
+    )
+    gateway.wait_until_succeeds("grep -q end-of-flood /data/log/messages", timeout=300)
+    files = sizes("/data/log/*")
+    t.assertEqual(["/data/log/messages", "/data/log/messages.1"], sorted(files))
+    for name, size in files.items():
+        t.assertLess(size, 4.5 * MIB, name)
+    t.assertGreater(files["/data/log/messages.1"], 3.5 * MIB, "the log was not rotated at its size")
+    t.assertEqual({}, sizes("/var/log/journal"))
+    journal = sum(sizes("/run/log/journal/*/*").values())
+    t.assertLessEqual(journal, 33 * MIB)
+    t.assertGreater(journal, 1 * MIB, "the journal is not where it was looked for")
+
+with subtest("what is mounted is mounted as it should be"):
+    for mount, options in (("/data", {"rw", "nosuid", "nodev", "noatime"}), ("/state", {"rw", "nosuid", "nodev", "noexec", "noatime"}),
+                           ("/run/rootfs-ro", {"ro"})):
+        t.assertLessEqual(options, set(gateway.succeed(f"findmnt -no OPTIONS {mount}").strip().split(",")), mount)
+
+with subtest("a shutdown that hangs is reset too"):
+    t.assertEqual("1min\n", gateway.succeed("systemctl show --value -p RebootWatchdogUSec"))
+
+with subtest("keys and data are there after a boot, and what was lost is made anew"):
+    digests = gateway.succeed(f"sha256sum {KEYS}")
+    gateway.succeed("echo kept >/data/note", "rm -r /data/config /data/tls/web.crt", "sync -f /data")
+    # nor does this boot come from a wish: the kernel panics, and starts anew by itself. The watchdog would
+    # do that later, and is for when the kernel does not
+    gateway.execute("echo c >/proc/sysrq-trigger", check_output=False, check_return=False)
+    gateway.wait_for_console_text("Kernel panic - not syncing: sysrq triggered crash", timeout=60)
+    gateway.wait_for_qmp_event("RESET", timeout=60)
+    with t.assertRaises(AssertionError):
+        gateway.wait_for_qmp_event("WATCHDOG", timeout=0)
+    gateway.wait_for_unit("multi-user.target")
+    t.assertEqual("kept\n", gateway.succeed("cat /data/note"))
+    gateway.succeed("test -d /data/config")
+    after = gateway.succeed(f"sha256sum {KEYS}")
+    is_tls = lambda line: "/data/tls/" in line
+    for line in digests.splitlines():
+        (t.assertNotIn if is_tls(line) else t.assertIn)(line, after.splitlines())
+
+with subtest("the LAN is there without a cable: a release can be confirmed all the same"):
+    t.assertEqual("", gateway.succeed("systemctl list-units --failed --plain --no-legend"))
+    gateway.block(2)
+    gateway.wait_until_succeeds("grep -x 0 /sys/class/net/lan/carrier", timeout=60)
+    gateway.succeed("systemctl stop systemd-networkd.socket systemd-networkd", "ip address flush dev lan", "systemctl start systemd-networkd")
+    gateway.wait_until_succeeds("ip -4 -o address show dev lan | grep -F 172.20.30.1/24", timeout=60)
+    t.assertEqual("0\n", gateway.succeed("cat /sys/class/net/lan/carrier"))
+    gateway.unblock(2)
+
+with subtest("a kernel that finds a fault in itself does not go on with it"):
+    t.assertEqual("1\n1\n", gateway.succeed("cat /proc/sys/kernel/panic_on_oops /proc/sys/kernel/panic"))
+    t.assertIn("panic=1", gateway.succeed("cat /proc/cmdline").split())
+
+gateway.crash()
