@@ -14,6 +14,13 @@
         "rauc-slots" "rauc-update" "rauc-rollback" "rauc-confirm" "rauc-power-loss" "rauc-watchdog"
         "firewall" "network-isolation" "ssh-wan-toggle"
       ];
+      # Of a checkout that is in use ("path:...") not what was built in it: that is of another place.
+      source = builtins.path {
+        path = self.outPath;
+        name = "slotproof-source";
+        filter = path: type:
+          !(builtins.elem path (map (name: "${self.outPath}/${name}") [ "build" "out" ".git" ]));
+      };
       check = system: test: derivation {
         name = "slotproof-${test}";
         inherit system;
@@ -22,7 +29,7 @@
           "-euc"
           ''
             export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$NIX_BUILD_TOP" TMPDIR="$NIX_BUILD_TOP"
-            cp -R ${self} source
+            cp -R ${source} source
             chmod -R u+w source
             cd source
             ./run ${test}

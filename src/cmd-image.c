@@ -10,9 +10,12 @@
 /* Bring the image's files up to date, its output going where ours goes. */
 static bool build(const SpImage *image, GError **error)
 {
-    g_autoptr(GSubprocess) process = g_subprocess_newv(
-        (const char *const *)image->build_command, G_SUBPROCESS_FLAGS_NONE, error);
+    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
+    g_autoptr(GSubprocess) process = NULL;
 
+    g_subprocess_launcher_set_cwd(launcher, image->dir);
+    process =
+        g_subprocess_launcher_spawnv(launcher, (const char *const *)image->build_command, error);
     if (!process || !g_subprocess_wait_check(process, NULL, error)) {
         g_prefix_error(
             error, "image '%s' could not be built by '%s': ", image->name, image->build_command[0]);

@@ -87,12 +87,15 @@ static bool read_keys(SpImage *image, SpKeyFile *file, GError **error)
 SpImage *sp_image_load(const char *dir, GError **error)
 {
     g_autoptr(SpImage) image = g_new0(SpImage, 1);
-    g_autofree char *path = NULL;
+    g_autofree char *given = NULL, *real = NULL, *path = NULL;
     g_autoptr(SpKeyFile) file = NULL;
 
-    image->dir = g_canonicalize_filename(dir, NULL);
-    image->name = g_path_get_basename(image->dir);
-    path = g_build_filename(image->dir, "image.conf", NULL);
+    given = g_canonicalize_filename(dir, NULL);
+    image->name = g_path_get_basename(given);
+    /* where image.conf lies, if the path is a link's: paths in it start there */
+    real = realpath(given, NULL);
+    image->dir = g_strdup(real ? real : given);
+    path = g_build_filename(given, "image.conf", NULL);
     file = sp_key_file_load(path, image_keys, error);
     if (!file || !read_keys(image, file, error))
         return NULL;

@@ -30,15 +30,16 @@
  *   Agent=virtio-serial             virtio-serial (default) or none
  *   Watchdog=i6300esb               optional: the watchdog device to add; on expiry it resets
  *   [Build]
- *   Command=ninja -C /path image    optional: brings the files up to date (argv, shell-quoted, no
- * shell)
+ *   Command=make disk.img           optional: brings the files up to date (argv, shell-quoted, no
+ *                                   shell). It is run in the image's directory
  *
- * Paths are relative to image.conf, and stand as they are: quotes and ~ mean nothing. An unknown
- * key or group is an error that names file, line and what was expected.
+ * Relative paths start at the image's directory; where that is reached by a link, at what it leads
+ * to. They stand as they are: quotes and ~ mean nothing. An unknown key or group is an error that
+ * names file, line and what was expected.
  */
 typedef struct {
     char *name; /* the folder's name */
-    char *dir;  /* the folder */
+    char *dir;  /* the folder, without links */
     char *architecture;
     char *disk; /* absolute paths from here on */
     char *disk_format;

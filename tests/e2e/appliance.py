@@ -78,6 +78,10 @@ class Appliance:
         """The log that outlives a reboot; neither part of it has to be there yet."""
         return self.machine.succeed("cat /data/log/messages.1 /data/log/messages 2>/dev/null || true")
 
+    def journal(self, *options):
+        """What the journal of this boot holds; what was said before this call is in it."""
+        return self.machine.succeed(f"journalctl --sync; journalctl -b {' '.join(options)}")
+
     # Disk
 
     def range_of(self, partition):

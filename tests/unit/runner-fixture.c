@@ -53,9 +53,8 @@ void runner_tear_down(RunnerFixture *f, gconstpointer data)
 void runner_add_test(RunnerFixture *f, const char *name, const char *script)
 {
     g_autofree char *dir = g_build_filename(f->tests, name, NULL);
-
-    g_autofree char *conf =
-        g_strdup_printf("[Test]\nTimeout=%u\n[Machine gateway]\n", f->timeout_s ? f->timeout_s : 2);
+    g_autofree char *conf = g_strdup_printf(
+        "[Test]\nTimeout=%u\n[Machine gateway]\n", f->timeout_s ? f->timeout_s : 60);
 
     runner_write_file(dir, "test.conf", conf, -1);
     runner_write_file(dir, "script.py", script, -1);

@@ -15,11 +15,11 @@ typedef struct {
     char *out;
     char *output; /* what the last runner_run printed */
     gint64 stop_ms;
+    guint timeout_s; /* of tests added from now on; 0: a minute, which no test takes on any host */
     guint jobs;
     bool is_captured;
     bool keeps_disks;
     bool is_verbose;
-    guint timeout_s;        /* of the tests that are added; 0: two seconds */
     const SpEngine *engine; /* NULL: the local one */
 } RunnerFixture;
 
@@ -27,7 +27,7 @@ void runner_set_up(RunnerFixture *f, gconstpointer data);
 void runner_tear_down(RunnerFixture *f, gconstpointer data);
 /** The file @name, folders included, in the folder @dir. */
 void runner_write_file(const char *dir, const char *name, const char *text, gssize length);
-/** A test with the machine `gateway`. */
+/** A test with the machine `gateway` that may take f->timeout_s. */
 void runner_add_test(RunnerFixture *f, const char *name, const char *script);
 /** Run all tests; what is printed goes to f->output instead of among this program's own lines.
  * Returns the exit status. */

@@ -197,7 +197,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         g_assert_nonnull(strstr(result->errors->str, f->port));
         g_assert_nonnull(strstr(result->errors->str, hosts[i]));
     }
-    result = peer_wait(&f->peer, run_connect(f, "no-such-host.invalid", f->port));
+    result = peer_wait(&f->peer, run_connect(f, "no..such-host", f->port));
     peer_assert_exit(result, 1);
     result = peer_wait(&f->peer, run_connect(f, "127.0.0.1", NULL));
     peer_assert_exit(result, 2);

@@ -291,7 +291,7 @@ static void assert_port(Fixture *f, int family, const char *address)
 
 static void test_watch_port(Fixture *f, gconstpointer data)
 {
-    static const char *const bad[] = {"127.0.0.1", "127.0.0.1 http", "no-such-host.invalid 80", ""};
+    static const char *const bad[] = {"127.0.0.1", "127.0.0.1 http", "no..such-host 80", ""};
 
     assert_port(f, AF_INET, "127.0.0.1");
     assert_port(f, AF_INET, "localhost");

@@ -4,6 +4,7 @@
 #include "machine/image.h"
 
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,9 +64,12 @@ static void write_disk(Fixture *f)
 static void set_up(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
+    g_autofree char *made = NULL;
 
-    f->dir = g_dir_make_tmp("slotproof-test-XXXXXX", &error);
+    made = g_dir_make_tmp("slotproof-test-XXXXXX", &error);
     g_assert_no_error(error);
+    f->dir = realpath(made, NULL);
+    g_assert_nonnull(f->dir);
     f->disk = g_byte_array_new();
     g_byte_array_set_size(f->disk, SECTORS * SECTOR);
     memset(f->disk->data, 0, f->disk->len);
@@ -193,6 +197,29 @@ static void test_refused(Fixture *f, gconstpointer data)
         g_assert_nonnull(strstr(error->message, refused[i].line));
         g_assert_nonnull(strstr(error->message, refused[i].what));
     }
+}
+
+/* Paths start where image.conf lies, also where its directory is reached by a link. */
+static void test_link(Fixture *f, gconstpointer data)
+{
+    const char *text = "[Image]\nArchitecture=x86_64\nDisk=../beside.img\n";
+    g_autofree char *images = g_build_filename(f->dir, "images", NULL);
+    g_autofree char *link = g_build_filename(images, "mine", NULL);
+    g_autofree char *parent = g_path_get_dirname(f->dir);
+    g_autofree char *disk = g_build_filename(parent, "beside.img", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpImage) image = NULL;
+
+    write_file(f, "image.conf", text, strlen(text));
+    g_assert_cmpint(g_mkdir(images, 0700), ==, 0);
+    g_assert_cmpint(symlink(f->dir, link), ==, 0);
+    image = sp_image_load(link, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(image->name, ==, "mine");
+    g_assert_cmpstr(image->dir, ==, f->dir);
+    g_assert_cmpstr(image->disk, ==, disk);
+    unlink(link);
+    rmdir(images);
 }
 
 static void test_no_conf(Fixture *f, gconstpointer data)
@@ -430,6 +457,7 @@ int main(int argc, char **argv)
     ADD("all-keys", test_all_keys);
     ADD("refused", test_refused);
     ADD("no-conf", test_no_conf);
+    ADD("link", test_link);
     ADD("good-disks", test_good_disks);
     ADD("with-kernel", test_with_kernel);
     ADD("no-boot-code", test_no_boot_code);

@@ -97,6 +97,7 @@ static void test_children(RunnerFixture *f, gconstpointer data)
     f->stop_ms = 200;
     runner_add_test(f, "a", START);
     runner_add_test(f, "b", START "machine.succeed('die')\n");
+    f->timeout_s = 5;
     runner_add_test(
         f, "c", START "signal.signal(signal.SIGINT, signal.SIG_IGN)\nmachine.succeed('hang')\n");
     g_assert_cmpint(runner_run(f), ==, 1);
@@ -122,10 +123,11 @@ static void test_dying_after_result(RunnerFixture *f, gconstpointer data)
 
 static void test_time_out(RunnerFixture *f, gconstpointer data)
 {
+    f->timeout_s = 5;
     runner_add_test(f, "a", "machine.succeed('hang')\n");
     g_assert_cmpint(runner_run(f), ==, 1);
     runner_expect(f, "a  failed  (");
-    runner_expect(f, "timed out after 2 s (Timeout=2)");
+    runner_expect(f, "timed out after 5 s (Timeout=5)");
     runner_expect(f, "interrupted: machine.succeed('hang')");
 }
 
@@ -133,11 +135,12 @@ static void test_time_out(RunnerFixture *f, gconstpointer data)
 static void test_stubborn(RunnerFixture *f, gconstpointer data)
 {
     f->stop_ms = 200;
+    f->timeout_s = 5;
     runner_add_test(f, "a",
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "machine.succeed('hang')\n");
     g_assert_cmpint(runner_run(f), ==, 1);
-    runner_expect(f, "timed out after 2 s");
+    runner_expect(f, "timed out after 5 s");
     runner_expect(f, "was killed by signal 9");
 }
 
@@ -221,6 +224,10 @@ static void test_jobs(RunnerFixture *f, gconstpointer data)
         g_autofree char *path = g_strdup_printf("%s/%c", f->out, *name);
         g_assert_cmpint(g_unlink(path), ==, 0);
     }
+    f->timeout_s = 5;
+    runner_add_test(f, "a", MEET("x"));
+    runner_add_test(f, "b", MEET("y"));
+    runner_add_test(f, "c", MEET("z"));
     f->jobs = 2;
     g_assert_cmpint(runner_run(f), ==, 1);
     runner_expect(f, "timed out");

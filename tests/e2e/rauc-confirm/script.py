@@ -10,7 +10,7 @@ LIST = "/data/config/health-required.json"
 
 def verification():
     """The journal of os-verification in this boot: (seconds since boot, text)."""
-    lines = gateway.succeed("journalctl -b -t os-verification -o json").splitlines()
+    lines = dut.journal("-t os-verification -o json").splitlines()
     entries = [json.loads(line) for line in lines]
     return [(int(e["__MONOTONIC_TIMESTAMP"]) / 1e6, e["MESSAGE"]) for e in entries]
 

@@ -17,7 +17,7 @@ def check_fallback(note):
     t.assertEqual((0, False), dut.slot_state("B"))
     t.assertEqual((3, True), dut.slot_state("A"))
     t.assertEqual("LAST_GOOD=A", gateway.succeed("head -n 1 /state/last-good").strip())
-    said = gateway.succeed("journalctl -b -t slot-selector -o cat")
+    said = dut.journal("-t slot-selector -o cat")
     if note:
         t.assertIn(note, said)
     else:
@@ -119,7 +119,7 @@ with subtest("a kernel that is broken or missing is an attempt used, without a r
     t.assertEqual(("A", "1.0"), dut.running())
     t.assertEqual((2, False), dut.slot_state("B"))
     t.assertEqual((3, True), dut.slot_state("A"))
-    t.assertIn(reason, gateway.succeed("journalctl -b -t slot-selector -o cat"))
+    t.assertIn(reason, dut.journal("-t slot-selector -o cat"))
     gateway.load_snapshot("slot A, boot-b whole")
 
 with subtest("ten quick power cycles leave a good slot where it is"):

@@ -36,7 +36,7 @@ def table_digest():
 
 
 def made_partitions():
-    log = gateway.succeed("journalctl -b -o cat -u systemd-repart.service")
+    log = gateway.succeed("journalctl --sync; journalctl -b -o cat -u systemd-repart.service")
     return log.count("Adding new partition")
 
 

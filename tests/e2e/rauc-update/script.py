@@ -16,11 +16,24 @@ BAD_BUNDLES = {
 }
 
 
+# RAUC takes a bundle's last bytes for the size of its signature, most significant byte first (RAUC
+# manual, "Bundle Formats"). Where a bundle is cut these are others: what they are decides the reason.
+TRAILER = 8
+
+
+def cut_at(file, size):
+    """The bytes to keep, size or a little less, for a cut bundle that ends in a number larger than any
+    file: its highest byte is not 0."""
+    begin = max(0, size - 4096)
+    file.seek(begin)
+    data = file.read(size - begin)
+    return begin + max(end for end in range(TRAILER, len(data) + 1) if data[end - TRAILER])
+
+
 def must_refuse(path, reason):
     """The bundle at path is refused, and says why."""
     gateway.fail(f"rauc install {path}")
-    journal = gateway.succeed("journalctl -b -u rauc -o cat -n 40")
-    said = journal.rsplit(f"installing {path}: started", 1)[1]
+    said = dut.journal("-u rauc -o cat").rsplit(f"installing {path}: started", 1)[1]
     t.assertIn(reason, said, f"{path} was refused for another reason")
 
 
@@ -47,12 +60,17 @@ with subtest("bad bundles are refused, and nothing is written"):
         )
         gateway.fail(f"cmp -s {good} /data/flipped.raucb")
         must_refuse("/data/flipped.raucb", "is damaged or can't be read: Input/output error")
-    for kept in [size // 2, size - 1, 100]:
+    with open(f"{gateway.image_dir}/release-2.0.raucb", "rb") as file:
+        cuts = [cut_at(file, kept) for kept in [size // 2, size - 1, 100]]
+    for kept in cuts:
         gateway.succeed(f"head -c {kept} {good} >/data/cut.raucb")
-        must_refuse("/data/cut.raucb", "Signature size")
-    gateway.succeed("head -c 1000000 /dev/urandom >/data/garbage.raucb", ": >/data/empty.raucb")
-    must_refuse("/data/garbage.raucb", "Signature size")
-    must_refuse("/data/empty.raucb", "bundle")
+        must_refuse("/data/cut.raucb", "exceeds bundle size")
+    # one whose end could be that of a bundle: 512 bytes that are no signature, and their number
+    gateway.succeed(rf"{{ head -c {size // 2} {good}; printf '%512s\0\0\0\0\0\0\2\0' x; }} >/data/cut.raucb")
+    must_refuse("/data/cut.raucb", "Signature data is no valid CMS")
+    gateway.succeed(r"head -c 1000000 /dev/zero | tr '\0' x >/data/garbage.raucb", ": >/data/empty.raucb")
+    must_refuse("/data/garbage.raucb", "exceeds bundle size")
+    must_refuse("/data/empty.raucb", "Failed to seek to end of bundle")
     gateway.succeed("rm /data/flipped.raucb /data/cut.raucb /data/garbage.raucb /data/empty.raucb")
     t.assertEqual(before, dut.digests(*before))
     t.assertEqual(state, dut.boot_state())
@@ -103,10 +121,10 @@ with subtest("RAUC's status file is recovered"):
         t.assertEqual(status, gateway.succeed("cat /data/rauc/central.raucs"), name)
         t.assertIn(
             f"RAUC's central status file was {name}: recovered from its copy",
-            gateway.succeed("journalctl -b -u rauc -o cat -n 20"),
+            dut.journal("-u rauc -o cat -n 20"),
         )
     gateway.succeed("rm /data/rauc/central.raucs.copy", ": >/data/rauc/central.raucs", "systemctl restart rauc")
-    t.assertIn("begun anew", gateway.succeed("journalctl -b -u rauc -o cat -n 20"))
+    t.assertIn("begun anew", dut.journal("-u rauc -o cat -n 20"))
     t.assertEqual("B", dut.rauc()["booted"])
 
 gateway.shutdown()
