@@ -34,7 +34,7 @@
  *           stdin, stdout and stderr as streams (with SP_EXEC_PTY a pty, all output on STDOUT).
  *           The agent sends END for an output that is at its end before the command is.
  *           When the command ends while other processes hold its output open, that is read on for
- *           as long as they run rather than sleep, but no longer than two seconds and no more than
+ *           as long as they run rather than sleep, but no longer than five seconds and no more than
  *           1 MiB: what `> >(cat)` writes is there, and a daemon left behind does not keep the
  *           channel. EXIT tells who holds it then.
  *   PUT     u32 mode (permission bits), path NUL. Then DATA on STDIN and END. The agent writes

@@ -27,7 +27,7 @@
  * limits; they are looked at so often. Asleep in so many looks, they have no more to say. */
 #define LINGER_BYTES (1024u * 1024)
 #define LOOK_US 25000u
-#define LOOKS_MAX 80u
+#define LOOKS_MAX 200u
 #define LOOKS_ASLEEP 3u
 
 struct output {

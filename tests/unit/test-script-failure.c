@@ -44,16 +44,16 @@ static void test_context(ScriptFixture *f, gconstpointer data)
         "def cleanup():\n    raise ValueError('cleanup broke')\n\n\n"
         "try:\n    t.assertEqual('slot A', 'slot B')\nfinally:\n    cleanup()\n",
         "assertion failed: t.assertEqual('slot A', 'slot B')\n  at ", "script.py:6\n",
-        "AssertionError: 'slot A' != 'slot B'\n",
+        "RequestedAssertionFailed: 'slot A' != 'slot B'\n",
         "\nDuring handling of the above exception, another exception occurred:\n\n",
         "failed: raise ValueError('cleanup broke')\n  at ", "script.py:2, in cleanup()\n",
         "ValueError: cleanup broke\nThe rest");
     log = log_contents(f, "log.txt");
-    g_assert_nonnull(strstr(log, "AssertionError: 'slot A' != 'slot B'"));
+    g_assert_nonnull(strstr(log, "RequestedAssertionFailed: 'slot A' != 'slot B'"));
     g_assert_nonnull(strstr(log, "ValueError: cleanup broke"));
     /* reports are about the assertion */
     events = log_contents(f, "events.jsonl");
-    g_assert_nonnull(strstr(events, "\"text\":\"AssertionError: 'slot A' != 'slot B'"));
+    g_assert_nonnull(strstr(events, "\"text\":\"RequestedAssertionFailed: 'slot A' != 'slot B'"));
     g_assert_nonnull(strstr(events, "\"line\":6"));
     close_log(f);
     /* also where what failed after it is one too */
@@ -63,7 +63,7 @@ static void test_context(ScriptFixture *f, gconstpointer data)
         "'slot A' != 'slot B'", "command `exit 1`");
     g_free(events);
     events = log_contents(f, "events.jsonl");
-    g_assert_nonnull(strstr(events, "\"text\":\"AssertionError: 'slot A' != 'slot B'"));
+    g_assert_nonnull(strstr(events, "\"text\":\"RequestedAssertionFailed: 'slot A' != 'slot B'"));
     close_log(f);
 }
 
@@ -108,8 +108,9 @@ static void test_groups(ScriptFixture *f, gconstpointer data)
         "inner = ExceptionGroup('inner', [KeyError('deep')])\ninner.add_note('a note')\n"
         "raise ExceptionGroup('several', [oops('one'), inner])\n",
         "ExceptionGroup: several (2 sub-exceptions)\n", "  1 of 2:\n",
-        "  assertion failed: t.assertEqual(text, 'seen')\n", "  AssertionError: 'one' != 'seen'\n",
-        "  2 of 2:\n", "  ExceptionGroup: inner (1 sub-exception)\n  a note\n", "    1 of 1:\n",
+        "  assertion failed: t.assertEqual(text, 'seen')\n",
+        "  RequestedAssertionFailed: 'one' != 'seen'\n", "  2 of 2:\n",
+        "  ExceptionGroup: inner (1 sub-exception)\n  a note\n", "    1 of 1:\n",
         "    KeyError: 'deep'\n", "The rest");
 }
 
@@ -151,7 +152,7 @@ static void test_huge(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f,
         "try:\n    t.assertIn('needle', 'x' * 17000000)\nfinally:\n"
         "    raise ValueError('y' * 17000000)\n",
-        "AssertionError: 'needle' not found in 'xxx", "bytes left out ...]", "xxx'\n",
+        "RequestedAssertionFailed: 'needle' not found in 'xxx", "bytes left out ...]", "xxx'\n",
         "ValueError: yyy", "bytes left out ...]", "yyy\nThe rest");
     g_assert_cmpuint(strlen(f->report), <, 65536);
     log = log_contents(f, "log.txt");
@@ -214,8 +215,8 @@ static void test_odd_text(ScriptFixture *f, gconstpointer data)
     g_autofree char *log = NULL;
 
     open_log(f);
-    SCRIPT_EXPECT_FAILED(
-        f, "t.assertEqual('caf\\udce9', 'cafe')\n", "AssertionError: 'caf\\udce9'", "!= 'cafe'");
+    SCRIPT_EXPECT_FAILED(f, "t.assertEqual('caf\\udce9', 'cafe')\n",
+        "RequestedAssertionFailed: 'caf\\udce9'", "!= 'cafe'");
     SCRIPT_EXPECT_FAILED(
         f, "raise AssertionError('caf\\udce9 tail')\n", "AssertionError: caf\\udce9 tail\n");
     SCRIPT_EXPECT_FAILED(f, "raise AssertionError('head\\0 and the tail that matters')\n",
@@ -248,7 +249,7 @@ static void test_any_object(ScriptFixture *f, gconstpointer data)
     g_autofree char *log = NULL;
 
     open_log(f);
-    script_expect_passed(f, "log(5); log.info(None); log.error(b'x'); log.log(msg=[1])\n"
+    script_expect_passed(f, "log(5); log.info(None); log.warning(b'x'); log.log(message=[1])\n"
                             "machine.log(6); machine.log(msg={'a': 1})\n"
                             "with subtest(7):\n    pass\nwith log.nested(8):\n    pass\n");
     log = log_contents(f, "log.txt");

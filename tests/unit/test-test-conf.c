@@ -119,7 +119,7 @@ static void test_refused(Fixture *f, gconstpointer data)
     } cases[] = {
         {"[Test]\nTimeout=1\n", "test.conf:1:", "at least one machine"},
         {"[Machine a-b]\n[Machine a_b]\n", "test.conf:2:", "another name"},
-        {"[Machine a]\n[Machine  a]\n", "test.conf:2:", "another name"},
+        {"[Machine a]\n[Machine  a]\n", "test.conf:2:", "each machine once"},
         {"[Machine run-tests]\n", "test.conf:1:", "another name"},
         {"[Test]\nTimeot=1\n[Machine a]\n", "test.conf:2:", "unknown key 'Timeot'"},
         {"[Tset]\n[Machine a]\n", "test.conf:1:", "unknown group [Tset]"},
