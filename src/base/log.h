@@ -12,8 +12,8 @@
  * one line of JSON to the events file, from which a report is made (report/record.h has the
  * format). Neither file gets larger than SP_LOG_FILE_MAX; console lines may take a quarter of each,
  * what is printed another, and for the failure there is always room. Steps are of the thread that
- * made the log: those of other threads are plain messages. Where there are threads, the loop is held
- * (base/loop.h), but for sp_log_program(), which may be called in any.
+ * made the log: those of other threads are plain messages. Where there are threads, the loop is
+ * held (base/loop.h), but for sp_log_program(), which may be called in any.
  */
 typedef struct SpLog SpLog;
 

@@ -26,10 +26,8 @@ SpInterrupt sp_post_mortem_interrupt(SpPostMortem *post_mortem)
 {
     const SpInterrupt script = sp_script_interrupt();
 
-    return (SpInterrupt){.func = is_interrupted,
-        .begin = script.begin,
-        .end = script.end,
-        .data = post_mortem};
+    return (SpInterrupt){
+        .func = is_interrupted, .begin = script.begin, .end = script.end, .data = post_mortem};
 }
 
 gint64 sp_post_mortem_limit_ms(bool with_disks)

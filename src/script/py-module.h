@@ -23,22 +23,22 @@ typedef struct {
     PyTypeObject *network_type;
     PyTypeObject *endpoint_type;
     PyTypeObject *qmp_session_type;
-    GPtrArray *stations;    /* SpPyStation: the endpoints that the script made */
-    GPtrArray *machines;    /* SpMachine, not owned: those of the test, and those that it made */
-    PyObject *globals;      /* of the script */
-    PyObject *machine_list; /* `machines`; NULL before there are globals */
-    GPtrArray *conditions;  /* references to those that are entered, innermost last */
-    bool is_showing;        /* consoles, at the prompt, in its calls only */
-    bool may_check;         /* conditions: false while one is asked */
-    bool is_waiting;        /* in a call during which conditions are asked */
-    bool is_running;        /* the script: its signals end waits, its threads may use machines */
-    bool has_left_threads;  /* which run on after it: the interpreter must not be taken down */
-    guint signals;          /* so many times Python was told of some */
-    int signal_fds[2];      /* the pipe by which it is */
-    guint signal_source;    /* reads that; 0: none */
-    GHashTable *users;      /* machine to the thread that is in a call about it */
+    GPtrArray *stations;      /* SpPyStation: the endpoints that the script made */
+    GPtrArray *machines;      /* SpMachine, not owned: those of the test, and those that it made */
+    PyObject *globals;        /* of the script */
+    PyObject *machine_list;   /* `machines`; NULL before there are globals */
+    GPtrArray *conditions;    /* references to those that are entered, innermost last */
+    bool is_showing;          /* consoles, at the prompt, in its calls only */
+    bool may_check;           /* conditions: false while one is asked */
+    bool is_waiting;          /* in a call during which conditions are asked */
+    bool is_running;          /* the script: its signals end waits, its threads may use machines */
+    bool has_left_threads;    /* which run on after it: the interpreter must not be taken down */
+    guint signals;            /* so many times Python was told of some */
+    int signal_fds[2];        /* the pipe by which it is */
+    guint signal_source;      /* reads that; 0: none */
+    GHashTable *users;        /* machine to the thread that is in a call about it */
     PyObject *thread_failure; /* the exception that ended a thread first; NULL for none */
-    char *failed_subtest;   /* the innermost that the exception below left; NULL for none */
+    char *failed_subtest;     /* the innermost that the exception below left; NULL for none */
     PyObject *failed_exception;
 } SpPyState;
 
