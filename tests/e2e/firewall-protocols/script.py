@@ -134,7 +134,7 @@ def icmp():
     for side in SIDES:
         for family, protocol in ((4, ICMP), (6, ICMPV6)):
             ends = side.sources[family], side.targets[family]
-            quote = frames.ip(*reversed(ends), TCP, frames.tcp(*reversed(ends), 50000, 50001))
+            quote = frames.ip(ends[1], ends[0], TCP, frames.tcp(ends[1], ends[0], 50000, 50001))
             for kind in range(256):
                 for hops in (64, 255):
                     data = frames.icmp(*ends, kind, rest=struct.pack(">I", len(probes)), payload=quote)
@@ -160,7 +160,8 @@ def groups():
         for to in ("ff02::1", side.targets[6]):
             for kind in (130, 131, 132, 143, 151, 152, 153):
                 data = frames.icmp(side.endpoint.link_local, to, kind, payload=bytes(20))
-                packet = frames.ip(side.endpoint.link_local, to, *frames.chain([ALERT_V6], ICMPV6, data), ttl=1)
+                header, data = frames.chain([ALERT_V6], ICMPV6, data)
+                packet = frames.ip(side.endpoint.link_local, to, header, data, ttl=1)
                 probe("IGMP and MLD", f"MLD {kind} to {to}", side, packet, False,
                       to=frames.group_mac(to) if to.startswith("ff") else None)
 
@@ -279,7 +280,7 @@ def fragments():
             port_probes("fragments", name, make, (family,), (protocol,), is_whole, without_rules=is_whole or is_refused)
 
 
-def vlans():
+def vlan_tags():
     """A tag of number 0 is a priority, and says nothing of who may come in (IEEE 802.1Q, 9.6). All other
     networks are not ours."""
     for name, tags in (
@@ -349,7 +350,7 @@ def differing(kind, seen, attribute):
     return [p.what for mac, p in probes.items() if p.kind == kind and (mac in seen) != getattr(p, attribute)]
 
 
-for make in (protocols, icmp, groups, destinations, source_ports, tcp_flags, options_v4, headers_v6, fragments, vlans,
+for make in (protocols, icmp, groups, destinations, source_ports, tcp_flags, options_v4, headers_v6, fragments, vlan_tags,
              lies, other_frames):
     make()
 log.info(f"{len(probes)} packets in {len(queue)} frames")

@@ -227,9 +227,9 @@ with subtest("an advertisement of a neighbour from beyond the link is none"):
 LLDP = frames.mac_bytes("01:80:c2:00:00:0e")
 with subtest("nobody listens to what a switch says of itself"):
     before = {side: told(side) for side in liars}
-    for side, liar in liars.items():
-        chassis = b"\x02\x07\4" + frames.mac_bytes(liar.mac)
-        liar.send_frame(frames.ethernet(LLDP, liar.mac, frames.LLDP, chassis + b"\4\5\5port\6\2\0\x78\x0e\4\0\x10\0\x10\0\0"))
+    for side, station in liars.items():
+        chassis = b"\x02\x07\4" + frames.mac_bytes(station.mac)
+        station.send_frame(frames.ethernet(LLDP, station.mac, frames.LLDP, chassis + b"\4\5\5port\6\2\0\x78\x0e\4\0\x10\0\x10\0\0"))
     settle()
     gateway.succeed("networkctl status wan lan")
     for side in liars:
