@@ -37,17 +37,33 @@ static bool has_network(SpMachine *machine, const char *network, GError **error)
     return false;
 }
 
+static bool set_link(SpMachine *machine, guint nic, bool is_up, GError **error)
+{
+    g_autofree char *arguments =
+        g_strdup_printf("{\"name\": \"net%u\", \"up\": %s}", nic, is_up ? "true" : "false");
+    g_autofree char *answer = NULL;
+
+    if (!sp_machine_qmp(machine, "set_link", arguments, &answer, error))
+        return false;
+    machine->cables[nic].is_pulled = !is_up;
+    return true;
+}
+
 bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error)
 {
     if (!has_network(machine, network, error))
         return false;
     for (guint i = 0; i < machine->config.nics; i++) {
-        g_autofree char *arguments =
-            g_strdup_printf("{\"name\": \"net%u\", \"up\": %s}", i, are_up ? "true" : "false");
-        g_autofree char *answer = NULL;
+        if (is_on(machine, i, network) && !set_link(machine, i, are_up, error))
+            return false;
+    }
+    return true;
+}
 
-        if (is_on(machine, i, network) &&
-            !sp_machine_qmp(machine, "set_link", arguments, &answer, error))
+bool sp_machine_pull_cables(SpMachine *machine, GError **error)
+{
+    for (guint i = 0; i < machine->config.nics; i++) {
+        if (machine->cables[i].is_pulled && !set_link(machine, i, false, error))
             return false;
     }
     return true;

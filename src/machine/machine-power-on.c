@@ -154,7 +154,7 @@ static bool load(SpMachine *machine, GError **error)
         return false;
     machine->has_power_on_node = true;
     if (!sp_machine_run_snapshot_job(machine, "snapshot-load", SNAPSHOT, NODE, error) ||
-        !execute(machine, "cont", NULL, error))
+        !sp_machine_pull_cables(machine, error) || !execute(machine, "cont", NULL, error))
         return false;
     sp_log(machine->config.log, machine->config.name, "goes on from the first read of its disk");
     return true;

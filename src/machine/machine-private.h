@@ -21,6 +21,7 @@
 typedef struct {
     double loss;
     guint delay_ms;
+    bool is_pulled; /* from this QEMU's card */
 } SpCable;
 
 typedef struct SpRecording SpRecording;
@@ -97,6 +98,9 @@ void sp_machine_power_on_after_reset(SpMachine *machine);
 /** Write the data of the file @from to @path, which must not be there, with its holes; on the disk
  * when this returns. */
 bool sp_machine_copy_data(int from, const char *path, GError **error);
+
+/** Pull again the cables that are pulled: what QEMU loads knows nothing of that. */
+bool sp_machine_pull_cables(SpMachine *machine, GError **error);
 
 /** Have the port of that network card, if it is plugged in, do as machine->cables says. */
 void sp_machine_apply_cable(SpMachine *machine, guint nic);

@@ -141,8 +141,10 @@ static void drop_qemu(SpMachine *machine)
     g_clear_pointer(&machine->qemu, sp_process_free);
     g_clear_pointer(&machine->agent, sp_agent_free);
     g_clear_pointer(&machine->qmp, sp_qmp_free);
-    for (guint i = 0; i < machine->config.nics; i++)
+    for (guint i = 0; i < machine->config.nics; i++) {
         g_clear_pointer(&machine->ports[i], sp_port_unplug);
+        machine->cables[i].is_pulled = false;
+    }
     sp_machine_forget_panic(machine);
     g_clear_pointer(&machine->last_line, g_free);
     machine->has_kernel = false;
