@@ -6,6 +6,7 @@
 #include "powercut/campaign.h"
 #include "runner/discover.h"
 #include "runner/images.h"
+#include "runner/out-dir.h"
 #include "runner/runner.h"
 
 #include <signal.h>
@@ -160,6 +161,8 @@ static void set_handlers(void (*handler)(int))
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGQUIT, &action, NULL);
 }
 
 /* @data is the time of the next word. */
@@ -299,6 +302,11 @@ static int check_gateway(const Options *o)
     int status;
 
     if (!tests)
+        return sp_usage_error("%s", error->message);
+    if (o->out && !*o->out)
+        return sp_usage_error("--out is empty: name a directory");
+    /* this process's to its end */
+    if (sp_out_dir_lock(out, &error) < 0)
         return sp_usage_error("%s", error->message);
     g_setenv(GATEWAY_VARIABLE, words, TRUE);
     status = sp_run_tests(tests, &sp_local_engine, &options);

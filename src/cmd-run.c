@@ -57,7 +57,9 @@ static guint64 memory_of(const SpTestConf *test, GPtrArray *images)
         const SpTestMachine *machine = g_ptr_array_index(machines, i);
         const SpImage *image = sp_images_find(images, machine->image, NULL);
 
-        mib += QEMU_MIB + (machine->memory_mib ? machine->memory_mib : image->memory_mib);
+        mib += QEMU_MIB + (machine->memory_mib ? machine->memory_mib
+                              : image          ? image->memory_mib
+                                               : 0);
     }
     return mib;
 }

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,12 +17,14 @@ typedef struct {
  * guarded by the mutex. */
 static struct {
     GMutex mutex;
-    GCond turned; /* a turn has ended, or a request is done, or a wait is over */
-    GCond idle;   /* there may be something to do for the loop's own thread */
-    GThread *thread;
+    GCond turned;    /* a turn has ended, or a request is done, or a wait is over */
+    GCond idle;      /* there may be something to do for the loop's own thread */
+    GThread *thread; /* the loop's own; it never ends, since what it starts would end with it */
+    bool is_started; /* that one turns the context where nobody else does */
     GThread *turner; /* polls or dispatches */
     GThread *stopper;
-    guint waiters; /* other threads than the loop's own, in sp_wait() */
+    guint waiters;   /* sp_wait()s of other threads than the loop's own */
+    guint suspended; /* those of them that have let go of the loop, and do not turn it */
     Request *request;
     GPollFD *fds; /* what the turner polls */
     int n_fds;
@@ -30,6 +33,7 @@ static struct {
 /* How often this thread holds the loop, and how deep it is in callbacks. */
 static __thread guint held;
 static __thread guint dispatching;
+static __thread guint waits; /* of this thread's, among the waiters */
 
 static bool is_main_thread(void)
 {
@@ -62,16 +66,31 @@ guint sp_loop_suspend(void)
 {
     guint depth = held;
 
+    if (depth == 0)
+        return 0;
+    loop.suspended += waits;
+    if (waits > 0)
+        g_cond_signal(&loop.idle);
     held = 0;
-    if (depth > 0)
-        g_mutex_unlock(&loop.mutex);
+    g_mutex_unlock(&loop.mutex);
     return depth;
+}
+
+/* The loop's own thread leaves turning to those who wait. */
+static void wake_turner(void)
+{
+    if (loop.turner && loop.turner == loop.thread)
+        g_main_context_wakeup(g_main_context_default());
 }
 
 void sp_loop_resume(guint depth)
 {
-    if (depth > 0)
-        g_mutex_lock(&loop.mutex);
+    if (depth == 0)
+        return;
+    g_mutex_lock(&loop.mutex);
+    loop.suspended -= waits;
+    if (waits > 0)
+        wake_turner();
     held = depth;
 }
 
@@ -147,14 +166,17 @@ void sp_loop_begin_wait(void)
     if (g_thread_self() == loop.thread)
         return;
     loop.waiters++;
-    if (loop.turner && loop.turner == loop.thread)
-        g_main_context_wakeup(g_main_context_default());
+    waits++;
+    wake_turner();
 }
 
 void sp_loop_end_wait(void)
 {
-    if (g_thread_self() != loop.thread && --loop.waiters == 0)
-        g_cond_signal(&loop.idle);
+    if (g_thread_self() != loop.thread) {
+        waits--;
+        if (--loop.waiters == loop.suspended)
+            g_cond_signal(&loop.idle);
+    }
     g_cond_broadcast(&loop.turned);
     sp_loop_release();
 }
@@ -177,30 +199,43 @@ static void serve_request(void)
 static void *run_thread(void *unused)
 {
     sp_loop_hold();
-    while (!loop.stopper || loop.request) {
+    for (;;) {
         if (loop.request)
             serve_request();
-        else if (loop.waiters > 0)
+        else if (!loop.is_started || loop.waiters > loop.suspended)
             g_cond_wait(&loop.idle, &loop.mutex);
         else
             sp_loop_turn();
     }
-    sp_loop_release();
     return NULL;
+}
+
+/* The child of a fork() has one thread, and nobody else holds anything. */
+static void begin_child(void)
+{
+    memset(&loop, 0, sizeof loop);
+    held = dispatching = waits = 0;
+}
+
+static void start_thread(void)
+{
+    sigset_t all, former;
+
+    pthread_atfork(NULL, NULL, begin_child);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &former);
+    loop.thread = g_thread_new("loop", run_thread, NULL);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
 }
 
 void sp_loop_start(void)
 {
-    sigset_t all, former;
-
-    if (loop.thread)
-        return;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &former);
     sp_loop_hold();
-    loop.thread = g_thread_new("loop", run_thread, NULL);
+    if (!loop.thread)
+        start_thread();
+    loop.is_started = true;
+    g_cond_signal(&loop.idle);
     sp_loop_release();
-    pthread_sigmask(SIG_SETMASK, &former, NULL);
 }
 
 static void wake_thread(void)
@@ -211,27 +246,19 @@ static void wake_thread(void)
 
 void sp_loop_stop(void)
 {
-    GThread *thread;
-    guint depth;
-
     sp_loop_hold();
-    thread = loop.thread;
-    if (!thread) {
+    if (!loop.is_started) {
         sp_loop_release();
         return;
     }
+    loop.is_started = false;
     loop.stopper = g_thread_self();
-    wake_thread();
     g_cond_broadcast(&loop.turned);
-    while (loop.waiters > 0) {
+    while (loop.waiters > 0 || (loop.turner && loop.turner == loop.thread)) {
         /* a wait that polls notices at its next turn */
-        g_main_context_wakeup(g_main_context_default());
+        wake_thread();
         g_cond_wait(&loop.turned, &loop.mutex);
     }
-    depth = sp_loop_suspend();
-    g_thread_join(thread);
-    sp_loop_resume(depth);
-    loop.thread = NULL;
     loop.stopper = NULL;
     sp_loop_release();
 }

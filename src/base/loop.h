@@ -19,11 +19,11 @@
  * that waits in turn keeps it held.
  */
 
-/** Start the loop's own thread, once; signals are not delivered to it. */
+/** Have the loop's own thread turn it. Signals are not delivered to that thread. */
 void sp_loop_start(void);
 /**
- * Stop it. First every sp_wait() in other threads ends with SP_ERROR_INTERRUPTED; when this returns
- * none is left. Does nothing if it does not run.
+ * No more. First every sp_wait() in other threads ends with SP_ERROR_INTERRUPTED; when this returns
+ * none is left. The thread stays, for sp_loop_call(). Does nothing if it was not started.
  */
 void sp_loop_stop(void);
 
@@ -35,7 +35,8 @@ void sp_loop_release(void);
 
 /**
  * Release the loop however often this thread holds it, and hold it as often again: around what may
- * take long and touches nothing that is served. Returns that number, 0 where it does not hold it.
+ * take long and touches nothing that is served, also within a wait: others turn the context then.
+ * Returns that number, 0 where it does not hold it.
  */
 guint sp_loop_suspend(void);
 void sp_loop_resume(guint depth);

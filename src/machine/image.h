@@ -54,6 +54,7 @@ typedef struct {
     bool keeps_power_on;
     char *watchdog;       /* or NULL */
     char **build_command; /* or NULL */
+    bool is_by_path;      /* it is not of the directory of images */
     GError *fault;        /* why image.conf can't be used, and then only name and dir are there; or
                              NULL */
 } SpImage;

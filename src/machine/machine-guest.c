@@ -150,26 +150,9 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     return true;
 }
 
-bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error)
+static bool run_until(SpMachine *machine, const char *purpose, const char *const *argv,
+    gint64 deadline, GString **ret_output, GError **error)
 {
-    static const char *const detach[] = {
-        "/bin/bash", "-c", "setsid \"$@\" </dev/null >/dev/null 2>&1 &", "bash"};
-    g_auto(GStrv) shell = shell_argv(command);
-    g_autoptr(GPtrArray) argv = g_ptr_array_new();
-
-    for (gsize i = 0; i < G_N_ELEMENTS(detach); i++)
-        g_ptr_array_add(argv, (void *)detach[i]);
-    for (char **word = shell; *word; word++)
-        g_ptr_array_add(argv, *word);
-    g_ptr_array_add(argv, NULL);
-    return sp_machine_run(
-        machine, "starting a command", (const char *const *)argv->pdata, NULL, error);
-}
-
-bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
-    GString **ret_output, GError **error)
-{
-    gint64 deadline = sp_machine_deadline(machine, -1);
     g_autoptr(SpChannel) channel = NULL;
     GError *local = NULL;
 
@@ -177,7 +160,8 @@ bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *
         return false;
     channel = sp_agent_exec(machine->agent, argv);
     if (!sp_machine_wait_channel(machine, channel, deadline, &local)) {
-        if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST))
+        if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST) ||
+            g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
             g_prefix_error(&local, "machine '%s': %s: ", machine->config.name, purpose);
         g_propagate_error(error, local);
         return false;
@@ -194,6 +178,29 @@ bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *
     if (ret_output)
         *ret_output = copy_string(sp_channel_output(channel));
     return true;
+}
+
+bool sp_machine_execute_detached(
+    SpMachine *machine, const char *command, gint64 timeout_ms, GError **error)
+{
+    static const char *const detach[] = {
+        "/bin/bash", "-c", "setsid \"$@\" </dev/null >/dev/null 2>&1 &", "bash"};
+    g_auto(GStrv) shell = shell_argv(command);
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+
+    for (gsize i = 0; i < G_N_ELEMENTS(detach); i++)
+        g_ptr_array_add(argv, (void *)detach[i]);
+    for (char **word = shell; *word; word++)
+        g_ptr_array_add(argv, *word);
+    g_ptr_array_add(argv, NULL);
+    return run_until(machine, "starting a command", (const char *const *)argv->pdata,
+        sp_machine_deadline(machine, timeout_ms), NULL, error);
+}
+
+bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
+    GString **ret_output, GError **error)
+{
+    return run_until(machine, purpose, argv, sp_machine_deadline(machine, -1), ret_output, error);
 }
 
 /* A watch's STATE, by its strings' places (lib/frame.h). */

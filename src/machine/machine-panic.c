@@ -14,7 +14,7 @@
 
 /* Times the machine's factor. */
 #define PROBE_MS 1000
-#define LOOK_MS 50
+#define LOOK_MS 100
 
 static void set_fatal(SpMachine *machine, const char *line)
 {
@@ -37,6 +37,11 @@ static gboolean on_look(void *data)
     gint64 patience = (gint64)(PROBE_MS * sp_machine_time_factor(machine));
     bool is_confirmed;
 
+    if (!machine->probe) {
+        /* not at once: a kernel says so before it stops the other processors */
+        machine->probe = sp_agent_watch(machine->agent, SP_WATCH_FILE, "/");
+        return G_SOURCE_CONTINUE;
+    }
     if (!sp_channel_state(machine->probe, NULL)) {
         /* an agent that was lost has not refuted it */
         is_confirmed =
@@ -58,7 +63,6 @@ static void begin_probe(SpMachine *machine, const char *line)
 {
     end_probe(machine);
     machine->suspected = g_strdup(line);
-    machine->probe = sp_agent_watch(machine->agent, SP_WATCH_FILE, "/");
     machine->probe_timer = g_timeout_add(LOOK_MS, on_look, machine);
 }
 

@@ -419,8 +419,9 @@ bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
         drop_qemu(machine);
         return true;
     }
+    machine->awaits_boot = false;
     if (machine->agent && sp_agent_is_ready(machine->agent)) {
-        if (!sp_machine_execute_detached(machine, "systemctl poweroff", error))
+        if (!sp_machine_execute_detached(machine, "systemctl poweroff", timeout_ms, error))
             return false;
     } else if (!sp_qmp_execute(machine->qmp, "system_powerdown", NULL, QMP_TIMEOUT_MS,
                    &machine->config.interrupt, NULL, error)) {
@@ -469,7 +470,7 @@ bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error)
             &machine->config.interrupt, NULL, error))
         return false;
     wait.resets = machine->resets;
-    if (!sp_machine_execute_detached(machine, "systemctl reboot", error))
+    if (!sp_machine_execute_detached(machine, "systemctl reboot", timeout_ms, error))
         return false;
     if (sp_wait(has_reset, &wait, deadline, &machine->config.interrupt, &local))
         return true;
@@ -504,7 +505,7 @@ bool sp_machine_switch_root(SpMachine *machine, gint64 timeout_ms, GError **erro
         return false;
     wait.losses = machine->agent_losses;
     if (!sp_machine_execute_detached(
-            machine, "systemctl isolate --no-block initrd-switch-root.target", error))
+            machine, "systemctl isolate --no-block initrd-switch-root.target", timeout_ms, error))
         return false;
     if (sp_wait(agent_has_gone, &wait, deadline, &machine->config.interrupt, &local))
         return sp_machine_contact(machine, deadline, error);

@@ -124,7 +124,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpCommandResult, sp_command_result_clear)
 bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_ms,
     SpCommandResult *ret_result, GError **error);
 /** Start @command in the guest and return without waiting for its end. */
-bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error);
+bool sp_machine_execute_detached(
+    SpMachine *machine, const char *command, gint64 timeout_ms, GError **error);
 
 /** SP_ERROR_ASSERTION if the unit failed, or is inactive and no job is pending. */
 bool sp_machine_wait_for_unit(

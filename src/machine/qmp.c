@@ -360,7 +360,7 @@ bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
 typedef struct {
     SpQmp *qmp;
     const char *event;
-    GList *found;
+    SpQmpMessage *found; /* no more in the queue */
 } EventWait;
 
 static bool has_event(void *data, GError **error)
@@ -369,7 +369,8 @@ static bool has_event(void *data, GError **error)
 
     for (GList *l = wait->qmp->events.head; l; l = l->next) {
         if (!wait->event || g_str_equal(((SpQmpMessage *)l->data)->text, wait->event)) {
-            wait->found = l;
+            wait->found = l->data;
+            g_queue_delete_link(&wait->qmp->events, l);
             return true;
         }
     }
@@ -386,8 +387,7 @@ bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
         g_prefix_error(error, "waiting for QEMU's event %s: ", event ? event : "of any name");
         return false;
     }
-    message = wait.found->data;
-    g_queue_delete_link(&qmp->events, wait.found);
+    message = wait.found;
     if (ret_name)
         *ret_name = g_strdup(message->text);
     if (ret_data)

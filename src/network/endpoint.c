@@ -252,10 +252,15 @@ void sp_endpoint_push_watch(SpEndpoint *endpoint, SpPacketFunc func, void *data)
     g_array_append_val(endpoint->watches, watch);
 }
 
-void sp_endpoint_pop_watch(SpEndpoint *endpoint)
+void sp_endpoint_remove_watch(SpEndpoint *endpoint, SpPacketFunc func, void *data)
 {
-    g_return_if_fail(endpoint->watches->len > 0);
-    g_array_set_size(endpoint->watches, endpoint->watches->len - 1);
+    for (guint i = endpoint->watches->len; i > 0; i--) {
+        const Watch *watch = &g_array_index(endpoint->watches, Watch, i - 1);
+        if (watch->func != func || watch->data != data)
+            continue;
+        g_array_remove_index(endpoint->watches, i - 1);
+        return;
+    }
 }
 
 void sp_endpoint_send_frame(SpEndpoint *endpoint, const guint8 *frame, gsize length)
@@ -323,7 +328,7 @@ static bool run_exchange(SpEndpoint *endpoint, Exchange *exchange, gint64 deadli
         !sp_wait(has_answer, exchange, MIN(deadline, sp_deadline(REPEAT_MS)), interrupt, &local) &&
         g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT) &&
         (deadline == SP_FOREVER || g_get_monotonic_time() < deadline));
-    sp_endpoint_pop_watch(endpoint);
+    sp_endpoint_remove_watch(endpoint, on_exchange, exchange);
     if (!local)
         return true;
     g_propagate_error(error, local);

@@ -90,6 +90,7 @@ void sp_endpoint_forget(SpEndpoint *endpoint);
 
 /** Each packet that comes in, before it is kept; true keeps it away from sp_endpoint_receive(). */
 typedef bool (*SpPacketFunc)(const SpPacket *packet, void *data);
-/** Call @func for each; one at a time may be set at a depth, removed in reverse order. */
+/** Call @func for each, until the watch of @func and @data is removed; the last one set is asked
+ * first. */
 void sp_endpoint_push_watch(SpEndpoint *endpoint, SpPacketFunc func, void *data);
-void sp_endpoint_pop_watch(SpEndpoint *endpoint);
+void sp_endpoint_remove_watch(SpEndpoint *endpoint, SpPacketFunc func, void *data);

@@ -459,7 +459,7 @@ bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol
     probe.last_answer = g_get_monotonic_time();
     sp_endpoint_push_watch(endpoint, on_packet, &probe);
     is_done = run_rounds(&probe, count, error);
-    sp_endpoint_pop_watch(endpoint);
+    sp_endpoint_remove_watch(endpoint, on_packet, &probe);
     if (!is_done)
         return false;
     probe.stats.time_us = g_get_monotonic_time() - begin;

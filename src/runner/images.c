@@ -63,12 +63,22 @@ GPtrArray *sp_images_load(const char *images, GError **error)
     return g_steal_pointer(&list);
 }
 
-static SpImage *add_image(GPtrArray *list, const char *folder, GError **error)
+/* An image that is named by its path; loaded once. */
+static SpImage *find_by_path(GPtrArray *list, const char *path, GError **error)
 {
-    SpImage *image = sp_image_load(folder, error);
+    g_autofree char *dir = g_canonicalize_filename(path, NULL);
+    SpImage *image;
 
-    if (image)
-        g_ptr_array_add(list, image);
+    for (guint i = 0; i < list->len; i++) {
+        image = g_ptr_array_index(list, i);
+        if (image->is_by_path && g_str_equal(image->dir, dir))
+            return image;
+    }
+    image = sp_image_load(path, error);
+    if (!image)
+        return NULL;
+    image->is_by_path = true;
+    g_ptr_array_add(list, image);
     return image;
 }
 
@@ -85,7 +95,7 @@ SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
     GString *known;
 
     if (name && strchr(name, '/'))
-        return add_image(list, name, error);
+        return find_by_path(list, name, error);
     known = g_string_new(NULL);
     for (guint i = 0; i < list->len; i++) {
         SpImage *image = g_ptr_array_index(list, i);

@@ -523,10 +523,8 @@ int sp_worker_main(
     if (g_strv_contains(options, "programs")) {
         worker.programs = sp_program_output_new(
             SP_WORKER_PROGRAMS_READ_FD, SP_WORKER_PROGRAMS_WRITE_FD, &worker.stream_fd, &error);
-        if (!worker.programs)
-            return 2;
     }
-    if (!set_up(&worker, test_dir, images, out_dir, options, &error) ||
+    if (error || !set_up(&worker, test_dir, images, out_dir, options, &error) ||
         !run(&worker, images, out_dir, options, &word, &report, &error)) {
         word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
         g_free(report);

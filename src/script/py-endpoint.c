@@ -373,11 +373,8 @@ static PyObject *send_frame(Endpoint *self, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "y*:send_frame", &frame))
         return NULL;
-    if (sp_py_is_main_thread())
-        sp_endpoint_send_frame(self->station->endpoint, frame.buf, (gsize)frame.len);
+    sp_endpoint_send_frame(self->station->endpoint, frame.buf, (gsize)frame.len);
     PyBuffer_Release(&frame);
-    if (PyErr_Occurred())
-        return NULL;
     Py_RETURN_NONE;
 }
 

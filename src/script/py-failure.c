@@ -59,8 +59,7 @@ static void append_consoles(GString *report, SpPyState *state, const char *messa
     }
 }
 
-/* sys.exit() without a failure: the script is at its end. */
-static bool is_good_exit(PyObject *type, PyObject *value)
+bool sp_py_is_good_exit(PyObject *type, PyObject *value)
 {
     PyObject *code;
     bool is_good;
@@ -357,7 +356,7 @@ char *sp_py_failure_report(SpPyState *state)
     PyErr_NormalizeException(&type, &value, &trace);
     if (trace && value)
         PyException_SetTraceback(value, trace);
-    if (!is_good_exit(type, value))
+    if (!sp_py_is_good_exit(type, value))
         report = write_report(state, value);
     Py_XDECREF(type);
     Py_XDECREF(value);

@@ -9,17 +9,45 @@
 #include "script/py-prompt.h"
 #include "script/py-threads.h"
 
+typedef bool (*ChangeFunc)(SpMachine *machine, GError **error);
+
+/* Change one of all machines; false with an exception, and the step of the log ended. */
+static bool change_claimed(SpPyState *state, SpMachine *machine, ChangeFunc func)
+{
+    GError *error = NULL;
+    bool is_good;
+
+    if (!sp_py_claim(state, machine)) {
+        sp_log_end(state->config->log, "a machine is in use");
+        return false;
+    }
+    is_good = func(machine, &error);
+    sp_py_unclaim(state, machine);
+    if (is_good)
+        return true;
+    sp_log_end(state->config->log, error->message);
+    sp_py_raise(state, error);
+    return false;
+}
+
+static bool start_one(SpMachine *machine, GError **error)
+{
+    return sp_machine_start(machine, false, error);
+}
+
+static bool join_one(SpMachine *machine, GError **error)
+{
+    return sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, error);
+}
+
 static PyObject *start_all(PyObject *module, PyObject *unused)
 {
     SpPyState *state = sp_py_module_state(module);
 
     sp_log_begin(state->config->log, NULL, "boot", "start all machines");
     for (guint i = 0; i < state->machines->len; i++) {
-        GError *error = NULL;
-        if (sp_machine_start(g_ptr_array_index(state->machines, i), false, &error))
-            continue;
-        sp_log_end(state->config->log, error->message);
-        return sp_py_raise(state, error);
+        if (!change_claimed(state, g_ptr_array_index(state->machines, i), start_one))
+            return NULL;
     }
     sp_log_end(state->config->log, NULL);
     Py_RETURN_NONE;
@@ -31,12 +59,8 @@ static PyObject *join_all(PyObject *module, PyObject *unused)
 
     sp_log_begin(state->config->log, NULL, "boot", "wait for the end of all machines");
     for (guint i = 0; i < state->machines->len; i++) {
-        GError *error = NULL;
-        SpMachine *machine = g_ptr_array_index(state->machines, i);
-        if (sp_machine_wait_for_shutdown(machine, SP_NO_TIMEOUT, &error))
-            continue;
-        sp_log_end(state->config->log, error->message);
-        return sp_py_raise(state, error);
+        if (!change_claimed(state, g_ptr_array_index(state->machines, i), join_one))
+            return NULL;
     }
     sp_log_end(state->config->log, NULL);
     Py_RETURN_NONE;

@@ -168,7 +168,7 @@ static PyObject *detach(SpPyMachine *self, const char *command)
 {
     GError *error = NULL;
 
-    if (!sp_machine_execute_detached(self->machine, command, &error))
+    if (!sp_machine_execute_detached(self->machine, command, -1, &error))
         return sp_py_raise(sp_py_state((PyObject *)self), error);
     return make_result(STATUS_DETACHED, NULL);
 }
@@ -240,8 +240,12 @@ static PyObject *poll_command(
     gint64 deadline = sp_deadline(timeout_ms);
     g_auto(SpCommandResult) last = {0};
     SpPyPause pause = {0};
+    GError *error = NULL;
     guint tries = 0;
 
+    /* an attempt begins when the guest takes commands */
+    if (attempt_ms != SP_NO_TIMEOUT && !sp_machine_connect(self->machine, timeout_ms, &error))
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
     for (;;) {
         g_auto(SpCommandResult) result = {0};
         gint64 left_ms = deadline == SP_FOREVER

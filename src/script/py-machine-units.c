@@ -236,7 +236,7 @@ static PyObject *wait_for_unit(SpPyMachine *self, PyObject *args, PyObject *kwar
         return sp_py_machine_end(self, is_good, error);
     }
     answer = poll_user_unit(self, unit, user, timeout_ms);
-    sp_py_state((PyObject *)self)->is_waiting = false;
+    sp_py_machine_leave_wait(self);
     sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not become active");
     return answer;
 }

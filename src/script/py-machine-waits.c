@@ -59,7 +59,7 @@ static PyObject *wait_for_file(SpPyMachine *self, PyObject *args, PyObject *kwar
     sp_py_machine_begin(self, "wait", "wait for file %s", path);
     if (is_pattern(path)) {
         PyObject *answer;
-        sp_py_state((PyObject *)self)->is_waiting = false; /* each command asks for conditions */
+        sp_py_machine_leave_wait(self); /* each command asks for conditions */
         answer = poll_pattern(self, path, timeout_ms);
         sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not come");
         return answer;

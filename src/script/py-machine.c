@@ -57,10 +57,15 @@ bool sp_py_machine_enter_wait(SpPyMachine *self)
     return true;
 }
 
-PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
+void sp_py_machine_leave_wait(SpPyMachine *self)
 {
     if (sp_py_is_main_thread())
         sp_py_state((PyObject *)self)->is_waiting = false;
+}
+
+PyObject *sp_py_machine_end(SpPyMachine *self, bool is_good, GError *error)
+{
+    sp_py_machine_leave_wait(self);
     sp_log_end(sp_py_machine_log(self), is_good ? NULL : error->message);
     if (!is_good)
         return sp_py_raise(sp_py_state((PyObject *)self), error);
@@ -376,7 +381,7 @@ static int set_connected(SpPyMachine *self, PyObject *value, void *unused)
 
 static PyObject *get_booted(SpPyMachine *self, void *unused)
 {
-    return is_up(self, NULL);
+    return held_is_up((PyObject *)self, NULL);
 }
 
 /* Accepted for scripts of NixOS' driver; whether it is on is nothing that a script decides. */

@@ -54,6 +54,8 @@ bool sp_py_machine_timeout(SpPyMachine *self, PyObject *value, gint64 *ret_ms);
  * conditions hold, and they are asked again until sp_py_machine_end(). False with an exception.
  */
 bool sp_py_machine_enter_wait(SpPyMachine *self);
+/** End that without an error to raise. */
+void sp_py_machine_leave_wait(SpPyMachine *self);
 /** Begin a step of the log that is about @self. */
 void sp_py_machine_begin(SpPyMachine *self, const char *kind, const char *format, ...)
     G_GNUC_PRINTF(3, 4);

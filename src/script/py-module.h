@@ -96,6 +96,8 @@ PyObject *sp_py_globals_new(PyObject *module);
 
 /** What is told of the pending exception, which is cleared. Free with g_free(). */
 char *sp_py_failure_report(SpPyState *state);
+/** Whether an exception is sys.exit() without a failure: the script is at its end. */
+bool sp_py_is_good_exit(PyObject *type, PyObject *value);
 /** The same for a script that does not compile. */
 char *sp_py_syntax_report(SpPyState *state);
 

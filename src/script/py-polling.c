@@ -113,16 +113,21 @@ static int evaluate(Condition *self)
 static int check_now(Condition *self)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
+    bool is_main = sp_py_is_main_thread();
     bool may_check = state->may_check, was_waiting = state->is_waiting;
     guint depth = sp_log_depth(state->config->log);
     int holds;
 
-    state->may_check = false;
+    /* other threads ask no conditions, and do not keep the script's own from it */
+    if (is_main)
+        state->may_check = false;
     holds = evaluate(self);
     while (sp_log_depth(state->config->log) > depth)
         sp_log_end(state->config->log, "not ended");
-    state->may_check = may_check;
-    state->is_waiting = was_waiting;
+    if (is_main) {
+        state->may_check = may_check;
+        state->is_waiting = was_waiting;
+    }
     return holds;
 }
 
@@ -159,6 +164,8 @@ bool sp_py_condition_is_due(SpPyState *state)
 
 bool sp_py_check_conditions(SpPyState *state)
 {
+    if (!sp_py_is_main_thread())
+        return true;
     for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
         Condition *condition = g_ptr_array_index(state->conditions, i);
         int holds = 1;

@@ -8,9 +8,6 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
-/* How often the loop and the GIL are tried for both at once, before one is held while the other is
- * waited for. */
-#define TRIES_MAX 16
 /* How often a wait asks for signals that nothing has told it of. */
 #define ASK_US (G_TIME_SPAN_SECOND / 4)
 
@@ -22,17 +19,12 @@ static __thread guint seen_signals;
 
 void sp_py_hold(void)
 {
-    for (guint i = 0; i < TRIES_MAX; i++) {
-        if (sp_loop_try_hold())
-            return;
+    while (!sp_loop_try_hold()) {
         Py_BEGIN_ALLOW_THREADS;
         sp_loop_hold();
         sp_loop_release();
         Py_END_ALLOW_THREADS;
     }
-    Py_BEGIN_ALLOW_THREADS;
-    sp_loop_hold();
-    Py_END_ALLOW_THREADS;
 }
 
 void sp_py_release(void)
@@ -261,22 +253,57 @@ void sp_py_threads_stop(SpPyState *state)
     g_clear_pointer(&state->users, g_hash_table_unref);
 }
 
+/* concurrent.futures has threads that wait for work: Python ends them at its own end. */
+static void end_executors(void)
+{
+    PyObject *module =
+        PyDict_GetItemString(PyImport_GetModuleDict(), "concurrent.futures.thread"); /* borrowed */
+    guint depth = sp_py_suspend();
+    PyObject *result = module ? PyObject_CallMethod(module, "_python_exit", NULL) : NULL;
+
+    sp_py_resume(depth);
+    Py_XDECREF(result);
+}
+
+/* What ended a thread led to the script's own failure, as far as one knows. */
+static void add_context(PyObject *value, PyObject *failure)
+{
+    PyObject *context = PyException_GetContext(value);
+
+    if (!context && value != failure)
+        PyException_SetContext(value, Py_NewRef(failure));
+    Py_XDECREF(context);
+}
+
 bool sp_py_threads_check(SpPyState *state)
 {
     PyObject *type, *value, *trace, *name;
 
     PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    if (type && sp_py_is_good_exit(type, value)) {
+        Py_CLEAR(type);
+        Py_CLEAR(value);
+        Py_CLEAR(trace);
+    }
+    if (!type) {
+        end_executors();
+        PyErr_Fetch(&type, &value, &trace);
+        PyErr_NormalizeException(&type, &value, &trace);
+    }
     name = find_left_thread();
-    if (!type && name)
+    if (type && state->thread_failure)
+        add_context(value, state->thread_failure);
+    if (type)
+        PyErr_Restore(type, value, trace);
+    else if (state->thread_failure)
+        PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(state->thread_failure)),
+            Py_NewRef(state->thread_failure), PyException_GetTraceback(state->thread_failure));
+    else if (name)
         PyErr_Format(PyExc_RuntimeError,
             "the script has ended, but its thread '%U' still runs: join() it, or start it with "
             "daemon=True",
             name);
-    else if (!type && state->thread_failure)
-        PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(state->thread_failure)),
-            Py_NewRef(state->thread_failure), PyException_GetTraceback(state->thread_failure));
-    else
-        PyErr_Restore(type, value, trace);
     Py_XDECREF(name);
     return !PyErr_Occurred();
 }

@@ -36,9 +36,13 @@ class Appliance:
         self.machine.wait_for_console_text(rf"slot-selector: slot {slot} \(", timeout=600)
         self.machine.wait_for_unit("multi-user.target")
 
+    def console(self):
+        """All that the console said since the test began, over power cuts too."""
+        return (self.machine.out_dir / f"{self.machine.name}.console").read_text(errors="replace")
+
     def boots(self):
         """What the slot selector chose at each boot since the test began: (slot, how)."""
-        log = self.machine.get_console_log()
+        log = self.console()
         return re.findall(r"slot-selector: slot ([AB]) \((good|attempt \d of 3)\)", log)
 
     def running(self):

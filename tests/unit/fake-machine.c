@@ -275,7 +275,8 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
     return true;
 }
 
-bool sp_machine_execute_detached(SpMachine *machine, const char *command, GError **error)
+bool sp_machine_execute_detached(
+    SpMachine *machine, const char *command, gint64 timeout_ms, GError **error)
 {
     keep(machine, "detached %s", command);
     return true;

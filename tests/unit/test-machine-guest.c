@@ -132,7 +132,7 @@ static void test_long_commands(Fixture *f, gconstpointer data)
     while (detached->len < 200000)
         g_string_append_c(detached, 'x');
     g_string_append_printf(detached, "; echo done >%s", out);
-    g_assert_true(sp_machine_execute_detached(&f->machine, detached->str, &error));
+    g_assert_true(sp_machine_execute_detached(&f->machine, detached->str, -1, &error));
     g_assert_no_error(error);
     g_assert_true(sp_machine_wait_for_file(&f->machine, out, 10000, &error));
     g_assert_false(sp_machine_execute(&f->machine, too_long, -1, &result, &error));

@@ -39,13 +39,10 @@ with subtest("another boot is told from this one, whatever starts it"):
     boots: list[str | None] = [m.succeed("cat /proc/sys/kernel/random/boot_id").strip()]
     t.assertEqual(boots[0], m.boot_id)
     m.succeed("echo here >/run/boot")
-    for reboot in (
-        # the shell's own end comes before the reboot does: a call right after it is in the old boot
-        "sleep 1; systemctl reboot",
-        "sleep 1; echo b >/proc/sysrq-trigger",
-    ):
-        m.execute(reboot, check_output=False)
-        t.assertEqual("here\n", m.succeed("cat /run/boot"))
+    for reboot in ("systemctl reboot", "echo b >/proc/sysrq-trigger"):
+        # it comes when the call that follows has been in the old boot, where it was true
+        m.execute(f"until [ -e /run/go ]; do sleep 0.1; done; {reboot}", check_output=False)
+        t.assertEqual("here\n", m.succeed("cat /run/boot; touch /run/go"))
         m.connected = False
         t.assertFalse(m.connected)
         m.wait_for_unit("basic.target")
@@ -53,7 +50,7 @@ with subtest("another boot is told from this one, whatever starts it"):
         t.assertNotIn(m.boot_id, boots)
         boots.append(m.boot_id)
         m.succeed("echo here >/run/boot")
-    m.execute("sleep 1; reboot -f", check_output=False)
+    m.execute("reboot -f", check_output=False)
     m.wait_for_boot()
     t.assertNotIn(m.boot_id, boots)
     t.assertEqual(m.boot_id, m.succeed("cat /proc/sys/kernel/random/boot_id").strip())

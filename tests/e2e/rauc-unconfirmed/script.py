@@ -7,7 +7,7 @@ NOT_CONFIRMED = "slot B is not confirmed yet, and slot A is the only good one"
 
 
 def said_of_the_last():
-    return gateway.succeed("journalctl -b -u rauc -o cat -n 60").rsplit(": started", 1)[1]
+    return gateway.succeed("journalctl --sync; journalctl -b -u rauc -o cat").rsplit(": started", 1)[1]
 
 
 with subtest("release 2.0 runs in slot B, unconfirmed"):
