@@ -257,8 +257,9 @@ static PyObject *poll_command(
             left_ms = left_ms == SP_NO_TIMEOUT ? attempt_ms : MIN(left_ms, attempt_ms);
         if (!sp_py_machine_execute(self, command, left_ms, &result))
             return NULL;
-        is_cut = result.timed_out;
-        /* one that the deadline itself ended has not failed in the sense that is meant */
+        /* one that the deadline itself ended has not failed in the sense that is meant; one that
+         * its own time-out ended has */
+        is_cut = result.timed_out && g_get_monotonic_time() >= deadline;
         if ((result.status == 0) == succeeds && !is_cut) {
             sp_log_result(sp_py_machine_log(self), result.status, result.output, result.errors);
             return sp_py_text(result.output);
