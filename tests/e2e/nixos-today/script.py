@@ -83,6 +83,7 @@ def states():
 
 @subtest("QEMU says what it refuses")
 def refusals():
+    assert my_box.qmp_client
     try:
         my_box.qmp_client.send("this-command-does-not-exist")
     except QMPAPIError as error:
