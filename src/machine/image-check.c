@@ -140,6 +140,19 @@ static bool is_protective_mbr(const guint8 *mbr)
     return false;
 }
 
+/* One that says where the table is: in the first sector after it (UEFI, 5.2.3). */
+static bool has_gpt_behind(const guint8 *mbr)
+{
+    static const guint8 sector_one[4] = {1, 0, 0, 0};
+
+    for (guint i = 0; i < 4; i++) {
+        const guint8 *entry = mbr + 446 + i * 16;
+        if (entry[4] == 0xee && memcmp(entry + 8, sector_one, sizeof sector_one) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool has_boot_code(const guint8 *mbr)
 {
     for (guint i = 0; i < BOOT_CODE; i++) {
@@ -176,8 +189,7 @@ static Fault raw_disk_fault(const SpImage *image, int fd, goffset size)
     }
     has_table = first[510] == 0x55 && first[511] == 0xaa;
     /* what a kernel is told to use need not be a disk: a file system may look like this as well */
-    if (image->kernel && !(has_table && is_protective_mbr(first) &&
-                             (is_gpt_header(fd, SECTOR) || is_gpt_header(fd, SECTOR_4KN))))
+    if (image->kernel && !(has_table && has_gpt_behind(first)))
         return (Fault){0};
     if (size % SECTOR != 0)
         return (Fault){"is not a whole number of sectors, so it is truncated or not a disk", true};

@@ -15,7 +15,9 @@
 #define BACKING_FORMAT 0xe2792acau
 
 /* Offsets in the header, big-endian, and its sizes. */
-enum { VERSION = 4, BACKING_OFFSET = 8, BACKING_SIZE = 16, HEADER_LENGTH = 100 };
+enum { VERSION = 4, BACKING_OFFSET = 8, BACKING_SIZE = 16, FEATURES = 72, HEADER_LENGTH = 100 };
+/* Of the incompatible features: the data are in another file. */
+#define EXTERNAL_DATA 4u
 enum { HEADER_V2 = 72, HEADER_V3 = 104, EXTENSION = 8 };
 
 void sp_backing_clear(SpBacking *backing)
@@ -100,6 +102,13 @@ static bool read_header(const char *path, int fd, SpBacking *backing, GError **e
 
     if (pread(fd, header, sizeof header, 0) < HEADER_V2 || memcmp(header, MAGIC, 4) != 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is not a qcow2 image", path);
+        return false;
+    }
+    if (get_be(header + VERSION, 4) >= 3 && (get_be(header + FEATURES, 8) & EXTERNAL_DATA)) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' keeps its data in another file: make one file of them with 'qemu-img convert -O "
+            "qcow2'",
+            path);
         return false;
     }
     offset = get_be(header + BACKING_OFFSET, 8);

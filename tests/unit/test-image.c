@@ -41,6 +41,7 @@ static void make_gpt(guint8 *disk, guint entry)
 {
     disk[0] = 0xeb; /* boot code */
     disk[446 + 16 * entry + 4] = 0xee;
+    disk[446 + 16 * entry + 8] = 1;
     disk[510] = 0x55;
     disk[511] = 0xaa;
     put_gpt_header(disk, 1, SECTORS - 1);
@@ -394,6 +395,13 @@ static void test_truncated(Fixture *f, gconstpointer data)
 
 static void test_broken_disks(Fixture *f, gconstpointer data)
 {
+    g_autofree guint8 *header = g_memdup2(f->disk->data + SECTOR, SECTOR);
+
+    /* a table that is wiped, where a kernel is loaded too */
+    memset(f->disk->data + SECTOR, 0, SECTOR);
+    write_disk(f);
+    assert_bad(f, WITH_KERNEL, "disk.img", "broken partition table");
+    memcpy(f->disk->data + SECTOR, header, SECTOR);
     f->disk->data[SECTOR + 40] ^= 1; /* under the header's CRC */
     write_disk(f);
     assert_bad(f, MINIMAL, "disk.img", "broken partition table");
