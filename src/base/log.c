@@ -304,7 +304,7 @@ static void tell(SpLog *log, const char *event, const char *machine, const char 
     const char *format, va_list args)
 {
     g_autofree char *text = NULL;
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
 
     if (!log)
         return;
@@ -347,7 +347,7 @@ bool sp_log_shows_consoles(SpLog *log)
 void sp_log_console(SpLog *log, const char *machine, const char *line)
 {
     g_autofree char *text = NULL;
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
 
     if (!log)
         return;
@@ -365,7 +365,7 @@ static void write_printed(SpLog *log, const char *line)
 
 void sp_log_printed(SpLog *log, const char *line)
 {
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
 
     if (!log)
         return;
@@ -388,7 +388,7 @@ void sp_log_program(SpLog *log, const char *line)
 void sp_log_failure(SpLog *log, const char *text, JsonObject *members)
 {
     g_autoptr(JsonObject) object = members;
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
 
     if (!log)
         return;
@@ -417,7 +417,7 @@ static void tell_step(SpLog *log)
 void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char *format, ...)
 {
     Step step = {.machine = g_strdup(machine)};
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
     va_list args;
 
     if (!log) {
@@ -461,7 +461,7 @@ void sp_log_end(SpLog *log, const char *failure)
 {
     g_autofree char *text = NULL;
     g_autofree char *machine = NULL;
-    g_autoptr(Lock) taken = NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
     JsonObject *object;
     double duration;
     Step *step;
@@ -489,7 +489,7 @@ void sp_log_end(SpLog *log, const char *failure)
 
 void sp_log_event(SpLog *log, const char *event, JsonObject *members)
 {
-    g_autoptr(Lock) taken = log ? take_lock() : NULL;
+    g_autoptr(Lock) G_GNUC_UNUSED taken = log ? take_lock() : NULL;
 
     if (log && log->events.fd >= 0)
         write_object(log, FOR_STEPS, event, members);

@@ -179,7 +179,7 @@ static void *start_sleep(void *data)
     return process;
 }
 
-/* What a thread started outlives it. */
+/* What a thread started outlives it, and the loop's end. */
 static void test_process(void)
 {
     SpProcess *process;
@@ -188,11 +188,11 @@ static void test_process(void)
     process = g_thread_join(g_thread_new("starts", start_sleep, NULL));
     g_assert_nonnull(process);
     sp_loop_hold();
+    sp_loop_stop();
     g_assert_false(sp_process_wait(process, sp_deadline(100), NULL, NULL));
     g_assert_false(sp_process_has_ended(process));
     sp_process_free(process);
     sp_loop_release();
-    sp_loop_stop();
 }
 
 int main(int argc, char **argv)

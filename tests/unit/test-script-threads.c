@@ -43,6 +43,55 @@ static void test_served(ScriptFixture *f, gconstpointer data)
     unlink(path);
 }
 
+/* Also while a condition is asked within a wait: it may need what is served. */
+static void test_served_in_condition(ScriptFixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->dir, "ticks", NULL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    guint source = g_timeout_add(1, on_tick, &fd);
+
+    script_expect_passed(f,
+        "import os, time\nseen = []\n"
+        "ticks = lambda: os.path.getsize(os.path.dirname(__file__) + '/ticks')\n"
+        "@polling_condition(seconds_interval=0.2)\n"
+        "def served():\n"
+        "    enough, end = ticks() + 5, time.monotonic() + 20\n"
+        "    while ticks() < enough:\n"
+        "        if time.monotonic() > end:\n            return False\n"
+        "        time.sleep(0.001)\n"
+        "    seen.append(1)\n"
+        "with served:\n    gateway.wait_for_file('/slow', timeout=1)\n"
+        "t.assertGreater(len(seen), 1)\n");
+    g_source_remove(source);
+    close(fd);
+    unlink(path);
+}
+
+static gboolean on_busy_tick(void *data)
+{
+    gint64 end = g_get_monotonic_time() + 2000;
+
+    while (g_get_monotonic_time() < end)
+        ;
+    return G_SOURCE_CONTINUE;
+}
+
+/* A child has one thread, and does not wait for what its parent's others held. */
+static void test_fork(ScriptFixture *f, gconstpointer data)
+{
+    guint source = g_timeout_add(1, on_busy_tick, NULL);
+
+    script_expect_passed(f,
+        "import os\nchildren = []\n"
+        "for i in range(30):\n"
+        "    pid = os.fork()\n"
+        "    if pid == 0:\n        print('child', i)\n        os._exit(7)\n"
+        "    children.append(pid)\n"
+        "for pid in children:\n"
+        "    t.assertEqual(7, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n");
+    g_source_remove(source);
+}
+
 /* Each thread has a machine of its own; the loop turns for both. */
 static void test_threads(ScriptFixture *f, gconstpointer data)
 {
@@ -82,7 +131,18 @@ static void test_failures(ScriptFixture *f, gconstpointer data)
         "def work():\n    t.assertEqual('A', 'B')\n"
         "x = threading.Thread(target=work)\nx.start()\nx.join()\n",
         "assertion failed: t.assertEqual('A', 'B')", "script.py:3", "'A' != 'B'");
-    /* the script's own failure comes first */
+    SCRIPT_EXPECT_FAILED(f,
+        "import sys, threading\n"
+        "def work():\n    t.assertEqual('A', 'B')\n"
+        "x = threading.Thread(target=work)\nx.start()\nx.join()\nsys.exit(0)\n",
+        "assertion failed: t.assertEqual('A', 'B')");
+    /* what it led to tells of it too */
+    SCRIPT_EXPECT_FAILED(f,
+        "import threading\nanswers = {}\n"
+        "def work():\n    t.assertEqual('A', 'B')\n    answers['x'] = 1\n"
+        "x = threading.Thread(target=work)\nx.start()\nx.join()\nprint(answers['x'])\n",
+        "'A' != 'B'", "KeyError: 'x'");
+    /* the script's own failure is there too */
     SCRIPT_EXPECT_FAILED(f,
         "import threading\n"
         "def work():\n    t.assertEqual('A', 'B')\n"
@@ -90,6 +150,10 @@ static void test_failures(ScriptFixture *f, gconstpointer data)
         "'C' != 'D'");
     script_expect_passed(f, "import threading\nx = threading.Thread(target=exit)\nx.start()\n"
                             "x.join()\n");
+    /* Python itself ends those that only wait for work */
+    script_expect_passed(f, "import concurrent.futures\n"
+                            "pool = concurrent.futures.ThreadPoolExecutor(2)\n"
+                            "t.assertEqual(3, pool.submit(lambda: 3).result())\n");
     /* one that may be left goes on until the interpreter is taken down */
     script_expect_passed(f,
         "import threading, time\n"
@@ -106,7 +170,7 @@ static void test_left(ScriptFixture *f, gconstpointer data)
             "import threading, time\n"
             "threading.Thread(target=lambda: time.sleep(100000), name='sleepy').start()\n",
             "RuntimeError: the script has ended, but its thread 'sleepy' still runs: join() it");
-        return;
+        _exit(0); /* what the thread holds is not free */
     }
     g_test_trap_subprocess(NULL, 20 * G_TIME_SPAN_SECOND, 0);
     g_test_trap_assert_passed();
@@ -121,7 +185,7 @@ static void test_left_in_a_call(ScriptFixture *f, gconstpointer data)
             "        except BaseException:\n            pass\n"
             "threading.Thread(target=work, name='stubborn').start()\nretry(lambda last: True)\n",
             "its thread 'stubborn' still runs");
-        return;
+        _exit(0);
     }
     g_test_trap_subprocess(NULL, 20 * G_TIME_SPAN_SECOND, 0);
     g_test_trap_assert_passed();
@@ -134,6 +198,8 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("/threads/served", test_served);
+    ADD("/threads/served-in-condition", test_served_in_condition);
+    ADD("/threads/fork", test_fork);
     ADD("/threads/threads", test_threads);
     ADD("/threads/waits-release", test_waits_release);
     ADD("/threads/failures", test_failures);
