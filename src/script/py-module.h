@@ -34,6 +34,7 @@ typedef struct {
     bool is_running;          /* the script: its signals end waits, its threads may use machines */
     bool has_left_threads;    /* which run on after it: the interpreter must not be taken down */
     guint signals;            /* so many times Python was told of some */
+    guint prompt_signals;     /* of those, what the prompt has looked at */
     int signal_fds[2];        /* the pipe by which it is */
     guint signal_source;      /* reads that; 0: none */
     GHashTable *users;        /* machine to the thread that is in a call about it */

@@ -9,7 +9,9 @@
 #include "script/py-threads.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define HISTORY_LINES 10000
@@ -63,6 +65,29 @@ static PyObject *read_line(PyObject *module, PyObject *args)
         line = PyObject_Call(input, args, NULL);
     show_consoles(state, true);
     return line;
+}
+
+static void on_alarm(int number)
+{
+}
+
+/*
+ * Python's input hook: called ten times a second while readline waits for a key. A signal that came
+ * just before its select() has not interrupted that, and readline asks for signals only then: the
+ * alarm sees to it.
+ */
+static int interrupt_select(void)
+{
+    const struct itimerval soon = {.it_value.tv_usec = 2000};
+    PyGILState_STATE held = PyGILState_Ensure();
+    SpPyState *state = sp_py_current_state();
+
+    if (state && state->prompt_signals != state->signals) {
+        state->prompt_signals = state->signals;
+        setitimer(ITIMER_REAL, &soon, NULL);
+    }
+    PyGILState_Release(held);
+    return 0;
 }
 
 static PyMethodDef wait_method = {"wait", wait_for_prompt, METH_O, NULL};
@@ -170,7 +195,10 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
     PyObject *output = swap_stream("stdout", "__stdout__");
     PyObject *errors = swap_stream("stderr", "__stderr__");
     bool was_shown = sp_log_shows_consoles(state->config->log), was_showing = state->is_showing;
+    const struct sigaction quiet = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    int (*former_hook)(void) = PyOS_InputHook;
     PyObject *type, *value, *trace;
+    struct sigaction former;
     guint depth;
 
     state->is_showing = !was_shown;
@@ -178,7 +206,13 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
     depth = sp_py_suspend();
     if (wait && read && !sp_py_prompt_rich(state, names, banner, wait)) {
         readline = start_readline(state, names);
+        sigaction(SIGALRM, &quiet, &former);
+        PyOS_InputHook = interrupt_select;
         interact(names, banner, read);
+        PyOS_InputHook = former_hook;
+        /* the last alarm has come before it kills us */
+        setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
+        sigaction(SIGALRM, &former, NULL);
     }
     sp_py_resume(depth);
     PyErr_Fetch(&type, &value, &trace);

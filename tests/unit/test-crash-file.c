@@ -166,7 +166,7 @@ static void test_hashes(Fixture *f, gconstpointer data)
 /* Wherever it is stopped, no half of a disk stays, and the reason is told. */
 static void test_interrupted(Fixture *f, gconstpointer data)
 {
-    const SpTask task = {.interrupt = {stops, f}, .func = on_progress, .data = f};
+    const SpTask task = {.interrupt = {.func = stops, .data = f}, .func = on_progress, .data = f};
     SpCrashFile *file = sp_crash_file_new(f->disk, f->path, 0, SIZE, &task, NULL);
     guint steps = f->asked;
 
