@@ -92,7 +92,6 @@ static bool parse_object(JsonObject *object, SpQmpMessage *ret)
     if (refusal) {
         ret->kind = SP_QMP_REFUSAL;
         text = string_member(refusal, "desc");
-        ret->class_name = g_strdup(string_member(refusal, "class"));
     } else if (json_object_has_member(object, "return")) {
         ret->kind = SP_QMP_RETURN;
         payload = json_object_get_member(object, "return");
@@ -109,6 +108,7 @@ static bool parse_object(JsonObject *object, SpQmpMessage *ret)
     if (!text)
         return false;
     ret->text = g_strdup(text);
+    ret->class_name = refusal ? g_strdup(string_member(refusal, "class")) : NULL;
     ret->payload = payload ? json_node_copy(payload) : NULL;
     return true;
 }
