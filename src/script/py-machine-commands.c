@@ -251,15 +251,16 @@ static PyObject *poll_command(
         gint64 left_ms = deadline == SP_FOREVER
                              ? SP_NO_TIMEOUT
                              : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        bool is_last =
+            left_ms != SP_NO_TIMEOUT && (attempt_ms == SP_NO_TIMEOUT || left_ms < attempt_ms);
         bool is_cut;
 
-        if (attempt_ms != SP_NO_TIMEOUT)
-            left_ms = left_ms == SP_NO_TIMEOUT ? attempt_ms : MIN(left_ms, attempt_ms);
-        if (!sp_py_machine_execute(self, command, left_ms, &result))
+        if (!sp_py_machine_execute(self, command, is_last ? left_ms : attempt_ms, &result))
             return NULL;
         /* one that the deadline itself ended has not failed in the sense that is meant; one that
-         * its own time-out ended has */
-        is_cut = result.timed_out && g_get_monotonic_time() >= deadline;
+         * its own time-out ended has. Not by the clock: a time-out in whole milliseconds ends
+         * before the deadline does. */
+        is_cut = result.timed_out && is_last;
         if ((result.status == 0) == succeeds && !is_cut) {
             sp_log_result(sp_py_machine_log(self), result.status, result.output, result.errors);
             return sp_py_text(result.output);
@@ -270,7 +271,7 @@ static PyObject *poll_command(
             last = result;
             memset(&result, 0, sizeof result);
         }
-        if (g_get_monotonic_time() >= deadline)
+        if (is_cut || g_get_monotonic_time() >= deadline)
             return raise_too_late(self, command, timeout_ms, succeeds, tries, is_cut, &last);
         if (!sp_py_pause_until(sp_py_state((PyObject *)self), &pause, deadline))
             return NULL;
