@@ -25,6 +25,7 @@ static struct {
     GThread *stopper;
     guint waiters;   /* sp_wait()s of other threads than the loop's own */
     guint suspended; /* those of them that have let go of the loop, and do not turn it */
+    guint64 turns;   /* that have ended */
     Request *request;
     GPollFD *fds; /* what the turner polls */
     int n_fds;
@@ -34,6 +35,7 @@ static struct {
 static __thread guint held;
 static __thread guint dispatching;
 static __thread guint waits; /* of this thread's, among the waiters */
+static __thread guint64 seen_turns;
 
 static bool is_main_thread(void)
 {
@@ -87,7 +89,7 @@ void sp_loop_resume(guint depth)
 {
     if (depth == 0)
         return;
-    g_mutex_lock(&loop.mutex);
+    sp_loop_hold();
     loop.suspended -= waits;
     if (waits > 0)
         wake_turner();
@@ -150,19 +152,27 @@ void sp_loop_turn(void)
     GThread *former = loop.turner;
 
     g_assert(held > 0);
-    if (former && former != g_thread_self()) {
-        g_cond_wait(&loop.turned, &loop.mutex);
+    /* others turned it since this thread last looked, while it had let go of the loop */
+    if (loop.turns != seen_turns) {
+        seen_turns = loop.turns;
         return;
     }
-    loop.turner = g_thread_self();
-    turn_context();
-    loop.turner = former;
-    g_cond_broadcast(&loop.turned);
+    if (former && former != g_thread_self()) {
+        g_cond_wait(&loop.turned, &loop.mutex);
+    } else {
+        loop.turner = g_thread_self();
+        turn_context();
+        loop.turner = former;
+        loop.turns++;
+        g_cond_broadcast(&loop.turned);
+    }
+    seen_turns = loop.turns;
 }
 
 void sp_loop_begin_wait(void)
 {
     sp_loop_hold();
+    seen_turns = loop.turns;
     if (g_thread_self() == loop.thread)
         return;
     loop.waiters++;
@@ -215,6 +225,7 @@ static void begin_child(void)
 {
     memset(&loop, 0, sizeof loop);
     held = dispatching = waits = 0;
+    seen_turns = 0;
 }
 
 static void start_thread(void)

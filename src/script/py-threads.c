@@ -39,8 +39,10 @@ guint sp_py_suspend(void)
 
 void sp_py_resume(guint depth)
 {
-    for (guint i = 0; i < depth; i++)
-        sp_py_hold();
+    if (depth == 0)
+        return;
+    sp_py_hold();
+    sp_loop_resume(depth);
 }
 
 SpPyState *sp_py_current_state(void)
@@ -51,12 +53,21 @@ SpPyState *sp_py_current_state(void)
     return module ? sp_py_module_state(module) : NULL;
 }
 
+/* Whether a signal has come that the main context has not told of yet. */
+static bool has_unread_signal(const SpPyState *state)
+{
+    GPollFD fd = {.fd = state->signal_fds[0], .events = G_IO_IN};
+
+    return state->signal_source != 0 && g_poll(&fd, 1, 0) > 0;
+}
+
 static void begin_wait(void)
 {
     waiting = Py_IsInitialized() && PyGILState_Check() ? sp_py_current_state() : NULL;
     if (waiting && !waiting->is_running)
         waiting = NULL;
-    asked_us = 0;
+    /* asking lets go of the loop, which costs more than many a wait: only with a reason */
+    asked_us = !waiting || has_unread_signal(waiting) ? 0 : g_get_monotonic_time();
     released = waiting ? PyEval_SaveThread() : NULL;
 }
 

@@ -203,6 +203,7 @@ static void take_frame(FakeTarget *target, const guint8 *frame, gsize length)
 {
     SpPacket packet;
 
+    target->elsewhere += g_thread_self() != target->thread;
     if (++target->frames == target->dies_at) {
         close(target->fd);
         target->fd = -1;
@@ -258,6 +259,7 @@ FakeTarget *fake_target_new(SpSwitch *sw)
 
     g_assert_cmpint(
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), ==, 0);
+    target->thread = g_thread_self();
     target->mac = (SpMac){{0x52, 0x54, 0, 0, 0, 2}};
     g_assert_true(sp_ip_parse("10.0.0.2", &target->v4, NULL));
     g_assert_true(sp_ip_parse("fd00::2", &target->v6, NULL));

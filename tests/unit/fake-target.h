@@ -24,12 +24,14 @@ typedef struct {
     bool has_no_arp;      /* nor neighbour discovery */
     bool answers_wrongly; /* with numbers, ports and quotes of probes that nobody sent */
 
-    guint frames; /* came in */
-    guint window; /* came in since the last sentinel, */
+    guint frames;    /* came in, */
+    guint elsewhere; /* of them in another thread than the one that made the target */
+    guint window;    /* came in since the last sentinel, */
     guint largest_window;
     guint half_open; /* TCP connections that were not reset */
     guint udp_bytes; /* of payload, of the last datagram */
 
+    GThread *thread; /* which made the target */
     int fd;
     GSource *source;
     GByteArray *input;

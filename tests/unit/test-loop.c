@@ -195,6 +195,45 @@ static void test_process(void)
     sp_loop_release();
 }
 
+typedef struct {
+    Ticks ticks;
+    Ticks later;
+} Letting;
+
+/* Lets go of the loop until somebody else has done what is waited for. */
+static bool let_others(void *data)
+{
+    Letting *letting = data;
+    guint depth;
+
+    if (letting->ticks.calls > 0)
+        return false;
+    g_idle_add(on_tick, &letting->ticks);
+    depth = sp_loop_suspend();
+    compute_until_ticks(&letting->ticks, 1);
+    sp_loop_resume(depth);
+    g_idle_add(on_tick, &letting->later);
+    return false;
+}
+
+/* What comes true while a wait asks whether it is interrupted ends it at once: not one turn more.
+ */
+static void test_let_go(void)
+{
+    Letting letting = {.ticks.wanted = 1};
+    SpInterrupt interrupt = {.func = let_others, .data = &letting};
+    GError *error = NULL;
+
+    sp_loop_start();
+    sp_loop_hold();
+    g_assert_true(sp_wait(has_ticked, &letting.ticks, SP_FOREVER, &interrupt, &error));
+    g_assert_cmpuint(letting.later.calls, ==, 0);
+    g_assert_true(g_source_remove_by_user_data(&letting.ticks));
+    g_assert_true(g_source_remove_by_user_data(&letting.later));
+    sp_loop_release();
+    sp_loop_stop();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -202,6 +241,7 @@ int main(int argc, char **argv)
     g_test_add_func("/loop/held", test_held);
     g_test_add_func("/loop/threads", test_threads);
     g_test_add_func("/loop/nested", test_nested);
+    g_test_add_func("/loop/let-go", test_let_go);
     g_test_add_func("/loop/process", test_process);
     return g_test_run();
 }
