@@ -5,6 +5,7 @@
 #include "agent-channel.h"
 #include "agent-holders.h"
 #include "agent-input.h"
+#include "agent-shell.h"
 #include "agent-spawn.h"
 
 #include <errno.h>
@@ -370,7 +371,7 @@ static int start(struct command *command, const struct spawn_request *request)
 
     command->is_pty = request->is_pty;
     r = request->is_pty ? open_pty(command, &ends, request) : open_pipes(command, &ends);
-    if (r >= 0)
+    if (r >= 0 && !shell_start(request, ends.streams, &command->pid))
         r = spawn_start(
             request, ends.streams, request->is_pty ? ends.terminal : NULL, &command->pid);
     for (int i = 0; i < 3; i++) {

@@ -95,6 +95,34 @@ int spawn_parse(struct sp_payload *payload, struct spawn_request *ret_request)
     return r;
 }
 
+int spawn_make(struct spawn_request *request, const char *const argv[])
+{
+    size_t argc = 0;
+    char **list;
+
+    while (argv[argc])
+        argc++;
+    list = calloc(argc + N_DEFAULTS + 2, sizeof *list);
+    if (!list)
+        return -ENOMEM;
+    /* execve() takes char *, and changes nothing */
+    for (size_t i = 0; i < argc; i++)
+        list[i] = (char *)(uintptr_t)argv[i];
+    for (size_t i = 0; i < N_DEFAULTS; i++)
+        list[argc + 1 + i] = (char *)(uintptr_t)default_env[i];
+    *request = (struct spawn_request){.argv = list, .env = list + argc + 1};
+    return 0;
+}
+
+bool spawn_has_default_env(const struct spawn_request *request)
+{
+    size_t n = 0;
+
+    while (request->env[n] && n < N_DEFAULTS && request->env[n] == default_env[n])
+        n++;
+    return n == N_DEFAULTS && !request->env[n];
+}
+
 void spawn_request_clear(struct spawn_request *request)
 {
     free(request->argv);

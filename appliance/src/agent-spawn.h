@@ -17,6 +17,11 @@ struct spawn_request {
 
 /** Returns 0, -EPROTO or -ENOMEM. */
 int spawn_parse(struct sp_payload *payload, struct spawn_request *ret_request);
+/** The same for a command of our own, with the default environment: @argv, ended by NULL, is not
+ * copied. Returns 0 or -ENOMEM. */
+int spawn_make(struct spawn_request *request, const char *const argv[]);
+/** Whether it asks for no variable of its own. */
+bool spawn_has_default_env(const struct spawn_request *request);
 void spawn_request_clear(struct spawn_request *request);
 
 /**
