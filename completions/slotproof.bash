@@ -22,6 +22,11 @@ _slotproof() {
             compopt -o filenames 2>/dev/null
             return
             ;;
+        --tag)
+            words=$("$program" list 2>/dev/null | awk '{ gsub(",", "\n", $2); print $2 }' | sort -u)
+            mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+            return
+            ;;
         -t | --test)
             words=$(_slotproof_tests "$program")
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -32,7 +37,7 @@ _slotproof() {
         words=$("$program" "$command" --help 2>/dev/null | grep -o -- '--[a-z-]*' | sort -u)
     else
         case $command in
-            run | report) words=$(_slotproof_tests "$program") ;;
+            run | list | report) words=$(_slotproof_tests "$program") ;;
             cache) words="list verify clear" ;;
             image) words=$("$program" image --check 2>/dev/null | awk '{ print $1 }') ;;
         esac

@@ -60,7 +60,7 @@ int sp_debug(const SpDebug *wanted)
     g_autofree char *images_folder = sp_images_folder(wanted->images);
     const char *options[4] = {"prompt"};
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) list = sp_tests_load(tests, names, &error);
+    g_autoptr(GPtrArray) list = sp_tests_load(tests, names, NULL, &error);
     g_autoptr(GPtrArray) images = list ? sp_images_load(images_folder, &error) : NULL;
     const SpTestConf *test;
     guint count = 1;

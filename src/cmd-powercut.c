@@ -298,7 +298,8 @@ static int check_gateway(const Options *o)
     const SpRunOptions options = {
         .images = images, .out = out, .is_verbose = o->is_verbose, .jobs = 1};
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) tests = sp_tests_load(o->tests ? o->tests : "tests/e2e", names, &error);
+    g_autoptr(GPtrArray) tests =
+        sp_tests_load(o->tests ? o->tests : "tests/e2e", names, NULL, &error);
     int status;
 
     if (!tests)

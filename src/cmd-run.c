@@ -74,15 +74,28 @@ static int default_jobs(const GPtrArray *tests, GPtrArray *images)
     return (int)CLAMP(available_mib() / largest, 1, g_get_num_processors());
 }
 
+/* Those that are named one by one are run in that order; otherwise the longest come first. */
+static bool are_in_order(const char *const *names)
+{
+    bool is_named = *names;
+
+    while (*names && !sp_test_name_is_pattern(*names))
+        names++;
+    return is_named && !*names;
+}
+
 int sp_cmd_run(int argc, char **argv)
 {
     g_autofree char *tests = NULL;
     g_autofree char *images_option = NULL;
     g_autofree char *out = NULL;
+    g_auto(GStrv) tags = NULL;
     gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
     gboolean keeps_disks = FALSE;
     int jobs = NOT_GIVEN;
     const GOptionEntry options[] = {
+        {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tags,
+            "Only tests with this tag; of several, with one of them", "TAG"},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
             "Show commands and consoles while they run", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs,
@@ -111,8 +124,8 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *folder = NULL;
     g_autofree char *out_absolute = NULL;
 
-    if (!sp_parse_options(
-            &argc, &argv, "slotproof run", "[TEST...]", "Run the tests named, or all.", options))
+    if (!sp_parse_options(&argc, &argv, "slotproof run", "[TEST...]",
+            "Run the tests named, or all; a TEST may be a shell pattern.", options))
         return 2;
     if (jobs < 1 && jobs != NOT_GIVEN)
         return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
@@ -120,8 +133,8 @@ int sp_cmd_run(int argc, char **argv)
         return sp_usage_error("--out is empty: name a directory");
     if (is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
         return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
-    list =
-        sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0), &error);
+    list = sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0),
+        (const char *const *)tags, &error);
     folder = sp_images_folder(images_option);
     images = list ? sp_images_load(folder, &error) : NULL;
     if (!images)
@@ -132,8 +145,7 @@ int sp_cmd_run(int argc, char **argv)
     }
     if (jobs == NOT_GIVEN)
         jobs = default_jobs(list, images);
-    /* those that were named, in the order in which they were; of all, the longest first */
-    if (argc < 2)
+    if (!are_in_order((const char *const *)argv + (argc > 0)))
         sp_durations_sort(durations, list);
     out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
     /* this process's to its end */

@@ -2,8 +2,10 @@
 #include "runner/discover.h"
 
 #include "base/error.h"
+#include "base/near.h"
 #include "runner/test-conf.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,10 +87,27 @@ static const char *find_test(const char *tests, const char *const *all, const ch
     return NULL;
 }
 
+bool sp_test_name_is_pattern(const char *name)
+{
+    return strpbrk(name, "*?[") != NULL;
+}
+
+/* Behind what is wrong: what @given may have been meant for. */
+static char *suggest(const char *given, const char *const *known)
+{
+    g_autofree char *near = sp_near_words(given, known);
+    g_autofree char *all = NULL;
+
+    if (near)
+        return g_strdup_printf("did you mean %s?", near);
+    all = g_strjoinv(", ", (char **)known);
+    return g_strdup_printf("expected one of %s", all);
+}
+
 static bool refuse_name(
     const char *tests, const char *const *all, const char *given, GError **error)
 {
-    g_autofree char *known = g_strjoinv(", ", (char **)all);
+    g_autofree char *meant = suggest(given, all);
     g_autofree char *conf = g_build_filename(given, "test.conf", NULL);
 
     if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
@@ -97,32 +116,155 @@ static bool refuse_name(
             "--tests",
             given, tests);
     else
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "there is no test '%s' in '%s': expected one of %s", given, tests, known);
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test '%s' in '%s': %s", given,
+            tests, meant);
     return false;
 }
 
-GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error)
+static bool refuse_pattern(
+    const char *tests, const char *const *all, const char *given, GError **error)
+{
+    g_autoptr(GString) letters = g_string_new(NULL);
+    g_autofree char *meant = NULL;
+
+    for (const char *at = given; *at; at++) {
+        if (!strchr("*?[]", *at))
+            g_string_append_c(letters, *at);
+    }
+    meant = suggest(letters->str, all);
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' matches '%s': %s", tests, given, meant);
+    return false;
+}
+
+/* All that match; checkpoints are passed over. */
+static bool add_matching(
+    GPtrArray *list, const char *tests, const char *const *all, const char *pattern, GError **error)
+{
+    bool is_matched = false;
+
+    for (const char *const *name = all; *name; name++) {
+        if (fnmatch(pattern, *name, 0) != 0)
+            continue;
+        if (!has_test(list, *name) && !add_test(list, tests, *name, false, error))
+            return false;
+        is_matched = is_matched || has_test(list, *name);
+    }
+    return is_matched || refuse_pattern(tests, all, pattern, error);
+}
+
+/* What @given stands for: a test, or all that match. */
+static bool add_given(
+    GPtrArray *list, const char *tests, const char *const *all, const char *given, GError **error)
+{
+    const char *name = find_test(tests, all, given);
+
+    if (!name && sp_test_name_is_pattern(given))
+        return add_matching(list, tests, all, given, error);
+    if (!name)
+        return refuse_name(tests, all, given, error);
+    /* one that is named twice would write to its folder twice at once */
+    return has_test(list, name) || add_test(list, tests, name, true, error);
+}
+
+static bool add_all(GPtrArray *list, const char *tests, const char *const *all, GError **error)
+{
+    for (; *all; all++) {
+        if (!add_test(list, tests, *all, false, error))
+            return false;
+    }
+    return true;
+}
+
+/* The tags of the tests @list, by name, ended by NULL. */
+static GPtrArray *list_tags(const GPtrArray *list)
+{
+    GPtrArray *tags = g_ptr_array_new();
+
+    for (guint i = 0; i < list->len; i++) {
+        const SpTestConf *conf = g_ptr_array_index(list, i);
+        for (char **tag = conf->tags; *tag; tag++) {
+            if (!g_ptr_array_find_with_equal_func(tags, *tag, g_str_equal, NULL))
+                g_ptr_array_add(tags, *tag);
+        }
+    }
+    g_ptr_array_sort(tags, compare_names);
+    g_ptr_array_add(tags, NULL);
+    return tags;
+}
+
+/* Each must be one that a test has. */
+static bool check_tags(
+    const char *tests, const char *const *tags, const GPtrArray *known, GError **error)
+{
+    const char *const *words = (const char *const *)known->pdata;
+
+    for (; *tags; tags++) {
+        g_autofree char *meant = NULL;
+
+        if (g_strv_contains(words, *tags))
+            continue;
+        meant =
+            *words ? suggest(*tags, words) : g_strdup("none of them has any (Tags= in test.conf)");
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' has the tag '%s': %s", tests,
+            *tags, meant);
+        return false;
+    }
+    return true;
+}
+
+/* Take those off @list that have none of @tags. */
+static bool choose_tagged(
+    GPtrArray *list, const char *tests, const char *const *tags, GError **error)
+{
+    g_autofree char *wanted = g_strjoinv(", ", (char **)tags);
+
+    for (guint i = list->len; i > 0; i--) {
+        if (!sp_test_conf_has_tag(list->pdata[i - 1], tags))
+            g_ptr_array_remove_index(list, i - 1);
+    }
+    if (list->len > 0)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "none of the tests that are named has the tag %s: 'slotproof list' shows what each has",
+        wanted);
+    return false;
+}
+
+/* Before any is left out: a tag that is misspelt is told of beside one that is not. */
+static bool are_known(
+    const char *tests, const char *const *all, const char *const *tags, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
-    g_auto(GStrv) all = list_names(tests, error);
-    bool is_named = names && *names;
+    g_autoptr(GPtrArray) known = NULL;
+
+    if (!add_all(list, tests, all, error))
+        return false;
+    known = list_tags(list);
+    return check_tags(tests, tags, known, error);
+}
+
+GPtrArray *sp_tests_load(
+    const char *tests, const char *const *names, const char *const *tags, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_auto(GStrv) owned = list_names(tests, error);
+    const char *const *all = (const char *const *)owned;
 
     if (!all)
         return NULL;
-    if (!is_named)
-        names = (const char *const *)all;
-    for (; *names; names++) {
-        const char *name = find_test(tests, (const char *const *)all, *names);
-
-        if (!name && !refuse_name(tests, (const char *const *)all, *names, error))
-            return NULL;
-        /* one that is named twice would write to its folder twice at once */
-        if (!has_test(list, name) && !add_test(list, tests, name, is_named, error))
+    if (!(names && *names) && !add_all(list, tests, all, error))
+        return NULL;
+    for (; names && *names; names++) {
+        if (!add_given(list, tests, all, *names, error))
             return NULL;
     }
-    if (list->len > 0)
-        return g_steal_pointer(&list);
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
-    return NULL;
+    if (list->len == 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
+        return NULL;
+    }
+    if (tags && *tags &&
+        !(are_known(tests, all, tags, error) && choose_tagged(list, tests, tags, error)))
+        return NULL;
+    return g_steal_pointer(&list);
 }

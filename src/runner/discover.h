@@ -2,9 +2,19 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 /**
- * The tests below the folder @tests: those of @names in that order, or all by name if @names is
- * NULL or empty; each once. An unknown name is SP_ERROR_USAGE, with the names there are.
+ * The tests below the directory @tests: those that @names name, in that order, or all by name if
+ * @names is NULL or empty; each once. A name may be a shell pattern (fnmatch(3)), which stands for
+ * the tests that match it, by name; or the path of a test's directory. Of these, only those that
+ * have one of @tags, unless @tags is NULL or empty.
+ *
+ * A name, a pattern or a tag that no test has is SP_ERROR_USAGE, with what it may have been meant
+ * for.
  */
-GPtrArray *sp_tests_load(const char *tests, const char *const *names, GError **error);
+GPtrArray *sp_tests_load(const char *tests, const char *const *names, const char *const *tags,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/** Whether @name is a shell pattern: it may stand for any number of tests. */
+bool sp_test_name_is_pattern(const char *name);

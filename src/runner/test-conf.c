@@ -14,6 +14,7 @@ static const SpKey test_keys[] = {
     {"Test", "Timeout"},
     {"Test", "Clock"},
     {"Test", "Capture"},
+    {"Test", "Tags"},
     {"Test", "From"},
     {"Checkpoint", "Description"},
     {"Checkpoint", "Clock"},
@@ -121,6 +122,35 @@ static bool read_flags(SpTestConf *conf, SpKeyFile *file, const char *group, GEr
     return true;
 }
 
+static bool is_tag(const char *word)
+{
+    return g_ascii_islower(*word) &&
+           strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(word);
+}
+
+/* Words of lower-case letters, digits and '-', each once. */
+static bool read_tags(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
+{
+    g_autofree char *text = sp_key_file_string(file, group, "Tags");
+    g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \t", -1);
+    g_autoptr(GPtrArray) tags = g_ptr_array_new_with_free_func(g_free);
+
+    for (char **word = words; *word; word++) {
+        if (!**word)
+            continue;
+        if (!is_tag(*word) || g_ptr_array_find_with_equal_func(tags, *word, g_str_equal, NULL))
+            return sp_key_file_refuse(file, group, "Tags",
+                "words of lower-case letters, digits and '-' that begin with a letter, each once, "
+                "with "
+                "spaces between",
+                error);
+        g_ptr_array_add(tags, g_strdup(*word));
+    }
+    g_ptr_array_add(tags, NULL);
+    conf->tags = (char **)g_ptr_array_free(g_steal_pointer(&tags), FALSE);
+    return true;
+}
+
 static bool read_machines(SpTestConf *conf, SpKeyFile *file, const char *group, GError **error)
 {
     g_auto(GStrv) groups = sp_key_file_groups(file);
@@ -180,8 +210,8 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, guint depth, GError **e
         conf->description = g_strdup("");
     return sp_key_file_uint(
                file, group, "Timeout", TIMEOUT_DEFAULT_S, 1, 1000000, &conf->timeout_s, error) &&
-           read_flags(conf, file, group, error) && read_machines(conf, file, group, error) &&
-           read_from(conf, file, group, depth, error);
+           read_flags(conf, file, group, error) && read_tags(conf, file, group, error) &&
+           read_machines(conf, file, group, error) && read_from(conf, file, group, depth, error);
 }
 
 static SpTestConf *load(const char *dir, guint depth, GError **error)
@@ -211,6 +241,15 @@ static SpTestConf *load(const char *dir, guint depth, GError **error)
     return g_steal_pointer(&conf);
 }
 
+bool sp_test_conf_has_tag(const SpTestConf *conf, const char *const *tags)
+{
+    for (; *tags; tags++) {
+        if (g_strv_contains((const char *const *)conf->tags, *tags))
+            return true;
+    }
+    return false;
+}
+
 SpTestConf *sp_test_conf_load(const char *dir, GError **error)
 {
     return load(dir, 0, error);
@@ -236,6 +275,7 @@ void sp_test_conf_free(SpTestConf *conf)
     g_free(conf->dir);
     g_free(conf->script);
     g_free(conf->description);
+    g_strfreev(conf->tags);
     g_ptr_array_unref(conf->machines);
     sp_test_conf_free(conf->from);
     g_free(conf);

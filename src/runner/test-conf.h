@@ -28,8 +28,9 @@ typedef struct {
  *                                the default
  *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng, as
  *                                'slotproof run --capture' does for all; no if missing
- *
- *   From=booted                  go on from this checkpoint, which has the machines (and the Clock)
+ *   Tags=nine update             by which tests are chosen; 'slotproof list' groups them by the
+ * first From=booted                  go on from this checkpoint, which has the machines (and the
+ * Clock)
  *
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only;
@@ -52,12 +53,15 @@ struct SpTestConf {
     bool has_virtual_time;
     bool has_capture;
     bool is_checkpoint;
+    char **tags;         /* none twice; the first is that of its group; empty if there are none */
     SpTestConf *from;    /* the checkpoint that it goes on from; NULL: it begins by itself */
     GPtrArray *machines; /* of SpTestMachine; where there is @from, that one's count */
 };
 
 /** Read the test in the folder @dir. SP_ERROR_USAGE names file, line and what was expected. */
 SpTestConf *sp_test_conf_load(const char *dir, GError **error);
+/** Whether it has one of @tags, which NULL ends. */
+bool sp_test_conf_has_tag(const SpTestConf *conf, const char *const *tags);
 /** The one that @conf's machines are told of in: itself, or the first of the checkpoints below it.
  */
 const SpTestConf *sp_test_conf_root(const SpTestConf *conf);

@@ -73,7 +73,7 @@ int runner_run(RunnerFixture *f)
     };
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, &error);
+    g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, NULL, &error);
     int saved, fd, status;
 
     g_assert_no_error(error);

@@ -98,6 +98,21 @@ static void test_defaults(Fixture *f, gconstpointer data)
     g_assert_cmpuint(conf->timeout_s, ==, 3600);
     g_assert_false(conf->has_virtual_time);
     g_assert_false(conf->has_capture);
+    g_assert_null(conf->tags[0]);
+}
+
+static void test_tags(Fixture *f, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SpTestConf) conf = load(f, "[Test]\nTags= nine \t a-2  b\n[Machine a]\n", &error);
+    const char *const some[] = {"two", "b", NULL}, *const none[] = {"bb", "nin", NULL};
+    g_autofree char *tags = NULL;
+
+    g_assert_no_error(error);
+    tags = g_strjoinv("|", conf->tags);
+    g_assert_cmpstr(tags, ==, "nine|a-2|b");
+    g_assert_true(sp_test_conf_has_tag(conf, some));
+    g_assert_false(sp_test_conf_has_tag(conf, none));
 }
 
 static void test_virtual_time(Fixture *f, gconstpointer data)
@@ -139,6 +154,12 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Test]\nTimeout=1h\n[Machine a]\n", "test.conf:2:", "whole number"},
         {"[Test]\nClock=virtual\n[Machine a]\n[Machine b]\n", "test.conf:2:", "a clock of its own"},
         {"[Test]\nCapture=maybe\n[Machine a]\n", "test.conf:2:", "expected 'yes' or 'no'"},
+        {"[Test]\nTags=nine Nine\n[Machine a]\n", "test.conf:2:", "lower-case letters"},
+        {"[Test]\nTags=nine,two\n[Machine a]\n", "test.conf:2:", "lower-case letters"},
+        {"[Test]\nTags=9\n[Machine a]\n", "test.conf:2:", "begin with a letter"},
+        {"[Test]\nTags=-a\n[Machine a]\n", "test.conf:2:", "begin with a letter"},
+        {"[Test]\nTags=nine two nine\n[Machine a]\n", "test.conf:2:", "each once"},
+        {"[Checkpoint]\nTags=nine\n[Machine a]\n", "test.conf:2:", "unknown key 'Tags'"},
         {"[Test]\nClock=fast\n[Machine a]\n", "test.conf:2:", "expected 'real'"},
         {"[Test]\n[Machine 2nd]\n", "test.conf:2:", "a name for Python"},
         {"[Test]\n[Machine a/b]\n", "test.conf:2:", "a name for Python"},
@@ -178,25 +199,106 @@ static void test_discover(Fixture *f, gconstpointer data)
     g_autoptr(GPtrArray) some = NULL;
 
     g_assert_true(g_file_set_contents(f->conf, "[Machine a]\n", -1, NULL));
-    all = sp_tests_load(f->dir, NULL, &error);
+    all = sp_tests_load(f->dir, NULL, NULL, &error);
     g_assert_no_error(error);
-    some = sp_tests_load(f->dir, known, &error);
+    some = sp_tests_load(f->dir, known, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(all->len, ==, 1);
     g_assert_cmpuint(some->len, ==, 1);
-    g_assert_null(sp_tests_load(f->dir, unknown, &error));
+    g_assert_null(sp_tests_load(f->dir, unknown, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_assert_nonnull(strstr(error->message, "there is no test 'two'"));
     g_assert_nonnull(strstr(error->message, "expected one of one"));
     g_clear_error(&error);
-    g_assert_null(sp_tests_load(f->dir, above, &error));
+    g_assert_null(sp_tests_load(f->dir, above, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_clear_error(&error);
-    g_assert_null(sp_tests_load("/nowhere/at/all", NULL, &error));
+    g_assert_null(sp_tests_load("/nowhere/at/all", NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_clear_error(&error);
-    g_assert_null(sp_tests_load(f->test, NULL, &error));
+    g_assert_null(sp_tests_load(f->test, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+}
+
+static void add_test(Fixture *f, const char *name, const char *conf)
+{
+    g_autofree char *dir = g_build_filename(f->dir, name, NULL);
+    g_autofree char *path = g_build_filename(dir, "test.conf", NULL);
+    g_autofree char *script = g_build_filename(dir, "script.py", NULL);
+
+    g_assert_cmpint(g_mkdir_with_parents(dir, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(path, conf, -1, NULL));
+    g_assert_true(g_file_set_contents(script, "", -1, NULL));
+}
+
+static void remove_test(Fixture *f, const char *name)
+{
+    static const char *const files[] = {"test.conf", "script.py", ""};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = g_build_filename(f->dir, name, files[i], NULL);
+        g_assert_cmpint(g_remove(path), ==, 0);
+    }
+}
+
+/* Which are chosen, or what is said. */
+static void test_choose(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *names, *tags, *chosen, *said;
+    } cases[] = {
+        {"", "", "one slots slots-b update", NULL},
+        {"slots*", "", "slots slots-b", NULL},
+        {"update slots*", "", "update slots slots-b", NULL},
+        {"slots-b slot* *", "", "slots-b slots one update", NULL},
+        {"slots-?", "", "slots-b", NULL},
+        {"[su]*", "", "slots slots-b update", NULL},
+        {"", "nine", "slots update", NULL},
+        {"", "nine boot", "slots slots-b update", NULL},
+        {"slots*", "nine", "slots", NULL},
+        {"slots", "nine boot", "slots", NULL},
+        {"slits*", "", NULL, "matches 'slits*': did you mean slots?"},
+        {"bo*", "", NULL, "matches 'bo*': did you mean booted?"},
+        {"slots x*", "", NULL, "matches 'x*': expected one of booted, one, slots"},
+        {"updat", "", NULL, "no test 'updat'"},
+        {"updat", "", NULL, "did you mean update?"},
+        {"", "nin", NULL, "has the tag 'nin': did you mean nine?"},
+        {"", "nine frob", NULL, "has the tag 'frob': expected one of boot, nine"},
+        {"", "*", NULL, "has the tag '*'"},
+        {"one", "nine", NULL, "none of the tests that are named has the tag nine"},
+        {"one", "nine boot", NULL, "has the tag nine, boot"},
+        {"[", "", NULL, "matches '[': expected one of"},
+    };
+
+    add_test(f, "one", "[Machine a]\n");
+    add_test(f, "booted", "[Checkpoint]\n[Machine a]\n");
+    add_test(f, "slots", "[Test]\nTags=nine boot\n[Machine a]\n");
+    add_test(f, "slots-b", "[Test]\nTags=boot\n[Machine a]\n");
+    add_test(f, "update", "[Test]\nTags=nine\nFrom=booted\n");
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(GStrv) names = g_strsplit(cases[i].names, " ", -1);
+        g_auto(GStrv) tags = g_strsplit(cases[i].tags, " ", -1);
+        g_autoptr(GString) chosen = g_string_new(NULL);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) list =
+            sp_tests_load(f->dir, (const char *const *)names, (const char *const *)tags, &error);
+
+        for (guint j = 0; list && j < list->len; j++)
+            g_string_append_printf(
+                chosen, "%s%s", j > 0 ? " " : "", ((const SpTestConf *)list->pdata[j])->name);
+        if (cases[i].said) {
+            g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+            if (!strstr(error->message, cases[i].said))
+                g_error("case %zu: %s", i, error->message);
+        } else {
+            g_assert_no_error(error);
+            g_assert_cmpstr(chosen->str, ==, cases[i].chosen);
+        }
+    }
+    remove_test(f, "booted");
+    remove_test(f, "slots");
+    remove_test(f, "slots-b");
+    remove_test(f, "update");
 }
 
 int main(int argc, char **argv)
@@ -212,6 +314,8 @@ int main(int argc, char **argv)
         {"/test-conf/refused", test_refused},
         {"/test-conf/no-script", test_no_script},
         {"/test-conf/discover", test_discover},
+        {"/test-conf/tags", test_tags},
+        {"/test-conf/choose", test_choose},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/near.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -55,11 +56,34 @@ static void test_fit(void)
     }
 }
 
+static void test_near(void)
+{
+    static const char *const words[] = {
+        "rauc-rollback", "rauc-slots", "rauc-update", "nine", "a", "aa", "aaa", "aaaa", NULL};
+    static const struct {
+        const char *given, *near;
+    } cases[] = {
+        {"rauc-rolback", "rauc-rollback"},
+        {"rollback", "rauc-rollback"},
+        {"nin", "nine"},
+        {"mine", "nine"},
+        {"a", "a, aa or aaa"},
+        {"zzz", NULL},
+        {"", NULL},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *near = sp_near_words(cases[i].given, words);
+        g_assert_cmpstr(near, ==, cases[i].near);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/text/excerpt", test_excerpt);
     g_test_add_func("/text/printable", test_printable);
     g_test_add_func("/text/fit", test_fit);
+    g_test_add_func("/text/near", test_near);
     return g_test_run();
 }
