@@ -2,6 +2,7 @@
 #include "cmd-options.h"
 #include "commands.h"
 #include "runner/checkpoint-store.h"
+#include "runner/result-store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,48 @@ static char *format_time(gint64 seconds)
     return time ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S") : g_strdup("?");
 }
 
-static int list(const char *folder)
+static void list_results(const char *dir)
+{
+    g_autoptr(GPtrArray) results = sp_results_list(dir);
+    guint64 size = 0;
+
+    for (guint i = 0; i < results->len; i++) {
+        const SpResultInfo *info = g_ptr_array_index(results, i);
+        g_autofree char *ran = format_time(info->ran_s);
+        printf("%.*s  %-20s %8.1f MiB  run %s\n", KEY_SHOWN, info->key, info->name,
+            (double)info->size / MIB, ran);
+        size += info->size;
+    }
+    printf("%u results, %.1f MiB in %s\n", results->len, (double)size / MIB, dir);
+}
+
+/* False where one can't be used. */
+static bool verify_results(const char *dir)
+{
+    g_autoptr(GPtrArray) results = sp_results_list(dir);
+    bool is_good = true;
+
+    for (guint i = 0; i < results->len; i++) {
+        const SpResultInfo *info = g_ptr_array_index(results, i);
+        g_autoptr(GError) error = NULL;
+        gsize length;
+        g_autofree char *text = sp_result_read(dir, info->key, &length, &error);
+
+        printf("%.*s  %-20s %s\n", KEY_SHOWN, info->key, info->name, error ? error->message : "ok");
+        is_good = is_good && !error;
+    }
+    return is_good;
+}
+
+static void clear_results(const char *dir)
+{
+    g_autoptr(GPtrArray) results = sp_results_list(dir);
+
+    for (guint i = 0; i < results->len; i++)
+        sp_result_remove(dir, ((const SpResultInfo *)results->pdata[i])->key);
+}
+
+static int list(const char *folder, const char *results)
 {
     g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
     guint64 size = 0;
@@ -29,10 +71,11 @@ static int list(const char *folder)
         size += info->size;
     }
     printf("%u checkpoints, %.1f MiB in %s\n", checkpoints->len, (double)size / MIB, folder);
+    list_results(results);
     return 0;
 }
 
-static int verify(const char *folder)
+static int verify(const char *folder, const char *results)
 {
     g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
     int status = 0;
@@ -46,16 +89,19 @@ static int verify(const char *folder)
         if (!is_good)
             status = 1;
     }
+    if (!verify_results(results))
+        status = 1;
     if (status != 0)
         fputs("slotproof: 'slotproof cache clear' throws all away; they are made again\n", stderr);
     return status;
 }
 
-static int clear(const char *folder)
+static int clear(const char *folder, const char *results)
 {
     g_autoptr(GPtrArray) checkpoints = sp_checkpoints_list(folder);
     guint used = 0;
 
+    clear_results(results);
     for (guint i = 0; i < checkpoints->len; i++) {
         const SpCheckpointInfo *info = g_ptr_array_index(checkpoints, i);
         if (sp_checkpoint_remove(folder, info->key))
@@ -71,15 +117,16 @@ int sp_cmd_cache(int argc, char **argv)
 {
     static const struct {
         const char *name;
-        int (*func)(const char *folder);
+        int (*func)(const char *folder, const char *results);
     } actions[] = {{"list", list}, {"verify", verify}, {"clear", clear}};
     const GOptionEntry options[] = {G_OPTION_ENTRY_NULL};
     g_autofree char *folder = sp_checkpoints_folder();
+    g_autofree char *results = sp_results_dir();
     const char *name;
 
     if (!sp_parse_options(&argc, &argv, "slotproof cache", "[list|verify|clear]",
-            "List the checkpoints that are kept, compare them with what was saved, or throw them "
-            "away.",
+            "List the checkpoints and results that are kept, compare them with what was saved, or "
+            "throw them away.",
             options))
         return 2;
     if (argc > 2)
@@ -87,7 +134,7 @@ int sp_cmd_cache(int argc, char **argv)
     name = argc > 1 ? argv[1] : "list";
     for (gsize i = 0; i < G_N_ELEMENTS(actions); i++) {
         if (g_str_equal(name, actions[i].name))
-            return actions[i].func(folder);
+            return actions[i].func(folder, results);
     }
     return sp_usage_error("'cache %s' is not known: expected 'list', 'verify' or 'clear'", name);
 }

@@ -91,7 +91,7 @@ int sp_cmd_run(int argc, char **argv)
     g_autofree char *out = NULL;
     g_auto(GStrv) tags = NULL;
     gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
-    gboolean keeps_disks = FALSE;
+    gboolean keeps_disks = FALSE, is_rerun = FALSE;
     int jobs = NOT_GIVEN;
     const GOptionEntry options[] = {
         {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tags,
@@ -102,6 +102,8 @@ int sp_cmd_run(int argc, char **argv)
             "How many tests run at once (one a processor, as far as there is memory)", "N"},
         {"capture", 0, 0, G_OPTION_ARG_NONE, &is_captured,
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
+        {"rerun", 0, 0, G_OPTION_ARG_NONE, &is_rerun,
+            "Run also tests that passed before and that nothing has changed since", NULL},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
             "Use no checkpoints: let each test boot its machines by itself", NULL},
         {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &keeps_disks,
@@ -123,6 +125,7 @@ int sp_cmd_run(int argc, char **argv)
     g_autoptr(SpDurations) durations = sp_durations_load(durations_path);
     g_autofree char *folder = NULL;
     g_autofree char *out_absolute = NULL;
+    g_autoptr(SpKeptResults) kept = NULL;
 
     if (!sp_parse_options(&argc, &argv, "slotproof run", "[TEST...]",
             "Run the tests named, or all; a TEST may be a shell pattern.", options))
@@ -151,6 +154,12 @@ int sp_cmd_run(int argc, char **argv)
     /* this process's to its end */
     if (sp_out_dir_lock(out_absolute, &error) < 0)
         return sp_usage_error("%s", error->message);
+    const SpKeptResultsConfig kept_config = {
+        .images = images, .out = out_absolute, .is_cold = is_cold, .is_rerun = is_rerun};
+    /* who wants a recording or a prompt wants a run, and one that somebody typed at proves nothing
+     */
+    if (!is_captured && !is_debugged)
+        kept = sp_kept_results_new(&kept_config);
     const SpRunOptions run_options = {.images = folder,
         .out = out_absolute,
         .is_verbose = is_verbose,
@@ -158,6 +167,7 @@ int sp_cmd_run(int argc, char **argv)
         .is_cold = is_cold,
         .keeps_disks = keeps_disks,
         .is_debugged = is_debugged,
+        .kept = kept,
         .durations = durations,
         .jobs = is_debugged ? 1 : MIN((guint)jobs, list->len)};
     return sp_run_tests(list, &sp_local_engine, &run_options);

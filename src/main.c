@@ -20,7 +20,7 @@ static const Command commands[] = {
     {"debug", sp_cmd_debug, "a Python prompt with the machines of a test"},
     {"list", sp_cmd_list, "list the tests there are"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
-    {"cache", sp_cmd_cache, "list, verify or clear the checkpoints that are kept"},
+    {"cache", sp_cmd_cache, "list, verify or clear the checkpoints and results that are kept"},
     {"report", sp_cmd_report, "write the report of a run again, from what lies in its folder"},
     {"powercut", sp_cmd_powercut, "check what a power cut leaves on a disk, at every instant"},
     {"_worker", sp_cmd_worker, NULL},

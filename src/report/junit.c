@@ -169,6 +169,17 @@ static void write_subtests(SpMarkup *markup, const SpRecord *record, const SpRec
     }
 }
 
+/* The schema has room for it beside the cases of a suite, of which each test is one. */
+static void write_kept(SpMarkup *markup, const char *stamp)
+{
+    g_autofree char *value = g_strdup_printf("run on %sZ", stamp);
+
+    sp_markup_begin(markup, "properties", NULL);
+    sp_markup_begin(markup, "property", "name", "kept", "value", value, NULL);
+    sp_markup_end(markup);
+    sp_markup_end(markup);
+}
+
 /* One that did not begin is told of with the time of the run. */
 static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_began_s)
 {
@@ -184,6 +195,8 @@ static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_beg
     skipped = g_strdup_printf("%u", counts.skipped);
     sp_markup_attributes(
         markup, "skipped", skipped, "timestamp", stamp, "hostname", g_get_host_name(), NULL);
+    if (record->is_kept)
+        write_kept(markup, stamp);
     write_test(markup, record, at_fault);
     write_subtests(markup, record, at_fault);
     sp_markup_end(markup);

@@ -62,6 +62,11 @@ static void count_subtests(const SpRecord *record, guint *ret_all, guint *ret_pa
     }
 }
 
+static bool has_begun(const SpRecord *record)
+{
+    return record->dir || record->is_kept;
+}
+
 static void write_row(SpMarkup *markup, const SpRecord *record, const char *target)
 {
     g_autofree char *time = sp_seconds_text(record->seconds);
@@ -76,12 +81,16 @@ static void write_row(SpMarkup *markup, const SpRecord *record, const char *targ
     sp_markup_element(markup, "a", record->name, "href", target, NULL);
     if (*record->description)
         sp_markup_element(markup, "span", record->description, "class", "description", NULL);
+    if (record->is_kept) {
+        g_autofree char *kept = sp_record_kept_text(record);
+        sp_markup_element(markup, "span", kept, "class", "description", NULL);
+    }
     sp_markup_end(markup);
     sp_markup_begin(markup, "td", "class", "number", NULL);
     if (all > 0)
         sp_markup_printf(markup, "%u of %u", passed, all);
     sp_markup_end(markup);
-    sp_markup_element(markup, "td", record->dir ? time : "", "class", "number", NULL);
+    sp_markup_element(markup, "td", has_begun(record) ? time : "", "class", "number", NULL);
     sp_markup_end(markup);
 }
 
@@ -162,6 +171,16 @@ static void write_header(SpMarkup *markup, const SpSummary *summary, const char 
     sp_markup_end(markup);
 }
 
+static void write_kept(SpMarkup *markup, const SpRecord *record)
+{
+    g_autofree char *kept = sp_record_kept_text(record);
+
+    sp_markup_begin(markup, "p", "class", "faint", NULL);
+    sp_markup_printf(markup, "%s: nothing that decides it has changed since.%s", kept,
+        record->dir ? "" : " The files that it wrote then are not in this directory.");
+    sp_markup_end(markup);
+}
+
 static void write_test(SpMarkup *markup, const SpRecord *record, const char *id, SpPageRoom *room)
 {
     g_autofree char *heading = g_strconcat(id, "-name", NULL);
@@ -174,11 +193,13 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const char *id,
     sp_markup_end(markup);
     if (*record->description)
         sp_markup_element(markup, "p", record->description, "class", "faint", NULL);
-    for (gsize i = 0; record->dir && i < G_N_ELEMENTS(sections); i++)
+    if (record->is_kept)
+        write_kept(markup, record);
+    for (gsize i = 0; has_begun(record) && i < G_N_ELEMENTS(sections); i++)
         sections[i](markup, record, room);
-    if (!record->dir && record->report)
+    if (!has_begun(record) && record->report)
         sp_section_failure(markup, record, room);
-    else if (!record->dir)
+    else if (!has_begun(record))
         sp_markup_element(markup, "p", "It was not begun.", NULL);
     sp_markup_end(markup);
 }

@@ -365,31 +365,46 @@ static GMappedFile *map_file(const char *path)
     return file;
 }
 
+SpRecord *sp_record_parse(const char *name, const char *text, gsize length)
+{
+    SpRecord *record = sp_record_new(name);
+    const char *at = text, *end = text ? text + length : NULL;
+
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (gsize)(end - at));
+        gsize line = (gsize)((newline ? newline : end) - at);
+
+        sp_record_take(record, at, line);
+        at += line + 1;
+    }
+    record->end = MAX(record->end, record->seconds);
+    return record;
+}
+
 SpRecord *sp_record_load(const char *dir, GError **error)
 {
     g_autofree char *name = g_path_get_basename(dir);
     g_autofree char *path = g_build_filename(dir, FILE_NAME, NULL);
-    g_autoptr(SpRecord) record = sp_record_new(name);
     g_autoptr(GMappedFile) file = map_file(path);
-    const char *at, *end;
+    SpRecord *record;
 
     if (!file) {
         g_set_error(
             error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be read: %s", path, g_strerror(errno));
         return NULL;
     }
+    record =
+        sp_record_parse(name, g_mapped_file_get_contents(file), g_mapped_file_get_length(file));
     record->dir = g_strdup(dir);
-    at = g_mapped_file_get_contents(file);
-    end = at ? at + g_mapped_file_get_length(file) : NULL;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (gsize)(end - at));
-        gsize length = (gsize)((newline ? newline : end) - at);
+    return record;
+}
 
-        sp_record_take(record, at, length);
-        at += length + 1;
-    }
-    record->end = MAX(record->end, record->seconds);
-    return g_steal_pointer(&record);
+char *sp_record_kept_text(const SpRecord *record)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(record->began_s);
+    g_autofree char *date = time ? g_date_time_format(time, "%Y-%m-%d %H:%M") : NULL;
+
+    return g_strdup_printf("kept, run on %s", date ? date : "a day that is not known");
 }
 
 SpRecord *sp_record_of_result(const SpRecordResult *result)

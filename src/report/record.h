@@ -94,8 +94,9 @@ typedef struct {
 typedef struct {
     char *name;
     char *description; /* "" if there is none */
-    char *dir;         /* its folder; NULL where it did not begin */
+    char *dir;         /* its folder; NULL where it did not begin, or it has gone */
     SpResultKind kind;
+    bool is_kept; /* it was not run now, but when it says that it began */
     char *report; /* what was told of a failure; NULL if nothing */
     char *reason; /* NULL: the script's failure says it */
     double seconds;
@@ -119,6 +120,11 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length);
 /** The record in the folder @dir; SP_ERROR_HOST where it can't be read. One without a result was
  * stopped. */
 SpRecord *sp_record_load(const char *dir, GError **error);
+
+/** The record of @name whose lines are @text. */
+SpRecord *sp_record_parse(const char *name, const char *text, gsize length);
+/** "kept, run on 2026-11-27 16:43" of one that is kept, in local time. Free with g_free(). */
+char *sp_record_kept_text(const SpRecord *record);
 
 /** How a test went, for the end of its record. */
 typedef struct {

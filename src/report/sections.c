@@ -190,8 +190,8 @@ static int compare(const void *a, const void *b)
 
 char *sp_section_read_file(const char *dir, const char *name, gsize max, gsize *ret_length)
 {
-    g_autofree char *path = g_build_filename(dir, name, NULL);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    g_autofree char *path = dir ? g_build_filename(dir, name, NULL) : NULL;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
     g_autofree char *bytes = NULL;
     struct stat st;
     gsize length = 0;
@@ -214,7 +214,7 @@ char *sp_section_read_file(const char *dir, const char *name, gsize max, gsize *
 static GPtrArray *list_files(const char *dir)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GDir *folder = g_dir_open(dir, 0, NULL);
+    GDir *folder = dir ? g_dir_open(dir, 0, NULL) : NULL;
     const char *name;
 
     while (folder && names->len < FILES_MAX && (name = g_dir_read_name(folder))) {

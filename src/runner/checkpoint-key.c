@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "machine/qemu-command.h"
+#include "runner/key-parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,8 @@
 #define BLOCK_SIZE ((gsize)1 << 20)
 /* A file that changed this lately may change again without its times telling. */
 #define SETTLED_S 3
+/* What is smaller is read as soon as its digest is. */
+#define REMEMBERED_SIZE_MIN 65536
 
 /* Every piece with its length in front: no two lists of pieces look the same. */
 static void add(GChecksum *sum, const char *what, const char *text, gsize length)
@@ -28,7 +31,7 @@ static void add(GChecksum *sum, const char *what, const char *text, gsize length
     g_checksum_update(sum, (const guchar *)text, (gssize)length);
 }
 
-static void add_text(GChecksum *sum, const char *what, const char *text)
+void sp_key_add_text(GChecksum *sum, const char *what, const char *text)
 {
     add(sum, what, text, strlen(text));
 }
@@ -118,7 +121,7 @@ static char *known_digest(const char *path, const char *cache_dir, GError **erro
     gsize length;
     struct stat st;
 
-    if (!cache_dir || stat(path, &st) < 0)
+    if (!cache_dir || stat(path, &st) < 0 || st.st_size < REMEMBERED_SIZE_MIN)
         return sp_file_digest(path, error);
     memory = memory_path(cache_dir, &st);
     if (g_file_get_contents(memory, &digest, &length, NULL) && length == 64)
@@ -131,13 +134,13 @@ static char *known_digest(const char *path, const char *cache_dir, GError **erro
     return digest;
 }
 
-static bool add_file(
+bool sp_key_add_file(
     GChecksum *sum, const char *what, const char *path, const char *cache_dir, GError **error)
 {
     g_autofree char *digest = path ? known_digest(path, cache_dir, error) : g_strdup("none");
 
     if (digest)
-        add_text(sum, what, digest);
+        sp_key_add_text(sum, what, digest);
     return digest;
 }
 
@@ -161,17 +164,25 @@ static bool add_files(
     g_ptr_array_sort(names, compare_names);
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *path = g_build_filename(dir, names->pdata[i], NULL);
-        add_text(sum, "file", names->pdata[i]);
-        if (!add_file(sum, "text", path, cache_dir, error))
+        sp_key_add_text(sum, "file", names->pdata[i]);
+        if (!sp_key_add_file(sum, "text", path, cache_dir, error))
             return false;
     }
     return entries != NULL;
 }
 
-/* What a script in @dir could import from there, whether it does or not. */
-static bool add_modules(GChecksum *sum, const char *dir, GError **error)
+bool sp_key_add_tree(
+    GChecksum *sum, const char *dir, SpTreeKind kind, const char *cache_dir, GError **error)
 {
-    return add_files(sum, dir, ".py", NULL, error);
+    g_autoptr(GPtrArray) paths = sp_tree_list(dir, kind, error);
+
+    for (guint i = 0; paths && i < paths->len; i++) {
+        g_autofree char *path = g_build_filename(dir, paths->pdata[i], NULL);
+        sp_key_add_text(sum, "file", paths->pdata[i]);
+        if (!sp_key_add_file(sum, "text", path, cache_dir, error))
+            return false;
+    }
+    return paths != NULL;
 }
 
 /* What QEMU may load besides what it is told to: BIOS and option ROMs, which it looks for from
@@ -192,6 +203,18 @@ static bool add_firmware(GChecksum *sum, const char *program, const char *cache_
     return true;
 }
 
+bool sp_key_add_qemu(GChecksum *sum, const char *program, const char *cache_dir, GError **error)
+{
+    return sp_key_add_file(sum, "qemu", program, cache_dir, error) &&
+           add_firmware(sum, program, cache_dir, error);
+}
+
+static bool add_kernel(GChecksum *sum, const SpImage *image, const char *cache_dir, GError **error)
+{
+    return sp_key_add_file(sum, "kernel", image->kernel, cache_dir, error) &&
+           sp_key_add_file(sum, "initrd", image->initrd, cache_dir, error);
+}
+
 /* All that a machine is but for what is on its disk. */
 static bool add_board(
     GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
@@ -201,14 +224,12 @@ static bool add_board(
 
     if (!program)
         return false;
-    add_text(sum, "machine", config->name);
+    sp_key_add_text(sum, "machine", config->name);
     argv = sp_qemu_command(program, config, SP_QEMU_ALLOW_REBOOT);
     for (char **word = argv; *word; word++)
-        add_text(sum, "word", *word);
-    return add_file(sum, "qemu", program, cache_dir, error) &&
-           add_firmware(sum, program, cache_dir, error) &&
-           add_file(sum, "kernel", config->image->kernel, cache_dir, error) &&
-           add_file(sum, "initrd", config->image->initrd, cache_dir, error);
+        sp_key_add_text(sum, "word", *word);
+    return sp_key_add_qemu(sum, program, cache_dir, error) &&
+           add_kernel(sum, config->image, cache_dir, error);
 }
 
 /* With all that it lies on. */
@@ -218,10 +239,15 @@ static bool add_disk(GChecksum *sum, const SpImage *image, const char *cache_dir
         g_str_equal(image->disk_format, "qcow2") ? sp_qcow2_chain(image->disk, NULL) : NULL;
 
     for (guint i = 0; chain && i < chain->len; i++) {
-        if (!add_file(sum, "backing", chain->pdata[i], cache_dir, error))
+        if (!sp_key_add_file(sum, "backing", chain->pdata[i], cache_dir, error))
             return false;
     }
-    return add_file(sum, "disk", image->disk, cache_dir, error);
+    return sp_key_add_file(sum, "disk", image->disk, cache_dir, error);
+}
+
+bool sp_key_add_image(GChecksum *sum, const SpImage *image, const char *cache_dir, GError **error)
+{
+    return add_kernel(sum, image, cache_dir, error) && add_disk(sum, image, cache_dir, error);
 }
 
 static bool add_machine(
@@ -231,14 +257,15 @@ static bool add_machine(
            add_disk(sum, config->image, cache_dir, error);
 }
 
-static bool add_scripts(GChecksum *sum, const SpTestConf *conf, GError **error)
+/* What a script can import or read beside it, whether it does or not, and test.conf. */
+static bool add_scripts(
+    GChecksum *sum, const SpTestConf *conf, const char *cache_dir, GError **error)
 {
     g_autofree char *tests = g_path_get_dirname(conf->dir);
-    g_autofree char *path = g_build_filename(conf->dir, "test.conf", NULL);
 
-    add_text(sum, "checkpoint", conf->name);
-    return add_file(sum, "conf", path, NULL, error) && add_modules(sum, conf->dir, error) &&
-           add_modules(sum, tests, error);
+    sp_key_add_text(sum, "checkpoint", conf->name);
+    return sp_key_add_tree(sum, conf->dir, SP_TREE_ALL, cache_dir, error) &&
+           sp_key_add_tree(sum, tests, SP_TREE_SHARED, cache_dir, error);
 }
 
 char *sp_checkpoint_key(
@@ -252,13 +279,13 @@ char *sp_checkpoint_key(
         if (!below)
             return NULL;
     }
-    add_text(sum, "format", FORMAT);
-    add_text(sum, "below", below ? below : "");
+    sp_key_add_text(sum, "format", FORMAT);
+    sp_key_add_text(sum, "below", below ? below : "");
     for (guint i = 0; i < configs->len; i++) {
         if (!add_machine(sum, g_ptr_array_index(configs, i), cache_dir, error))
             return NULL;
     }
-    return add_scripts(sum, conf, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
+    return add_scripts(sum, conf, cache_dir, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
 }
 
 char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GError **error)
@@ -268,13 +295,13 @@ char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GErr
     g_autofree char *size = NULL;
     struct stat st;
 
-    add_text(sum, "format", POWER_ON_FORMAT);
+    sp_key_add_text(sum, "format", POWER_ON_FORMAT);
     if (stat(disk, &st) < 0)
         return digest_error(disk, error);
     /* of a raw disk the guest is told no more before it reads */
     size = g_strdup_printf("%" G_GINT64_FORMAT, (gint64)st.st_size);
     if (g_str_equal(format, "raw"))
-        add_text(sum, "size", size);
+        sp_key_add_text(sum, "size", size);
     else if (!add_disk(sum, config->image, cache_dir, error))
         return NULL;
     return add_board(sum, config, cache_dir, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;

@@ -10,8 +10,8 @@
  * A name for the state that the checkpoint @conf brings its machines into, from all that decides
  * it: the key of the checkpoint below it; of each of @configs (SpMachineConfig, as the machines are
  * made) QEMU's command line, and the contents of QEMU, its firmware, disk, kernel and initrd (the
- * guest's agent is in there); test.conf, script.py and all modules that the script may import. A
- * byte that is another one gives another key.
+ * guest's agent is in there); test.conf, script.py, and all that lies beside it or that it may
+ * import (key-tree.h). A byte that is another one gives another key.
  *
  * @cache_dir keeps the digests of large files, by device, inode, size and times; NULL: nowhere.
  * Free with g_free(). SP_ERROR_HOST where a file can't be read.

@@ -100,8 +100,7 @@ static bool make(const char *dir, void *data, GError **error)
     return worker && is_good;
 }
 
-/* How much the cache may take: $SLOTPROOF_CACHE_MIB, where that is a number. */
-static guint64 size_max(void)
+guint64 sp_checkpoints_size_max(void)
 {
     const char *text = g_getenv("SLOTPROOF_CACHE_MIB");
     guint64 mib = SP_CHECKPOINTS_SIZE_DEFAULT_MIB;
@@ -118,7 +117,7 @@ static SpCheckpoint *get(const char *folder, const char *key, const char *name,
         sp_checkpoint_get(folder, key, name, func, (void *)(gpointer)data, error);
 
     if (checkpoint && sp_checkpoint_is_new(checkpoint))
-        sp_checkpoints_limit(folder, size_max());
+        sp_checkpoints_limit(folder, sp_checkpoints_size_max());
     return checkpoint;
 }
 

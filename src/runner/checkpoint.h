@@ -30,3 +30,6 @@ SpCheckpoint *sp_checkpoint_prepare(
  * there. It is only faster: where it can't be had the machine's log says so, and this is NULL.
  */
 SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine);
+
+/** How many bytes checkpoints may take: $SLOTPROOF_CACHE_MIB where that is a number. */
+guint64 sp_checkpoints_size_max(void);

@@ -24,6 +24,7 @@ typedef struct {
     const SpEngine *engine;
     GArray *running;    /* of Running, the one that began first in front */
     guint next;         /* of the tests, to be started */
+    guint kept;         /* of the tests, that were not run because a result was kept */
     GPtrArray *records; /* of those that ended */
     SpProgress *progress;
     int signal_number; /* 0: nobody wants to stop */
@@ -102,6 +103,64 @@ static void print_result(SpProgress *progress, const SpTestConf *test, const SpR
     sp_progress_print(progress, text->str);
 }
 
+/* Where the user sees it, whatever is shown on stdout. */
+static void print_warning(const char *text)
+{
+    fflush(stdout);
+    fprintf(stderr, "slotproof: warning: %s\n", text);
+}
+
+static void print_kept(SpProgress *progress, const SpRecord *record)
+{
+    g_autofree char *word =
+        sp_progress_paint(progress, SP_COLOUR_GOOD, sp_result_word(record->kind));
+    g_autofree char *kept = sp_record_kept_text(record);
+    g_autofree char *text =
+        g_strdup_printf("%s  %s  (%s, %.1f s)\n", record->name, word, kept, record->seconds);
+
+    sp_progress_print(progress, text);
+}
+
+/* Move the test with index @i to the front of those that are to be run; they keep their order. */
+static void *take_test(Run *run, GPtrArray *tests, guint i)
+{
+    void *test = g_ptr_array_index(tests, i);
+
+    memmove(&tests->pdata[run->next + 1], &tests->pdata[run->next],
+        (i - run->next) * sizeof *tests->pdata);
+    tests->pdata[run->next++] = test;
+    return test;
+}
+
+/* Tell of those that need not be run, which are done with that. */
+static void take_kept(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
+{
+    for (guint i = 0; options->kept && i < tests->len; i++) {
+        g_autofree char *warning = NULL;
+        SpRecord *record =
+            sp_kept_results_take(options->kept, g_ptr_array_index(tests, i), &warning);
+
+        if (warning)
+            print_warning(warning);
+        if (!record)
+            continue;
+        take_test(run, tests, i);
+        print_kept(options->progress, record);
+        g_ptr_array_add(run->records, record);
+        run->kept++;
+        counts[SP_RESULT_PASSED]++;
+    }
+}
+
+/* One that can't be kept is one that is run again. */
+static void keep_result(const SpRunOptions *options, const SpTestConf *test)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (options->kept && !sp_kept_results_add(options->kept, test, &error))
+        print_warning(error->message);
+}
+
 static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *options)
 {
     Running running = {.test = test, .began_s = g_get_real_time() / G_USEC_PER_SEC};
@@ -130,6 +189,8 @@ static SpRecord *complete_record(
 
     if (result->has_folder && sp_record_append(dir, &ended, &error))
         record = sp_record_load(dir, &error);
+    if (record && result->kind == SP_RESULT_PASSED)
+        keep_result(options, running->test);
     if (error)
         fprintf(stderr, "slotproof: %s\n", error->message);
     return record ? record : sp_record_of_result(&ended);
@@ -211,18 +272,10 @@ static bool would_wait(const Run *run, const SpTestConf *test)
 static const SpTestConf *take_next(Run *run, GPtrArray *tests, bool is_cold)
 {
     guint i = run->next;
-    void *test;
 
     while (!is_cold && i < tests->len && would_wait(run, g_ptr_array_index(tests, i)))
         i++;
-    if (i == tests->len)
-        i = run->next;
-    test = g_ptr_array_index(tests, i);
-    /* those before it keep their order */
-    memmove(&tests->pdata[run->next + 1], &tests->pdata[run->next],
-        (i - run->next) * sizeof *tests->pdata);
-    tests->pdata[run->next++] = test;
-    return test;
+    return take_test(run, tests, i == tests->len ? run->next : i);
 }
 
 static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
@@ -261,11 +314,14 @@ int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *o
 
     fflush(stdout);
     run.progress = own.progress = sp_progress_new(STDOUT_FILENO, options->is_debugged);
+    take_kept(&run, tests, &own, counts);
     run_all(&run, tests, &own, counts);
     sp_progress_free(own.progress);
     has_reports = write_reports(&run, tests, run.next, begin, &own);
     if (has_reports)
         printf("The report is %s/report.html\n", options->out);
+    if (run.kept > 0)
+        printf("%u of %u were kept from earlier runs: --rerun runs them\n", run.kept, tests->len);
     printf("%u passed, %u failed, %u skipped\n", counts[SP_RESULT_PASSED],
         counts[SP_RESULT_FAILED] + counts[SP_RESULT_ERROR], counts[SP_RESULT_SKIPPED]);
     fflush(stdout);

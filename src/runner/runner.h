@@ -3,6 +3,7 @@
 
 #include "report/record.h"
 #include "runner/durations.h"
+#include "runner/kept-results.h"
 #include "runner/progress.h"
 #include "runner/test-conf.h"
 
@@ -37,6 +38,7 @@ typedef struct {
     bool is_debugged; /* a prompt on our terminal where a test fails; one test at a time, no
                          time-out */
     guint jobs;       /* how many tests may run at once; 0: one */
+    SpKeptResults *kept;    /* whose results stand for tests; NULL: all are run, and none is kept */
     SpDurations *durations; /* is told how long each test took that passed; may be NULL */
     gint64 stop_ms; /* how long a test that is asked to stop may take; 0: ten seconds, and what a
                        post-mortem takes */
@@ -68,10 +70,10 @@ typedef struct {
 extern const SpEngine sp_local_engine;
 
 /**
- * Run @tests (of SpTestConf), as many at once as @options say, saying on stdout how each went as
- * soon as it is known. They are started in the order in which they stand, but for those that would
- * only wait for a checkpoint that another is making. In the end the folder for
- * output gets junit.xml and report.html.
+ * Run @tests (of SpTestConf) but for those of which a result is kept, as many at once as @options
+ * say, saying on stdout how each went as soon as it is known. They are started in the order in
+ * which they stand, but for those that would only wait for a checkpoint that another is making. In
+ * the end the folder for output gets junit.xml and report.html.
  *
  * SIGHUP, SIGINT, SIGQUIT and SIGTERM stop what runs and end the run. Returns the program's exit
  * status: 0 if all passed, 1 if one failed, 2 if one was not in order or the reports can't be

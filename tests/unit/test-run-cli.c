@@ -16,7 +16,11 @@
 
 static void set_up(RunnerFixture *f, gconstpointer data)
 {
+    g_autofree char *cache = NULL;
+
     runner_set_up(f, data);
+    cache = g_build_filename(f->dir, "cache", NULL);
+    g_setenv("XDG_CACHE_HOME", cache, TRUE);
     f->timeout_s = 60;
     runner_add_test(f, "ok", "print('ran')\n");
 }
@@ -32,8 +36,8 @@ static void limit_files(void *data)
 static void run(RunnerFixture *f, const char *cwd, guint files, const char *out, const char *test,
     int status, const char *const *words)
 {
-    const char *const argv[] = {
-        SLOTPROOF, "run", "--tests", f->tests, "--images", f->images, "--out", out, test, NULL};
+    const char *const argv[] = {SLOTPROOF, "run", "--rerun", "--tests", f->tests, "--images",
+        f->images, "--out", out, test, NULL};
     g_autofree char *output = NULL, *errors = NULL, *all = NULL;
     g_autoptr(GError) error = NULL;
     int ended;
@@ -96,8 +100,8 @@ static void test_two_runs(RunnerFixture *f, gconstpointer data)
         "import os, time\nopen('%s', 'w').close()\nwhile not os.path.exists('%s'):\n"
         "    time.sleep(0.05)\n",
         there, go);
-    const char *const argv[] = {SLOTPROOF, "run", "--tests", f->tests, "--images", f->images,
-        "--out", f->out, "slow", NULL};
+    const char *const argv[] = {SLOTPROOF, "run", "--rerun", "--tests", f->tests, "--images",
+        f->images, "--out", f->out, "slow", NULL};
     g_autofree char *process = NULL;
     GPid pid;
     int status;

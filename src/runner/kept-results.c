@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "runner/kept-results.h"
+
+#include "runner/checkpoint.h"
+#include "runner/result-key.h"
+#include "runner/result-store.h"
+
+#include <string.h>
+
+/* Results are small beside checkpoints: this part of what those may take. */
+#define SIZE_DIVISOR 16u
+
+struct SpKeptResults {
+    SpKeptResultsConfig config;
+    char *out;
+    char *dir;
+    char *cache_dir;
+    SpResultKeys *before; /* as all was before the first test ran */
+    GHashTable *keys;     /* by the test's name, of those that have one */
+    GHashTable *warnings; /* that were given */
+    bool has_more;
+};
+
+SpKeptResults *sp_kept_results_new(const SpKeptResultsConfig *config)
+{
+    SpKeptResults *kept = g_new0(SpKeptResults, 1);
+
+    kept->config = *config;
+    kept->out = g_strdup(config->out);
+    kept->dir = sp_results_dir();
+    kept->cache_dir = g_path_get_dirname(kept->dir);
+    kept->before = sp_result_keys_new(config->images, config->is_cold, kept->cache_dir);
+    kept->keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    kept->warnings = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    return kept;
+}
+
+void sp_kept_results_free(SpKeptResults *kept)
+{
+    if (!kept)
+        return;
+    if (kept->has_more)
+        sp_results_limit(kept->dir, sp_checkpoints_size_max() / SIZE_DIVISOR);
+    sp_result_keys_free(kept->before);
+    g_hash_table_unref(kept->keys);
+    g_hash_table_unref(kept->warnings);
+    g_free(kept->out);
+    g_free(kept->dir);
+    g_free(kept->cache_dir);
+    g_free(kept);
+}
+
+static char *record_path(const SpKeptResults *kept, const SpTestConf *test)
+{
+    return g_build_filename(kept->out, test->name, "events.jsonl", NULL);
+}
+
+/* NULL where the same was said before. */
+static char *warn(SpKeptResults *kept, const GError *error, const char *consequence)
+{
+    char *warning = g_strdup_printf("%s: %s", error->message, consequence);
+
+    if (g_hash_table_add(kept->warnings, g_strdup(warning)))
+        return warning;
+    g_free(warning);
+    return NULL;
+}
+
+/* What is kept as a record, which lies in @out where that has the same bytes. */
+static SpRecord *read_record(
+    const SpKeptResults *kept, const SpTestConf *test, const char *text, gsize length)
+{
+    g_autofree char *path = record_path(kept, test);
+    g_autofree char *there = NULL;
+    SpRecord *record = sp_record_parse(test->name, text, length);
+    gsize there_length;
+
+    record->is_kept = true;
+    if (g_file_get_contents(path, &there, &there_length, NULL) && there_length == length &&
+        memcmp(there, text, length) == 0)
+        record->dir = g_path_get_dirname(path);
+    return record;
+}
+
+SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char **ret_warning)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *key = sp_result_keys_get(kept->before, test, &error);
+    g_autofree char *text = NULL;
+    gsize length;
+
+    *ret_warning = NULL;
+    if (!key) {
+        *ret_warning = warn(kept, error, "no result is kept that depends on it");
+        return NULL;
+    }
+    g_hash_table_insert(kept->keys, g_strdup(test->name), g_strdup(key));
+    if (kept->config.is_rerun)
+        return NULL;
+    text = sp_result_read(kept->dir, key, &length, &error);
+    if (text)
+        return read_record(kept, test, text, length);
+    if (error) {
+        *ret_warning = warn(kept, error, "the test is run again");
+        sp_result_remove(kept->dir, key);
+    }
+    return NULL;
+}
+
+bool sp_kept_results_add(SpKeptResults *kept, const SpTestConf *test, GError **error)
+{
+    const char *key = g_hash_table_lookup(kept->keys, test->name);
+    g_autoptr(SpResultKeys) now =
+        sp_result_keys_new(kept->config.images, kept->config.is_cold, kept->cache_dir);
+    g_autofree char *path = record_path(kept, test);
+    g_autofree char *key_now = NULL;
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (!key)
+        return true;
+    key_now = sp_result_keys_get(now, test, NULL);
+    if (g_strcmp0(key, key_now) != 0)
+        return true;
+    kept->has_more = true;
+    return g_file_get_contents(path, &text, &length, error) &&
+           sp_result_write(kept->dir, key, text, length, error);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "report/record.h"
+#include "runner/test-conf.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * The results that a run may take from earlier ones, and leaves to later ones: of tests that
+ * passed, under keys of all that decides them (result-key.h), in the user's cache (result-store.h).
+ */
+typedef struct SpKeptResults SpKeptResults;
+
+/** How tests are run. */
+typedef struct {
+    GPtrArray *images; /* of SpImage; not owned */
+    const char *out;   /* where the tests' directories are */
+    bool is_cold;      /* without checkpoints */
+    bool is_rerun;     /* what is kept is not taken, only replaced */
+} SpKeptResultsConfig;
+
+SpKeptResults *sp_kept_results_new(const SpKeptResultsConfig *config);
+/** Evicts what is too much. NULL is fine. */
+void sp_kept_results_free(SpKeptResults *kept);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpKeptResults, sp_kept_results_free)
+
+/**
+ * The record of the run in which @test passed as it is now; NULL if there is none. Its directory is
+ * the test's in @out where that still holds the output of this very run, otherwise NULL.
+ *
+ * To be called for each test before any is run: what it is now is what is run. What keeps a result
+ * from being used is @ret_warning, told of once; free it with g_free(). NULL otherwise.
+ */
+SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char **ret_warning);
+
+/**
+ * @test has passed, and its directory in @out has the whole record. It is kept unless something
+ * that decides it has changed since it was begun. False with SP_ERROR_HOST where it can't be.
+ */
+bool sp_kept_results_add(
+    SpKeptResults *kept, const SpTestConf *test, GError **error) G_GNUC_WARN_UNUSED_RESULT;

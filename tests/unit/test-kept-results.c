@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+
+/* `slotproof run` of tests that have passed before: which are run again, and what is said. No
+ * machine is started. */
+
+#include "runner-fixture.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Each adds a letter to a file when it is run. */
+#define SCRIPT "open('%s', 'a').write('%s')\n"
+
+typedef struct {
+    RunnerFixture runner;
+    char *ran;
+    char *results;
+} Fixture;
+
+static void add_test(Fixture *f, const char *name, const char *more)
+{
+    g_autofree char *begin = g_strdup_printf(SCRIPT, f->ran, name);
+    g_autofree char *script = g_strconcat(begin, more, NULL);
+
+    runner_add_test(&f->runner, name, script);
+}
+
+static void set_up(Fixture *f, gconstpointer data)
+{
+    g_autofree char *cache = NULL;
+
+    runner_set_up(&f->runner, data);
+    cache = g_build_filename(f->runner.dir, "cache", NULL);
+    f->ran = g_build_filename(f->runner.dir, "ran", NULL);
+    f->results = g_build_filename(cache, "slotproof", "results", NULL);
+    g_setenv("XDG_CACHE_HOME", cache, TRUE);
+    add_test(f, "a", "with subtest('part'):\n    pass\n");
+    add_test(f, "b", "");
+}
+
+static void tear_down(Fixture *f, gconstpointer data)
+{
+    runner_tear_down(&f->runner, data);
+    g_free(f->ran);
+    g_free(f->results);
+}
+
+/* Run @program with @options; the letters of the tests that were run, sorted, are @ran, and each of
+ * @words is in what it says. */
+static char *run_program(
+    Fixture *f, const char *program, const char *options, const char *ran, const char *const *words)
+{
+    g_autofree char *line =
+        g_strdup_printf("'%s' run -j 1 --tests '%s' --images '%s' --out '%s' %s", program,
+            f->runner.tests, f->runner.images, f->runner.out, options);
+    g_autofree char *output = NULL, *errors = NULL, *letters = NULL;
+    g_autoptr(GError) error = NULL;
+    char *all;
+    int status;
+
+    g_unlink(f->ran);
+    g_assert_true(g_spawn_command_line_sync(line, &output, &errors, &status, &error));
+    g_assert_no_error(error);
+    all = g_strconcat(output, errors, NULL);
+    if (!g_file_get_contents(f->ran, &letters, NULL, NULL))
+        letters = g_strdup("");
+    if (strlen(letters) == 2 && letters[0] > letters[1])
+        g_strreverse(letters);
+    if (!g_str_equal(letters, ran))
+        g_error("'%s' was run, not '%s': %s", letters, ran, all);
+    for (; *words; words++) {
+        if (!strstr(all, *words))
+            g_error("'%s' is missing in: %s", *words, all);
+    }
+    return all;
+}
+#define RUN(f, options, ran, ...)                                                                  \
+    g_free(run_program(f, SLOTPROOF, options, ran, (const char *const[]){__VA_ARGS__, NULL}))
+
+static char *read_file(Fixture *f, const char *name)
+{
+    g_autofree char *path = g_build_filename(f->runner.out, name, NULL);
+    char *text = NULL;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+static void test_unchanged(Fixture *f, gconstpointer data)
+{
+    g_autofree char *junit = NULL, *page = NULL;
+
+    RUN(f, "", "ab", "2 passed");
+    RUN(f, "", "", "a  passed  (kept, run on 2", "2 of 2 were kept", "--rerun",
+        "2 passed, 0 failed, 0 skipped");
+    junit = read_file(f, "junit.xml");
+    g_assert_nonnull(strstr(junit, "<property name=\"kept\" value=\"run on 2"));
+    g_assert_nonnull(strstr(junit, "<testcase classname=\"a\" name=\"part\""));
+    page = read_file(f, "report.html");
+    g_assert_nonnull(strstr(page, "kept, run on 2"));
+    RUN(f, "a", "", "1 of 1 were kept");
+    RUN(f, "--rerun", "ab", "2 passed");
+    RUN(f, "--keep-disks -v", "", "2 of 2 were kept");
+    /* who asks for a recording wants one, and a script may see that it is made */
+    RUN(f, "--capture", "ab", "2 passed");
+    RUN(f, "--cold", "ab", "2 passed");
+    RUN(f, "--cold", "", "2 of 2 were kept");
+    add_test(f, "b", "# another byte\n");
+    RUN(f, "", "b", "1 of 2 were kept");
+}
+
+static void test_capture(Fixture *f, gconstpointer data)
+{
+    RUN(f, "--capture", "ab", "2 passed");
+    RUN(f, "", "ab", "2 passed");
+}
+
+static void test_failed(Fixture *f, gconstpointer data)
+{
+    add_test(f, "b", "t.fail('no')\n");
+    RUN(f, "", "ab", "1 passed, 1 failed");
+    RUN(f, "", "b", "a  passed  (kept", "1 passed, 1 failed");
+    add_test(f, "b", "import os\nos.kill(os.getppid(), 15)\nimport time\ntime.sleep(60)\n");
+    RUN(f, "", "b", "b  stopped", "1 passed, 0 failed, 1 skipped");
+    RUN(f, "", "b", "b  stopped", "1 passed, 0 failed, 1 skipped");
+}
+
+/* What was run is not what is there now. */
+static void test_changed_meanwhile(Fixture *f, gconstpointer data)
+{
+    add_test(f, "b", "open(__file__, 'a').write('# more\\n')\n");
+    RUN(f, "b", "b", "1 passed");
+    RUN(f, "b", "b", "1 passed");
+}
+
+/* This program's own bytes decide too; some behind its end change nothing else. */
+static void test_driver(Fixture *f, gconstpointer data)
+{
+    g_autofree char *other = g_build_filename(f->runner.dir, "slotproof", NULL);
+    g_autofree char *program = NULL;
+    const char *const words[] = {"2 passed", NULL};
+    gsize length;
+
+    RUN(f, "", "ab", "2 passed");
+    g_assert_true(g_file_get_contents(SLOTPROOF, &program, &length, NULL));
+    g_assert_true(g_file_set_contents(other, program, (gssize)length, NULL));
+    g_assert_cmpint(g_chmod(other, 0755), ==, 0);
+    g_free(run_program(f, other, "", "", words));
+    g_assert_true(g_file_set_contents(other, program, (gssize)length + 1, NULL));
+    g_assert_cmpint(g_chmod(other, 0755), ==, 0);
+    g_free(run_program(f, other, "", "ab", words));
+    RUN(f, "", "", "2 of 2 were kept");
+}
+
+static char *find_result(Fixture *f)
+{
+    g_autoptr(GDir) dir = g_dir_open(f->results, 0, NULL);
+    char *path = g_build_filename(f->results, g_dir_read_name(dir), NULL);
+
+    g_assert_null(g_dir_read_name(dir));
+    return path;
+}
+
+/* Said once, and the test is run again, after which there is a good one. */
+static void test_bad_files(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        gssize length; /* negative: so much is left off */
+        const char *text, *said;
+    } cases[] = {
+        {-1, "", "is cut off or was changed"},
+        {85, "", "is cut off or was changed"},
+        {0, "", "is no result that slotproof has kept"},
+        {16, "mine", "is no result that slotproof has kept"},
+        {1000, "slotproof result 2", "is a result of another version"},
+        {1000, "slotproof result 11", "is a result of another version"},
+    };
+
+    RUN(f, "a", "a", "1 passed");
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = find_result(f);
+        g_autofree char *text = NULL, *all = NULL;
+        const char *const words[] = {path, cases[i].said, "run again", NULL};
+        gsize length;
+
+        g_assert_true(g_file_get_contents(path, &text, &length, NULL));
+        memcpy(text, cases[i].text, MIN(strlen(cases[i].text), length));
+        if (cases[i].length < (gssize)length)
+            length =
+                (gsize)(cases[i].length < 0 ? (gssize)length + cases[i].length : cases[i].length);
+        g_assert_true(g_file_set_contents(path, text, (gssize)length, NULL));
+        all = run_program(f, SLOTPROOF, "a", "a", words);
+        g_assert_null(strstr(strstr(all, cases[i].said) + 1, cases[i].said));
+        RUN(f, "a", "", "1 of 1 were kept");
+    }
+}
+
+/* One that can't be kept is no failure. */
+static void test_in_the_way(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = NULL;
+
+    RUN(f, "a", "a", "1 passed");
+    path = find_result(f);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
+    RUN(f, "a", "a", "can't be read: the test is run again", "can't be written",
+        "1 passed, 0 failed");
+    g_assert_cmpint(g_rmdir(path), ==, 0);
+    g_assert_cmpint(g_rmdir(f->results), ==, 0);
+    g_assert_true(g_file_set_contents(f->results, "", 0, NULL));
+    RUN(f, "a", "a", "can't be written", "1 passed, 0 failed");
+}
+
+static void test_evicted(Fixture *f, gconstpointer data)
+{
+    g_setenv("SLOTPROOF_CACHE_MIB", "0", TRUE);
+    RUN(f, "", "ab", "2 passed");
+    g_unsetenv("SLOTPROOF_CACHE_MIB");
+    RUN(f, "", "ab", "2 passed");
+    RUN(f, "", "", "2 of 2 were kept");
+}
+
+/* What a test has written stays, whether the result is of that run or not. */
+static void test_output(Fixture *f, gconstpointer data)
+{
+    g_autofree char *former = NULL, *now = NULL, *page = NULL;
+
+    RUN(f, "a", "a", "1 passed");
+    add_test(f, "a", "t.fail('with another script')\n");
+    RUN(f, "a", "a", "1 failed");
+    former = read_file(f, "a/log.txt");
+    g_assert_nonnull(strstr(former, "with another script"));
+    add_test(f, "a", "with subtest('part'):\n    pass\n");
+    RUN(f, "a", "", "1 of 1 were kept");
+    now = read_file(f, "a/log.txt");
+    g_assert_cmpstr(now, ==, former);
+    page = read_file(f, "report.html");
+    g_assert_nonnull(strstr(page, "are not in this directory"));
+    g_assert_null(strstr(page, "./a/log.txt"));
+    g_assert_null(strstr(page, "with another script"));
+}
+
+static void expect_cache(const char *word, int status, const char *const *said)
+{
+    g_autofree char *line = g_strdup_printf("'%s' cache %s", SLOTPROOF, word);
+    g_autofree char *output = NULL;
+    int ended;
+
+    g_assert_true(g_spawn_command_line_sync(line, &output, NULL, &ended, NULL));
+    g_assert_cmpint(WEXITSTATUS(ended), ==, status);
+    for (; *said; said++) {
+        if (!strstr(output, *said))
+            g_error("'%s' is missing in: %s", *said, output);
+    }
+}
+
+static void test_cache(Fixture *f, gconstpointer data)
+{
+    const char *const listed[] = {"  a  ", "run 2", "1 results", f->results, NULL};
+    const char *const good[] = {"  a  ", "ok", NULL};
+    const char *const bad[] = {"is cut off", NULL};
+    const char *const none[] = {"0 results", NULL};
+    const char *const nothing[] = {NULL};
+    g_autofree char *path = NULL;
+
+    RUN(f, "a", "a", "1 passed");
+    expect_cache("list", 0, listed);
+    expect_cache("verify", 0, good);
+    path = find_result(f);
+    g_assert_cmpint(truncate(path, 300), ==, 0);
+    expect_cache("verify", 1, bad);
+    expect_cache("clear", 0, nothing);
+    expect_cache("list", 0, none);
+    RUN(f, "a", "a", "1 passed");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*test)(Fixture *f, gconstpointer data);
+    } tests[] = {
+        {"/kept-results/unchanged", test_unchanged},
+        {"/kept-results/capture", test_capture},
+        {"/kept-results/failed", test_failed},
+        {"/kept-results/changed-meanwhile", test_changed_meanwhile},
+        {"/kept-results/driver", test_driver},
+        {"/kept-results/bad-files", test_bad_files},
+        {"/kept-results/in-the-way", test_in_the_way},
+        {"/kept-results/evicted", test_evicted},
+        {"/kept-results/output", test_output},
+        {"/kept-results/cache", test_cache},
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
+    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
+    g_unsetenv("SLOTPROOF_CACHE_MIB");
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, Fixture, NULL, set_up, tests[i].test, tear_down);
+    return g_test_run();
+}
