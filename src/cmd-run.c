@@ -6,14 +6,17 @@
 #include "runner/images.h"
 #include "runner/out-dir.h"
 #include "runner/runner.h"
+#include "runner/simulate.h"
 #include "runner/worker.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 /* What QEMU takes beside the guest's memory, translated code above all. */
 #define QEMU_MIB 512
 #define NOT_GIVEN G_MININT
+#define PROCESSORS_MAX 1024u
 
 /* What can be known to be wrong is said before the first machine starts. */
 static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
@@ -64,14 +67,65 @@ static guint64 memory_of(const SpTestConf *test, GPtrArray *images)
     return mib;
 }
 
-/* One a processor, as long as there is memory for as many of the largest. */
-static int default_jobs(const GPtrArray *tests, GPtrArray *images)
+static guint64 largest_memory(const GPtrArray *tests, GPtrArray *images)
 {
     guint64 largest = 1;
 
     for (guint i = 0; i < tests->len; i++)
         largest = MAX(largest, memory_of(g_ptr_array_index(tests, i), images));
-    return (int)CLAMP(available_mib() / largest, 1, g_get_num_processors());
+    return largest;
+}
+
+/* One a processor, as long as there is memory for as many of the largest. */
+static int default_jobs(const GPtrArray *tests, GPtrArray *images)
+{
+    return (int)CLAMP(available_mib() / largest_memory(tests, images), 1, g_get_num_processors());
+}
+
+static void print_simulated(const SpTestConf *test, double begin_s, double end_s, void *data)
+{
+    printf("  %8.1f s to %8.1f s  %s\n", begin_s, end_s, test->name);
+}
+
+/* Of one that runs on so many processors and has memory for as many of the largest. */
+static void simulate(const GPtrArray *tests, GPtrArray *images, const SpDurations *durations,
+    guint processors, bool is_verbose)
+{
+    g_autoptr(GPtrArray) own = g_ptr_array_new();
+    guint jobs = MIN(processors, tests->len);
+    double seconds;
+
+    g_ptr_array_extend(own, (GPtrArray *)(gpointer)tests, NULL, NULL);
+    seconds = sp_simulate_run(own, durations, jobs, is_verbose ? print_simulated : NULL, NULL);
+    printf("%5u processors: %8.1f s with %u tests at once, which need %.1f GiB of memory\n",
+        processors, seconds, jobs, (double)(jobs * largest_memory(tests, images)) / 1024);
+}
+
+/* How long the tests would take, with each of the numbers of processors in @text. */
+static int simulate_all(const GPtrArray *tests, GPtrArray *images, const SpDurations *durations,
+    const char *text, bool is_verbose)
+{
+    g_auto(GStrv) words = g_strsplit(text, ",", -1);
+    guint known = 0;
+    double seconds, longest = 0, sum = 0;
+
+    for (guint i = 0; i < tests->len; i++) {
+        if (!sp_durations_get(durations, g_ptr_array_index(tests, i), &seconds))
+            continue;
+        longest = MAX(longest, seconds);
+        sum += seconds;
+        known++;
+    }
+    if (known == 0)
+        return sp_usage_error("--simulate: how long these tests take is not known: run them first");
+    printf("%u tests: %.1f s one by one, the longest %.1f s", known, sum, longest);
+    if (known < tests->len)
+        printf(
+            "; %u more, which have not passed here yet, are taken for average", tests->len - known);
+    printf("\n");
+    for (char **word = words; *word; word++)
+        simulate(tests, images, durations, (guint)g_ascii_strtoull(*word, NULL, 10), is_verbose);
+    return 0;
 }
 
 /* Those that are named one by one are run in that order; otherwise the longest come first. */
@@ -84,93 +138,149 @@ static bool are_in_order(const char *const *names)
     return is_named && !*names;
 }
 
-int sp_cmd_run(int argc, char **argv)
+typedef struct {
+    char *tests, *images, *out;
+    char *processors; /* to simulate; NULL: tests are run */
+    char **tags;
+    gboolean is_verbose, is_captured, is_cold, is_debugged, is_rerun, keeps_disks;
+    int jobs;
+} Options;
+
+static void options_clear(Options *o)
 {
-    g_autofree char *tests = NULL;
-    g_autofree char *images_option = NULL;
-    g_autofree char *out = NULL;
-    g_auto(GStrv) tags = NULL;
-    gboolean is_verbose = FALSE, is_captured = FALSE, is_cold = FALSE, is_debugged = FALSE;
-    gboolean keeps_disks = FALSE, is_rerun = FALSE;
-    int jobs = NOT_GIVEN;
-    const GOptionEntry options[] = {
-        {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tags,
+    g_free(o->tests);
+    g_free(o->images);
+    g_free(o->out);
+    g_free(o->processors);
+    g_strfreev(o->tags);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static bool parse(int *argc, char ***argv, Options *o)
+{
+    const GOptionEntry entries[] = {
+        {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->tags,
             "Only tests with this tag; of several, with one of them", "TAG"},
-        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &is_verbose,
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->is_verbose,
             "Show commands and consoles while they run", NULL},
-        {"jobs", 'j', 0, G_OPTION_ARG_INT, &jobs,
+        {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
             "How many tests run at once (one a processor, as far as there is memory)", "N"},
-        {"capture", 0, 0, G_OPTION_ARG_NONE, &is_captured,
-            "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
-        {"rerun", 0, 0, G_OPTION_ARG_NONE, &is_rerun,
+        {"rerun", 0, 0, G_OPTION_ARG_NONE, &o->is_rerun,
             "Run also tests that passed before and that nothing has changed since", NULL},
-        {"cold", 0, 0, G_OPTION_ARG_NONE, &is_cold,
+        {"capture", 0, 0, G_OPTION_ARG_NONE, &o->is_captured,
+            "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
+        {"cold", 0, 0, G_OPTION_ARG_NONE, &o->is_cold,
             "Use no checkpoints: let each test boot its machines by itself", NULL},
-        {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &keeps_disks,
+        {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &o->keeps_disks,
             "Copy the disks of a test that fails to OUT/TEST/MACHINE.qcow2", NULL},
-        {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &is_debugged,
+        {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &o->is_debugged,
             "A Python prompt where a test fails, with its machines as they are; one test at a time",
             NULL},
-        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
-        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
+        {"simulate", 0, 0, G_OPTION_ARG_STRING, &o->processors,
+            "Run nothing: say how long it would take with so many processors, as 2,4,8", "N"},
+        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &o->tests, "The folder of tests (tests/e2e)", "DIR"},
+        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
             "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "Where logs and files go (out)", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &o->out, "Where logs and files go (out)", "DIR"},
         G_OPTION_ENTRY_NULL,
     };
+
+    return sp_parse_options(argc, argv, "slotproof run", "[TEST...]",
+        "Run the tests named, or all; a TEST may be a shell pattern.", entries);
+}
+
+/* Numbers of processors with commas between. */
+static bool are_processors(const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, ",", -1);
+
+    for (char **word = words; *word; word++) {
+        if (!g_ascii_string_to_unsigned(*word, 10, 1, PROCESSORS_MAX, NULL, NULL))
+            return false;
+    }
+    return *words != NULL;
+}
+
+/* 0 where they make sense. */
+static int check_options(const Options *o)
+{
+    if (o->jobs < 1 && o->jobs != NOT_GIVEN)
+        return sp_usage_error("--jobs %d: expected a number from 1 on", o->jobs);
+    if (o->processors && !are_processors(o->processors))
+        return sp_usage_error(
+            "--simulate=%s: expected numbers of processors from 1 to %u, with commas between",
+            o->processors, PROCESSORS_MAX);
+    if (o->processors && (o->is_cold || o->jobs != NOT_GIVEN))
+        return sp_usage_error(
+            "--simulate is of a run with checkpoints, and says itself how many run "
+            "at once: give it without --cold and --jobs");
+    if (o->out && !*o->out)
+        return sp_usage_error("--out is empty: name a directory");
+    if (o->is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
+        return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
+    return 0;
+}
+
+static int run_tests(const Options *o, GPtrArray *list, GPtrArray *images, const char *images_dir,
+    SpDurations *durations)
+{
+    g_autofree char *out = g_canonicalize_filename(o->out ? o->out : "out", NULL);
+    int jobs = o->jobs == NOT_GIVEN ? default_jobs(list, images) : o->jobs;
+    g_autoptr(SpKeptResults) kept = NULL;
+    g_autoptr(GError) error = NULL;
+    const SpKeptResultsConfig kept_config = {
+        .images = images, .out = out, .is_cold = o->is_cold, .is_rerun = o->is_rerun};
+
+    /* this process's to its end */
+    if (sp_out_dir_lock(out, &error) < 0)
+        return sp_usage_error("%s", error->message);
+    /* who wants a recording or a prompt wants a run, and one that somebody typed at proves nothing
+     */
+    if (!o->is_captured && !o->is_debugged)
+        kept = sp_kept_results_new(&kept_config);
+    const SpRunOptions options = {.images = images_dir,
+        .out = out,
+        .is_verbose = o->is_verbose,
+        .is_captured = o->is_captured,
+        .is_cold = o->is_cold,
+        .keeps_disks = o->keeps_disks,
+        .is_debugged = o->is_debugged,
+        .kept = kept,
+        .durations = durations,
+        .jobs = o->is_debugged ? 1 : MIN((guint)jobs, list->len)};
+    return sp_run_tests(list, &sp_local_engine, &options);
+}
+
+int sp_cmd_run(int argc, char **argv)
+{
+    g_auto(Options) o = {.jobs = NOT_GIVEN};
+    const char *const *names;
+    g_autofree char *path =
+        g_build_filename(g_get_user_cache_dir(), "slotproof", "durations", NULL);
+    g_autoptr(SpDurations) durations = sp_durations_load(path);
+    g_autofree char *images_dir = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) list = NULL;
     g_autoptr(GPtrArray) images = NULL;
-    g_autofree char *durations_path =
-        g_build_filename(g_get_user_cache_dir(), "slotproof", "durations", NULL);
-    g_autoptr(SpDurations) durations = sp_durations_load(durations_path);
-    g_autofree char *folder = NULL;
-    g_autofree char *out_absolute = NULL;
-    g_autoptr(SpKeptResults) kept = NULL;
 
-    if (!sp_parse_options(&argc, &argv, "slotproof run", "[TEST...]",
-            "Run the tests named, or all; a TEST may be a shell pattern.", options))
+    if (!parse(&argc, &argv, &o) || check_options(&o) != 0)
         return 2;
-    if (jobs < 1 && jobs != NOT_GIVEN)
-        return sp_usage_error("--jobs %d: expected a number from 1 on", jobs);
-    if (out && !*out)
-        return sp_usage_error("--out is empty: name a directory");
-    if (is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
-        return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
-    list = sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0),
-        (const char *const *)tags, &error);
-    folder = sp_images_folder(images_option);
-    images = list ? sp_images_load(folder, &error) : NULL;
+    names = (const char *const *)argv + (argc > 0);
+    list =
+        sp_tests_load(o.tests ? o.tests : "tests/e2e", names, (const char *const *)o.tags, &error);
+    images_dir = sp_images_folder(o.images);
+    images = list ? sp_images_load(images_dir, &error) : NULL;
     if (!images)
         return sp_usage_error("%s", error->message);
     for (guint i = 0; i < list->len; i++) {
         if (!check_test(g_ptr_array_index(list, i), images, &error))
             return sp_usage_error("%s", error->message);
     }
-    if (jobs == NOT_GIVEN)
-        jobs = default_jobs(list, images);
-    if (!are_in_order((const char *const *)argv + (argc > 0)))
+    if (!are_in_order(names))
         sp_durations_sort(durations, list);
-    out_absolute = g_canonicalize_filename(out ? out : "out", NULL);
-    /* this process's to its end */
-    if (sp_out_dir_lock(out_absolute, &error) < 0)
-        return sp_usage_error("%s", error->message);
-    const SpKeptResultsConfig kept_config = {
-        .images = images, .out = out_absolute, .is_cold = is_cold, .is_rerun = is_rerun};
-    /* who wants a recording or a prompt wants a run, and one that somebody typed at proves nothing
-     */
-    if (!is_captured && !is_debugged)
-        kept = sp_kept_results_new(&kept_config);
-    const SpRunOptions run_options = {.images = folder,
-        .out = out_absolute,
-        .is_verbose = is_verbose,
-        .is_captured = is_captured,
-        .is_cold = is_cold,
-        .keeps_disks = keeps_disks,
-        .is_debugged = is_debugged,
-        .kept = kept,
-        .durations = durations,
-        .jobs = is_debugged ? 1 : MIN((guint)jobs, list->len)};
-    return sp_run_tests(list, &sp_local_engine, &run_options);
+    if (o.processors)
+        return simulate_all(list, images, durations, o.processors, o.is_verbose);
+    return run_tests(&o, list, images, images_dir, durations);
 }
 
 int sp_cmd_worker(int argc, char **argv)

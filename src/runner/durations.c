@@ -2,6 +2,8 @@
 #include "runner/durations.h"
 
 #define GROUP "Seconds"
+/* No test takes longer than its Timeout= can be. */
+#define SECONDS_MAX 1e8
 
 struct SpDurations {
     char *path;
@@ -43,14 +45,25 @@ void sp_durations_set(SpDurations *durations, const SpTestConf *test, double sec
         g_key_file_save_to_file(durations->file, durations->path, NULL);
 }
 
+bool sp_durations_get(const SpDurations *durations, const SpTestConf *test, double *ret_seconds)
+{
+    g_autofree char *key = key_of(test);
+    g_autoptr(GError) error = NULL;
+    double seconds = g_key_file_get_double(durations->file, GROUP, key, &error);
+
+    if (error || !(seconds >= 0) || seconds > SECONDS_MAX)
+        return false;
+    *ret_seconds = seconds;
+    return true;
+}
+
 /* Who is not known may be the longest. */
 static double get(const SpDurations *durations, const SpTestConf *test)
 {
-    g_autofree char *key = key_of(test);
+    double seconds = G_MAXDOUBLE;
 
-    if (!g_key_file_has_key(durations->file, GROUP, key, NULL))
-        return G_MAXDOUBLE;
-    return g_key_file_get_double(durations->file, GROUP, key, NULL);
+    (void)sp_durations_get(durations, test, &seconds);
+    return seconds;
 }
 
 /* g_ptr_array_sort_with_data() is stable. */

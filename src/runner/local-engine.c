@@ -146,6 +146,8 @@ static void take_line(SpJob *job)
         break;
     case SP_REPORT_SCRIPT:
         job->has_checkpoint = true;
+        job->result.checkpoint_s = report.number;
+        job->result.made_checkpoint = g_str_equal(report.word, "made");
         break;
     case SP_REPORT_SUBTEST:
         subtest = g_new0(SpSubtestResult, 1);

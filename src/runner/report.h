@@ -10,7 +10,8 @@
  */
 typedef enum {
     SP_REPORT_BEGIN,   /* machines are about to be made: number is the accelerator's time factor */
-    SP_REPORT_SCRIPT,  /* its machines are as the checkpoint has them, and its script begins */
+    SP_REPORT_SCRIPT,  /* its machines are as the checkpoint has them, and its script begins: number
+                          the seconds that having the checkpoint took, word "made" if it was made */
     SP_REPORT_SUBTEST, /* a subtest ended: text is its name, word "passed" or "failed", number its
                           seconds */
     SP_REPORT_STEP,    /* what it does now: text, "" for nothing that has a name */

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/wait.h"
 #include "report/summary.h"
+#include "runner/schedule.h"
 #include "runner/signals.h"
 
 #include <signal.h>
@@ -22,8 +23,8 @@ typedef struct {
 
 typedef struct {
     const SpEngine *engine;
+    SpSchedule *schedule;
     GArray *running;    /* of Running, the one that began first in front */
-    guint next;         /* of the tests, to be started */
     guint kept;         /* of the tests, that were not run because a result was kept */
     GPtrArray *records; /* of those that ended */
     SpProgress *progress;
@@ -121,17 +122,6 @@ static void print_kept(SpProgress *progress, const SpRecord *record)
     sp_progress_print(progress, text);
 }
 
-/* Move the test with index @i to the front of those that are to be run; they keep their order. */
-static void *take_test(Run *run, GPtrArray *tests, guint i)
-{
-    void *test = g_ptr_array_index(tests, i);
-
-    memmove(&tests->pdata[run->next + 1], &tests->pdata[run->next],
-        (i - run->next) * sizeof *tests->pdata);
-    tests->pdata[run->next++] = test;
-    return test;
-}
-
 /* Tell of those that need not be run, which are done with that. */
 static void take_kept(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
 {
@@ -144,7 +134,7 @@ static void take_kept(Run *run, GPtrArray *tests, const SpRunOptions *options, g
             print_warning(warning);
         if (!record)
             continue;
-        take_test(run, tests, i);
+        sp_schedule_skip(run->schedule, i);
         print_kept(options->progress, record);
         g_ptr_array_add(run->records, record);
         run->kept++;
@@ -196,6 +186,14 @@ static SpRecord *complete_record(
     return record ? record : sp_record_of_result(&ended);
 }
 
+static void note_durations(SpDurations *durations, const SpTestConf *test, const SpResult *result)
+{
+    if (result->made_checkpoint)
+        sp_durations_set(durations, test->from, result->checkpoint_s);
+    if (result->kind == SP_RESULT_PASSED)
+        sp_durations_set(durations, test, result->seconds - result->checkpoint_s);
+}
+
 /* Wait for one of those that run to end, and count and tell how it went. */
 static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
 {
@@ -208,9 +206,10 @@ static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
     running = g_array_index(run->running, Running, i);
     g_array_remove_index(run->running, i);
     run->engine->finish(running.job, &result);
+    sp_schedule_end(run->schedule, running.test);
     counts[result.kind]++;
-    if (options->durations && result.kind == SP_RESULT_PASSED)
-        sp_durations_set(options->durations, running.test, result.seconds);
+    if (options->durations)
+        note_durations(options->durations, running.test, &result);
     sp_progress_end(options->progress, running.test->name);
     print_result(options->progress, running.test, &result);
     g_ptr_array_add(run->records, complete_record(&running, &result, options));
@@ -253,46 +252,31 @@ static int exit_status(const Run *run, const guint *counts, bool has_reports)
     return has_reports ? 0 : 2;
 }
 
-/* Whether a test that runs may be making what @test goes on from. */
-static bool would_wait(const Run *run, const SpTestConf *test)
+static bool has_checkpoint(const SpTestConf *test, void *data)
 {
-    const char *root = test->from ? sp_test_conf_root(test)->name : NULL;
+    const Run *run = data;
 
-    for (guint i = 0; root && i < run->running->len; i++) {
-        const Running *other = &g_array_index(run->running, Running, i);
-
-        if (other->test->from && g_str_equal(sp_test_conf_root(other->test)->name, root) &&
-            !run->engine->has_checkpoint(other->job))
-            return true;
+    for (guint i = 0; i < run->running->len; i++) {
+        const Running *running = &g_array_index(run->running, Running, i);
+        if (running->test == test)
+            return run->engine->has_checkpoint(running->job);
     }
-    return false;
+    return true;
 }
 
-/* The next one: the first that would not wait, or just the first. */
-static const SpTestConf *take_next(Run *run, GPtrArray *tests, bool is_cold)
-{
-    guint i = run->next;
-
-    while (!is_cold && i < tests->len && would_wait(run, g_ptr_array_index(tests, i)))
-        i++;
-    return take_test(run, tests, i == tests->len ? run->next : i);
-}
-
-static void run_all(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
+static void run_all(Run *run, const SpRunOptions *options, guint *counts)
 {
     SpSignals *signals = sp_signals_watch(stop, run);
-    guint jobs = MAX(options->jobs, 1);
+    const SpTestConf *test;
 
-    while (run->next < tests->len || run->running->len > 0) {
-        if (run->next < tests->len && run->signal_number == 0 && run->running->len < jobs)
-            start_test(run, take_next(run, tests, options->is_cold), options);
-        else if (run->running->len > 0)
-            finish_test(run, options, counts);
-        else
-            break; /* stopped */
+    for (;;) {
+        while (run->signal_number == 0 && (test = sp_schedule_start(run->schedule)))
+            start_test(run, test, options);
+        if (run->running->len == 0)
+            break;
+        finish_test(run, options, counts);
     }
     sp_signals_free(signals);
-    counts[SP_RESULT_SKIPPED] += tests->len - run->next;
 }
 
 static void free_record(void *data)
@@ -312,12 +296,20 @@ int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *o
         .records = g_ptr_array_new_with_free_func(free_record),
     };
 
+    const SpScheduleConfig schedule = {.tests = tests,
+        .jobs = options->jobs,
+        .is_cold = options->is_cold,
+        .has_checkpoint = has_checkpoint,
+        .data = &run};
+
     fflush(stdout);
+    run.schedule = sp_schedule_new(&schedule);
     run.progress = own.progress = sp_progress_new(STDOUT_FILENO, options->is_debugged);
     take_kept(&run, tests, &own, counts);
-    run_all(&run, tests, &own, counts);
+    run_all(&run, &own, counts);
     sp_progress_free(own.progress);
-    has_reports = write_reports(&run, tests, run.next, begin, &own);
+    counts[SP_RESULT_SKIPPED] += tests->len - sp_schedule_taken(run.schedule);
+    has_reports = write_reports(&run, tests, sp_schedule_taken(run.schedule), begin, &own);
     if (has_reports)
         printf("The report is %s/report.html\n", options->out);
     if (run.kept > 0)
@@ -327,5 +319,6 @@ int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *o
     fflush(stdout);
     g_ptr_array_unref(run.records);
     g_array_unref(run.running);
+    sp_schedule_free(run.schedule);
     return exit_status(&run, counts, has_reports);
 }

@@ -22,6 +22,8 @@ typedef struct {
     char *report; /* for people; NULL if it passed */
     char *reason; /* why it failed, where its script can't know that; otherwise NULL */
     double seconds;
+    double checkpoint_s; /* of these, until it had its checkpoint */
+    bool made_checkpoint;
     bool has_folder;     /* the test's folder is its own, with what it recorded */
     GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
 } SpResult;

@@ -40,9 +40,11 @@ typedef struct {
     gsize print_room;          /* how much more of what is printed is shown */
     SpLog *log;
     GPtrArray *machines;
-    GPtrArray *power_ons;       /* SpCheckpoint of each that has one */
-    GPtrArray *configs;         /* SpMachineConfig of each: what a checkpoint depends on */
-    const char *checkpoint_dir; /* what this process makes; NULL: it runs a test */
+    GPtrArray *power_ons; /* SpCheckpoint of each that has one */
+    GPtrArray *configs;   /* SpMachineConfig of each: what a checkpoint depends on */
+    double checkpoint_s;  /* how long having the checkpoint took */
+    bool made_checkpoint;
+    const char *checkpoint_dir;              /* what this process makes; NULL: it runs a test */
     SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
     SpCapture *captures[SP_NETWORK_MAX + 1]; /* of these; NULL unless they are wanted */
 } Worker;
@@ -435,12 +437,15 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
         .stream_fd = worker->stream_fd,
     };
     g_autoptr(SpCheckpoint) checkpoint = NULL;
+    gint64 begin = g_get_monotonic_time();
 
     sp_log_begin(worker->log, NULL, "boot", "have checkpoint '%s'", from->name);
     checkpoint = sp_checkpoint_prepare(&making, worker->configs, error);
     sp_log_end(worker->log, checkpoint ? NULL : "it can't be made");
     if (!checkpoint)
         return false;
+    worker->checkpoint_s = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
+    worker->made_checkpoint = sp_checkpoint_is_new(checkpoint);
     sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", from->name);
     for (guint i = 0; i < worker->machines->len; i++) {
         if (sp_machine_restore_checkpoint(
@@ -467,7 +472,8 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
     } else {
         if (!restore_machines(worker, images, out_dir, options, error))
             return false;
-        send_report(worker, SP_REPORT_SCRIPT, NULL, NULL, 0);
+        send_report(worker, SP_REPORT_SCRIPT, worker->made_checkpoint ? "made" : NULL, NULL,
+            worker->checkpoint_s);
         if (!run_script(worker, worker->conf, out_dir, ret_word, ret_report, error))
             return false;
     }

@@ -196,6 +196,35 @@ static void test_many(Fixture *f, gconstpointer data)
 }
 
 /* All exceptions are in the page, and what the script could not know. */
+/* One that was not run now passed when it was run, and says so; also where its files are gone. */
+static void test_kept(Fixture *f, gconstpointer data)
+{
+    SpRecord *record = add(f, SP_RESULT_PASSED, NULL, NULL);
+    g_autoptr(SpMarkup) markup = NULL;
+    gsize length;
+    const char *page;
+
+    record->is_kept = true;
+    record->began_s = 1764256637; /* 2025-11-27 15:17:17 UTC */
+    record->seconds = 41.25;
+    g_clear_pointer(&record->dir, g_free);
+    begin(record, 1, "part");
+    end(record, 3, true);
+    take(record, "{\"time\":2,\"event\":\"mark\",\"kind\":\"screenshot\",\"machine\":\"m\","
+                 "\"text\":\"gone.png\"}");
+    expect(
+        f, "//testsuite/properties/property[@name='kept']/@value", "run on 2025-11-27T15:17:17Z\n");
+    expect(f, "//testsuite/@timestamp", "2025-11-27T15:17:17\n");
+    expect(f, "//testcase/@time", "41.250\n2.000\n");
+    expect(f, "//@failures | //@errors | //@skipped", "0\n0\n0\n0\n0\n");
+    markup = sp_page_make(&f->summary);
+    page = sp_markup_finish(markup, &length);
+    g_assert_nonnull(g_strstr_len(page, (gssize)length, "kept, run on 2025-11-27"));
+    g_assert_null(g_strstr_len(page, (gssize)length, "not begun"));
+    record->is_kept = false;
+    expect(f, "//property", "");
+}
+
 static void test_page(Fixture *f, gconstpointer data)
 {
     SpRecord *record = add(f, SP_RESULT_FAILED, "report", "timed out");
@@ -226,6 +255,7 @@ int main(int argc, char **argv)
         {"/junit/stopped", test_stopped},
         {"/junit/names", test_names},
         {"/junit/many", test_many},
+        {"/junit/kept", test_kept},
         {"/junit/page", test_page},
     };
 

@@ -149,6 +149,22 @@ static void test_few_files(RunnerFixture *f, gconstpointer data)
     RUN(f, NULL, 256, f->out, "ok", 0, "1 passed");
 }
 
+static void test_simulate(RunnerFixture *f, gconstpointer data)
+{
+    RUN(f, NULL, 0, f->out, "--simulate=2", 2, "not known", "run them first");
+    RUN(f, NULL, 0, f->out, "ok", 0, "1 passed");
+    RUN(f, NULL, 0, f->out, "--simulate=2,32", 0, "1 tests", "2 processors", "32 processors",
+        "GiB");
+    RUN(f, NULL, 0, f->out, "--simulate=", 2, "--simulate=:", "from 1 to");
+    RUN(f, NULL, 0, f->out, "--simulate=0", 2, "from 1 to");
+    RUN(f, NULL, 0, f->out, "--simulate=2,,3", 2, "from 1 to");
+    RUN(f, NULL, 0, f->out, "--simulate=4000000000", 2, "from 1 to");
+    RUN(f, NULL, 0, f->out, "--simulate=-1", 2, "from 1 to");
+    RUN(f, NULL, 0, f->out, "--tag=none", 2, "no test", "'none'");
+    RUN(f, NULL, 0, f->out, "o?", 0, "1 passed");
+    RUN(f, NULL, 0, f->out, "p?", 2, "matches 'p?'", "expected one of ok");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -160,6 +176,7 @@ int main(int argc, char **argv)
         {"/run-cli/two-runs", test_two_runs},
         {"/run-cli/paths", test_paths},
         {"/run-cli/few-files", test_few_files},
+        {"/run-cli/simulate", test_simulate},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -6,6 +6,7 @@
 #include "runner/runner.h"
 
 #include "runner/discover.h"
+#include "runner/simulate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,10 +97,69 @@ static void test_order(RunnerFixture *f, gconstpointer data)
     expect_order(f, 6, "a1 b1 b2 b3 a2 a3 ");
 }
 
+static void note_start(const SpTestConf *test, double begin_s, double end_s, void *data)
+{
+    g_string_append_printf(data, "%s:%.0f-%.0f ", test->name, begin_s, end_s);
+}
+
+/* The same tests with @jobs at once, which are started as @expected says, and all over then. */
+static void expect_simulation(GPtrArray *tests, const SpDurations *durations, guint jobs,
+    const char *expected, double seconds)
+{
+    g_autoptr(GPtrArray) own = g_ptr_array_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    g_ptr_array_extend(own, tests, NULL, NULL);
+    g_assert_cmpfloat(sp_simulate_run(own, durations, jobs, note_start, text), ==, seconds);
+    g_assert_cmpstr(text->str, ==, expected);
+    g_assert_cmpuint(own->len, ==, tests->len);
+}
+
+/* A checkpoint is made once, by the first that goes on from it; who needs it meanwhile waits, or
+ * lets others go first. */
+static void test_simulation(RunnerFixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } known[] = {{"booted", 20}, {"updated", 10}, {"a1", 50}, {"a2", 40}, {"b1", 30}, {"b2", 4}};
+    g_autofree char *path = g_build_filename(f->dir, "durations", NULL);
+    g_autoptr(SpDurations) durations = sp_durations_load(path);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) tests = NULL;
+
+    add(f, "booted", "[Checkpoint]\n[Machine gateway]\n");
+    add(f, "updated", "[Checkpoint]\nFrom=booted\n");
+    add(f, "a1", "[Test]\nFrom=booted\n");
+    add(f, "a2", "[Test]\nFrom=updated\n");
+    add(f, "b1", "[Test]\n[Machine gateway]\n");
+    add(f, "b2", "[Test]\n[Machine gateway]\n");
+    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
+        g_autofree char *dir = g_build_filename(f->tests, known[i].name, NULL);
+        g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, &error);
+        g_assert_no_error(error);
+        sp_durations_set(durations, conf, known[i].seconds);
+    }
+    tests = sp_tests_load(f->tests, NULL, NULL, &error);
+    g_assert_no_error(error);
+    expect_simulation(tests, durations, 1, "a1:0-70 a2:70-120 b1:120-150 b2:150-154 ", 154);
+    /* b1 goes before a2, which would wait for a1's checkpoint */
+    expect_simulation(tests, durations, 2, "a1:0-70 b1:0-30 a2:30-80 b2:70-74 ", 80);
+    /* at once where nothing else is left: it waits for "booted", and makes "updated" */
+    expect_simulation(tests, durations, 8, "a1:0-70 b1:0-30 b2:0-4 a2:0-70 ", 70);
+    /* one that is not known is as long as the others are on average */
+    add(f, "b3", "[Test]\n[Machine gateway]\n");
+    g_clear_pointer(&tests, g_ptr_array_unref);
+    tests = sp_tests_load(f->tests, NULL, NULL, &error);
+    expect_simulation(tests, durations, 8, "a1:0-70 b1:0-30 b2:0-4 b3:0-31 a2:0-70 ", 70);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add(
         "/run-order/checkpoints", RunnerFixture, NULL, runner_set_up, test_order, runner_tear_down);
+    g_test_add("/run-order/simulation", RunnerFixture, NULL, runner_set_up, test_simulation,
+        runner_tear_down);
     return g_test_run();
 }
