@@ -78,7 +78,7 @@ int main(int argc, char **argv)
         {"image --help", 0, "--check", NULL},
         {"run --nope", 2, NULL, "--nope"},
         {"list --tests " SOURCE_ROOT "/tests/e2e extra", 2, NULL, "no test 'extra'"},
-        {"list --tests " SOURCE_ROOT "/tests/e2e --tag nin", 2, NULL, "did you mean nine"},
+        {"list --tests " SOURCE_ROOT "/tests/e2e --tag nine2", 2, NULL, "did you mean nine"},
         {"run --tests /nowhere/at/all", 2, NULL, "/nowhere/at/all"},
         {"list --tests /nowhere/at/all", 2, NULL, "/nowhere/at/all"},
         {"image --images /nowhere/at/all", 2, NULL, "/nowhere/at/all"},

@@ -105,7 +105,7 @@ static void test_tags(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(SpTestConf) conf = load(f, "[Test]\nTags= nine \t a-2  b\n[Machine a]\n", &error);
-    const char *const some[] = {"two", "b", NULL}, *const none[] = {"bb", "nin", NULL};
+    const char *const some[] = {"two", "b", NULL}, *const none[] = {"bb", "nine2", NULL};
     g_autofree char *tags = NULL;
 
     g_assert_no_error(error);
@@ -260,9 +260,9 @@ static void test_choose(Fixture *f, gconstpointer data)
         {"slits*", "", NULL, "matches 'slits*': did you mean slots?"},
         {"bo*", "", NULL, "matches 'bo*': did you mean booted?"},
         {"slots x*", "", NULL, "matches 'x*': expected one of booted, one, slots"},
-        {"updat", "", NULL, "no test 'updat'"},
-        {"updat", "", NULL, "did you mean update?"},
-        {"", "nin", NULL, "has the tag 'nin': did you mean nine?"},
+        {"update2", "", NULL, "no test 'update2'"},
+        {"update2", "", NULL, "did you mean update?"},
+        {"", "nine2", NULL, "has the tag 'nine2': did you mean nine?"},
         {"", "nine frob", NULL, "has the tag 'frob': expected one of boot, nine"},
         {"", "*", NULL, "has the tag '*'"},
         {"one", "nine", NULL, "none of the tests that are named has the tag nine"},

@@ -65,7 +65,7 @@ static void test_near(void)
     } cases[] = {
         {"rauc-rolback", "rauc-rollback"},
         {"rollback", "rauc-rollback"},
-        {"nin", "nine"},
+        {"nine2", "nine"},
         {"mine", "nine"},
         {"a", "a, aa or aaa"},
         {"zzz", NULL},
