@@ -73,14 +73,4 @@ with subtest("the partition is gone: a slot is chosen all the same, as far as th
     boot_after(f"dd if=/dev/zero of={device('state')} bs=1M count=8 oflag=direct")
     wait_for("boot state can't be read: mount the state partition: ", r"slot A \(good\)")
 
-with subtest("a release that can't mount its data is left, and does not wait for somebody to come"):
-    gateway.load_snapshot("B is good")
-    gateway.succeed("rauc status mark-bad booted; rauc status mark-active booted", "sync")
-    t.assertEqual((3, False), dut.slot_state("B"))
-    start, size = dut.range_of("data")
-    gateway.succeed(f"dd if=/dev/zero of=/dev/flash bs=1M seek={start} count=8 oflag=seek_bytes,direct")
-    gateway.crash()
-    gateway.start(allow_reboot=True)
-    wait_for(r"slot B \(attempt 1 of 3\)", r"slot B \(attempt 2 of 3\)")
-
 gateway.crash()

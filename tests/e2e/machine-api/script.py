@@ -1,54 +1,9 @@
 # What a script may ask of a machine, against a real guest: the answers, the errors, and that a wait
 # that cannot come true any more ends at once.
 import os
-import subprocess
-import time
 
-from slotproof import MachineError, RequestedAssertionFailed
-
-
-def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
-    """The message of the exception that the call must raise, and how long that took."""
-    begin = time.monotonic()
-    with t.assertRaises(kind) as caught:
-        call(*args, **kwargs)
-    return str(caught.exception), time.monotonic() - begin
-
-
-# The guest's echo.
-LISTEN = r"""
-printf '[Socket]\nListenStream=127.0.0.1:7007\nAccept=yes\n' >/run/systemd/system/echo.socket
-printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service
-systemctl daemon-reload
-systemctl start echo.socket
-"""
-# Says as much as its second argument to the port of its first, ends, and expects the same back.
-TALK = """
-import socket, sys, threading
-said = bytes(range(251)) * (int(sys.argv[2]) // 251)
-with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as peer:
-    def talk():
-        peer.sendall(said)
-        peer.shutdown(socket.SHUT_WR)
-    threading.Thread(target=talk).start()
-    heard = b"".join(iter(lambda: peer.recv(65536), b""))
-sys.exit("%d bytes of %d came back" % (len(heard), len(said)) if heard != said else 0)
-"""
-
-
-def talk(*sizes):
-    """What went wrong with clients that talk to the guest's echo all at once; in processes of their
-    own, since the connections go on only while a call to a machine waits."""
-    clients = [
-        subprocess.Popen(["python3", "-c", TALK, str(port), str(size)], stderr=subprocess.PIPE, text=True)
-        for size in sizes
-    ]
-    retry(lambda last: all(client.poll() is not None for client in clients), 120)
-    return "".join(client.stderr.read() for client in clients if client.stderr)
-
-
-gateway.start(allow_reboot=True)
-gateway.wait_for_unit("multi-user.target")
+from asking import LISTEN, failure, talk
+from slotproof import MachineError
 
 with subtest("commands"):
     t.assertEqual("a\nb\n", gateway.succeed("echo a", "echo b"))
@@ -243,9 +198,9 @@ with subtest("snapshots"):
 
 with subtest("a port of the host's that leads into the guest"):
     port = gateway.forward_port(0, 7007)
-    t.assertIn("reset", talk(1000))  # nobody listens yet
+    t.assertIn("reset", talk(port, 1000))  # nobody listens yet
     gateway.succeed(LISTEN)
-    t.assertEqual("", talk(0, 1000, 5000000, 1000000, 1000))
+    t.assertEqual("", talk(port, 0, 1000, 5000000, 1000000, 1000))
     message, _ = failure(gateway.forward_port, port, kind=ValueError)
     t.assertIn(f"port {port} ", message)
     t.assertEqual("0\n", gateway.succeed("pgrep -fc '[e]xe connect localhost' || true"))
@@ -257,7 +212,7 @@ with subtest("the agent is lost and comes back"):
     t.assertIn("agent", message)
     t.assertLess(seconds, 30)
     gateway.succeed("true")
-    t.assertEqual("", talk(1000))
+    t.assertEqual("", talk(port, 1000))
 
 with subtest("console text is found once"):
     gateway.succeed(r"printf '\r\n10%%\r20%%\r30%% done\r\nonce\r\nmore\r\n' >/dev/console")
@@ -278,57 +233,3 @@ with subtest("a panic ends a wait at once"):
     message, seconds = failure(gateway.wait_for_file, "/run/never", kind=MachineError)
     t.assertTrue("panic" in message or "reset" in message, message)
     t.assertLess(seconds, 60)
-
-with subtest("leaving an initramfs"):
-    gateway.crash()
-    gateway.start()
-    gateway.wait_for_unit("multi-user.target")
-    message, seconds = failure(gateway.switch_root)
-    t.assertIn("initrd.target", message)
-    t.assertLess(seconds, 120)
-    # what stands for it: a target that stops the agent, and has another one started
-    gateway.succeed(
-        "echo '[Unit]' >/etc/systemd/system/initrd.target",
-        "printf '[Unit]\\nAllowIsolate=yes\\nRequires=basic.target next-agent.service\\n"
-        "Conflicts=slotproof-agent.service\\n' >/etc/systemd/system/initrd-switch-root.target",
-        "sed 's/^.Unit.$/&\\nAfter=slotproof-agent.service/;/^Before=/d' "
-        "/usr/lib/systemd/system/slotproof-agent.service >/etc/systemd/system/next-agent.service",
-        "systemctl daemon-reload",
-        "systemctl start initrd.target",
-    )
-    gateway.switch_root()
-    gateway.require_unit_state("next-agent")
-    gateway.require_unit_state("slotproof-agent", "inactive")
-
-with subtest("a further machine"):
-    failure(create_machine, "gateway", kind=ValueError)
-    failure(create_machine, "other", networks=[3], kind=ValueError)
-    failure(create_machine, "other", image="no-such-image", kind=ValueError)
-    other = create_machine("other", image="gateway", networks=[2, 1], memory=384)
-    t.assertEqual([gateway, other], machines)
-    t.assertFalse(other.is_up())
-    other.start(allow_reboot=True)
-    other.wait_for_unit("multi-user.target")
-    t.assertEqual("2", other.succeed("ls -d /sys/class/net/*/device | wc -l").strip())
-    t.assertLess(int(other.succeed("sed -n 's/MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo")), 384 * 1024)
-    for one in machines:
-        one.execute("systemctl poweroff", check_output=False)
-    join_all()
-    t.assertFalse(any(one.is_up() for one in machines))
-
-with subtest("a power cut, and the disk as it was"):
-    gateway.crash()
-    gateway.start()
-    gateway.wait_for_unit("multi-user.target")
-    gateway.succeed(LISTEN)
-    t.assertEqual("", talk(1000))
-    gateway.succeed("echo kept >/data/config/note", "sync -f /data")
-    gateway.crash()
-    t.assertFalse(gateway.is_up())
-    t.assertIn("reset", talk(1000))
-    gateway.start()
-    gateway.wait_for_unit("data.mount")
-    t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
-    gateway.succeed("systemd-run --no-block systemctl poweroff")
-    gateway.wait_for_shutdown()
-    t.assertFalse(gateway.is_up())

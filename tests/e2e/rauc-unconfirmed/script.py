@@ -6,10 +6,6 @@ dut = Appliance(gateway)
 NOT_CONFIRMED = "slot B is not confirmed yet, and slot A is the only good one"
 
 
-def said_of_the_last():
-    return gateway.succeed("journalctl --sync; journalctl -b -u rauc -o cat").rsplit(": started", 1)[1]
-
-
 with subtest("release 2.0 runs in slot B, unconfirmed"):
     # nobody confirms it meanwhile
     gateway.succeed("systemctl stop os-verification")
@@ -21,8 +17,7 @@ with subtest("release 2.0 runs in slot B, unconfirmed"):
 with subtest("it is refused to install, and nothing is written"):
     before = dut.digests(*PAIRS["A"], *PAIRS["B"])
     state, table = dut.boot_state(), dut.table_digests()
-    gateway.fail("rauc install /data/release-2.0.raucb")
-    t.assertIn(NOT_CONFIRMED, said_of_the_last())
+    t.assertIn(NOT_CONFIRMED, dut.fail_to_install("/data/release-2.0.raucb"))
     t.assertEqual(before, dut.digests(*before))
     t.assertEqual(table, dut.table_digests())
     t.assertEqual(state, dut.boot_state())

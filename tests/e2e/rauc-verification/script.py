@@ -1,31 +1,22 @@
 # The ends of os-verification that a release does not see when all goes well: the check itself hangs, or no
 # other slot is left to go to. The machine has virtual time, in which minutes are over at once.
-from appliance import Appliance
+from verification import LIST, Verification
 
-dut = Appliance(gateway)
-LIST = "/data/config/health-required.json"
-
-
-def verify(expected_status):
-    """Run the check by hand, as its unit would; what it said."""
-    status, output = gateway.execute("/usr/lib/slotproof/os-verification 2>&1")
-    t.assertEqual(expected_status, status, output)
-    return output
-
+dut = Verification(gateway, t)
 
 with subtest("where no slot has attempts left, a failed check is no reason to reboot"):
     t.assertEqual(("A", "1.0"), dut.running())
     gateway.succeed("rauc status mark-bad booted", "rauc status mark-bad other")
     t.assertEqual([(0, False)] * 2, [dut.slot_state(slot) for slot in "AB"])
     gateway.succeed(f"""echo '["no-such-unit.service"]' >{LIST}""")
-    said = verify(0)
+    said = dut.verify(0)
     t.assertIn("slot A stays unconfirmed: no-such-unit.service can't be loaded", said)
     t.assertIn("no slot has attempts left, so this one goes on as it is", said)
     t.assertEqual((0, False), dut.slot_state("A"))
 
 with subtest("where one has, it is one"):
     gateway.succeed("rauc status mark-active booted")
-    t.assertNotIn("no slot has attempts left", verify(1))
+    t.assertNotIn("no slot has attempts left", dut.verify(1))
     gateway.succeed(f"rm {LIST}")
 
 with subtest("a check that hangs is ended, and the release is given another try"):

@@ -1,0 +1,45 @@
+# What the tests of the driver's own calls share: an exception that must come, and an echo in the guest.
+import subprocess
+import time
+
+from slotproof import RequestedAssertionFailed
+
+
+def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
+    """The message of the exception that the call must raise, and how long that took."""
+    begin = time.monotonic()
+    try:
+        call(*args, **kwargs)
+    except kind as error:
+        return str(error), time.monotonic() - begin
+    raise AssertionError(f"no {kind.__name__} came of {call}")
+
+
+# The guest's echo.
+LISTEN = r"""
+printf '[Socket]\nListenStream=127.0.0.1:7007\nAccept=yes\n' >/run/systemd/system/echo.socket
+printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service
+systemctl daemon-reload
+systemctl start echo.socket
+"""
+# Says as much as its second argument to the port of its first, ends, and expects the same back.
+TALK = """
+import socket, sys, threading
+said = bytes(range(251)) * (int(sys.argv[2]) // 251)
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as peer:
+    def talk():
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+    threading.Thread(target=talk).start()
+    heard = b"".join(iter(lambda: peer.recv(65536), b""))
+sys.exit("%d bytes of %d came back" % (len(heard), len(said)) if heard != said else 0)
+"""
+
+
+def talk(port, *sizes):
+    """What went wrong with clients that talk to the guest's echo by this port of the host's, all at once."""
+    clients = [
+        subprocess.Popen(["python3", "-c", TALK, str(port), str(size)], stderr=subprocess.PIPE, text=True)
+        for size in sizes
+    ]
+    return "".join(client.communicate(timeout=120)[1] for client in clients)

@@ -1,0 +1,48 @@
+# What is kept where the firewall's rules are not loaded: services are for their side by their own settings,
+# and where the rules can't be loaded there is no network.
+from gateway_network import *
+
+scanners = {
+    "wan": networks[WAN].create_endpoint("wan scanner", ["203.0.113.200/24"]),
+    "lan": networks[LAN].create_endpoint("lan scanner", ["172.20.30.200/24"]),
+}
+wan, _ = Provider(client).wait_for_gateway(gateway)
+
+
+def ask_for_lease(side):
+    """A DHCPDISCOVER (RFC 2131, 2) to whoever serves leases there."""
+    card = bytes.fromhex(scanners[side].mac.replace(":", ""))
+    head = bytes([1, 1, 6, 0]) + b"slot" + bytes(20) + card + bytes(10 + 64 + 128)
+    discover = head + bytes([99, 130, 83, 99, 53, 1, 1, 255])
+    scanners[side].send(
+        "udp", "255.255.255.255", 67, from_port=68, payload=discover, source="0.0.0.0",
+        mac="ff:ff:ff:ff:ff:ff",
+    )
+
+
+def is_offered(side, timeout):
+    """Whether the gateway itself, of all who may be there, has offered a lease."""
+    card = bytes.fromhex(scanners[side].resolve({"wan": wan, "lan": GATEWAY_LAN}[side]).replace(":", ""))
+    try:
+        while True:
+            frame = scanners[side].receive_frame(timeout)
+            if frame[6:12] == card and frame[12:14] == b"\x08\x00" and frame[34:36] == b"\x00\x43":
+                return True
+    except AssertionError:
+        return False
+
+
+with subtest("leases and time are for the LAN, without the rules too"):
+    gateway.succeed("nft flush ruleset")
+    for side in scanners:
+        ask_for_lease(side)
+    t.assertTrue(is_offered("lan", 20))
+    t.assertFalse(is_offered("wan", 1))
+    t.assertEqual([123], scanners["lan"].probe(GATEWAY_LAN, "udp", [123]).open)
+    t.assertEqual([], scanners["wan"].probe(wan, "udp", [123]).open)
+
+with subtest("without its rules the gateway has no network"):
+    gateway.succeed("systemctl stop systemd-networkd.socket systemd-networkd nftables")
+    gateway.succeed("echo 'table inet gateway { broken' >>/etc/nftables.conf")
+    gateway.fail("systemctl start systemd-networkd")
+    gateway.succeed("journalctl -u systemd-networkd | grep 'Dependency failed'")

@@ -1,0 +1,24 @@
+# A machine whose power is cut: what it had written is there when it starts again, and so is a forwarded port.
+from asking import LISTEN, talk
+
+port = gateway.forward_port(0, 7007)
+
+with subtest("a power cut, and the disk as it was"):
+    gateway.succeed(LISTEN)
+    t.assertEqual("", talk(port, 1000))
+    gateway.succeed("echo kept >/data/config/note", "sync -f /data")
+    gateway.crash()
+    t.assertFalse(gateway.is_up())
+    t.assertIn("reset", talk(port, 1000))
+    gateway.start()
+    gateway.wait_for_unit("data.mount")
+    t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
+
+with subtest("the port leads into the guest again"):
+    gateway.succeed(LISTEN)
+    t.assertEqual("", talk(port, 1000))
+
+with subtest("it is off when it has shut down by itself"):
+    gateway.succeed("systemd-run --no-block systemctl poweroff")
+    gateway.wait_for_shutdown()
+    t.assertFalse(gateway.is_up())

@@ -1,0 +1,17 @@
+# Power fails while an installation begins: at its first byte, where the state is told that slot B is
+# bad, and while the boot partition is written.
+from power_loss import MIB, Installation
+
+dut = Installation(gateway, t)
+cuts = []
+
+with subtest("an installation is watched at three instants"):
+    dut.begin_slowly()
+    for written in (1, 2 * MIB, 8 * MIB):
+        cuts.append(dut.stop_after(written, set()))
+        dut.go_on()
+    gateway.crash()
+
+for cut in reversed(cuts):
+    with subtest(f"power fails {cut.name}"):
+        dut.check_after(cut)

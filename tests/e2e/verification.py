@@ -1,0 +1,47 @@
+# What the tests of the confirmation share: the check of a release, by hand and as it ran at the boot.
+import json
+
+from appliance import Appliance
+
+# what the device itself asks for
+LIST = "/data/config/health-required.json"
+
+
+class Verification(Appliance):
+    """A device whose releases are confirmed, or not; t has the assertions."""
+
+    def __init__(self, machine, t):
+        super().__init__(machine)
+        self.t = t
+
+    def entries(self):
+        """The journal of os-verification in this boot: (seconds since boot, text)."""
+        lines = self.journal("-t os-verification -o json").splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [(int(e["__MONOTONIC_TIMESTAMP"]) / 1e6, e["MESSAGE"]) for e in entries]
+
+    def unconfirm(self):
+        self.machine.succeed("rauc status mark-bad booted", "rauc status mark-active booted")
+        self.t.assertEqual((3, False), self.slot_state("A"))
+
+    def verify(self, expected_status):
+        """Run the check by hand, as its unit would; what it said."""
+        status, output = self.machine.execute("/usr/lib/slotproof/os-verification 2>&1")
+        self.t.assertEqual(expected_status, status, output)
+        return output
+
+    def check_fault(self, number, reason, fault, mend):
+        """The release in slot A is not confirmed with the fault, be it there from the start on or for six
+        seconds only, which is more than there are between two looks: these begin 8 seconds after it for
+        each number."""
+        said = f"slot A stays unconfirmed: {reason}"
+        self.machine.succeed(fault)
+        self.t.assertIn(said, self.verify(1))
+        self.machine.succeed(mend)
+        self.machine.succeed(
+            f"systemd-run --on-active={8 * number} --timer-property=AccuracySec=1ms "
+            f"/bin/sh -c '{fault}; sleep 6; {mend}'"
+        )
+        self.t.assertIn(said, self.verify(1))
+        self.t.assertEqual((3, False), self.slot_state("A"))
+        self.machine.succeed("sleep 10")
