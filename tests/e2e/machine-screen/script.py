@@ -95,6 +95,6 @@ with subtest("a kernel's last words are on the screen"):
 with subtest("what is off has no screen"):
     gateway.crash()
     calls: list = [gateway.screenshot, gateway.send_key, gateway.send_chars, gateway.send_console]
-    for call in calls:
+    for typed in calls:
         with t.assertRaisesRegex(MachineError, "not running"):
-            call("x")
+            typed("x")

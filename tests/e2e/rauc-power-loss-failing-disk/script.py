@@ -38,7 +38,7 @@ def put_below_disk(node):
     gateway.qmp("blockdev-reopen", options=[disk])
 
 
-left_behind = []
+left_behind: list[dict] = []
 for partition, slot in [("boot-b", "boot.1"), ("rootfs-b", "rootfs.1")]:
     with subtest(f"writes to {partition} fail"):
         if left_behind:
