@@ -8,22 +8,20 @@ with subtest("release 1.0 runs in slot A"):
     t.assertEqual(("A", "1.0"), dut.running())
     gateway.succeed("echo kept >/data/config/note", "sync -f /data")
     table = dut.table_digests()
-    before = dut.digests(*PAIRS["A"], *PAIRS["B"])
+    slot_a = dut.digests(*PAIRS["A"])
+    b_images = dict(zip(PAIRS["B"], dut.images("2.0")))
     state = dut.boot_state()
 
-with subtest("a bundle that somebody else has signed is refused, and nothing is written"):
+with subtest("a bundle that somebody else has signed is refused"):
     t.assertIn("signature verification failed", dut.fail_to_install(dut.bundle("bad-signature")))
-    t.assertEqual(before, dut.digests(*before))
+    t.assertEqual(set(), dut.arrived(b_images))
     t.assertEqual(table, dut.table_digests())
     t.assertEqual(state, dut.boot_state())
     t.assertEqual("A", dut.rauc()["primary"])
 
 with subtest("a good one is installed into slot B"):
     dut.install("release-2.0")
-    after = dut.digests(*PAIRS["A"])
-    t.assertEqual({name: before[name] for name in PAIRS["A"]}, after, "slot A was written to")
-    t.assertEqual(table, dut.table_digests())
-    t.assertEqual(set(PAIRS["B"]), dut.arrived(dict(zip(PAIRS["B"], dut.images("2.0")))))
+    t.assertEqual(set(PAIRS["B"]), dut.arrived(b_images))
     t.assertEqual(
         {"booted": "A", "primary": "B", "A": "good", "B": "good"}, dut.rauc()
     )
@@ -45,7 +43,8 @@ with subtest("slot B boots and runs the new release"):
     t.assertEqual("B", dut.rauc()["booted"])
 
 with subtest("slot A and the data are as they were"):
-    t.assertEqual({name: before[name] for name in PAIRS["A"]}, dut.digests(*PAIRS["A"]))
+    # neither the installation nor the boot has written to it
+    t.assertEqual(slot_a, dut.digests(*PAIRS["A"]), "slot A was written to")
     t.assertEqual(table, dut.table_digests())
     t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
 
