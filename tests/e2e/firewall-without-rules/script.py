@@ -7,6 +7,7 @@ scanners = {
     "lan": networks[LAN].create_endpoint("lan scanner", ["172.20.30.200/24"]),
 }
 wan, _ = Provider(client).wait_for_gateway(gateway)
+ADDRESSES = {"wan": wan, "lan": GATEWAY_LAN}
 
 
 def ask_for_lease(side):
@@ -20,25 +21,31 @@ def ask_for_lease(side):
     )
 
 
-def is_offered(side, timeout):
-    """Whether the gateway itself, of all who may be there, has offered a lease."""
-    card = bytes.fromhex(scanners[side].resolve({"wan": wan, "lan": GATEWAY_LAN}[side]).replace(":", ""))
+def ask_for_time(side):
+    """An NTP client's request (RFC 5905, 7.3) to the gateway's address of that side."""
+    scanners[side].send("udp", ADDRESSES[side], 123, payload=b"\x23" + bytes(47))
+
+
+def is_answered(side, port, timeout):
+    """Whether the gateway itself, of all who may be there, has answered from this port."""
+    card = bytes.fromhex(scanners[side].resolve(ADDRESSES[side]).replace(":", ""))
     try:
         while True:
             frame = scanners[side].receive_frame(timeout)
-            if frame[6:12] == card and frame[12:14] == b"\x08\x00" and frame[34:36] == b"\x00\x43":
+            if frame[6:12] == card and frame[12:14] == b"\x08\x00" and frame[34:36] == port.to_bytes(2, "big"):
                 return True
     except AssertionError:
         return False
 
 
+# The WAN is asked first: when the LAN has its answer, the program has dealt with the WAN's request too.
 with subtest("leases and time are for the LAN, without the rules too"):
     gateway.succeed("nft flush ruleset")
-    for side in scanners:
-        ask_for_lease(side)
-    t.assertTrue(is_offered("lan", 20))
-    t.assertFalse(is_offered("wan", 1))
-    t.assertEqual([123], scanners["lan"].probe(GATEWAY_LAN, "udp", [123]).open)
+    for ask, port in ((ask_for_lease, 67), (ask_for_time, 123)):
+        for side in ("wan", "lan"):
+            ask(side)
+        t.assertTrue(is_answered("lan", port, 20), port)
+        t.assertFalse(is_answered("wan", port, 1), port)
     t.assertEqual([], scanners["wan"].probe(wan, "udp", [123]).open)
 
 with subtest("without its rules the gateway has no network"):
