@@ -5,12 +5,22 @@
 
 /**
  * The state of a machine that runs (memory, devices, disk, what its console said), in files that
- * outlive the driver: NAME.ram, NAME.disk and NAME.console in a folder, NAME the machine's.
+ * outlive the driver: NAME.ram, NAME.state, NAME.disk and NAME.console in a folder, NAME the
+ * machine's.
  *
- * Memory and devices are as QEMU migrates them (QEMU, docs/devel/migration.rst), the disk is the
- * machine's overlay. They fit a machine only whose QEMU, command line and image are the same;
+ * The first is the memory, which machines that go on from there map privately (memory-file.h), the
+ * second the devices as QEMU migrates them (QEMU, docs/devel/migration.rst, and the capability
+ * "x-ignore-shared"), with the memory where there is no NAME.ram. The disk is the machine's
+ * overlay. They fit a machine only whose QEMU, command line and image are the same;
  * whoever keeps such files has to see to that.
  */
+
+/**
+ * Have the memory of @machine, which was not started yet, lie in the folder @dir, into which it is
+ * saved later. Where the file system does not let it, its log says so: then it is written when it
+ * is saved.
+ */
+void sp_machine_keep_memory(SpMachine *machine, const char *dir);
 
 /**
  * Wait, for ten seconds at most, until the guest does next to nothing: what a boot leaves to be
@@ -27,7 +37,8 @@ bool sp_machine_wait_for_rest(SpMachine *machine, GError **error);
 bool sp_machine_stop(SpMachine *machine, GError **error);
 
 /**
- * Save @machine into the folder @dir and switch it off. All is on the disk when this returns.
+ * Save @machine into the folder @dir and switch it off. It is not waited for the host's disk: whoever
+ * keeps the files has to look whether they outlived a failure of the host's power.
  * SP_ERROR_MACHINE where it is not running or can't be saved; SP_ERROR_HOST where the files can't
  * be written. What was written then is of no use.
  */

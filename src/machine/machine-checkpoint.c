@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "machine/checkpoint.h"
+#include "machine/copy-data.h"
 #include "machine/machine-private.h"
 #include "machine/qemu-command.h"
 
@@ -14,7 +15,6 @@
 /* A guest's whole memory is written, or read. */
 #define TIMEOUT_MS 300000
 #define END_TIMEOUT_MS 30000
-#define COPY_BYTES ((size_t)1 << 30)
 /* A guest rests that takes less of a processor than this in such a time. */
 #define REST_PERCENT 4
 #define REST_WINDOW_MS 500
@@ -43,15 +43,23 @@ static bool execute(
         machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, ret, error);
 }
 
-/* Have QEMU tell how a migration goes. */
-static bool ask_for_events(SpMachine *machine, GError **error)
+static void add_capability(JsonArray *list, const char *name, bool is_set)
 {
-    JsonObject *arguments = json_object_new(), *capability = json_object_new();
+    JsonObject *capability = json_object_new();
+
+    json_object_set_string_member(capability, "capability", name);
+    json_object_set_boolean_member(capability, "state", is_set);
+    json_array_add_object_element(list, capability);
+}
+
+/* Have QEMU tell how a migration goes, and leave out memory that is in a file of its own. */
+static bool set_capabilities(SpMachine *machine, bool leaves_memory_out, GError **error)
+{
+    JsonObject *arguments = json_object_new();
     JsonArray *list = json_array_new();
 
-    json_object_set_string_member(capability, "capability", "events");
-    json_object_set_boolean_member(capability, "state", TRUE);
-    json_array_add_object_element(list, capability);
+    add_capability(list, "events", true);
+    add_capability(list, "x-ignore-shared", leaves_memory_out);
     json_object_set_array_member(arguments, "capabilities", list);
     return execute(machine, "migrate-set-capabilities", arguments, NULL, error);
 }
@@ -106,20 +114,9 @@ static bool migrate(SpMachine *machine, const char *command, int fd, GError **er
 
 bool sp_machine_copy_data(int from, const char *path, GError **error)
 {
-    off_t length = lseek(from, 0, SEEK_END), at = 0, end;
     int to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    bool is_good = to >= 0 && length >= 0 && ftruncate(to, length) == 0;
+    bool is_good = to >= 0 && sp_copy_data(from, to);
 
-    while (is_good && (at = lseek(from, at, SEEK_DATA)) >= 0) {
-        end = lseek(from, at, SEEK_HOLE);
-        while (is_good && at < end) {
-            off_t target = at;
-            is_good =
-                copy_file_range(from, &at, to, &target, MIN((size_t)(end - at), COPY_BYTES), 0) > 0;
-        }
-    }
-    /* ENXIO: no data behind there */
-    is_good = is_good && errno == ENXIO && fsync(to) == 0;
     if (!is_good)
         host_error(error, "written", path);
     if (to >= 0)
@@ -137,10 +134,11 @@ static bool copy_console(SpMachine *machine, const char *path, GError **error)
 
     g_string_insert_c(content, (gssize)read, 0);
     return g_file_set_contents_full(
-        path, content->str, (gssize)content->len, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+        path, content->str, (gssize)content->len, G_FILE_SET_CONTENTS_NONE, 0600, error);
 }
 
-static bool save_memory(SpMachine *machine, const char *path, GError **error)
+/* Its devices, and its memory where that is not in a file. */
+static bool save_state(SpMachine *machine, const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     JsonObject *parameters;
@@ -151,9 +149,8 @@ static bool save_memory(SpMachine *machine, const char *path, GError **error)
     parameters = json_object_new();
     json_object_set_int_member(parameters, "max-bandwidth", BANDWIDTH);
     is_good = execute(machine, "migrate-set-parameters", parameters, NULL, error) &&
-              ask_for_events(machine, error) && migrate(machine, "migrate", fd, error);
-    if (is_good && fsync(fd) < 0)
-        is_good = host_error(error, "written", path);
+              set_capabilities(machine, machine->memory_is_own, error) &&
+              migrate(machine, "migrate", fd, error);
     close(fd);
     return is_good;
 }
@@ -194,11 +191,11 @@ static bool take_layer_over(SpMachine *machine, GError **error)
 
 static bool save(SpMachine *machine, const char *dir, GError **error)
 {
-    g_autofree char *ram = file_name(machine, dir, "ram");
+    g_autofree char *state = file_name(machine, dir, "state");
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
 
-    return take_layer_over(machine, error) && save_memory(machine, ram, error) &&
+    return take_layer_over(machine, error) && save_state(machine, state, error) &&
            execute(machine, "quit", NULL, NULL, error) &&
            sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
            sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
@@ -271,14 +268,17 @@ static bool tell_guest(SpMachine *machine, GError **error)
     return sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), error);
 }
 
-static bool load_memory(SpMachine *machine, const char *path, GError **error)
+static bool load_state(SpMachine *machine, const char *path, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool is_good;
 
     if (fd < 0)
         return host_error(error, "opened", path);
-    is_good = ask_for_events(machine, error) && migrate(machine, "migrate-incoming", fd, error) &&
+    /* a snapshot that is saved later needs its memory */
+    is_good = set_capabilities(machine, machine->has_template, error) &&
+              migrate(machine, "migrate-incoming", fd, error) &&
+              set_capabilities(machine, false, error) &&
               execute(machine, "cont", NULL, NULL, error);
     close(fd);
     return is_good;
@@ -286,16 +286,21 @@ static bool load_memory(SpMachine *machine, const char *path, GError **error)
 
 static bool load(SpMachine *machine, const char *dir, GError **error)
 {
-    g_autofree char *ram = file_name(machine, dir, "ram");
+    g_autofree char *state = file_name(machine, dir, "state");
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
     g_autofree char *text = NULL;
     gsize length, read;
+    bool is_started;
 
     if (!g_file_get_contents(console, &text, &length, error))
         return false;
     machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
-    if (!machine->overlay || !sp_machine_start(machine, true, error))
+    if (!machine->overlay || !sp_machine_use_template(machine, dir, error))
+        return false;
+    is_started = sp_machine_start(machine, true, error);
+    sp_machine_let_go_of_template(machine);
+    if (!is_started)
         return false;
     read = strnlen(text, length);
     if (read == length)
@@ -304,7 +309,7 @@ static bool load(SpMachine *machine, const char *dir, GError **error)
     sp_console_read_all(machine->console);
     sp_console_take(machine->console, (const guint8 *)text + read, length - read);
     sp_machine_forget_panic(machine); /* that was another time */
-    return load_memory(machine, ram, error);
+    return load_state(machine, state, error);
 }
 
 bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)

@@ -3,7 +3,7 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c
- * copies, machine-monitor.c talks to QEMU for the script, machine-network.c has the cables and
+ * copies, machine-memory.c has its memory in a file, machine-monitor.c talks to QEMU for the script, machine-network.c has the cables and
  * forwards ports, machine-panic.c tells a failed kernel from text about one, machine-power-on.c
  * skips what precedes the first read of its disk, machine-snapshot.c saves and loads,
  * machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
@@ -31,6 +31,10 @@ struct SpMachine {
     char *program;
     SpOverlay *overlay;       /* made at the first start */
     bool is_incoming;         /* memory and devices are about to be loaded */
+    bool has_template;        /* devices alone: memory is in a file */
+    int memory_fd;            /* the file that is its memory (memory-file.h); -1: none */
+    bool memory_is_own;       /* it is of a checkpoint that is being made */
+    char *memory_path;        /* of what is or was that file; NULL: none */
     bool is_until_first_read; /* it stops there */
     char *power_on_dir;       /* where the state is (power-on.h); NULL: it goes the long way */
     int power_on_fd;          /* our copy of that state; -1: none yet */
@@ -95,9 +99,22 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error);
 /** QEMU has just told that the guest was reset: the same, as soon as the main loop turns. */
 void sp_machine_power_on_after_reset(SpMachine *machine);
 
-/** Write the data of the file @from to @path, which must not be there, with its holes; on the disk
- * when this returns. */
+/** Write the data of the file @from to @path, which must not be there, with its holes. */
 bool sp_machine_copy_data(int from, const char *path, GError **error);
+
+/** Where the folder @dir has the memory of @machine. Free with g_free(). */
+char *sp_machine_memory_path(const SpMachine *machine, const char *dir);
+/** Have the next start find its memory as the folder @dir has it. Sets has_template: without there
+ * is none in there, which is no error, and memory comes with the devices. */
+bool sp_machine_use_template(SpMachine *machine, const char *dir, GError **error);
+/** QEMU is about to be started: @ret_flag is the one of SP_QEMU_* for its memory, or 0. */
+bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **error);
+/** It was started. */
+void sp_machine_let_go_of_template(SpMachine *machine);
+/** Where QEMU has ended for its memory's file, that as a sentence; NULL for other reasons. */
+char *sp_machine_memory_fault(const SpMachine *machine);
+/** Free what the machine has of this. */
+void sp_machine_clear_memory(SpMachine *machine);
 
 /** Pull again the cables that are pulled: what QEMU loads knows nothing of that. */
 bool sp_machine_pull_cables(SpMachine *machine, GError **error);

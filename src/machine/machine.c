@@ -58,6 +58,7 @@ void sp_machine_explain(SpMachine *machine, GError **error)
 static char *describe_end(SpMachine *machine)
 {
     const char *reason = machine->shutdown_reason;
+    g_autofree char *fault = NULL;
     g_autofree char *end = NULL;
     g_autofree char *output = NULL;
 
@@ -66,6 +67,9 @@ static char *describe_end(SpMachine *machine)
     if (reason && g_str_equal(reason, "guest-reset"))
         return g_strdup("the guest reset, which ends a machine that was not started with "
                         "allow_reboot=True");
+    fault = sp_machine_memory_fault(machine);
+    if (fault)
+        return g_steal_pointer(&fault);
     end = sp_process_describe_end(machine->qemu);
     output = g_strstrip(sp_process_output(machine->qemu));
     return g_strdup_printf("QEMU %s%s%s", end, *output ? ": " : "", output);
@@ -123,7 +127,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->config.out_dir = g_strdup(config->out_dir);
     machine->config.disk = g_strdup(config->disk);
     machine->config.kept_disk = g_strdup(config->kept_disk);
-    machine->power_on_fd = -1;
+    machine->power_on_fd = machine->memory_fd = -1;
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
     if (config->memory_mib == 0)
@@ -176,6 +180,7 @@ void sp_machine_free(SpMachine *machine)
     g_free(machine->power_on_dir);
     if (machine->power_on_fd >= 0)
         close(machine->power_on_fd);
+    sp_machine_clear_memory(machine);
     g_free(machine);
 }
 
@@ -209,7 +214,7 @@ enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
 /* always there; then come those of the network cards, and two more at most */
 #define FDS_FIXED 6u
-#define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 1)
+#define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 2)
 
 typedef struct {
     guint count;
@@ -254,9 +259,10 @@ static bool goes_on_from_power_on(const SpMachine *machine)
     return machine->power_on_dir && !machine->is_incoming;
 }
 
-static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GError **error)
+static bool spawn(
+    SpMachine *machine, bool allow_reboot, guint memory, Sockets *sockets, GError **error)
 {
-    const guint flags = (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
+    const guint flags = memory | (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
                         (machine->is_incoming ? SP_QEMU_INCOMING : 0) |
                         (machine->is_until_first_read ? SP_QEMU_FIRST_READ : 0) |
                         (goes_on_from_power_on(machine) ? SP_QEMU_PAUSED : 0) |
@@ -276,6 +282,8 @@ static bool spawn(SpMachine *machine, bool allow_reboot, Sockets *sockets, GErro
         fds[count++] = (SpProcessFd){sockets->theirs[SOCKET_NIC + i], SP_QEMU_FD_NIC + (int)i};
     if (flags & SP_QEMU_LAYER)
         fds[count++] = (SpProcessFd){sp_overlay_layer_fd(machine->overlay), SP_QEMU_FD_DISK_LAYER};
+    if (memory)
+        fds[count++] = (SpProcessFd){machine->memory_fd, SP_QEMU_FD_MEMORY};
     machine->qemu = sp_process_start((const char *const *)argv, fds, count, error);
     close_sockets(sockets->theirs, sockets->count);
     if (!machine->qemu) {
@@ -315,6 +323,7 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
 bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
     Sockets sockets;
+    guint memory;
 
     if (sp_machine_is_up(machine))
         return true;
@@ -331,12 +340,13 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
                 sp_overlay_was_kept(machine->overlay) ? "as it was left the last time"
                                                       : "a fresh one, and will be kept");
     }
-    if (!open_sockets(&sockets, SOCKET_NIC + machine->config.nics, error))
+    if (!sp_machine_prepare_memory(machine, &memory, error) ||
+        !open_sockets(&sockets, SOCKET_NIC + machine->config.nics, error))
         return false;
     machine->boot_begin = g_get_monotonic_time();
     sp_log_mark(machine->config.log, machine->config.name, "start", "starting (%s)",
         machine->config.accel->name);
-    if (!spawn(machine, allow_reboot, &sockets, error))
+    if (!spawn(machine, allow_reboot, memory, &sockets, error))
         return false;
     if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
             &machine->config.interrupt, NULL, error))

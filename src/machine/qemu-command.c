@@ -11,6 +11,8 @@
 /* An instruction takes 2^N ns of virtual time. */
 #define ICOUNT_SHIFT 2
 
+#define MEMORY "ram0"
+
 typedef struct {
     const char *architecture;
     const char *machine; /* for -machine */
@@ -90,6 +92,17 @@ static void add_processor(GPtrArray *argv, const SpMachineConfig *config)
     }
     add(argv, "-cpu", "%s", config->accel->cpu);
     add(argv, "-smp", "%u", config->cpus);
+}
+
+/* Of one name whatever it is: QEMU tells by it what it saves and loads. */
+static void add_memory(GPtrArray *argv, const SpMachineConfig *config, guint flags)
+{
+    add(argv, "-m", "%uM", config->memory_mib);
+    if (flags & (SP_QEMU_SHARED_MEMORY | SP_QEMU_PRIVATE_MEMORY))
+        add(argv, "-object", "memory-backend-file,id=" MEMORY ",size=%uM,mem-path=/proc/self/fd/%d,share=%s",
+            config->memory_mib, SP_QEMU_FD_MEMORY, flags & SP_QEMU_SHARED_MEMORY ? "on" : "off");
+    else
+        add(argv, "-object", "memory-backend-ram,id=" MEMORY ",size=%uM", config->memory_mib);
 }
 
 static void add_command_line(GPtrArray *argv, const SpMachineConfig *config)
@@ -189,9 +202,9 @@ char **sp_qemu_command(const char *program, const SpMachineConfig *config, guint
     g_ptr_array_add(argv, g_strdup("-nodefaults"));
     g_ptr_array_add(argv, g_strdup("-no-user-config"));
     add(argv, "-display", "none");
-    add(argv, "-machine", "%s", find_board(image->architecture)->machine);
+    add(argv, "-machine", "%s,memory-backend=" MEMORY, find_board(image->architecture)->machine);
     add_processor(argv, config);
-    add(argv, "-m", "%uM", config->memory_mib);
+    add_memory(argv, config, flags);
     add(argv, "-uuid", "5107900f-0000-4000-8000-%012" G_GINT64_MODIFIER "x",
         config->seed & G_GUINT64_CONSTANT(0xffffffffffff));
     add(argv, "-action", "reboot=%s,panic=none,watchdog=reset",

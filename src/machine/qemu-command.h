@@ -14,6 +14,7 @@ enum {
     SP_QEMU_FD_DISK_RO,
     SP_QEMU_FD_DISK_BASE,
     SP_QEMU_FD_DISK_LAYER, /* only where there is one */
+    SP_QEMU_FD_MEMORY,     /* only where it is a file */
     SP_QEMU_FD_NIC,        /* the first one's, the others follow */
 };
 
@@ -35,6 +36,8 @@ enum {
     SP_QEMU_INCOMING = 1 << 2,   /* memory and devices come by QMP's "migrate-incoming" */
     SP_QEMU_PAUSED = 1 << 3,     /* does not run before QMP's "cont" */
     SP_QEMU_FIRST_READ = 1 << 4, /* stops at the first read of its disk, which is not done */
+    SP_QEMU_SHARED_MEMORY = 1 << 5,  /* what is in its memory is in a file (memory-file.h) */
+    SP_QEMU_PRIVATE_MEMORY = 1 << 6, /* the file is what is in there at first, and stays so */
 };
 
 /**

@@ -14,8 +14,8 @@
 
 /* Another number makes all checkpoints that there are strangers: when what is saved, or how a
  * script runs, changes. */
-#define FORMAT "slotproof checkpoint 2"
-#define POWER_ON_FORMAT "slotproof power on 1"
+#define FORMAT "slotproof checkpoint 3"
+#define POWER_ON_FORMAT "slotproof power on 2"
 #define BLOCK_SIZE ((gsize)1 << 20)
 /* A file that changed this lately may change again without its times telling. */
 #define SETTLED_S 3

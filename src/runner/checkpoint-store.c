@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "runner/checkpoint-key.h"
+#include "runner/quick-digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,11 @@
 #include <unistd.h>
 
 #define MANIFEST "manifest"
+/* Its groups: what it is called and in which boot of the host it was looked at, the digest of each
+ * file, and of each what told it from others then. */
+#define HEAD "Checkpoint"
+#define FILES "Files"
+#define SEEN "Seen"
 #define KEY_LENGTH 64
 #define NEW_PREFIX ".new-"
 
@@ -21,6 +27,7 @@ struct SpCheckpoint {
     char *dir;
     int lock_fd;
     bool is_new;
+    char *fault;
 };
 
 char *sp_checkpoints_folder(void)
@@ -52,18 +59,6 @@ static int lock(const char *folder, const char *key, int operation)
     return fd;
 }
 
-static bool sync_folder(const char *path, GError **error)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_good = fd >= 0 && fsync(fd) == 0;
-
-    if (!is_good)
-        host_error(error, path, "made durable");
-    if (fd >= 0)
-        close(fd);
-    return is_good;
-}
-
 /* Files only: there are no folders in a checkpoint. */
 static bool remove_folder(const char *path)
 {
@@ -77,33 +72,156 @@ static bool remove_folder(const char *path)
     return g_rmdir(path) == 0 || errno == ENOENT;
 }
 
-/* A group "Files" with the digest of each file in @dir. */
-static bool describe_files(GKeyFile *manifest, const char *dir, GError **error)
+/* What tells that a file is the one that was looked at. */
+static char *describe_identity(const char *path, GError **error)
 {
-    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
-    const char *name;
+    struct stat st;
 
-    while (entries && (name = g_dir_read_name(entries))) {
-        g_autofree char *path = g_build_filename(dir, name, NULL);
-        g_autofree char *digest = sp_file_digest(path, error);
-        if (!digest)
-            return false;
-        g_key_file_set_string(manifest, "Files", name, digest);
+    if (stat(path, &st) < 0) {
+        host_error(error, path, "read");
+        return NULL;
     }
-    return entries != NULL;
+    return g_strdup_printf("%" G_GUINT64_FORMAT " %" G_GINT64_FORMAT " %" G_GINT64_FORMAT
+                           ".%09ld %" G_GINT64_FORMAT ".%09ld",
+        (guint64)st.st_ino, (gint64)st.st_size, (gint64)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+        (gint64)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
-static bool write_manifest(const char *dir, const char *name, GError **error)
+/* What the host has written since it was started is not lost, whether or not it is on the disk. */
+static char *host_boot_id(void)
+{
+    char *id = NULL;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &id, NULL, NULL))
+        return g_strdup("");
+    return g_strchomp(id);
+}
+
+static bool write_manifest(GKeyFile *manifest, const char *dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+    g_autofree char *text = g_key_file_to_data(manifest, NULL, NULL);
+
+    return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0600, error);
+}
+
+/* Add the digest of the file @name in @dir, and which file that was. */
+static bool describe_file(GKeyFile *manifest, const char *dir, const char *name, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *identity = describe_identity(path, error);
+    g_autofree char *digest = identity ? sp_quick_digest(path, error) : NULL;
+
+    if (!digest)
+        return false;
+    g_key_file_set_string(manifest, FILES, name, digest);
+    g_key_file_set_string(manifest, SEEN, name, identity);
+    return true;
+}
+
+static bool make_manifest(const char *dir, const char *name, GError **error)
+{
+    g_autoptr(GKeyFile) manifest = g_key_file_new();
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
+    g_autofree char *boot = host_boot_id();
+    const char *file;
+
+    g_key_file_set_string(manifest, HEAD, "Name", name);
+    g_key_file_set_string(manifest, HEAD, "Boot", boot);
+    while (entries && (file = g_dir_read_name(entries))) {
+        if (!describe_file(manifest, dir, file, error))
+            return false;
+    }
+    return entries && write_manifest(manifest, dir, error);
+}
+
+static GKeyFile *load_manifest(const char *dir, GError **error)
 {
     g_autoptr(GKeyFile) manifest = g_key_file_new();
     g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
-    g_autofree char *text = NULL;
+    g_autoptr(GError) local = NULL;
 
-    g_key_file_set_string(manifest, "Checkpoint", "Name", name);
-    if (!describe_files(manifest, dir, error))
+    if (g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, &local) &&
+        g_key_file_has_group(manifest, FILES))
+        return g_steal_pointer(&manifest);
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' is not what was saved%s%s", path,
+        local ? ": " : "", local ? local->message : "");
+    return NULL;
+}
+
+/* Whether the file @name of @dir is what was saved; @ret_identity, NULL for no matter, is given
+ * which file it is. */
+static bool verify_file(
+    GKeyFile *manifest, const char *dir, const char *name, char **ret_identity, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *expected = g_key_file_get_string(manifest, FILES, name, NULL);
+    g_autofree char *identity = describe_identity(path, error);
+    g_autofree char *digest = NULL;
+
+    if (!identity)
         return false;
-    text = g_key_file_to_data(manifest, NULL, NULL);
-    return g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_DURABLE, 0600, error);
+    /* one that an earlier slotproof has made */
+    digest = expected && g_str_has_prefix(expected, SP_QUICK_DIGEST_PREFIX)
+                 ? sp_quick_digest(path, error)
+                 : sp_file_digest(path, error);
+    if (!digest)
+        return false;
+    if (g_strcmp0(digest, expected) != 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' is not what was saved", path);
+        return false;
+    }
+    if (ret_identity)
+        *ret_identity = g_steal_pointer(&identity);
+    return true;
+}
+
+/* As it was when it was looked at last, by all that tells without reading it. */
+static bool is_unchanged(GKeyFile *manifest, const char *dir, const char *name)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    g_autofree char *seen = g_key_file_get_string(manifest, SEEN, name, NULL);
+    g_autofree char *identity = describe_identity(path, NULL);
+
+    return seen && g_strcmp0(seen, identity) == 0;
+}
+
+/* Whether all files of @dir are what was saved. They are read where they, or the host's boot, are
+ * not those that were seen last. */
+static bool check_files(GKeyFile *manifest, const char *dir, GError **error)
+{
+    g_auto(GStrv) names = g_key_file_get_keys(manifest, FILES, NULL, error);
+    g_autofree char *boot = host_boot_id();
+    g_autofree char *seen_boot = g_key_file_get_string(manifest, HEAD, "Boot", NULL);
+    bool is_same_boot = *boot && g_strcmp0(boot, seen_boot) == 0, is_changed = !is_same_boot;
+
+    for (char **name = names; name && *name; name++) {
+        g_autofree char *identity = NULL;
+
+        if (is_same_boot && is_unchanged(manifest, dir, *name))
+            continue;
+        if (!verify_file(manifest, dir, *name, &identity, error))
+            return false;
+        g_key_file_set_string(manifest, SEEN, *name, identity);
+        is_changed = true;
+    }
+    g_key_file_set_string(manifest, HEAD, "Boot", boot);
+    /* only a memory: without it they are read again */
+    if (names && is_changed)
+        (void)write_manifest(manifest, dir, NULL);
+    return names != NULL;
+}
+
+/* False without an error where there is none. */
+static bool is_whole(const char *dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+    g_autoptr(GKeyFile) manifest = NULL;
+
+    if (access(path, F_OK) < 0)
+        return false;
+    manifest = load_manifest(dir, error);
+    return manifest && check_files(manifest, dir, error);
 }
 
 /* Under the lock of @key alone, so what is in the way was left by somebody who died. */
@@ -118,9 +236,9 @@ static bool make_it(const char *folder, const char *key, const char *name,
     remove_folder(dir);
     if (g_mkdir(work, 0700) < 0)
         return host_error(error, work, "made");
-    if (make(work, data, error) && write_manifest(work, name, error) && sync_folder(work, error)) {
+    if (make(work, data, error) && make_manifest(work, name, error)) {
         if (g_rename(work, dir) == 0)
-            return sync_folder(folder, error);
+            return true;
         host_error(error, dir, "made");
     }
     remove_folder(work);
@@ -150,11 +268,14 @@ SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char 
         host_error(error, folder, "used for checkpoints (see XDG_CACHE_HOME)");
         return NULL;
     }
-    while (access(manifest, R_OK) < 0) {
+    while (!is_whole(checkpoint->dir, NULL)) {
+        g_autoptr(GError) fault = NULL;
+
         if (!hold(checkpoint, LOCK_EX, error))
             return NULL;
-        if (access(manifest, R_OK) < 0) {
+        if (!is_whole(checkpoint->dir, &fault)) {
             checkpoint->is_new = true;
+            checkpoint->fault = fault ? g_strdup(fault->message) : NULL;
             if (!make_it(folder, key, name, make, data, error))
                 return NULL;
         }
@@ -175,6 +296,11 @@ bool sp_checkpoint_is_new(const SpCheckpoint *checkpoint)
     return checkpoint->is_new;
 }
 
+const char *sp_checkpoint_fault(const SpCheckpoint *checkpoint)
+{
+    return checkpoint->fault;
+}
+
 void sp_checkpoint_free(SpCheckpoint *checkpoint)
 {
     if (!checkpoint)
@@ -182,6 +308,7 @@ void sp_checkpoint_free(SpCheckpoint *checkpoint)
     if (checkpoint->lock_fd >= 0)
         close(checkpoint->lock_fd);
     g_free(checkpoint->dir);
+    g_free(checkpoint->fault);
     g_free(checkpoint);
 }
 
@@ -225,7 +352,7 @@ static SpCheckpointInfo *get_info(const char *folder, const char *key)
     if (stat(path, &st) == 0)
         info->used_s = st.st_mtim.tv_sec;
     if (g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, NULL))
-        info->name = g_key_file_get_string(manifest, "Checkpoint", "Name", NULL);
+        info->name = g_key_file_get_string(manifest, HEAD, "Name", NULL);
     if (!info->name)
         info->name = g_strdup("?");
     return info;
@@ -257,30 +384,21 @@ GPtrArray *sp_checkpoints_list(const char *folder)
 
 static bool verify_files(GKeyFile *manifest, const char *dir, GError **error)
 {
-    g_auto(GStrv) names = g_key_file_get_keys(manifest, "Files", NULL, error);
+    g_auto(GStrv) names = g_key_file_get_keys(manifest, FILES, NULL, error);
 
     for (char **name = names; name && *name; name++) {
-        g_autofree char *path = g_build_filename(dir, *name, NULL);
-        g_autofree char *expected = g_key_file_get_string(manifest, "Files", *name, NULL);
-        g_autofree char *digest = sp_file_digest(path, error);
-        if (!digest)
+        if (!verify_file(manifest, dir, *name, NULL, error))
             return false;
-        if (g_strcmp0(digest, expected) != 0) {
-            g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' is not what was saved", path);
-            return false;
-        }
     }
     return names != NULL;
 }
 
 bool sp_checkpoint_verify(const char *folder, const char *key, GError **error)
 {
-    g_autoptr(GKeyFile) manifest = g_key_file_new();
     g_autofree char *dir = g_build_filename(folder, key, NULL);
-    g_autofree char *path = g_build_filename(dir, MANIFEST, NULL);
+    g_autoptr(GKeyFile) manifest = load_manifest(dir, error);
 
-    return g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, error) &&
-           verify_files(manifest, dir, error);
+    return manifest && verify_files(manifest, dir, error);
 }
 
 bool sp_checkpoint_remove(const char *folder, const char *key)

@@ -8,7 +8,10 @@
  * Where checkpoints are kept: a folder each in $XDG_CACHE_HOME/slotproof/checkpoints, by its key,
  * with the machines' files and a manifest.
  *
- * One that is half made is never seen: it gets its name when all is on the disk. One that is used
+ * One that is half made is never seen: it gets its name when all is in it. It is not waited for the
+ * disk: the files are read, and compared with the digests in the manifest, when one is first used
+ * after the host was started, and whenever inode, size or times of one say that it may have been
+ * changed. One that is not what was saved is made anew. One that is used
  * is not thrown away meanwhile, and two who want the same at once have it made once: both by
  * flock(2) on KEY.lock. Beyond a size the least recently used go.
  */
@@ -32,6 +35,8 @@ SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char 
 const char *sp_checkpoint_dir(const SpCheckpoint *checkpoint);
 /** True where @make was called. */
 bool sp_checkpoint_is_new(const SpCheckpoint *checkpoint);
+/** Why the one that was there could not be used; NULL where there was none. */
+const char *sp_checkpoint_fault(const SpCheckpoint *checkpoint);
 /** Let go of it. NULL is fine. */
 void sp_checkpoint_free(SpCheckpoint *checkpoint);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpCheckpoint, sp_checkpoint_free)

@@ -136,6 +136,10 @@ SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine)
     g_autofree char *key = sp_power_on_key(config, cache, &error);
     SpCheckpoint *state = key ? get(folder, key, name, make_power_on, config, &error) : NULL;
 
+    if (state && sp_checkpoint_fault(state))
+        sp_log(config->log, config->name,
+            "warning: its state before the first read of its disk was made anew: %s",
+            sp_checkpoint_fault(state));
     if (state)
         sp_machine_use_power_on(machine, sp_checkpoint_dir(state));
     else

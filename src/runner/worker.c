@@ -224,6 +224,8 @@ static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char
         machine = sp_machine_new(&config, error);
     if (!machine)
         return false;
+    if (worker->checkpoint_dir)
+        sp_machine_keep_memory(machine, worker->checkpoint_dir);
     g_ptr_array_add(worker->machines, machine);
     g_ptr_array_add(worker->configs, g_memdup2(sp_machine_config(machine), sizeof config));
     if (skips_power_on(worker, image))
@@ -446,6 +448,9 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
         return false;
     worker->checkpoint_s = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
     worker->made_checkpoint = sp_checkpoint_is_new(checkpoint);
+    if (sp_checkpoint_fault(checkpoint))
+        sp_log(worker->log, NULL, "warning: checkpoint '%s' was made anew: %s", from->name,
+            sp_checkpoint_fault(checkpoint));
     sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", from->name);
     for (guint i = 0; i < worker->machines->len; i++) {
         if (sp_machine_restore_checkpoint(

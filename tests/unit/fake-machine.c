@@ -355,6 +355,10 @@ bool sp_machine_stop(SpMachine *machine, GError **error)
     return machine->is_up;
 }
 
+void sp_machine_keep_memory(SpMachine *machine, const char *dir)
+{
+}
+
 /* The commands so far stand for the machine's state. */
 bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error)
 {
