@@ -18,4 +18,5 @@ typedef enum {
     SP_ERROR_PROTOCOL,  /* a peer (agent, QMP) sent what it must not */
     SP_ERROR_HOST,      /* the host failed us: disk full, no memory, no descriptors */
     SP_ERROR_INTERRUPTED, /* the user asked us to stop */
+    SP_ERROR_NO_ROOM,     /* a disk has no room for what is only kept to save time */
 } SpErrorCode;

@@ -45,6 +45,11 @@ bool sp_machine_stop(SpMachine *machine, GError **error);
 bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error);
 
 /**
+ * Start QEMU for sp_machine_restore_checkpoint(), and do not wait for it: that takes a while in which
+ * something else can be done. It may be left out.
+ */
+bool sp_machine_begin_restore(SpMachine *machine, const char *dir, GError **error);
+/**
  * Go on from what the folder @dir has of @machine, which must not have been started yet.
  *
  * The guest is the same but for three things: its clock is set to the host's time, its random pool

@@ -284,23 +284,13 @@ static bool load_state(SpMachine *machine, const char *path, GError **error)
     return is_good;
 }
 
-static bool load(SpMachine *machine, const char *dir, GError **error)
+/* The console goes on where it was. */
+static bool load_console(SpMachine *machine, const char *path, GError **error)
 {
-    g_autofree char *state = file_name(machine, dir, "state");
-    g_autofree char *disk = file_name(machine, dir, "disk");
-    g_autofree char *console = file_name(machine, dir, "console");
     g_autofree char *text = NULL;
     gsize length, read;
-    bool is_started;
 
-    if (!g_file_get_contents(console, &text, &length, error))
-        return false;
-    machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
-    if (!machine->overlay || !sp_machine_use_template(machine, dir, error))
-        return false;
-    is_started = sp_machine_start(machine, true, error);
-    sp_machine_let_go_of_template(machine);
-    if (!is_started)
+    if (!g_file_get_contents(path, &text, &length, error))
         return false;
     read = strnlen(text, length);
     if (read == length)
@@ -309,15 +299,47 @@ static bool load(SpMachine *machine, const char *dir, GError **error)
     sp_console_read_all(machine->console);
     sp_console_take(machine->console, (const guint8 *)text + read, length - read);
     sp_machine_forget_panic(machine); /* that was another time */
-    return load_state(machine, state, error);
+    return true;
+}
+
+static bool load(SpMachine *machine, const char *dir, GError **error)
+{
+    g_autofree char *state = file_name(machine, dir, "state");
+    g_autofree char *console = file_name(machine, dir, "console");
+
+    return sp_machine_wait_for_qemu(machine, true, error) &&
+           load_console(machine, console, error) && load_state(machine, state, error);
+}
+
+static bool spawn(SpMachine *machine, const char *dir, GError **error)
+{
+    g_autofree char *disk = file_name(machine, dir, "disk");
+    bool is_good;
+
+    machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
+    is_good = machine->overlay && sp_machine_use_template(machine, dir, error) &&
+              sp_machine_spawn(machine, true, error);
+    sp_machine_let_go_of_template(machine);
+    return is_good;
+}
+
+bool sp_machine_begin_restore(SpMachine *machine, const char *dir, GError **error)
+{
+    g_assert(!machine->overlay);
+    machine->is_incoming = true;
+    if (spawn(machine, dir, error))
+        return true;
+    machine->is_incoming = false;
+    sp_machine_explain(machine, error);
+    return false;
 }
 
 bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)
 {
     bool is_good;
 
-    g_assert(!machine->overlay);
-    machine->is_incoming = true;
+    if (!machine->is_incoming && !sp_machine_begin_restore(machine, dir, error))
+        return false;
     is_good = load(machine, dir, error);
     machine->is_incoming = false;
     if (!is_good)

@@ -82,6 +82,11 @@ void sp_machine_look_for_panic(SpMachine *machine, const char *line);
 /** What was said of panics is past. */
 void sp_machine_forget_panic(SpMachine *machine);
 
+/** sp_machine_start() of one that is off, in two: start QEMU, */
+bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error);
+/** and wait until it answers and the guest runs, or is about to be loaded. */
+bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **error);
+
 /* To be told by the console, QEMU and the agent; @data is the SpMachine. */
 void sp_machine_on_console_line(const char *line, void *data);
 void sp_machine_on_qmp_event(const char *event, JsonObject *data, void *user_data);

@@ -320,13 +320,11 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
            sp_machine_start(machine, allow_reboot, error);
 }
 
-bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
+bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
 {
     Sockets sockets;
     guint memory;
 
-    if (sp_machine_is_up(machine))
-        return true;
     drop_qemu(machine);
     sp_machine_forget_recording(machine);
     if (!machine->overlay) {
@@ -346,8 +344,11 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     machine->boot_begin = g_get_monotonic_time();
     sp_log_mark(machine->config.log, machine->config.name, "start", "starting (%s)",
         machine->config.accel->name);
-    if (!spawn(machine, allow_reboot, memory, &sockets, error))
-        return false;
+    return spawn(machine, allow_reboot, memory, &sockets, error);
+}
+
+bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **error)
+{
     if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
             &machine->config.interrupt, NULL, error))
         return switch_on(machine, allow_reboot, error);
@@ -359,6 +360,12 @@ bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
     }
     drop_qemu(machine);
     return false;
+}
+
+bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
+{
+    return sp_machine_is_up(machine) || (sp_machine_spawn(machine, allow_reboot, error) &&
+                                            sp_machine_wait_for_qemu(machine, allow_reboot, error));
 }
 
 typedef struct {

@@ -5,6 +5,7 @@
 #include "base/process.h"
 #include "base/unnamed-file.h"
 #include "machine/qcow2.h"
+#include "machine/qcow2-create.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,19 +98,14 @@ static bool write_note(const char *kept, const char *description, GError **error
         G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error);
 }
 
-static bool create(SpOverlay *overlay, const char *base, const char *base_format, GError **error)
+static bool create(
+    SpOverlay *overlay, const char *below, const char *format, int below_fd, GError **error)
 {
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b",
-        base, "/proc/self/fd/3", NULL};
-    const SpProcessFd fd = {overlay->rw_fd, CHILD_FD};
     g_autoptr(GError) local = NULL;
 
-    if (sp_process_run(argv, &fd, 1, QEMU_IMG_TIMEOUT_MS, &local))
+    if (sp_qcow2_create(overlay->rw_fd, below, format, below_fd, &local))
         return true;
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_USAGE))
-        g_prefix_error(&local, "qemu-img is needed (apt-get install qemu-utils): ");
-    else
-        g_prefix_error(&local, "no overlay on '%s' in '%s': ", base, sp_temporary_folder());
+    g_prefix_error(&local, "no overlay on '%s' in '%s': ", below, sp_temporary_folder());
     g_propagate_error(error, g_steal_pointer(&local));
     return false;
 }
@@ -121,7 +117,7 @@ static bool fill(
     g_autofree char *description = NULL;
 
     if (!kept)
-        return create(overlay, base, base_format, error);
+        return create(overlay, base, base_format, overlay->base_fd, error);
     description = describe_base(base, base_format, overlay->base_fd, error);
     if (!description)
         return false;
@@ -129,7 +125,8 @@ static bool fill(
     /* a note stands only beside a whole overlay */
     return overlay->was_kept ||
            (write_note(kept, NULL, error) && ftruncate(overlay->rw_fd, 0) == 0 &&
-               create(overlay, base, base_format, error) && write_note(kept, description, error));
+               create(overlay, base, base_format, overlay->base_fd, error) &&
+               write_note(kept, description, error));
 }
 
 static int open_read_only(const char *path, GError **error)
@@ -184,7 +181,8 @@ SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError *
     g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
 
-    if (open_all(overlay, absolute, layer, NULL, error) && create(overlay, layer, "qcow2", error))
+    if (open_all(overlay, absolute, layer, NULL, error) &&
+        create(overlay, layer, "qcow2", overlay->layer_fd, error))
         return g_steal_pointer(&overlay);
     return NULL;
 }

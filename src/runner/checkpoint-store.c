@@ -437,6 +437,25 @@ static void remove_leftovers(const char *folder)
     }
 }
 
+/* Those at the end of @list, as long as what is gone is less than @bytes. */
+static void remove_last(const char *folder, const GPtrArray *list, guint64 bytes)
+{
+    guint64 gone = 0;
+
+    for (guint i = list->len; i > 0 && gone < bytes; i--) {
+        const SpCheckpointInfo *info = list->pdata[i - 1];
+        if (sp_checkpoint_remove(folder, info->key))
+            gone += info->size;
+    }
+}
+
+void sp_checkpoints_make_room(const char *folder, guint64 bytes)
+{
+    g_autoptr(GPtrArray) list = sp_checkpoints_list(folder);
+
+    remove_last(folder, list, bytes);
+}
+
 void sp_checkpoints_limit(const char *folder, guint64 size_max)
 {
     g_autoptr(GPtrArray) list = sp_checkpoints_list(folder);
@@ -445,9 +464,6 @@ void sp_checkpoints_limit(const char *folder, guint64 size_max)
     remove_leftovers(folder);
     for (guint i = 0; i < list->len; i++)
         size += ((SpCheckpointInfo *)list->pdata[i])->size;
-    for (guint i = list->len; i > 0 && size > size_max; i--) {
-        const SpCheckpointInfo *info = list->pdata[i - 1];
-        if (sp_checkpoint_remove(folder, info->key))
-            size -= info->size;
-    }
+    if (size > size_max)
+        remove_last(folder, list, size - size_max);
 }

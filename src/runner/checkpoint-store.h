@@ -59,6 +59,9 @@ bool sp_checkpoint_verify(const char *folder, const char *key, GError **error);
  * be removed.
  */
 bool sp_checkpoint_remove(const char *folder, const char *key);
+/** Throw away those that were not used for longest, until they took @bytes, or none is left that
+ * nobody uses. */
+void sp_checkpoints_make_room(const char *folder, guint64 bytes);
 /** Throw away what those left who died while they made one, and those that were not used for
  * longest until all take @size_max bytes at most. */
 void sp_checkpoints_limit(const char *folder, guint64 size_max);

@@ -14,10 +14,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define MIB (1024u * 1024)
+
+typedef struct {
+    const SpCheckpointMaking *making;
+    const GPtrArray *configs; /* of its machines */
+} Making;
 
 static void print_line(const char *line, void *data)
 {
@@ -110,6 +116,43 @@ guint64 sp_checkpoints_size_max(void)
     return mib * MIB;
 }
 
+/* What is free on the disk of @folder; without an answer, more than anybody needs. */
+static guint64 free_bytes(const char *folder)
+{
+    struct statvfs st;
+
+    return statvfs(folder, &st) == 0 ? (guint64)st.f_bavail * st.f_frsize : G_MAXUINT64;
+}
+
+/* QEMU is killed where its memory finds the disk full. So there has to be room for all of it
+ * before it begins, although most of it stays a hole. */
+static bool has_room(const char *dir, const GPtrArray *configs, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(dir);
+    guint64 needed = 0, room = free_bytes(folder);
+
+    for (guint i = 0; i < configs->len; i++)
+        needed += (guint64)((const SpMachineConfig *)configs->pdata[i])->memory_mib * MIB;
+    if (room < needed) {
+        sp_checkpoints_make_room(folder, needed - room);
+        room = free_bytes(folder);
+    }
+    if (room >= needed)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_NO_ROOM,
+        "the disk of '%s' has room for %" G_GUINT64_FORMAT " MiB, its machines may need "
+        "%" G_GUINT64_FORMAT " (see XDG_CACHE_HOME)",
+        folder, room / MIB, needed / MIB);
+    return false;
+}
+
+static bool make_with_room(const char *dir, void *data, GError **error)
+{
+    const Making *making = data;
+
+    return has_room(dir, making->configs, error) && make(dir, (void *)(gpointer)making->making, error);
+}
+
 static SpCheckpoint *get(const char *folder, const char *key, const char *name,
     SpCheckpointMakeFunc func, const void *data, GError **error)
 {
@@ -155,6 +198,7 @@ SpCheckpoint *sp_checkpoint_prepare(
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
+    const Making data = {making, configs};
 
-    return key ? get(folder, key, making->conf->name, make, making, error) : NULL;
+    return key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
 }

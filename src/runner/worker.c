@@ -40,9 +40,10 @@ typedef struct {
     gsize print_room;          /* how much more of what is printed is shown */
     SpLog *log;
     GPtrArray *machines;
-    GPtrArray *power_ons; /* SpCheckpoint of each that has one */
-    GPtrArray *configs;   /* SpMachineConfig of each: what a checkpoint depends on */
-    double checkpoint_s;  /* how long having the checkpoint took */
+    SpCheckpoint *checkpoint; /* that machines are about to go on from */
+    GPtrArray *power_ons;     /* SpCheckpoint of each that has one */
+    GPtrArray *configs;       /* SpMachineConfig of each: what a checkpoint depends on */
+    double checkpoint_s;      /* how long having the checkpoint took */
     bool made_checkpoint;
     const char *checkpoint_dir;              /* what this process makes; NULL: it runs a test */
     SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
@@ -70,6 +71,7 @@ static void worker_clear(Worker *worker)
         close_capture(worker, i);
     }
     g_clear_pointer(&worker->power_ons, g_ptr_array_unref);
+    g_clear_pointer(&worker->checkpoint, sp_checkpoint_free);
     g_clear_pointer(&worker->configs, g_ptr_array_unref);
     g_clear_pointer(&worker->programs, sp_program_output_free);
     g_clear_pointer(&worker->log, sp_log_free);
@@ -354,6 +356,25 @@ static GArray *list_networks(const Worker *worker)
     return networks;
 }
 
+/* The interpreter is up: have the worker's machines as the checkpoint below it left them. */
+static bool restore_machines(void *data, GError **error)
+{
+    Worker *worker = data;
+    const char *dir = sp_checkpoint_dir(worker->checkpoint);
+
+    for (guint i = 0; i < worker->machines->len; i++) {
+        if (!sp_machine_restore_checkpoint(worker->machines->pdata[i], dir, error)) {
+            sp_log_end(worker->log, "failed");
+            return false;
+        }
+    }
+    sp_log_end(worker->log, NULL);
+    g_clear_pointer(&worker->checkpoint, sp_checkpoint_free);
+    send_report(worker, SP_REPORT_SCRIPT, worker->made_checkpoint ? "made" : NULL, NULL,
+        worker->checkpoint_s);
+    return true;
+}
+
 /* The script of @conf, which is the worker's or a checkpoint below it. False with @error where the
  * interpreter does not come up. */
 static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_dir,
@@ -384,6 +405,8 @@ static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_d
         .history = history,
         .create_func = create_machine,
         .create_data = &creation,
+        .begin_func = worker->checkpoint ? restore_machines : NULL,
+        .begin_data = worker,
     };
     SpScriptOutcome outcome;
 
@@ -426,8 +449,9 @@ static bool save_machines(Worker *worker, GError **error)
     return true;
 }
 
-/* Have the worker's machines as the checkpoint below it left them. */
-static bool restore_machines(Worker *worker, const char *images, const char *out_dir,
+/* The checkpoint below the worker's, or, where none can be kept, that all is done as if there were
+ * none. */
+static bool have_checkpoint(Worker *worker, const char *images, const char *out_dir,
     const char *const *options, GError **error)
 {
     const SpTestConf *from = worker->conf->from;
@@ -438,29 +462,38 @@ static bool restore_machines(Worker *worker, const char *images, const char *out
         .with_consoles = g_strv_contains(options, "consoles"),
         .stream_fd = worker->stream_fd,
     };
-    g_autoptr(SpCheckpoint) checkpoint = NULL;
     gint64 begin = g_get_monotonic_time();
+    g_autoptr(GError) local = NULL;
 
     sp_log_begin(worker->log, NULL, "boot", "have checkpoint '%s'", from->name);
-    checkpoint = sp_checkpoint_prepare(&making, worker->configs, error);
-    sp_log_end(worker->log, checkpoint ? NULL : "it can't be made");
-    if (!checkpoint)
-        return false;
+    worker->checkpoint = sp_checkpoint_prepare(&making, worker->configs, &local);
+    sp_log_end(worker->log, worker->checkpoint ? NULL : "it can't be made");
     worker->checkpoint_s = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
-    worker->made_checkpoint = sp_checkpoint_is_new(checkpoint);
-    if (sp_checkpoint_fault(checkpoint))
+    worker->made_checkpoint = worker->checkpoint && sp_checkpoint_is_new(worker->checkpoint);
+    if (worker->checkpoint && sp_checkpoint_fault(worker->checkpoint))
         sp_log(worker->log, NULL, "warning: checkpoint '%s' was made anew: %s", from->name,
-            sp_checkpoint_fault(checkpoint));
-    sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", from->name);
-    for (guint i = 0; i < worker->machines->len; i++) {
-        if (sp_machine_restore_checkpoint(
-                worker->machines->pdata[i], sp_checkpoint_dir(checkpoint), error))
-            continue;
-        g_prefix_error(error, "checkpoint '%s' (see 'slotproof cache verify'): ", from->name);
-        sp_log_end(worker->log, "failed");
+            sp_checkpoint_fault(worker->checkpoint));
+    if (worker->checkpoint)
+        return true;
+    if (!g_error_matches(local, SP_ERROR, SP_ERROR_NO_ROOM)) {
+        g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }
-    sp_log_end(worker->log, NULL);
+    sp_log(worker->log, NULL,
+        "warning: checkpoint '%s' can't be kept: %s: its script is run instead", from->name,
+        local->message);
+    return true;
+}
+
+/* Their QEMUs start while the interpreter does. */
+static bool begin_restore(Worker *worker, GError **error)
+{
+    const char *dir = sp_checkpoint_dir(worker->checkpoint);
+
+    for (guint i = 0; i < worker->machines->len; i++) {
+        if (!sp_machine_begin_restore(worker->machines->pdata[i], dir, error))
+            return false;
+    }
     return true;
 }
 
@@ -471,16 +504,22 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
     if (worker->disk)
         return run_script(worker, worker->conf, out_dir, ret_word, ret_report, error);
     /* a disk that is kept has a life of its own */
-    if (!worker->conf->from || worker->keeps_disks || worker->is_cold) {
+    if (worker->conf->from && !worker->keeps_disks && !worker->is_cold &&
+        !have_checkpoint(worker, images, out_dir, options, error))
+        return false;
+    if (!worker->checkpoint) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
             return false;
     } else {
-        if (!restore_machines(worker, images, out_dir, options, error))
+        sp_log_begin(
+            worker->log, NULL, "boot", "go on from checkpoint '%s'", worker->conf->from->name);
+        if (!begin_restore(worker, error) ||
+            !run_script(worker, worker->conf, out_dir, ret_word, ret_report, error)) {
+            if (worker->checkpoint)
+                g_prefix_error(error,
+                    "checkpoint '%s' (see 'slotproof cache verify'): ", worker->conf->from->name);
             return false;
-        send_report(worker, SP_REPORT_SCRIPT, worker->made_checkpoint ? "made" : NULL, NULL,
-            worker->checkpoint_s);
-        if (!run_script(worker, worker->conf, out_dir, ret_word, ret_report, error))
-            return false;
+        }
     }
     return !worker->checkpoint_dir || !g_str_equal(*ret_word, "passed") ||
            save_machines(worker, error);

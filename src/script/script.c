@@ -308,7 +308,7 @@ bool sp_script_run(
     /* until after the interpreter: what is left in it may still have objects for them */
     g_autoptr(GPtrArray) stations =
         g_ptr_array_new_with_free_func((GDestroyNotify)sp_py_station_free);
-    bool has_left_threads;
+    bool has_left_threads, has_begun = true;
     PyObject *module;
 
     if (source) {
@@ -318,7 +318,9 @@ bool sp_script_run(
         if (!sp_python_start(error))
             return false;
         module = PyImport_ImportModule("slotproof");
-        if (module) {
+        if (module && config->begin_func && !config->begin_func(config->begin_data, error)) {
+            has_begun = false;
+        } else if (module) {
             sp_py_hold();
             outcome = run(config, module, stations, source, &report);
             sp_py_release();
@@ -333,7 +335,7 @@ bool sp_script_run(
         sigaction(SIGINT, &old_int, NULL);
         sigaction(SIGTERM, &old_term, NULL);
         sigaction(SIGHUP, &old_hup, NULL);
-        if (!module)
+        if (!module || !has_begun)
             return false;
     }
     *ret_outcome = outcome;

@@ -368,6 +368,11 @@ bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **er
     return g_file_set_contents(path, text, -1, error);
 }
 
+bool sp_machine_begin_restore(SpMachine *machine, const char *dir, GError **error)
+{
+    return true;
+}
+
 bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)
 {
     g_autofree char *path = g_strdup_printf("%s/%s.ram", dir, machine->name);

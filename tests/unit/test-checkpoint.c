@@ -321,6 +321,83 @@ static void test_store(Fixture *f, gconstpointer data)
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
+/* @change is done to the file of a checkpoint that nobody holds: then it is made anew, and that is
+ * said. */
+static void assert_made_anew(Fixture *f, const char *change)
+{
+    g_autofree char *script =
+        g_strdup_printf("cd %s/" KEY_A " && { %s; }", f->cache, change);
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    Maker maker = {0};
+    g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
+
+    g_clear_pointer(&checkpoint, sp_checkpoint_free);
+    maker.calls = 0;
+    g_assert_true(g_spawn_sync(
+        NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    checkpoint = get(f, KEY_A, &maker);
+    g_assert_cmpuint(maker.calls, ==, 1);
+    g_assert_nonnull(sp_checkpoint_fault(checkpoint));
+    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+}
+
+static void test_damaged(Fixture *f, gconstpointer data)
+{
+    assert_made_anew(f, "printf memorx >gateway.ram");
+    assert_made_anew(f, "printf memo >gateway.ram");
+    /* with the times that it had */
+    assert_made_anew(f, "touch -r gateway.ram t; printf memorx >gateway.ram; touch -r t gateway.ram");
+    assert_made_anew(f, "rm gateway.ram");
+    assert_made_anew(f, "printf nonsense >manifest");
+    assert_made_anew(f, ": >manifest");
+}
+
+/* What is there but is another file is read, and used where it is the same. */
+static void test_moved(Fixture *f, gconstpointer data)
+{
+    const char *const argv[] = {
+        "sh", "-c", "cp gateway.ram other; mv other gateway.ram", NULL};
+    g_autofree char *dir = g_build_filename(f->cache, KEY_A, NULL);
+    g_autofree char *manifest = g_build_filename(dir, "manifest", NULL);
+    g_autofree char *before = NULL, *after = NULL, *again = NULL;
+    Maker maker = {0};
+
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_true(g_file_get_contents(manifest, &before, NULL, NULL));
+    g_assert_true(g_spawn_sync(
+        dir, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_cmpuint(maker.calls, ==, 1);
+    /* which is remembered */
+    g_assert_true(g_file_get_contents(manifest, &after, NULL, NULL));
+    g_assert_cmpstr(before, !=, after);
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_true(g_file_get_contents(manifest, &again, NULL, NULL));
+    g_assert_cmpstr(after, ==, again);
+}
+
+/* A host whose power failed has lost what was not on its disk yet, and the file is the same by all
+ * else: it is read where the host was started since. */
+static void test_host_boot(Fixture *f, gconstpointer data)
+{
+    g_autofree char *path = g_build_filename(f->cache, KEY_A, "manifest", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GKeyFile) manifest = g_key_file_new();
+    Maker maker = {0};
+
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_true(g_key_file_load_from_file(manifest, path, G_KEY_FILE_NONE, NULL));
+    g_key_file_set_string(manifest, "Files", "gateway.ram", "xxh64:0000000000000000");
+    g_assert_true(g_key_file_save_to_file(manifest, path, NULL));
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_cmpuint(maker.calls, ==, 1);
+    g_key_file_set_string(manifest, "Checkpoint", "Boot", "another");
+    g_assert_true(g_key_file_save_to_file(manifest, path, NULL));
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_cmpuint(maker.calls, ==, 2);
+}
+
 /* What failed, or whose maker died, is not seen, and the next one begins anew. */
 static void test_half_made(Fixture *f, gconstpointer data)
 {
@@ -438,6 +515,9 @@ int main(int argc, char **argv)
         {"/checkpoint/missing", test_missing},
         {"/checkpoint/store", test_store},
         {"/checkpoint/half-made", test_half_made},
+        {"/checkpoint/damaged", test_damaged},
+        {"/checkpoint/moved", test_moved},
+        {"/checkpoint/host-boot", test_host_boot},
         {"/checkpoint/two", test_two},
         {"/checkpoint/limit", test_limit},
         {"/checkpoint/durations", test_durations},

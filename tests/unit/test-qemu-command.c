@@ -184,6 +184,28 @@ static void test_reboot_and_watchdog(Fixture *f, gconstpointer data)
     expect(watched, "watchdog=reset ");
 }
 
+/* It has one name wherever it is, or what is saved with one can't be loaded with another. */
+static void test_memory(Fixture *f, gconstpointer data)
+{
+    g_autofree char *file = g_strdup_printf(",mem-path=/proc/self/fd/%d,", SP_QEMU_FD_MEMORY);
+    g_autofree char *plain = command(f, 0);
+    g_autofree char *shared = command(f, SP_QEMU_SHARED_MEMORY);
+    g_autofree char *private = command(f, SP_QEMU_PRIVATE_MEMORY);
+    const char *const all[] = {plain, shared, private};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(all); i++) {
+        expect(all[i], ",memory-backend=ram0 ");
+        expect(all[i], ",id=ram0,size=512M");
+        expect(all[i], " -m 512M ");
+    }
+    expect(plain, " memory-backend-ram,");
+    expect_no(plain, "share");
+    expect(shared, file);
+    expect(shared, ",share=on ");
+    expect(private, file);
+    expect(private, ",share=off ");
+}
+
 /* A disk that is not to be read fails its first read and stops the guest; another one tells the
  * guest of an error. */
 static void test_first_read(Fixture *f, gconstpointer data)
@@ -234,6 +256,7 @@ int main(int argc, char **argv)
     ADD("agent", test_agent);
     ADD("reboot-and-watchdog", test_reboot_and_watchdog);
     ADD("first-read", test_first_read);
+    ADD("memory", test_memory);
     ADD("program", test_program);
     return g_test_run();
 }
