@@ -436,6 +436,7 @@ static bool save_machines(Worker *worker, GError **error)
         if (!sp_machine_wait_for_rest(worker->machines->pdata[i], error))
             return false;
     }
+    sp_log_begin(worker->log, NULL, "boot", "save the checkpoint");
     for (guint i = 0; i < worker->machines->len; i++) {
         if (!sp_machine_stop(worker->machines->pdata[i], error)) {
             g_prefix_error(error, "a checkpoint's script leaves its machines running: ");
@@ -446,6 +447,7 @@ static bool save_machines(Worker *worker, GError **error)
         if (!sp_machine_save_checkpoint(worker->machines->pdata[i], worker->checkpoint_dir, error))
             return false;
     }
+    sp_log_end(worker->log, NULL);
     return true;
 }
 
