@@ -127,12 +127,13 @@ static void test_failed(Fixture *f, gconstpointer data)
     RUN(f, "", "b", "b  stopped", "1 passed, 0 failed, 1 skipped");
 }
 
-/* What was run is not what is there now. */
+/* What passed is not known to be what was there before, which may come back. */
 static void test_changed_meanwhile(Fixture *f, gconstpointer data)
 {
-    add_test(f, "b", "open(__file__, 'a').write('# more\\n')\n");
-    RUN(f, "b", "b", "1 passed");
-    RUN(f, "b", "b", "1 passed");
+    for (guint i = 0; i < 2; i++) {
+        add_test(f, "b", "open(__file__, 'a').write('# more\\n')\n");
+        RUN(f, "b", "b", "1 passed");
+    }
 }
 
 /* This program's own bytes decide too; some behind its end change nothing else. */
