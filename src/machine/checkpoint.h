@@ -37,16 +37,16 @@ bool sp_machine_wait_for_rest(SpMachine *machine, GError **error);
 bool sp_machine_stop(SpMachine *machine, GError **error);
 
 /**
- * Save @machine into the folder @dir and switch it off. It is not waited for the host's disk: whoever
- * keeps the files has to look whether they outlived a failure of the host's power.
+ * Save @machine into the folder @dir and switch it off. It is not waited for the host's disk:
+ * whoever keeps the files has to look whether they outlived a failure of the host's power.
  * SP_ERROR_MACHINE where it is not running or can't be saved; SP_ERROR_HOST where the files can't
  * be written. What was written then is of no use.
  */
 bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error);
 
 /**
- * Start QEMU for sp_machine_restore_checkpoint(), and do not wait for it: that takes a while in which
- * something else can be done. It may be left out.
+ * Start QEMU for sp_machine_restore_checkpoint(), and do not wait for it: that takes a while in
+ * which something else can be done. It may be left out.
  */
 bool sp_machine_begin_restore(SpMachine *machine, const char *dir, GError **error);
 /**

@@ -3,6 +3,7 @@
 #include "machine/checkpoint.h"
 #include "machine/copy-data.h"
 #include "machine/machine-private.h"
+#include "machine/memory-file.h"
 #include "machine/qemu-command.h"
 
 #include <errno.h>
@@ -189,16 +190,24 @@ static bool take_layer_over(SpMachine *machine, GError **error)
            wait_for_stream(machine, error);
 }
 
+static void drop_zeros(SpMachine *machine)
+{
+    if (machine->memory_is_own)
+        sp_memory_file_drop_zeros(machine->memory_fd);
+}
+
 static bool save(SpMachine *machine, const char *dir, GError **error)
 {
     g_autofree char *state = file_name(machine, dir, "state");
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
 
-    return take_layer_over(machine, error) && save_state(machine, state, error) &&
-           execute(machine, "quit", NULL, NULL, error) &&
-           sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
-           sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
+    if (!take_layer_over(machine, error) || !save_state(machine, state, error) ||
+        !execute(machine, "quit", NULL, NULL, error) ||
+        !sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error))
+        return false;
+    drop_zeros(machine);
+    return sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);
 }
 

@@ -85,7 +85,7 @@ bool sp_machine_use_template(SpMachine *machine, const char *dir, GError **error
 
 bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **error)
 {
-    guint flag = machine->memory_is_own     ? SP_QEMU_SHARED_MEMORY
+    guint flag = machine->memory_is_own    ? SP_QEMU_SHARED_MEMORY
                  : machine->memory_fd >= 0 ? SP_QEMU_PRIVATE_MEMORY
                                            : 0;
 
@@ -93,6 +93,8 @@ bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **err
     if (machine->memory_is_own && !machine->is_incoming &&
         !sp_memory_file_clear(machine->memory_fd, error))
         return false;
+    if (flag == 0)
+        g_clear_pointer(&machine->memory_path, g_free);
     *ret_flag = flag;
     return true;
 }

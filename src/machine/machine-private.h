@@ -3,12 +3,12 @@
 
 /* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
  * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c
- * copies, machine-memory.c has its memory in a file, machine-monitor.c talks to QEMU for the script, machine-network.c has the cables and
- * forwards ports, machine-panic.c tells a failed kernel from text about one, machine-power-on.c
- * skips what precedes the first read of its disk, machine-snapshot.c saves and loads,
- * machine-screen.c looks, machine-keys.c types, machine-shell.c hands it to a person,
- * machine-disk.c reads what is on its disk, machine-recording.c records what it writes,
- * machine-keep.c keeps its disk. */
+ * copies, machine-memory.c has its memory in a file, machine-monitor.c talks to QEMU for the
+ * script, machine-network.c has the cables and forwards ports, machine-panic.c tells a failed
+ * kernel from text about one, machine-power-on.c skips what precedes the first read of its disk,
+ * machine-snapshot.c saves and loads, machine-screen.c looks, machine-keys.c types, machine-shell.c
+ * hands it to a person, machine-disk.c reads what is on its disk, machine-recording.c records what
+ * it writes, machine-keep.c keeps its disk. */
 
 #include "base/process.h"
 #include "machine/agent-client.h"

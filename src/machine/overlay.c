@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/unnamed-file.h"
-#include "machine/qcow2.h"
 #include "machine/qcow2-create.h"
+#include "machine/qcow2.h"
 
 #include <errno.h>
 #include <fcntl.h>

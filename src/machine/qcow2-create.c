@@ -124,8 +124,8 @@ bool sp_qcow2_create(int fd, const char *base, const char *base_format, int base
 
     /* as many as the counts of one cluster can stand for are far more than any disk needs */
     if (size == 0 || size > G_MAXINT64 || CLUSTER_L1 + l1_clusters > CLUSTER / 2) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' is no %s image, or of a size that none has",
-            base, base_format);
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+            "'%s' is no %s image, or of a size that none has", base, base_format);
         return false;
     }
     if (strlen(base) > NAME_MAX_BYTES) {
@@ -136,6 +136,7 @@ bool sp_qcow2_create(int fd, const char *base, const char *base_format, int base
     fill_header(header, size, l1_size, base, base_format);
     if (write_image(fd, header, l1_clusters))
         return true;
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "an overlay can't be written: %s", g_strerror(errno));
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "an overlay can't be written: %s", g_strerror(errno));
     return false;
 }

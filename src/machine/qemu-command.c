@@ -99,7 +99,8 @@ static void add_memory(GPtrArray *argv, const SpMachineConfig *config, guint fla
 {
     add(argv, "-m", "%uM", config->memory_mib);
     if (flags & (SP_QEMU_SHARED_MEMORY | SP_QEMU_PRIVATE_MEMORY))
-        add(argv, "-object", "memory-backend-file,id=" MEMORY ",size=%uM,mem-path=/proc/self/fd/%d,share=%s",
+        add(argv, "-object",
+            "memory-backend-file,id=" MEMORY ",size=%uM,mem-path=/proc/self/fd/%d,share=%s",
             config->memory_mib, SP_QEMU_FD_MEMORY, flags & SP_QEMU_SHARED_MEMORY ? "on" : "off");
     else
         add(argv, "-object", "memory-backend-ram,id=" MEMORY ",size=%uM", config->memory_mib);

@@ -32,11 +32,11 @@ const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format)
 /** How a machine is started. */
 enum {
     SP_QEMU_ALLOW_REBOOT = 1 << 0,
-    SP_QEMU_LAYER = 1 << 1,      /* a checkpoint's disk lies between the overlay and the image */
-    SP_QEMU_INCOMING = 1 << 2,   /* memory and devices come by QMP's "migrate-incoming" */
-    SP_QEMU_PAUSED = 1 << 3,     /* does not run before QMP's "cont" */
-    SP_QEMU_FIRST_READ = 1 << 4, /* stops at the first read of its disk, which is not done */
-    SP_QEMU_SHARED_MEMORY = 1 << 5,  /* what is in its memory is in a file (memory-file.h) */
+    SP_QEMU_LAYER = 1 << 1,         /* a checkpoint's disk lies between the overlay and the image */
+    SP_QEMU_INCOMING = 1 << 2,      /* memory and devices come by QMP's "migrate-incoming" */
+    SP_QEMU_PAUSED = 1 << 3,        /* does not run before QMP's "cont" */
+    SP_QEMU_FIRST_READ = 1 << 4,    /* stops at the first read of its disk, which is not done */
+    SP_QEMU_SHARED_MEMORY = 1 << 5, /* what is in its memory is in a file (memory-file.h) */
     SP_QEMU_PRIVATE_MEMORY = 1 << 6, /* the file is what is in there at first, and stays so */
 };
 

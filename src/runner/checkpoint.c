@@ -150,7 +150,8 @@ static bool make_with_room(const char *dir, void *data, GError **error)
 {
     const Making *making = data;
 
-    return has_room(dir, making->configs, error) && make(dir, (void *)(gpointer)making->making, error);
+    return has_room(dir, making->configs, error) &&
+           make(dir, (void *)(gpointer)making->making, error);
 }
 
 static SpCheckpoint *get(const char *folder, const char *key, const char *name,

@@ -19,8 +19,8 @@ typedef struct {
  * The checkpoint that @making tells of, for machines as @configs (SpMachineConfig) say: out of the
  * user's cache, or made by a worker of its own.
  *
- * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM where
- * the cache's disk could not hold its machines' memory, whatever is evicted.
+ * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM
+ * where the cache's disk could not hold its machines' memory, whatever is evicted.
  */
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);

@@ -522,6 +522,9 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
                     "checkpoint '%s' (see 'slotproof cache verify'): ", worker->conf->from->name);
             return false;
         }
+        /* a script that can't be run leaves them as they are */
+        while (sp_log_depth(worker->log) > 0)
+            sp_log_end(worker->log, "not ended");
     }
     return !worker->checkpoint_dir || !g_str_equal(*ret_word, "passed") ||
            save_machines(worker, error);

@@ -245,11 +245,13 @@ static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_rep
     return outcome;
 }
 
-static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
-    const char *source, char **ret_report)
+/* False with @error where the machines are not there. */
+static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
+    const char *source, SpScriptOutcome *ret_outcome, char **ret_report, GError **error)
 {
     SpPyState *state = sp_py_module_state(module);
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
+    bool has_begun = true;
     PyObject *code;
 
     set_up(state, config, stations);
@@ -259,11 +261,16 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
         PyErr_Clear(); /* test_script() says what is wrong with it */
     if (!code && PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         *ret_report = sp_py_syntax_report(state);
-        return SP_SCRIPT_INVALID;
+        *ret_outcome = SP_SCRIPT_INVALID;
+        return true;
     }
     if (!PyErr_Occurred() && catch_signals(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
-    if (!state->globals || !sp_py_threads_start(state))
+    if (state->globals && config->begin_func)
+        has_begun = config->begin_func(config->begin_data, error);
+    if (!has_begun)
+        PyErr_Clear();
+    else if (!state->globals || !sp_py_threads_start(state))
         outcome = judge(state, ret_report);
     else if (config->prompt == SP_PROMPT_ONLY)
         run_prompt(state);
@@ -276,7 +283,8 @@ static SpScriptOutcome run(const SpScriptConfig *config, PyObject *module, GPtrA
     Py_CLEAR(state->globals);
     Py_CLEAR(state->machine_list);
     Py_XDECREF(code);
-    return outcome;
+    *ret_outcome = outcome;
+    return has_begun;
 }
 
 /* The script's text; NULL with what is wrong with it. */
@@ -318,11 +326,9 @@ bool sp_script_run(
         if (!sp_python_start(error))
             return false;
         module = PyImport_ImportModule("slotproof");
-        if (module && config->begin_func && !config->begin_func(config->begin_data, error)) {
-            has_begun = false;
-        } else if (module) {
+        if (module) {
             sp_py_hold();
-            outcome = run(config, module, stations, source, &report);
+            has_begun = run(config, module, stations, source, &outcome, &report, error);
             sp_py_release();
         } else {
             g_set_error(error, SP_ERROR, SP_ERROR_HOST,

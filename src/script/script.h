@@ -73,8 +73,9 @@ typedef struct {
     const char *history; /* the file in which the prompt's lines are kept; NULL: nowhere */
     SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
     void *create_data;
-    /* called when the interpreter is up, before anything of the script is run; false with an error
-     * ends sp_script_run() with that. May be NULL */
+    /* called when the interpreter is up and has its modules, before anything of the script is run;
+     * false with an error ends sp_script_run() with that. Not called where the script is invalid.
+     * May be NULL */
     bool (*begin_func)(void *data, GError **error);
     void *begin_data;
 } SpScriptConfig;

@@ -325,8 +325,7 @@ static void test_store(Fixture *f, gconstpointer data)
  * said. */
 static void assert_made_anew(Fixture *f, const char *change)
 {
-    g_autofree char *script =
-        g_strdup_printf("cd %s/" KEY_A " && { %s; }", f->cache, change);
+    g_autofree char *script = g_strdup_printf("cd %s/" KEY_A " && { %s; }", f->cache, change);
     const char *const argv[] = {"sh", "-c", script, NULL};
     Maker maker = {0};
     g_autoptr(SpCheckpoint) checkpoint = get(f, KEY_A, &maker);
@@ -347,7 +346,8 @@ static void test_damaged(Fixture *f, gconstpointer data)
     assert_made_anew(f, "printf memorx >gateway.ram");
     assert_made_anew(f, "printf memo >gateway.ram");
     /* with the times that it had */
-    assert_made_anew(f, "touch -r gateway.ram t; printf memorx >gateway.ram; touch -r t gateway.ram");
+    assert_made_anew(
+        f, "touch -r gateway.ram t; printf memorx >gateway.ram; touch -r t gateway.ram");
     assert_made_anew(f, "rm gateway.ram");
     assert_made_anew(f, "printf nonsense >manifest");
     assert_made_anew(f, ": >manifest");
@@ -356,8 +356,7 @@ static void test_damaged(Fixture *f, gconstpointer data)
 /* What is there but is another file is read, and used where it is the same. */
 static void test_moved(Fixture *f, gconstpointer data)
 {
-    const char *const argv[] = {
-        "sh", "-c", "cp gateway.ram other; mv other gateway.ram", NULL};
+    const char *const argv[] = {"sh", "-c", "cp gateway.ram other; mv other gateway.ram", NULL};
     g_autofree char *dir = g_build_filename(f->cache, KEY_A, NULL);
     g_autofree char *manifest = g_build_filename(dir, "manifest", NULL);
     g_autofree char *before = NULL, *after = NULL, *again = NULL;

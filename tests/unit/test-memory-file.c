@@ -197,6 +197,32 @@ static void test_digest(Fixture *f, gconstpointer data)
     g_assert_null(sp_quick_digest(f->other, NULL));
 }
 
+/* Each run of zeros becomes a hole, and nothing else changes. */
+static void test_zeros(Fixture *f, gconstpointer data)
+{
+    static const off_t places[] = {0, 3 * 4096 + 4095, 4 * 4096, 100 * 4096, MIB - 4096};
+    g_autofree char *zeros = g_malloc0(MIB);
+    g_autofree char *before = NULL, *after = NULL, *content = NULL, *kept = NULL;
+    int fd = create(f->path);
+    gsize length;
+
+    g_assert_cmpint(pwrite(fd, zeros, MIB, 2 * MIB), ==, MIB);
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+        g_assert_cmpint(pwrite(fd, "x", 1, 2 * MIB + places[i]), ==, 1);
+    /* and one that is all zeros, up to its end */
+    g_assert_cmpint(pwrite(fd, zeros, 3 * 4096, 5 * MIB), ==, 3 * 4096);
+    before = digest(f->path);
+    g_assert_true(g_file_get_contents(f->path, &content, &length, NULL));
+    sp_memory_file_drop_zeros(fd);
+    g_assert_true(g_file_get_contents(f->path, &kept, &length, NULL));
+    g_assert_cmpuint(length, ==, 8 * MIB);
+    g_assert_cmpmem(content, length, kept, length);
+    after = digest(f->path);
+    g_assert_cmpstr(before, ==, after);
+    g_assert_cmpuint(blocks(fd), ==, G_N_ELEMENTS(places) * 8);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -205,5 +231,6 @@ int main(int argc, char **argv)
     ADD("no-mappings", test_no_mappings);
     ADD("copy", test_copy);
     ADD("digest", test_digest);
+    ADD("zeros", test_zeros);
     return g_test_run();
 }
