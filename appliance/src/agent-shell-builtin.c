@@ -21,6 +21,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -87,7 +88,7 @@ static void run(int fd, const int streams[static 3])
 
 static int slotproof_shell_builtin(WORD_LIST *list)
 {
-    int fd = list ? atoi(list->word->word) : -1, streams[3];
+    int fd = list ? (int)strtol(list->word->word, NULL, 10) : -1, streams[3];
 
     while (receive(fd, streams)) {
         /* a sibling of this shell, a child of the agent */
