@@ -98,8 +98,10 @@ static guint count_values(SpKeyFile *file, const char *text, gsize length)
 /* The lines whose value is more than white space, escaped or not. */
 static guint count_lines(const char *text, gsize length)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* that a text is UTF-8, which is passed over */
     g_autofree char *copy = g_strndup(text, length);
-    g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
+    const char *begin = g_str_has_prefix(copy, mark) ? copy + strlen(mark) : copy;
+    g_auto(GStrv) lines = g_strsplit(begin, "\n", -1);
     guint count = 0;
 
     for (char **line = lines; *line; line++) {

@@ -154,12 +154,21 @@ static void test_failures(ScriptFixture *f, gconstpointer data)
     script_expect_passed(f, "import concurrent.futures\n"
                             "pool = concurrent.futures.ThreadPoolExecutor(2)\n"
                             "t.assertEqual(3, pool.submit(lambda: 3).result())\n");
-    /* one that may be left goes on until the interpreter is taken down */
-    script_expect_passed(f,
-        "import threading, time\n"
-        "threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()\n"
-        "threading.Thread(target=lambda: gateway.execute('hang', timeout=1000), "
-        "daemon=True).start()\n");
+}
+
+/* One that may be left goes on until the interpreter is taken down, and ends where it is then. */
+static void test_daemons(ScriptFixture *f, gconstpointer data)
+{
+    if (g_test_subprocess()) {
+        script_expect_passed(f,
+            "import threading, time\n"
+            "threading.Thread(target=lambda: time.sleep(1000), daemon=True).start()\n"
+            "threading.Thread(target=lambda: gateway.execute('hang', timeout=1000), "
+            "daemon=True).start()\n");
+        _exit(0); /* what their frames held is not free */
+    }
+    g_test_trap_subprocess(NULL, 20 * G_TIME_SPAN_SECOND, 0);
+    g_test_trap_assert_passed();
 }
 
 /* The interpreter stays: nothing runs after it in this process. */
@@ -203,6 +212,7 @@ int main(int argc, char **argv)
     ADD("/threads/threads", test_threads);
     ADD("/threads/waits-release", test_waits_release);
     ADD("/threads/failures", test_failures);
+    ADD("/threads/daemons", test_daemons);
     ADD("/threads/left", test_left);
     ADD("/threads/left-in-a-call", test_left_in_a_call);
     return g_test_run();
