@@ -351,6 +351,8 @@ bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError *
         return false;
     is_good = load(machine, dir, error);
     machine->is_incoming = false;
+    if (is_good)
+        sp_machine_drop_own_events(machine, 0);
     if (!is_good)
         sp_machine_explain(machine, error);
     return is_good && sp_machine_connect(machine, -1, error) && tell_guest(machine, error);

@@ -131,8 +131,7 @@ static int copy_state(const SpMachine *machine, GError **error)
     return to;
 }
 
-/* The events of what QEMU was made to do here since then: nobody else is to find them. */
-static void drop_own_events(SpMachine *machine, gint64 since_us)
+void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us)
 {
     static const char *const events[] = {"STOP", "RESUME", "JOB_STATUS_CHANGE"};
 
@@ -176,7 +175,7 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     bool is_good = load(machine, error);
 
     if (is_good)
-        drop_own_events(machine, 0);
+        sp_machine_drop_own_events(machine, 0);
     machine->config.interrupt = interrupt;
     return is_good;
 }
@@ -230,7 +229,7 @@ static gboolean on_reset(void *data)
     if (runs(machine)) {
         begin_us = g_get_real_time();
         load_after_reset(machine);
-        drop_own_events(machine, begin_us);
+        sp_machine_drop_own_events(machine, begin_us);
     }
     machine->config.interrupt = interrupt;
     return G_SOURCE_REMOVE;

@@ -55,14 +55,19 @@ class Appliance:
 
     def hang(self, watchdog_seconds=None):
         """Freeze PID 1, which feeds the watchdog, and wait until QEMU tells of the reset. The
-        watchdog bites after as long as the device sets it to, or after watchdog_seconds."""
-        set_time = "true"
+        watchdog, which the device has armed, bites after as long as it is set to there, or after
+        watchdog_seconds."""
+        armed = self.machine.succeed(
+            "systemctl show --value -p RuntimeWatchdogUSec; cat /sys/class/watchdog/watchdog0/state"
+        )
+        assert armed == "10s\nactive\n", f"the device has its watchdog otherwise: {armed}"
+        set_time = ""
         if watchdog_seconds is not None:
             set_time = (
                 "busctl set-property org.freedesktop.systemd1 /org/freedesktop/systemd1 "
-                f"org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t {watchdog_seconds * 1000000}"
+                f"org.freedesktop.systemd1.Manager RuntimeWatchdogUSec t {watchdog_seconds * 1000000}\n"
             )
-        self.machine.succeed(f"{set_time}; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze")
+        self.machine.succeed(f"{set_time}echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze")
         event = self.machine.wait_for_qmp_event("WATCHDOG", timeout=60)
         assert event["action"] == "reset", event
 

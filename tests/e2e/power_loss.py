@@ -82,6 +82,14 @@ class Installation(Appliance):
     def go_on(self):
         self.machine.qmp("cont")
 
+    def stop_near_the_end(self):
+        """Some 2 MiB of the images are left to be written; the machine is stopped. A megabyte a second, of
+        the last eight, is too slow for the end to be missed."""
+        self.machine.wait_for_disk_written(self.begun_at + self.boot_size + self.rootfs_size - 8 * MIB)
+        self.write_slowly(bps_wr=MIB)
+        self.machine.wait_for_disk_written(self.begun_at + self.boot_size + self.rootfs_size - 2 * MIB)
+        self.machine.qmp("stop")
+
     def stop_before_state(self):
         """The disk as it was before the last write of all before the state said that B is primary. The
         machine, which was stopped when this begins, is stopped."""

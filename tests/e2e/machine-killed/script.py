@@ -34,6 +34,8 @@ for machine in [client, victim]:
     lease(machine)
 address = victim.succeed("ip -4 -o address show dev wan | sed 's,.* inet \\([0-9.]*\\)/.*,\\1,'").strip()
 
+boots = [machine.boot_id for machine in (gateway, client)]
+
 with subtest("two are sent to at full speed"):
     client.succeed(FLOOD % ("gateway", "172.20.30.1"), FLOOD % ("victim", address))
     expect_flow(gateway, "lan")
@@ -45,6 +47,8 @@ with subtest("one is killed, and the others go on"):
     expect_flow(gateway, "lan")
     client.succeed("systemctl is-active flood-gateway")
     gateway.succeed("systemctl is-active chrony")
+    # and by no new boot
+    t.assertEqual(boots, [machine.boot_id for machine in (gateway, client)])
 
 with subtest("it can be started again, and is sent to again"):
     client.succeed("systemctl stop flood-gateway")

@@ -99,6 +99,8 @@ with subtest("a network that a machine is not on"):
     t.assertEqual(1, answers(1))
 
 with subtest("a machine that dies leaves the other alone"):
+    boot = gateway.boot_id
     client.crash()
     gateway.succeed("true")
+    t.assertEqual(boot, gateway.boot_id)
     gateway.shutdown()

@@ -12,7 +12,11 @@ with subtest("marked bad, it is not booted"):
     t.assertEqual([("A", "good")], dut.boots_since())
     dut.check_fallback()
 
-with subtest("a good release installs after it"):
+with subtest("a good release installs after it, and boots"):
     dut.check_recovery()
+    # of the recoveries this one is booted: it is a device with a past, of which the basis has no /data
+    dut.reboot()
+    t.assertEqual(("B", "2.0"), dut.running())
+    t.assertEqual({"booted": "B", "primary": "B", "A": "good", "B": "good"}, dut.rauc())
 
 gateway.crash()
