@@ -123,7 +123,7 @@ with subtest("no state of the disk is one that does not boot a whole release"):
     t.assertEqual(report["distinct"], report["checked"])
 
 # What decides how a state boots is said by its class, so that one of each stands for all.
-updated_again = []
+updated_again: list[str] = []
 failures = []
 report["boots"] = []
 for number, (found, name) in enumerate(choose(report["classes"])):
