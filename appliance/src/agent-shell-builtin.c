@@ -17,6 +17,7 @@
 #include <builtins/common.h>
 #include <errno.h>
 #include <execute_cmd.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -64,6 +65,17 @@ static bool receive(int fd, int streams[static 3])
 /* In the new process: what a shell that starts finds out of itself. */
 static void become_new_shell(void)
 {
+    struct builtin *own = builtin_address_internal("slotproof_shell", 1);
+    char host[HOST_NAME_MAX + 1];
+
+    if (own) {
+        own->flags &= ~BUILTIN_ENABLED;
+        own->function = NULL; /* a name for nothing, which no command finds or lists */
+    }
+    if (gethostname(host, sizeof host) == 0)
+        bind_variable("HOSTNAME", host, 0);
+    bind_variable("BASH_EXECUTION_STRING", command, 0);
+    bind_variable("_", shell_name, 0);
     dollar_dollar_pid = getpid();
     shell_start_time = time(NULL);
     seedrand();

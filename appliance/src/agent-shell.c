@@ -25,7 +25,8 @@ static const char *const plain_shell[] = {"/bin/bash", "-euo", "pipefail", "-c"}
 static struct {
     pid_t pid; /* 0: there is none */
     int socket;
-    bool has_failed; /* it can't be had here */
+    bool has_answered; /* this one has */
+    bool has_failed;   /* it can't be had here */
 } shell;
 
 static bool is_plain(const struct spawn_request *request)
@@ -81,8 +82,10 @@ static bool shell_prepare(void)
     char builtin[PATH_MAX];
     int ends[2], r;
 
-    if (!find_builtin(builtin) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+    shell.has_failed = !find_builtin(builtin);
+    if (shell.has_failed || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return false;
+    shell.has_answered = false;
     r = shell_spawn(builtin, ends[1]);
     close(ends[1]);
     if (r == 0)
@@ -134,12 +137,19 @@ static pid_t receive_pid(int timeout_ms)
  * socket open until it has told of itself, so what is read is that, or the end. */
 static pid_t shell_stop(void)
 {
-    pid_t pid;
+    pid_t pid = waitpid(shell.pid, NULL, WNOHANG);
 
-    kill(shell.pid, SIGKILL);
-    while (waitpid(shell.pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    /* one that ends before it has done anything has found its builtin to be none for its bash */
+    shell.has_failed = pid == shell.pid && !shell.has_answered;
+    if (pid == 0) {
+        kill(shell.pid, SIGKILL);
+        while (waitpid(shell.pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
     pid = receive_pid(PATIENCE_MS);
+    /* a process that has not told of itself by now can't any more, and runs nothing */
+    if (pid == 0 && shutdown(shell.socket, SHUT_RD) == 0)
+        pid = receive_pid(0);
     close(shell.socket);
     shell.pid = 0;
     return pid;
@@ -151,13 +161,13 @@ bool shell_start(const struct spawn_request *request, const int streams[static 3
 
     if (shell.has_failed || !is_plain(request))
         return false;
-    if (shell.pid == 0 && !shell_prepare()) {
-        shell.has_failed = true;
+    if (shell.pid == 0 && !shell_prepare())
         return false;
-    }
     if (send_command(request->argv[N_WORDS], streams))
         pid = receive_pid(PATIENCE_MS);
-    if (pid == 0) /* somebody killed or stopped it */
+    if (pid > 0)
+        shell.has_answered = true;
+    else /* somebody killed or stopped it, or it has not come up */
         pid = shell_stop();
     *ret_pid = pid;
     return pid != 0;

@@ -47,6 +47,8 @@ static void test_alike(Peer *peer, gconstpointer data)
         "echo \"$0 $# $- $LINENO $BASH_SUBSHELL $SECONDS\"; shopt; set -o",
         "[ $$ = $BASHPID ]; cut -d' ' -f4,5,6 /proc/$$/stat | tr ' ' '\\n' | sed \"s/^$$\\$/own/\"",
         "echo $PPID",
+        "echo \"$_ $HOSTNAME\"; type slotproof_shell",
+        "echo \"$BASH_EXECUTION_STRING\"; enable; compgen -b",
         /* the last program of a line takes the shell's place */
         "cut -d' ' -f4 /proc/self/stat",
         "grep -E '^(Sig[^Q]|Shd|Groups|Uid)' /proc/self/status; ls /proc/self/fd; pwd; umask",
