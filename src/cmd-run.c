@@ -228,16 +228,18 @@ static int run_tests(const Options *o, GPtrArray *list, GPtrArray *images, const
     int jobs = o->jobs == NOT_GIVEN ? default_jobs(list, images) : o->jobs;
     g_autoptr(SpKeptResults) kept = NULL;
     g_autoptr(GError) error = NULL;
-    const SpKeptResultsConfig kept_config = {
-        .images = images, .out = out, .is_cold = o->is_cold, .is_rerun = o->is_rerun};
+    const SpKeptResultsConfig kept_config = {.images = images,
+        .out = out,
+        .is_cold = o->is_cold,
+        .is_rerun = o->is_rerun,
+        /* who wants a recording or a prompt wants a run, and one that somebody typed at proves
+         * nothing */
+        .only_forgets = o->is_captured || o->is_debugged};
 
     /* this process's to its end */
     if (sp_out_dir_lock(out, &error) < 0)
         return sp_usage_error("%s", error->message);
-    /* who wants a recording or a prompt wants a run, and one that somebody typed at proves nothing
-     */
-    if (!o->is_captured && !o->is_debugged)
-        kept = sp_kept_results_new(&kept_config);
+    kept = sp_kept_results_new(&kept_config);
     const SpRunOptions options = {.images = images_dir,
         .out = out,
         .is_verbose = o->is_verbose,

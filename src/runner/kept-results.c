@@ -91,11 +91,12 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
 
     *ret_warning = NULL;
     if (!key) {
-        *ret_warning = warn(kept, error, "no result is kept that depends on it");
+        if (!kept->config.only_forgets)
+            *ret_warning = warn(kept, error, "no result is kept that depends on it");
         return NULL;
     }
     g_hash_table_insert(kept->keys, g_strdup(test->name), g_strdup(key));
-    if (kept->config.is_rerun)
+    if (kept->config.is_rerun || kept->config.only_forgets)
         return NULL;
     text = sp_result_read(kept->dir, key, &length, &error);
     if (text)
@@ -117,7 +118,7 @@ bool sp_kept_results_add(SpKeptResults *kept, const SpTestConf *test, GError **e
     g_autofree char *text = NULL;
     gsize length;
 
-    if (!key)
+    if (!key || kept->config.only_forgets)
         return true;
     key_now = sp_result_keys_get(now, test, NULL);
     if (g_strcmp0(key, key_now) != 0)
@@ -125,4 +126,12 @@ bool sp_kept_results_add(SpKeptResults *kept, const SpTestConf *test, GError **e
     kept->has_more = true;
     return g_file_get_contents(path, &text, &length, error) &&
            sp_result_write(kept->dir, key, text, length, error);
+}
+
+void sp_kept_results_forget(SpKeptResults *kept, const SpTestConf *test)
+{
+    const char *key = g_hash_table_lookup(kept->keys, test->name);
+
+    if (key)
+        sp_result_remove(kept->dir, key);
 }

@@ -19,6 +19,7 @@ typedef struct {
     const char *out;   /* where the tests' directories are */
     bool is_cold;      /* without checkpoints */
     bool is_rerun;     /* what is kept is not taken, only replaced */
+    bool only_forgets; /* nothing is taken or added; a test that fails is forgotten all the same */
 } SpKeptResultsConfig;
 
 SpKeptResults *sp_kept_results_new(const SpKeptResultsConfig *config);
@@ -41,3 +42,9 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
  */
 bool sp_kept_results_add(
     SpKeptResults *kept, const SpTestConf *test, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
+ * @test has failed as it was when it was begun, or was run in a way that no key tells of: an
+ * earlier pass proves nothing any more.
+ */
+void sp_kept_results_forget(SpKeptResults *kept, const SpTestConf *test);

@@ -20,29 +20,23 @@ static bool is_new(Walk *walk, const struct stat *st)
                                             (guint64)st->st_dev, (guint64)st->st_ino));
 }
 
-/* Only these can be imported. */
-static bool is_identifier(const char *name)
+/* Python looks for these in whatever directory a package is: it takes all but a dot in names. */
+static bool is_importable(const char *name)
 {
-    if (!g_ascii_isalpha(*name) && *name != '_')
-        return false;
-    while (g_ascii_isalnum(*name) || *name == '_')
-        name++;
-    return *name == 0;
+    return g_str_has_suffix(name, ".py") || g_str_has_suffix(name, ".so");
 }
 
-static bool wants_directory(const Walk *walk, const char *path, const char *name)
+/* A test's own script: nobody imports that of another. */
+static bool is_script(const char *dir, const char *name)
 {
-    g_autofree char *conf = g_build_filename(path, "test.conf", NULL);
+    g_autofree char *conf = g_build_filename(dir, "test.conf", NULL);
 
-    if (g_str_equal(name, "__pycache__"))
-        return false;
-    return walk->kind == SP_TREE_ALL ||
-           (is_identifier(name) && !g_file_test(conf, G_FILE_TEST_EXISTS));
+    return g_str_equal(name, "script.py") && g_file_test(conf, G_FILE_TEST_EXISTS);
 }
 
-static bool wants_file(const Walk *walk, const char *below, const char *name)
+static bool wants_file(const Walk *walk, const char *dir, const char *below, const char *name)
 {
-    return walk->kind == SP_TREE_ALL || !*below || g_str_has_suffix(name, ".py");
+    return walk->kind == SP_TREE_ALL || !*below || (is_importable(name) && !is_script(dir, name));
 }
 
 /* @below is the path of the directory relative to the root, "" for that itself. */
@@ -65,9 +59,9 @@ static bool walk_directory(Walk *walk, const char *below, GError **error)
         /* a link to nothing is none */
         if (*name == '.' || stat(path, &st) < 0)
             continue;
-        if (S_ISREG(st.st_mode) && wants_file(walk, below, name))
+        if (S_ISREG(st.st_mode) && wants_file(walk, dir, below, name))
             g_ptr_array_add(walk->paths, g_steal_pointer(&relative));
-        else if (S_ISDIR(st.st_mode) && wants_directory(walk, path, name) && is_new(walk, &st) &&
+        else if (S_ISDIR(st.st_mode) && !g_str_equal(name, "__pycache__") && is_new(walk, &st) &&
                  !walk_directory(walk, relative, error))
             return false;
     }

@@ -6,7 +6,8 @@
 typedef enum {
     SP_TREE_ALL,    /* every file, at any depth */
     SP_TREE_SHARED, /* what tests share in the directory that they lie in: its files, and what
-                       Python can import from the directories below it that are no tests */
+                       Python can import from the directories below it, those of other tests too,
+                       but for their script.py */
 } SpTreeKind;
 
 /**

@@ -162,6 +162,9 @@ static void take_line(SpJob *job)
     case SP_REPORT_PRINT:
         print_line(report.text, job);
         break;
+    case SP_REPORT_FOREIGN:
+        job->result.has_foreign_machine = true;
+        break;
     case SP_REPORT_RESULT:
         take_result(job, &report);
         break;

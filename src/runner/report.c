@@ -13,6 +13,7 @@ static const char *const events[] = {
     [SP_REPORT_SUBTEST] = "subtest",
     [SP_REPORT_STEP] = "step",
     [SP_REPORT_PRINT] = "print",
+    [SP_REPORT_FOREIGN] = "foreign",
     [SP_REPORT_RESULT] = "result",
 };
 

@@ -16,6 +16,8 @@ typedef enum {
                           seconds */
     SP_REPORT_STEP,    /* what it does now: text, "" for nothing that has a name */
     SP_REPORT_PRINT,   /* a line that the script has printed: text */
+    SP_REPORT_FOREIGN, /* a machine is made from an image by path, or a disk that was given: what
+                          is in it decides the result, and nobody but the script knows of it */
     SP_REPORT_RESULT,  /* the last one: word is "passed", "failed", "error" or "interrupted", text
                           the report for people, number the seconds */
 } SpReportKind;

@@ -105,10 +105,17 @@ static void print_result(SpProgress *progress, const SpTestConf *test, const SpR
 }
 
 /* Where the user sees it, whatever is shown on stdout. */
-static void print_warning(const char *text)
+static void print_warning(SpProgress *progress, const char *text)
 {
+    g_autofree char *line = g_strdup_printf("slotproof: warning: %s\n", text);
+
+    /* lines that change are drawn over by whoever else writes */
+    if (sp_progress_is_live(progress)) {
+        sp_progress_print(progress, line);
+        return;
+    }
     fflush(stdout);
-    fprintf(stderr, "slotproof: warning: %s\n", text);
+    fputs(line, stderr);
 }
 
 static void print_kept(SpProgress *progress, const SpRecord *record)
@@ -131,7 +138,7 @@ static void take_kept(Run *run, GPtrArray *tests, const SpRunOptions *options, g
             sp_kept_results_take(options->kept, g_ptr_array_index(tests, i), &warning);
 
         if (warning)
-            print_warning(warning);
+            print_warning(options->progress, warning);
         if (!record)
             continue;
         sp_schedule_skip(run->schedule, i);
@@ -147,8 +154,20 @@ static void keep_result(const SpRunOptions *options, const SpTestConf *test)
 {
     g_autoptr(GError) error = NULL;
 
-    if (options->kept && !sp_kept_results_add(options->kept, test, &error))
-        print_warning(error->message);
+    if (!sp_kept_results_add(options->kept, test, &error))
+        print_warning(options->progress, error->message);
+}
+
+/* What later runs are to know of one that has ended. Who stopped a test has not judged it. */
+static void note_result(const SpRunOptions *options, const SpTestConf *test, const SpResult *result,
+    const SpRecord *record)
+{
+    if (!options->kept || result->kind == SP_RESULT_SKIPPED)
+        return;
+    if (result->kind != SP_RESULT_PASSED || result->has_foreign_machine)
+        sp_kept_results_forget(options->kept, test);
+    else if (record)
+        keep_result(options, test);
 }
 
 static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *options)
@@ -179,8 +198,7 @@ static SpRecord *complete_record(
 
     if (result->has_folder && sp_record_append(dir, &ended, &error))
         record = sp_record_load(dir, &error);
-    if (record && result->kind == SP_RESULT_PASSED)
-        keep_result(options, running->test);
+    note_result(options, running->test, result, record);
     if (error)
         fprintf(stderr, "slotproof: %s\n", error->message);
     return record ? record : sp_record_of_result(&ended);

@@ -24,8 +24,9 @@ typedef struct {
     double seconds;
     double checkpoint_s; /* of these, until it had its checkpoint */
     bool made_checkpoint;
-    bool has_folder;     /* the test's folder is its own, with what it recorded */
-    GPtrArray *subtests; /* of SpSubtestResult; may be NULL */
+    bool has_foreign_machine; /* of what no key tells of: an image by path, a given disk */
+    bool has_folder;          /* the test's folder is its own, with what it recorded */
+    GPtrArray *subtests;      /* of SpSubtestResult; may be NULL */
 } SpResult;
 void sp_result_clear(SpResult *result);
 void sp_subtest_result_free(SpSubtestResult *subtest);
@@ -40,7 +41,8 @@ typedef struct {
     bool is_debugged; /* a prompt on our terminal where a test fails; one test at a time, no
                          time-out */
     guint jobs;       /* how many tests may run at once; 0: one */
-    SpKeptResults *kept;    /* whose results stand for tests; NULL: all are run, and none is kept */
+    SpKeptResults *kept;    /* whose results stand for tests; NULL: all are run, and none is kept or
+ forgotten */
     SpDurations *durations; /* is told how long each test took that passed; may be NULL */
     gint64 stop_ms; /* how long a test that is asked to stop may take; 0: ten seconds, and what a
                        post-mortem takes */

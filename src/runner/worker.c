@@ -337,6 +337,8 @@ static SpMachine *create_machine(const SpScriptMachine *wanted, void *data, GErr
             wanted->networks[i]);
         return NULL;
     }
+    if (wanted->disk || (wanted->image && strchr(wanted->image, '/')))
+        send_report(worker, SP_REPORT_FOREIGN, NULL, NULL, 0);
     if (!make_machine(worker, &machine, wanted->disk, creation->out_dir, error))
         return NULL;
     return g_ptr_array_index(worker->machines, worker->machines->len - 1);

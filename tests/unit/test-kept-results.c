@@ -127,6 +127,59 @@ static void test_failed(Fixture *f, gconstpointer data)
     RUN(f, "", "b", "b  stopped", "1 passed, 0 failed, 1 skipped");
 }
 
+/* A pass that a later run of the very same test has contradicted is none to go by. */
+static void test_failed_later(Fixture *f, gconstpointer data)
+{
+    static const char *const options[] = {"--rerun a", "--capture a"};
+    g_autofree char *flag = g_build_filename(f->runner.dir, "flag", NULL);
+    g_autofree char *more = g_strdup_printf("import os\nassert not os.path.exists('%s')\n", flag);
+
+    add_test(f, "a", more);
+    for (gsize i = 0; i < G_N_ELEMENTS(options); i++) {
+        g_unlink(flag);
+        RUN(f, "a", "a", "1 passed");
+        RUN(f, "a", "", "1 of 1 were kept");
+        g_assert_true(g_file_set_contents(flag, "", 0, NULL));
+        RUN(f, options[i], "a", "1 failed");
+        RUN(f, "a", "a", "1 failed");
+    }
+}
+
+/* Of the same test, in an environment of its own. */
+static void test_failed_powercut(Fixture *f, gconstpointer data)
+{
+    g_autofree char *line = g_strdup_printf("'%s' powercut --tests '%s' --images '%s' --out '%s'",
+        SLOTPROOF, f->runner.tests, f->runner.images, f->runner.out);
+    int status;
+
+    add_test(f, "power-cut-states", "import os\nassert not 'SLOTPROOF_POWERCUT' in os.environ\n");
+    RUN(f, "power-cut-states", "power-cut-states", "1 passed");
+    RUN(f, "power-cut-states", "", "1 of 1 were kept");
+    g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, NULL));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    RUN(f, "power-cut-states", "power-cut-states", "1 passed");
+}
+
+/* No key has what such a machine is made of. */
+static void test_foreign_machines(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *name, *file;
+    } cases[] = {{"image", ""}, {"disk", "/disk.img"}};
+    g_autofree char *dir = g_build_filename(f->runner.images, "gateway", NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *more =
+            g_strdup_printf("create_machine('m', %s='%s%s')\n", cases[i].name, dir, cases[i].file);
+        add_test(f, "a", more);
+        RUN(f, "a", "a", "1 passed");
+        RUN(f, "a", "a", "1 passed");
+    }
+    add_test(f, "a", "create_machine('m', image='gateway')\n");
+    RUN(f, "a", "a", "1 passed");
+    RUN(f, "a", "", "1 of 1 were kept");
+}
+
 /* What passed is not known to be what was there before, which may come back. */
 static void test_changed_meanwhile(Fixture *f, gconstpointer data)
 {
@@ -287,6 +340,9 @@ int main(int argc, char **argv)
         {"/kept-results/unchanged", test_unchanged},
         {"/kept-results/capture", test_capture},
         {"/kept-results/failed", test_failed},
+        {"/kept-results/failed-later", test_failed_later},
+        {"/kept-results/failed-powercut", test_failed_powercut},
+        {"/kept-results/foreign-machines", test_foreign_machines},
         {"/kept-results/changed-meanwhile", test_changed_meanwhile},
         {"/kept-results/driver", test_driver},
         {"/kept-results/bad-files", test_bad_files},

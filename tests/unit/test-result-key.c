@@ -56,9 +56,15 @@ static const struct {
     {"tests/policy.json", "{}", "[]", true},
     {"tests/package/part/deep.py", "y = 1\n", "y = 2\n", true},
     {"tests/package/notes.txt", "a", "b", false},
-    {"tests/not-a-package/deep.py", "y = 1\n", "y = 2\n", false},
+    {"tests/package/fast.so", "a", "b", true},
+    {"tests/größe/deep.py", "y = 1\n", "y = 2\n", true},
+    {"tests/not-a-package/deep.py", "y = 1\n", "y = 2\n", true},
+    {"tests/not-a-package/script.py", "y = 1\n", "y = 2\n", true},
     {"tests/another/test.conf", "[Test]\n" MACHINE, "[Test]\n\n" MACHINE, false},
     {"tests/another/script.py", "5\n", "6\n", false},
+    {"tests/another/notes.txt", "a", "b", false},
+    {"tests/another/helper.py", "7\n", "8\n", true},
+    {"tests/another/part/script.py", "7\n", "8\n", true},
 };
 
 static void set_up(Fixture *f, gconstpointer data)
