@@ -9,6 +9,8 @@
 
 /* Results are small beside checkpoints: this part of what those may take. */
 #define SIZE_DIVISOR 16u
+/* What no key tells of, the date above all, changes meanwhile. */
+#define AGE_MAX_S (30 * 24 * 3600)
 
 struct SpKeptResults {
     SpKeptResultsConfig config;
@@ -82,11 +84,20 @@ static SpRecord *read_record(
     return record;
 }
 
+/* One from the future is of a clock that was wrong. */
+static bool is_fresh(const SpRecord *record)
+{
+    gint64 age_s = g_get_real_time() / G_USEC_PER_SEC - record->began_s;
+
+    return age_s >= 0 && age_s <= AGE_MAX_S;
+}
+
 SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char **ret_warning)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *key = sp_result_keys_get(kept->before, test, &error);
     g_autofree char *text = NULL;
+    SpRecord *record;
     gsize length;
 
     *ret_warning = NULL;
@@ -99,8 +110,12 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
     if (kept->config.is_rerun || kept->config.only_forgets)
         return NULL;
     text = sp_result_read(kept->dir, key, &length, &error);
-    if (text)
-        return read_record(kept, test, text, length);
+    record = text ? read_record(kept, test, text, length) : NULL;
+    if (record && is_fresh(record)) {
+        sp_result_note_use(kept->dir, key);
+        return record;
+    }
+    sp_record_free(record);
     if (error) {
         *ret_warning = warn(kept, error, "the test is run again");
         sp_result_remove(kept->dir, key);

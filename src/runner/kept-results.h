@@ -28,7 +28,8 @@ void sp_kept_results_free(SpKeptResults *kept);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpKeptResults, sp_kept_results_free)
 
 /**
- * The record of the run in which @test passed as it is now; NULL if there is none. Its directory is
+ * The record of the run in which @test passed as it is now; NULL if there is none, or it is older
+ * than 30 days. Its directory is
  * the test's in @out where that still holds the output of this very run, otherwise NULL.
  *
  * To be called for each test before any is run: what it is now is what is run. What keeps a result

@@ -11,7 +11,7 @@
 #include <sys/utsname.h>
 
 /* Another number makes all results that there are strangers. */
-#define FORMAT "slotproof result 1"
+#define FORMAT "slotproof result 2"
 /* What a script calls to have a machine of any image. */
 #define CREATE_WORD "create_machine"
 
@@ -76,6 +76,53 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* What the dynamic linker would load for @program, by path. It says so in place of running it; a
+ * program that it does not link says its version and no more. */
+static GPtrArray *list_libraries(const char *program)
+{
+    const char *const argv[] = {program, "--version", NULL};
+    g_auto(GStrv) environment =
+        g_environ_setenv(g_get_environ(), "LD_TRACE_LOADED_OBJECTS", "1", TRUE);
+    GPtrArray *libraries = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *output = NULL;
+    g_auto(GStrv) words = NULL;
+
+    if (!g_spawn_sync(NULL, (char **)argv, environment, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL,
+            &output, NULL, NULL, NULL))
+        return libraries;
+    words = g_strsplit_set(output, " \t\n", -1);
+    for (char **word = words; *word; word++) {
+        if (g_path_is_absolute(*word) && g_file_test(*word, G_FILE_TEST_IS_REGULAR))
+            g_ptr_array_add(libraries, g_strdup(*word));
+    }
+    g_ptr_array_sort(libraries, compare_texts);
+    return libraries;
+}
+
+static bool add_libraries(
+    SpResultKeys *keys, GChecksum *sum, const GPtrArray *libraries, GError **error)
+{
+    for (guint i = 0; i < libraries->len; i++) {
+        if (!sp_key_add_file(sum, "library", libraries->pdata[i], keys->cache_dir, error))
+            return false;
+    }
+    return true;
+}
+
+/* Those that machines are served with beside QEMU. */
+static bool add_programs(SpResultKeys *keys, GChecksum *sum, GError **error)
+{
+    static const char *const names[] = {"qemu-img", "tesseract"};
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_find_program_in_path(names[i]);
+
+        if (!sp_key_add_file(sum, names[i], path, keys->cache_dir, error))
+            return false;
+    }
+    return true;
+}
+
 /* Python's standard library is taken to be of one version with libpython. */
 static bool add_driver(SpResultKeys *keys, GChecksum *sum, GError **error)
 {
@@ -85,11 +132,7 @@ static bool add_driver(SpResultKeys *keys, GChecksum *sum, GError **error)
         return false;
     dl_iterate_phdr(take_library, libraries);
     g_ptr_array_sort(libraries, compare_texts);
-    for (guint i = 0; i < libraries->len; i++) {
-        if (!sp_key_add_file(sum, "library", libraries->pdata[i], keys->cache_dir, error))
-            return false;
-    }
-    return true;
+    return add_libraries(keys, sum, libraries, error);
 }
 
 /* The rest of them says where things are, and not what they are. */
@@ -147,19 +190,21 @@ static bool add_host(SpResultKeys *keys, GChecksum *sum, const void *data, GErro
     sp_key_add_text(sum, "checkpoints", keys->is_cold ? "no" : "yes");
     add_environment(sum);
     add_kernel(sum);
-    return add_driver(keys, sum, error);
+    return add_driver(keys, sum, error) && add_programs(keys, sum, error);
 }
 
 static bool add_emulator(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error)
 {
     g_autofree char *program = sp_qemu_program(data, error);
+    g_autoptr(GPtrArray) libraries = program ? list_libraries(program) : NULL;
     g_autoptr(SpAccel) accel = program ? sp_accel_probe(program, keys->cache_dir, error) : NULL;
 
     if (!accel)
         return false;
     sp_key_add_text(sum, "accelerator", accel->argument);
     sp_key_add_text(sum, "cpu", accel->cpu);
-    return sp_key_add_qemu(sum, program, keys->cache_dir, error);
+    return sp_key_add_qemu(sum, program, keys->cache_dir, error) &&
+           add_libraries(keys, sum, libraries, error);
 }
 
 static bool add_image(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error)

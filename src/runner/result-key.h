@@ -17,12 +17,13 @@
  * - of each machine's image all files in its directory, and the disk with what it lies on, kernel
  *   and initrd, which need not be in there; of all images there are, where a script speaks of
  *   create_machine;
- * - for each architecture QEMU, its firmware, and the accelerator that is used;
+ * - qemu-img and tesseract; for each architecture QEMU, its libraries, its firmware, and the
+ * accelerator that is used;
  * - of the test and of each checkpoint that it goes on from all that lies beside the script,
  *   test.conf among it, and what it may import from the directory above (key-tree.h).
  *
- * What is not in it: programs of the host that a script starts, other files that it reads, and the
- * network of the host.
+ * What is not in it: the date, other programs of the host that a script starts, other files that it
+ * reads or imports, and the network of the host.
  *
  * What tests have in common is looked at once. So one of these is of the moment: what changes
  * later is seen by another one.

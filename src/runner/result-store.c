@@ -65,9 +65,16 @@ char *sp_result_read(const char *dir, const char *key, gsize *ret_length, GError
     }
     if (!check(path, text, length, error))
         return NULL;
-    (void)utimensat(AT_FDCWD, path, NULL, 0);
     *ret_length = length - HEAD_LENGTH;
     return g_memdup2(text + HEAD_LENGTH, length - HEAD_LENGTH + 1); /* with the NUL */
+}
+
+void sp_result_note_use(const char *dir, const char *key)
+{
+    g_autofree char *path = g_build_filename(dir, key, NULL);
+
+    /* only for what is evicted first */
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 bool sp_result_write(

@@ -22,10 +22,12 @@ char *sp_results_dir(void);
 /**
  * What is kept under @key; free with g_free(). NULL where there is nothing, and then without an
  * error; SP_ERROR_PROTOCOL says what is wrong with a file that is cut off, of another version or
- * none of ours. To read one counts as using it.
+ * none of ours.
  */
 char *sp_result_read(
     const char *dir, const char *key, gsize *ret_length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** What is kept under @key stood for a run. */
+void sp_result_note_use(const char *dir, const char *key);
 /** Keep @text under @key, in place of what is there. SP_ERROR_HOST. */
 bool sp_result_write(const char *dir, const char *key, const char *text, gsize length,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -5,8 +5,10 @@
 
 #include "runner-fixture.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -150,12 +152,13 @@ static void test_failed_powercut(Fixture *f, gconstpointer data)
 {
     g_autofree char *line = g_strdup_printf("'%s' powercut --tests '%s' --images '%s' --out '%s'",
         SLOTPROOF, f->runner.tests, f->runner.images, f->runner.out);
+    g_autofree char *output = NULL;
     int status;
 
     add_test(f, "power-cut-states", "import os\nassert not 'SLOTPROOF_POWERCUT' in os.environ\n");
     RUN(f, "power-cut-states", "power-cut-states", "1 passed");
     RUN(f, "power-cut-states", "", "1 of 1 were kept");
-    g_assert_true(g_spawn_command_line_sync(line, NULL, NULL, &status, NULL));
+    g_assert_true(g_spawn_command_line_sync(line, &output, NULL, &status, NULL));
     g_assert_cmpint(WEXITSTATUS(status), ==, 1);
     RUN(f, "power-cut-states", "power-cut-states", "1 passed");
 }
@@ -215,6 +218,39 @@ static char *find_result(Fixture *f)
 
     g_assert_null(g_dir_read_name(dir));
     return path;
+}
+
+/* Make the only result one of @days ago. */
+static void make_older(Fixture *f, gint64 days)
+{
+    g_autofree char *path = find_result(f);
+    g_autofree char *text = NULL, *began = NULL, *digest = NULL, *whole = NULL;
+    g_autoptr(GString) body = NULL;
+    const char *at;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    body = g_string_new(strchr(text, '\n') + 1);
+    at = strstr(body->str, "\"began\":");
+    g_assert_nonnull(at);
+    at += strlen("\"began\":");
+    began =
+        g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time() / G_USEC_PER_SEC - days * 24 * 3600);
+    memcpy(body->str + (at - body->str), began, strlen(began));
+    digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, body->str, (gssize)body->len);
+    whole = g_strdup_printf("slotproof result 1 %s\n%s", digest, body->str);
+    g_assert_true(g_file_set_contents(path, whole, -1, NULL));
+}
+
+static void test_age(Fixture *f, gconstpointer data)
+{
+    RUN(f, "a", "a", "1 passed");
+    make_older(f, 29);
+    RUN(f, "a", "", "1 of 1 were kept");
+    make_older(f, 31);
+    RUN(f, "a", "a", "1 passed");
+    RUN(f, "a", "", "1 of 1 were kept");
+    make_older(f, -2);
+    RUN(f, "a", "a", "1 passed");
 }
 
 /* Said once, and the test is run again, after which there is a good one. */
@@ -318,12 +354,18 @@ static void test_cache(Fixture *f, gconstpointer data)
     const char *const bad[] = {"is cut off", NULL};
     const char *const none[] = {"0 results", NULL};
     const char *const nothing[] = {NULL};
+    const struct timespec old[] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
     g_autofree char *path = NULL;
+    struct stat st;
 
     RUN(f, "a", "a", "1 passed");
     expect_cache("list", 0, listed);
-    expect_cache("verify", 0, good);
     path = find_result(f);
+    /* looking is no use */
+    g_assert_cmpint(utimensat(AT_FDCWD, path, old, 0), ==, 0);
+    expect_cache("verify", 0, good);
+    g_assert_cmpint(stat(path, &st), ==, 0);
+    g_assert_cmpint(st.st_mtim.tv_sec, ==, old[1].tv_sec);
     g_assert_cmpint(truncate(path, 300), ==, 0);
     expect_cache("verify", 1, bad);
     expect_cache("clear", 0, nothing);
@@ -345,6 +387,7 @@ int main(int argc, char **argv)
         {"/kept-results/foreign-machines", test_foreign_machines},
         {"/kept-results/changed-meanwhile", test_changed_meanwhile},
         {"/kept-results/driver", test_driver},
+        {"/kept-results/age", test_age},
         {"/kept-results/bad-files", test_bad_files},
         {"/kept-results/in-the-way", test_in_the_way},
         {"/kept-results/evicted", test_evicted},

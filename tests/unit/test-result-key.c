@@ -190,6 +190,69 @@ static void test_options(Fixture *f, gconstpointer data)
     expect(f, before, "qemu", true);
 }
 
+/* The C library of this program, in place of which a copy is linked. */
+static char *find_libc(void)
+{
+    g_autofree char *maps = NULL;
+    g_auto(GStrv) words = NULL;
+
+    g_assert_true(g_file_get_contents("/proc/self/maps", &maps, NULL, NULL));
+    words = g_strsplit_set(maps, " \n", -1);
+    for (char **word = words; *word; word++) {
+        if (g_str_has_suffix(*word, "/libc.so.6"))
+            return g_strdup(*word);
+    }
+    g_assert_not_reached();
+}
+
+static void copy(const char *from, const char *to, gssize more)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+
+    g_assert_true(g_file_get_contents(from, &text, &length, NULL));
+    g_assert_true(g_file_set_contents(to, text, (gssize)length + more, NULL));
+    g_assert_cmpint(g_chmod(to, 0755), ==, 0);
+}
+
+static void test_libraries(Fixture *f, gconstpointer data)
+{
+    g_autofree char *libc = find_libc();
+    g_autofree char *dir = g_build_filename(f->dir, "lib", NULL);
+    g_autofree char *own = g_build_filename(dir, "libc.so.6", NULL);
+    g_autofree char *before = NULL;
+
+    g_assert_cmpint(g_mkdir(dir, 0700), ==, 0);
+    copy(libc, own, 0);
+    copy("/bin/true", g_getenv("SLOTPROOF_QEMU"), 0);
+    g_setenv("LD_LIBRARY_PATH", dir, TRUE);
+    before = key_of(f, "update");
+    /* the NUL behind it */
+    copy(libc, own, 1);
+    expect(f, before, "a library of QEMU", true);
+    g_unsetenv("LD_LIBRARY_PATH");
+}
+
+static void test_programs(Fixture *f, gconstpointer data)
+{
+    static const char *const names[] = {"qemu-img", "tesseract"};
+    g_autofree char *former = g_strdup(g_getenv("PATH"));
+    g_autofree char *dir = g_build_filename(f->dir, "bin", NULL);
+    g_autofree char *path = g_strdup_printf("%s:%s", dir, former);
+
+    g_setenv("PATH", path, TRUE);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *program = g_build_filename(dir, names[i], NULL);
+        g_autofree char *before = NULL;
+
+        copy("/bin/true", program, 0);
+        before = key_of(f, "update");
+        copy("/bin/true", program, 1);
+        expect(f, before, names[i], true);
+    }
+    g_setenv("PATH", former, TRUE);
+}
+
 /* A script that may have machines of any image depends on all. */
 static void test_any_image(Fixture *f, gconstpointer data)
 {
@@ -248,6 +311,8 @@ int main(int argc, char **argv)
         {"/result-key/new-files", test_new_files},
         {"/result-key/environment", test_environment},
         {"/result-key/options", test_options},
+        {"/result-key/libraries", test_libraries},
+        {"/result-key/programs", test_programs},
         {"/result-key/any-image", test_any_image},
         {"/result-key/links", test_links},
         {"/result-key/unreadable", test_unreadable},
