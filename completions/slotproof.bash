@@ -23,7 +23,7 @@ _slotproof() {
             return
             ;;
         --tag)
-            words=$("$program" list 2>/dev/null | awk '{ gsub(",", "\n", $2); print $2 }' | sort -u)
+            words=$("$program" list 2>/dev/null | awk '$2 != "-" { gsub(",", "\n", $2); print $2 }' | sort -u)
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
             return
             ;;

@@ -55,13 +55,13 @@ GPtrArray *sp_checkpoints_list(const char *folder);
 /** Compare the files of @key with its manifest; SP_ERROR_HOST says which differs. */
 bool sp_checkpoint_verify(const char *folder, const char *key, GError **error);
 /**
- * Throw away @key, what was left of making it included. False where somebody uses it, or it can't
+ * Evict @key, what was left of making it included. False where somebody uses it, or it can't
  * be removed.
  */
 bool sp_checkpoint_remove(const char *folder, const char *key);
-/** Throw away those that were not used for longest, until they took @bytes, or none is left that
+/** Evict those that were not used for longest, until they took @bytes, or none is left that
  * nobody uses. */
 void sp_checkpoints_make_room(const char *folder, guint64 bytes);
-/** Throw away what those left who died while they made one, and those that were not used for
+/** Evict what those left who died while they made one, and those that were not used for
  * longest until all take @size_max bytes at most. */
 void sp_checkpoints_limit(const char *folder, guint64 size_max);

@@ -92,6 +92,22 @@ bool sp_test_name_is_pattern(const char *name)
     return strpbrk(name, "*?[") != NULL;
 }
 
+/* The names of @all that are no checkpoints', ended by NULL: only these can be run. */
+static GPtrArray *list_tests_of(const char *tests, const char *const *all)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (; *all; all++) {
+        g_autofree char *dir = g_build_filename(tests, *all, NULL);
+        g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
+        /* one with a fault is a test for all we know */
+        if (!conf || !conf->is_checkpoint)
+            g_ptr_array_add(names, (char *)*all);
+    }
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
 /* Behind what is wrong: what @given may have been meant for. */
 static char *suggest(const char *given, const char *const *known)
 {
@@ -107,7 +123,8 @@ static char *suggest(const char *given, const char *const *known)
 static bool refuse_name(
     const char *tests, const char *const *all, const char *given, GError **error)
 {
-    g_autofree char *meant = suggest(given, all);
+    g_autoptr(GPtrArray) names = list_tests_of(tests, all);
+    g_autofree char *meant = suggest(given, (const char *const *)names->pdata);
     g_autofree char *conf = g_build_filename(given, "test.conf", NULL);
 
     if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
@@ -124,6 +141,7 @@ static bool refuse_name(
 static bool refuse_pattern(
     const char *tests, const char *const *all, const char *given, GError **error)
 {
+    g_autoptr(GPtrArray) names = list_tests_of(tests, all);
     g_autoptr(GString) letters = g_string_new(NULL);
     g_autofree char *meant = NULL;
 
@@ -131,7 +149,7 @@ static bool refuse_pattern(
         if (!strchr("*?[]", *at))
             g_string_append_c(letters, *at);
     }
-    meant = suggest(letters->str, all);
+    meant = suggest(letters->str, (const char *const *)names->pdata);
     g_set_error(
         error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' matches '%s': %s", tests, given, meant);
     return false;
@@ -141,6 +159,7 @@ static bool refuse_pattern(
 static bool add_matching(
     GPtrArray *list, const char *tests, const char *const *all, const char *pattern, GError **error)
 {
+    const char *passed_over = NULL;
     bool is_matched = false;
 
     for (const char *const *name = all; *name; name++) {
@@ -148,7 +167,16 @@ static bool add_matching(
             continue;
         if (!has_test(list, *name) && !add_test(list, tests, *name, false, error))
             return false;
-        is_matched = is_matched || has_test(list, *name);
+        if (has_test(list, *name))
+            is_matched = true;
+        else
+            passed_over = *name;
+    }
+    if (!is_matched && passed_over) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' matches only checkpoints, as '%s', which tests go on from, and no test", pattern,
+            passed_over);
+        return false;
     }
     return is_matched || refuse_pattern(tests, all, pattern, error);
 }

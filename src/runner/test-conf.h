@@ -29,14 +29,19 @@ typedef struct {
  *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng, as
  *                                'slotproof run --capture' does for all; no if missing
  *   Tags=nine update             by which tests are chosen; 'slotproof list' groups them by the
- * first From=booted                  go on from this checkpoint, which has the machines (and the
- * Clock)
+ *                                first
+ *
+ *   From=booted                  go on from this checkpoint, which has the machines, and the Clock
  *
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
+ *
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only;
- * or the path of an image's folder, from this file's folder on (./host) Memory=512M, CPUs=2 the
- * image's own if missing Networks=1 2                 a network card each, joined to the others on
- * the network of that number (1 to 255), each once; none if missing
+ *                                or the path of an image's folder, from this file's on (./host)
+ *
+ *   Memory=512M, CPUs=2          the image's own if missing
+ *
+ *   Networks=1 2                 a network card each, joined to the others on the network of that
+ *                                number (1 to 255), each once; none if missing
  *
  * A checkpoint is such a folder too, beside those of the tests, with [Checkpoint] in place of
  * [Test], and in it Description=, Clock= and From=. Its script brings the machines into a state
