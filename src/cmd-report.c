@@ -2,6 +2,7 @@
 #include "cmd-options.h"
 #include "commands.h"
 #include "report/summary.h"
+#include "runner/kept-results.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,8 @@ static GPtrArray *list_tests(const char *out)
 
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *path = g_build_filename(out, name, "events.jsonl", NULL);
-        if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
+        g_autofree char *kept = g_build_filename(out, name, SP_KEPT_RECORD, NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_REGULAR) || g_file_test(kept, G_FILE_TEST_IS_REGULAR))
             g_ptr_array_add(names, g_strdup(name));
     }
     g_ptr_array_sort(names, compare);
@@ -57,7 +59,7 @@ static bool write_report(const char *out, const char *const *names, GError **err
 
     for (; *names; names++) {
         g_autofree char *dir = g_build_filename(out, *names, NULL);
-        SpRecord *record = sp_record_load(dir, error);
+        SpRecord *record = sp_kept_record_load(dir, error);
 
         if (!record)
             return false;

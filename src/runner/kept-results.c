@@ -2,6 +2,7 @@
 #include "runner/kept-results.h"
 
 #include "runner/checkpoint.h"
+#include "runner/out-dir.h"
 #include "runner/result-key.h"
 #include "runner/result-store.h"
 
@@ -68,20 +69,40 @@ static char *warn(SpKeptResults *kept, const GError *error, const char *conseque
     return NULL;
 }
 
-/* What is kept as a record, which lies in @out where that has the same bytes. */
-static SpRecord *read_record(
-    const SpKeptResults *kept, const SpTestConf *test, const char *text, gsize length)
+/* What is kept as a record, which lies in @dir where that has the same bytes. */
+static SpRecord *read_record(const char *dir, const char *name, const char *text, gsize length)
 {
-    g_autofree char *path = record_path(kept, test);
+    g_autofree char *path = g_build_filename(dir, "events.jsonl", NULL);
     g_autofree char *there = NULL;
-    SpRecord *record = sp_record_parse(test->name, text, length);
+    SpRecord *record = sp_record_parse(name, text, length);
     gsize there_length;
 
     record->is_kept = true;
     if (g_file_get_contents(path, &there, &there_length, NULL) && there_length == length &&
         memcmp(there, text, length) == 0)
-        record->dir = g_path_get_dirname(path);
+        record->dir = g_strdup(dir);
     return record;
+}
+
+SpRecord *sp_kept_record_load(const char *dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(dir, SP_KEPT_RECORD, NULL);
+    g_autofree char *name = g_path_get_basename(dir);
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (g_file_get_contents(path, &text, &length, NULL))
+        return read_record(dir, name, text, length);
+    return sp_record_load(dir, error);
+}
+
+/* Leave @text for reports that are made later: without it they tell of the run before. */
+static void leave_record(const char *dir, const char *text, gsize length)
+{
+    g_autofree char *path = g_build_filename(dir, SP_KEPT_RECORD, NULL);
+
+    if (sp_out_dir_claim(dir))
+        (void)g_file_set_contents(path, text, (gssize)length, NULL);
 }
 
 /* One from the future is of a clock that was wrong. */
@@ -96,6 +117,7 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *key = sp_result_keys_get(kept->before, test, &error);
+    g_autofree char *dir = g_build_filename(kept->out, test->name, NULL);
     g_autofree char *text = NULL;
     SpRecord *record;
     gsize length;
@@ -110,9 +132,10 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
     if (kept->config.is_rerun || kept->config.only_forgets)
         return NULL;
     text = sp_result_read(kept->dir, key, &length, &error);
-    record = text ? read_record(kept, test, text, length) : NULL;
+    record = text ? read_record(dir, test->name, text, length) : NULL;
     if (record && is_fresh(record)) {
         sp_result_note_use(kept->dir, key);
+        leave_record(dir, text, length);
         return record;
     }
     sp_record_free(record);

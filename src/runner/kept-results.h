@@ -49,3 +49,10 @@ bool sp_kept_results_add(
  * earlier pass proves nothing any more.
  */
 void sp_kept_results_forget(SpKeptResults *kept, const SpTestConf *test);
+
+/** In a test's directory in the output: the record that stood for the last run, where there was
+ * none. Whatever is run there next removes it. */
+#define SP_KEPT_RECORD ".kept.jsonl"
+/** The record of the test whose directory is @dir: that one, or of the run that wrote there.
+ * SP_ERROR_HOST. */
+SpRecord *sp_kept_record_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -107,6 +107,16 @@ static bool empty(const char *path, GError **error)
     return true;
 }
 
+bool sp_out_dir_claim(const char *path)
+{
+    g_autofree char *mark = g_build_filename(path, MARK, NULL);
+
+    if (g_mkdir_with_parents(path, 0777) < 0)
+        return false;
+    return g_file_test(mark, G_FILE_TEST_EXISTS) ||
+           (is_empty(path) && g_file_set_contents(mark, "", 0, NULL));
+}
+
 bool sp_out_dir_prepare(const char *path, int *ret_lock, GError **error)
 {
     int fd = sp_out_dir_lock(path, error);

@@ -18,3 +18,6 @@ int sp_out_dir_lock(const char *path, GError **error);
  * locked.
  */
 bool sp_out_dir_prepare(const char *path, int *ret_lock, GError **error);
+
+/** Whether @path is slotproof's own, made where there is none; what is in it stays. */
+bool sp_out_dir_claim(const char *path);

@@ -333,6 +333,41 @@ static void test_output(Fixture *f, gconstpointer data)
     g_assert_null(strstr(page, "with another script"));
 }
 
+/* A report that is made later says what the run said. */
+static void expect_report(Fixture *f, const char *word, bool is_there)
+{
+    g_autofree char *line = g_strdup_printf("'%s' report --out '%s'", SLOTPROOF, f->runner.out);
+    g_autofree char *output = NULL, *junit = NULL;
+    int ended;
+
+    g_assert_true(g_spawn_command_line_sync(line, &output, NULL, &ended, NULL));
+    g_assert_cmpint(ended, ==, 0);
+    junit = read_file(f, "junit.xml");
+    if (!strstr(junit, word) == is_there)
+        g_error("'%s' is %s in: %s", word, is_there ? "missing" : "still", junit);
+}
+
+static void test_report(Fixture *f, gconstpointer data)
+{
+    const char *const argv[] = {"rm", "-r", f->runner.out, NULL};
+
+    RUN(f, "a", "a", "1 passed");
+    add_test(f, "a", "t.fail('with another script')\n");
+    RUN(f, "a", "a", "1 failed");
+    expect_report(f, "with another script", true);
+    add_test(f, "a", "with subtest('part'):\n    pass\n");
+    RUN(f, "a", "", "1 of 1 were kept");
+    expect_report(f, "name=\"kept\"", true);
+    expect_report(f, "with another script", false);
+    RUN(f, "--rerun a", "a", "1 passed");
+    expect_report(f, "name=\"kept\"", false);
+    g_assert_true(g_spawn_sync(
+        NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
+    RUN(f, "a", "", "1 of 1 were kept");
+    expect_report(f, "name=\"kept\"", true);
+    RUN(f, "--rerun a", "a", "1 passed");
+}
+
 static void expect_cache(const char *word, int status, const char *const *said)
 {
     g_autofree char *line = g_strdup_printf("'%s' cache %s", SLOTPROOF, word);
@@ -392,6 +427,7 @@ int main(int argc, char **argv)
         {"/kept-results/in-the-way", test_in_the_way},
         {"/kept-results/evicted", test_evicted},
         {"/kept-results/output", test_output},
+        {"/kept-results/report", test_report},
         {"/kept-results/cache", test_cache},
     };
 
