@@ -19,4 +19,9 @@ typedef enum {
     SP_ERROR_HOST,      /* the host failed us: disk full, no memory, no descriptors */
     SP_ERROR_INTERRUPTED, /* the user asked us to stop */
     SP_ERROR_NO_ROOM,     /* a disk has no room for what is only kept to save time */
+    SP_ERROR_DENIED,      /* a file that is only wanted to save time may not be read */
 } SpErrorCode;
+
+/** For what failed with the errno @number: SP_ERROR_NO_ROOM where a disk, or what the user may have
+ * of it, is full (ENOSPC, EDQUOT), otherwise SP_ERROR_HOST. */
+SpErrorCode sp_error_code_of_errno(int number);

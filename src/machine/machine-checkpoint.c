@@ -32,8 +32,8 @@ static char *file_name(const SpMachine *machine, const char *dir, const char *ki
 
 static bool host_error(GError **error, const char *what, const char *path)
 {
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be %s: %s", path, what, g_strerror(errno));
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
+        g_strerror(errno));
     return false;
 }
 

@@ -16,8 +16,8 @@
 
 static int host_error(GError **error, const char *path, const char *what)
 {
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be %s: %s", path, what, g_strerror(errno));
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
+        g_strerror(errno));
     return -1;
 }
 
@@ -123,7 +123,7 @@ bool sp_memory_file_copy(int from, int to, GError **error)
 {
     if (sp_copy_data(from, to))
         return true;
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno),
         "the file of a machine's memory can't be copied: %s", g_strerror(errno));
     return false;
 }

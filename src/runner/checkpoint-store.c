@@ -22,6 +22,8 @@
 #define SEEN "Seen"
 #define KEY_LENGTH 64
 #define NEW_PREFIX ".new-"
+/* A disk that has less than this is full. */
+#define SPARE_BYTES (1024 * 1024)
 
 struct SpCheckpoint {
     char *dir;
@@ -37,8 +39,8 @@ char *sp_checkpoints_folder(void)
 
 static bool host_error(GError **error, const char *path, const char *what)
 {
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be %s: %s", path, what, g_strerror(errno));
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
+        g_strerror(errno));
     return false;
 }
 
@@ -224,6 +226,34 @@ static bool is_whole(const char *dir, GError **error)
     return manifest && check_files(manifest, dir, error);
 }
 
+/* Whether there is no room for a file in the folder @path: the call that found that out may have
+ * been one of another process, QEMU's. */
+static bool is_full(const char *path)
+{
+    g_autofree char *file = g_build_filename(path, "room", NULL);
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int number = fd < 0 ? errno : posix_fallocate(fd, 0, SPARE_BYTES);
+
+    if (fd >= 0) {
+        close(fd);
+        g_unlink(file);
+    }
+    return sp_error_code_of_errno(number) == SP_ERROR_NO_ROOM;
+}
+
+/* Others make room for it. */
+static bool make_work_folder(const char *folder, const char *work, GError **error)
+{
+    if (g_mkdir(work, 0700) == 0)
+        return true;
+    if (sp_error_code_of_errno(errno) == SP_ERROR_NO_ROOM) {
+        sp_checkpoints_make_room(folder, SPARE_BYTES);
+        if (g_mkdir(work, 0700) == 0)
+            return true;
+    }
+    return host_error(error, work, "made");
+}
+
 /* Under the lock of @key alone, so what is in the way was left by somebody who died. */
 static bool make_it(const char *folder, const char *key, const char *name,
     SpCheckpointMakeFunc make, void *data, GError **error)
@@ -231,16 +261,22 @@ static bool make_it(const char *folder, const char *key, const char *name,
     g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
     g_autofree char *work = g_build_filename(folder, new_name, NULL);
     g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autoptr(GError) local = NULL;
 
     remove_folder(work);
     remove_folder(dir);
-    if (g_mkdir(work, 0700) < 0)
-        return host_error(error, work, "made");
-    if (make(work, data, error) && make_manifest(work, name, error)) {
+    if (!make_work_folder(folder, work, error))
+        return false;
+    if (make(work, data, &local) && make_manifest(work, name, &local)) {
         if (g_rename(work, dir) == 0)
             return true;
-        host_error(error, dir, "made");
+        host_error(&local, dir, "made");
     }
+    if (is_full(work)) {
+        local->domain = SP_ERROR;
+        local->code = SP_ERROR_NO_ROOM;
+    }
+    g_propagate_error(error, g_steal_pointer(&local));
     remove_folder(work);
     return false;
 }

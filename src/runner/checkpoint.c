@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,42 +33,46 @@ static void print_line(const char *line, void *data)
     dprintf(making->stream_fd, "  %s\n", line);
 }
 
-/* The report that a worker left in @fd, NULL if there is none. */
-static char *read_result(int fd)
+/* The result that a worker left in @fd; untouched if there is none. */
+static void read_result(int fd, SpReport *ret_result)
 {
     off_t length = lseek(fd, 0, SEEK_END);
     g_autofree char *text = g_malloc0((gsize)MAX(length, 0) + 1);
     g_auto(GStrv) lines = NULL;
-    char *result = NULL;
 
     if (length < 0 || pread(fd, text, (gsize)length, 0) != length)
-        return NULL;
+        return;
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         g_auto(SpReport) report = {0};
         if (!sp_report_parse(*line, strlen(*line), &report, NULL) ||
             report.kind != SP_REPORT_RESULT)
             continue;
-        g_free(result);
-        result = g_steal_pointer(&report.text);
+        sp_report_clear(ret_result);
+        *ret_result = report;
+        report = (SpReport){0};
     }
-    return result;
 }
 
 static bool judge(
     const SpCheckpointMaking *making, SpProcess *worker, int report_fd, GError **error)
 {
     int status = sp_process_wait_status(worker);
-    g_autofree char *result = read_result(report_fd);
+    g_auto(SpReport) result = {0};
     g_autofree char *end = sp_process_describe_end(worker);
     g_autofree char *output = sp_process_output(worker);
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
+    read_result(report_fd, &result);
+    if (g_strcmp0(result.word, SP_REPORT_NO_ROOM) == 0) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_ROOM, result.text);
+        return false;
+    }
     g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
         "checkpoint '%s' could not be made; its log is in %s/checkpoint-%s:\n%s",
         making->conf->name, making->out_dir, making->conf->name,
-        result && *result ? result : (*output ? output : end));
+        result.text && *result.text ? result.text : (*output ? output : end));
     return false;
 }
 
@@ -124,12 +129,27 @@ static guint64 free_bytes(const char *folder)
     return statvfs(folder, &st) == 0 ? (guint64)st.f_bavail * st.f_frsize : G_MAXUINT64;
 }
 
-/* QEMU is killed where its memory finds the disk full. So there has to be room for all of it
- * before it begins, although most of it stays a hole. */
-static bool has_room(const char *dir, const GPtrArray *configs, GError **error)
+/* What the checkpoint in @dir takes besides memory: its machines' disks, most of all. */
+static guint64 bytes_besides_memory(const char *dir)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+    const char *name;
+    guint64 bytes = 0;
+    struct stat st;
+
+    while (entries && (name = g_dir_read_name(entries))) {
+        g_autofree char *path = g_build_filename(dir, name, NULL);
+        if (!g_str_has_suffix(name, ".ram") && stat(path, &st) == 0)
+            bytes += (guint64)st.st_blocks * 512;
+    }
+    return bytes;
+}
+
+bool sp_checkpoint_has_room(
+    const char *dir, const GPtrArray *configs, const char *below, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(dir);
-    guint64 needed = 0, room = free_bytes(folder);
+    guint64 needed = below ? bytes_besides_memory(below) : 0, room = free_bytes(folder);
 
     for (guint i = 0; i < configs->len; i++)
         needed += (guint64)((const SpMachineConfig *)configs->pdata[i])->memory_mib * MIB;
@@ -150,7 +170,7 @@ static bool make_with_room(const char *dir, void *data, GError **error)
 {
     const Making *making = data;
 
-    return has_room(dir, making->configs, error) &&
+    return sp_checkpoint_has_room(dir, making->configs, NULL, error) &&
            make(dir, (void *)(gpointer)making->making, error);
 }
 

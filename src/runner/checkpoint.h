@@ -20,10 +20,19 @@ typedef struct {
  * user's cache, or made by a worker of its own.
  *
  * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM
- * where the cache's disk could not hold its machines' memory, whatever is evicted.
+ * where the cache's disk can't hold it, whatever is evicted.
  */
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);
+
+/**
+ * Whether the disk has room for a checkpoint that is made in @dir, of machines as @configs say that
+ * go on from the one in @below (NULL: from none): all of their memory, although most of it stays a
+ * hole, since QEMU is killed where its memory finds the disk full; and what the one below holds
+ * besides. Others are evicted for it. SP_ERROR_NO_ROOM.
+ */
+bool sp_checkpoint_has_room(
+    const char *dir, const GPtrArray *configs, const char *below, GError **error);
 
 /**
  * Have @machine begin its boots with the state of one like it that has not read its disk yet

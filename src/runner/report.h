@@ -22,6 +22,9 @@ typedef enum {
                           the report for people, number the seconds */
 } SpReportKind;
 
+/** In place of "failed", of a worker that makes a checkpoint: its disk is full. */
+#define SP_REPORT_NO_ROOM "no room"
+
 #define SP_REPORT_MAX (16u * 1024 * 1024)
 /** Of a text, whose middle is left out if it is longer: however it is escaped, its line is no
  * longer than SP_REPORT_MAX. */

@@ -501,6 +501,14 @@ static bool begin_restore(Worker *worker, GError **error)
     return true;
 }
 
+/* What was looked at before the checkpoint below was there does not count any more. */
+static bool has_room(const Worker *worker, GError **error)
+{
+    const char *below = worker->checkpoint ? sp_checkpoint_dir(worker->checkpoint) : NULL;
+
+    return sp_checkpoint_has_room(worker->checkpoint_dir, worker->configs, below, error);
+}
+
 static bool run(Worker *worker, const char *images, const char *out_dir, const char *const *options,
     const char **ret_word, char **ret_report, GError **error)
 {
@@ -510,6 +518,8 @@ static bool run(Worker *worker, const char *images, const char *out_dir, const c
     /* a disk that is kept has a life of its own */
     if (worker->conf->from && !worker->keeps_disks && !worker->is_cold &&
         !have_checkpoint(worker, images, out_dir, options, error))
+        return false;
+    if (worker->checkpoint_dir && !has_room(worker, error))
         return false;
     if (!worker->checkpoint) {
         if (!run_scripts(worker, worker->conf, out_dir, ret_word, ret_report, error))
@@ -554,6 +564,13 @@ static void look_at_failure(
             g_strv_contains(options, "keep-disks"));
 }
 
+static const char *word_of(const Worker *worker, const GError *error)
+{
+    if (worker->checkpoint_dir && g_error_matches(error, SP_ERROR, SP_ERROR_NO_ROOM))
+        return SP_REPORT_NO_ROOM;
+    return g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
+}
+
 int sp_worker_main(
     const char *test_dir, const char *images, const char *out_dir, const char *const *options)
 {
@@ -583,7 +600,7 @@ int sp_worker_main(
     }
     if (error || !set_up(&worker, test_dir, images, out_dir, options, &error) ||
         !run(&worker, images, out_dir, options, &word, &report, &error)) {
-        word = g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
+        word = word_of(&worker, error);
         g_free(report);
         report = g_strdup(error->message);
     }

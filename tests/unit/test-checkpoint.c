@@ -5,12 +5,15 @@
 #include "base/error.h"
 #include "runner/checkpoint-key.h"
 #include "runner/checkpoint-store.h"
+#include "runner/checkpoint.h"
 #include "runner/durations.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -476,6 +479,155 @@ static void test_limit(Fixture *f, gconstpointer data)
     g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, NULL));
 }
 
+/* In a process of its own, where nothing else is there to be mounted over. False where the host
+ * does not let us. */
+static bool mount_small_disk(const char *dir, const char *options)
+{
+    g_autofree char *user = g_strdup_printf("0 %u 1", (guint)geteuid());
+    g_autofree char *group = g_strdup_printf("0 %u 1", (guint)getegid());
+    const struct {
+        const char *path, *text;
+    } maps[] = {{"/proc/self/setgroups", "deny"}, {"/proc/self/uid_map", user},
+        {"/proc/self/gid_map", group}};
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+        return false;
+    for (gsize i = 0; i < G_N_ELEMENTS(maps); i++) {
+        int fd = open(maps[i].path, O_WRONLY | O_CLOEXEC);
+        bool is_good = fd >= 0 && write(fd, maps[i].text, strlen(maps[i].text)) > 0;
+        if (fd >= 0)
+            close(fd);
+        if (!is_good)
+            return false;
+    }
+    g_assert_cmpint(g_mkdir_with_parents(dir, 0700), ==, 0);
+    return mount("none", dir, "tmpfs", 0, options) == 0;
+}
+
+#define NOT_LET 77
+
+/* @check is called in a process that has a small disk in place of the cache. */
+static void run_on_small_disk(Fixture *f, const char *options, void (*check)(Fixture *f))
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        if (!mount_small_disk(f->cache, options))
+            _exit(NOT_LET);
+        check(f);
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_LET)
+        g_test_skip("no file system can be mounted here");
+    else
+        g_assert_cmpint(status, ==, 0);
+}
+
+static void fill_disk(const char *dir)
+{
+    g_autofree char *path = g_build_filename(dir, "gateway.ram", NULL);
+    g_autofree char *bytes = g_malloc0(65536);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    g_assert_cmpint(fd, >=, 0);
+    while (write(fd, bytes, 65536) > 0)
+        ;
+    g_assert_cmpint(errno, ==, ENOSPC);
+    close(fd);
+}
+
+/* As a worker whose script failed since QEMU was killed for the disk, and one that has only left no
+ * room for the manifest. */
+static bool make_too_much(const char *dir, void *data, GError **error)
+{
+    const Maker *maker = data;
+
+    fill_disk(dir);
+    if (maker->fails)
+        g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION, "QEMU was killed");
+    return !maker->fails;
+}
+
+static void assert_no_room(Fixture *f, SpCheckpointMakeFunc func, Maker *maker)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(sp_checkpoint_get(f->cache, KEY_A, "booted", func, maker, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_NO_ROOM);
+}
+
+static void check_full(Fixture *f)
+{
+    Maker maker = {.fails = true};
+
+    assert_no_room(f, make_too_much, &maker);
+    maker.fails = false;
+    assert_no_room(f, make_too_much, &maker);
+}
+
+static void test_full(Fixture *f, gconstpointer data)
+{
+    run_on_small_disk(f, "size=2M", check_full);
+}
+
+/* The disk's root and the lock are all that it holds. */
+static void check_no_folder(Fixture *f)
+{
+    Maker maker = {0};
+
+    assert_no_room(f, make, &maker);
+    g_assert_cmpuint(maker.calls, ==, 0);
+}
+
+static void test_no_folder(Fixture *f, gconstpointer data)
+{
+    run_on_small_disk(f, "size=2M,nr_inodes=2", check_no_folder);
+}
+
+/* A checkpoint that nobody uses goes for another: the root, two locks, a folder with two files. */
+static void check_makes_room(Fixture *f)
+{
+    Maker maker = {0};
+
+    sp_checkpoint_free(get(f, KEY_B, &maker));
+    sp_checkpoint_free(get(f, KEY_A, &maker));
+    g_assert_cmpuint(maker.calls, ==, 2);
+    g_assert_false(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+}
+
+static void test_makes_room(Fixture *f, gconstpointer data)
+{
+    run_on_small_disk(f, "size=2M,nr_inodes=6", check_makes_room);
+}
+
+/* Memory of one MiB and the disk of the checkpoint below, which is there by now. */
+static void check_room(Fixture *f)
+{
+    g_autofree char *below = g_build_filename(f->dir, "below", NULL);
+    g_autofree char *disk = g_build_filename(below, "gateway.disk", NULL);
+    g_autofree char *memory = g_build_filename(below, "gateway.ram", NULL);
+    g_autofree char *dir = g_build_filename(f->cache, ".new-" KEY_A, NULL);
+    g_autofree char *bytes = g_malloc0(1024 * 1024);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(g_mkdir(below, 0700), ==, 0);
+    f->config.memory_mib = 1;
+    g_assert_true(g_file_set_contents(memory, bytes, 1024 * 1024, NULL));
+    g_assert_true(sp_checkpoint_has_room(dir, f->configs, below, &error));
+    g_assert_no_error(error);
+    g_assert_true(g_file_set_contents(disk, bytes, 1024 * 1024, NULL));
+    g_assert_true(sp_checkpoint_has_room(dir, f->configs, NULL, NULL));
+    g_assert_false(sp_checkpoint_has_room(dir, f->configs, below, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_NO_ROOM);
+}
+
+static void test_room(Fixture *f, gconstpointer data)
+{
+    run_on_small_disk(f, "size=1984K", check_room);
+}
+
 static void test_durations(Fixture *f, gconstpointer data)
 {
     SpTestConf tests[] = {{.dir = (char *)"/a"}, {.dir = (char *)"/b"}, {.dir = (char *)"/[c]\n"}};
@@ -519,6 +671,10 @@ int main(int argc, char **argv)
         {"/checkpoint/host-boot", test_host_boot},
         {"/checkpoint/two", test_two},
         {"/checkpoint/limit", test_limit},
+        {"/checkpoint/full", test_full},
+        {"/checkpoint/no-folder", test_no_folder},
+        {"/checkpoint/makes-room", test_makes_room},
+        {"/checkpoint/room", test_room},
         {"/checkpoint/durations", test_durations},
     };
 
