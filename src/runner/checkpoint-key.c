@@ -76,7 +76,8 @@ static char *digest_fd(int fd)
 
 static char *digest_error(const char *path, GError **error)
 {
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be read: %s", path, g_strerror(errno));
+    g_set_error(error, SP_ERROR, errno == EACCES ? SP_ERROR_DENIED : SP_ERROR_HOST,
+        "'%s' can't be read: %s", path, g_strerror(errno));
     return NULL;
 }
 
@@ -178,9 +179,18 @@ bool sp_key_add_tree(
 
     for (guint i = 0; paths && i < paths->len; i++) {
         g_autofree char *path = g_build_filename(dir, paths->pdata[i], NULL);
-        sp_key_add_text(sum, "file", paths->pdata[i]);
-        if (!sp_key_add_file(sum, "text", path, cache_dir, error))
+        g_autoptr(GError) local = NULL;
+        g_autofree char *digest = known_digest(path, cache_dir, &local);
+
+        /* an editor's file that is gone since they were listed */
+        if (!digest && access(path, F_OK) < 0 && errno == ENOENT)
+            continue;
+        if (!digest) {
+            g_propagate_error(error, g_steal_pointer(&local));
             return false;
+        }
+        sp_key_add_text(sum, "file", paths->pdata[i]);
+        sp_key_add_text(sum, "text", digest);
     }
     return paths != NULL;
 }

@@ -14,7 +14,9 @@
  * import (key-tree.h). A byte that is another one gives another key.
  *
  * @cache_dir keeps the digests of large files, by device, inode, size and times; NULL: nowhere.
- * Free with g_free(). SP_ERROR_HOST where a file can't be read.
+ * Free with g_free(). SP_ERROR_DENIED where a file may not be
+ * read, SP_ERROR_HOST where it can't be for another reason. One beside the script that vanishes is
+ * none.
  */
 char *sp_checkpoint_key(
     const SpTestConf *conf, const GPtrArray *configs, const char *cache_dir, GError **error);

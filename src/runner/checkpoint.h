@@ -20,7 +20,8 @@ typedef struct {
  * user's cache, or made by a worker of its own.
  *
  * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM
- * where the cache's disk can't hold it, whatever is evicted.
+ * where the cache's disk can't hold it, whatever is evicted; SP_ERROR_DENIED where what it
+ * depends on may not be read.
  */
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);

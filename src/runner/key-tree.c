@@ -49,7 +49,13 @@ static bool walk_directory(Walk *walk, const char *below, GError **error)
     struct stat st;
 
     if (!entries) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "%s", local->message);
+        /* a directory that is gone since it was listed */
+        if (*below && g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            return true;
+        g_set_error(error, SP_ERROR,
+            g_error_matches(local, G_FILE_ERROR, G_FILE_ERROR_ACCES) ? SP_ERROR_DENIED
+                                                                     : SP_ERROR_HOST,
+            "%s", local->message);
         return false;
     }
     while ((name = g_dir_read_name(entries))) {

@@ -479,7 +479,8 @@ static bool have_checkpoint(Worker *worker, const char *images, const char *out_
             sp_checkpoint_fault(worker->checkpoint));
     if (worker->checkpoint)
         return true;
-    if (!g_error_matches(local, SP_ERROR, SP_ERROR_NO_ROOM)) {
+    if (!g_error_matches(local, SP_ERROR, SP_ERROR_NO_ROOM) &&
+        !g_error_matches(local, SP_ERROR, SP_ERROR_DENIED)) {
         g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }

@@ -12,14 +12,34 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define NOT_LET 77
 #define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static const char *vanishing; /* the end of the path of a file that is gone when it is opened */
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list arguments;
+    mode_t mode;
+
+    va_start(arguments, flags);
+    mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    if (vanishing && g_str_has_suffix(path, vanishing))
+        g_assert_cmpint(g_unlink(path), ==, 0);
+    return __real_open64(path, flags, mode);
+}
 
 typedef struct {
     char *dir;
@@ -265,6 +285,55 @@ static void test_missing(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(error->message, f->image.kernel));
 }
 
+/* An editor's file that is gone when it is to be read. */
+static void test_vanishing(Fixture *f, gconstpointer data)
+{
+    g_autofree char *before = key_of(f, "booted");
+    g_autofree char *after = NULL;
+
+    put(f, "tests/booted/4913", "");
+    vanishing = "/4913";
+    after = key_of(f, "booted");
+    vanishing = NULL;
+    g_assert_cmpstr(before, ==, after);
+}
+
+/* By a process that is nobody in particular, also where the test is run by root. */
+static void check_denied(Fixture *f, const char *path)
+{
+    g_autofree char *file = g_build_filename(f->dir, path, NULL);
+    g_autofree char *dir = g_build_filename(f->dir, "tests", "booted", NULL);
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
+    pid_t child;
+    int status;
+
+    g_free(key_of(f, "booted"));
+    g_assert_cmpint(g_chmod(file, 0), ==, 0);
+    child = fork();
+    if (child == 0) {
+        g_autoptr(GError) error = NULL;
+        if (unshare(CLONE_NEWUSER) < 0)
+            _exit(NOT_LET);
+        g_assert_null(sp_checkpoint_key(conf, f->configs, f->cache, &error));
+        g_assert_error(error, SP_ERROR, SP_ERROR_DENIED);
+        _exit(0);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_cmpint(g_chmod(file, 0700), ==, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_LET)
+        g_test_skip("no namespace can be made here");
+    else
+        g_assert_cmpint(status, ==, 0);
+}
+
+static void test_denied(Fixture *f, gconstpointer data)
+{
+    put(f, "tests/secret", "secret");
+    put(f, "tests/booted/secrets/one", "secret");
+    check_denied(f, "tests/secret");
+    check_denied(f, "tests/booted/secrets");
+}
+
 typedef struct {
     guint calls;
     bool fails;
@@ -504,8 +573,6 @@ static bool mount_small_disk(const char *dir, const char *options)
     return mount("none", dir, "tmpfs", 0, options) == 0;
 }
 
-#define NOT_LET 77
-
 /* @check is called in a process that has a small disk in place of the cache. */
 static void run_on_small_disk(Fixture *f, const char *options, void (*check)(Fixture *f))
 {
@@ -664,6 +731,8 @@ int main(int argc, char **argv)
         {"/checkpoint/key-power-on", test_key_power_on},
         {"/checkpoint/digests", test_digests},
         {"/checkpoint/missing", test_missing},
+        {"/checkpoint/vanishing", test_vanishing},
+        {"/checkpoint/denied", test_denied},
         {"/checkpoint/store", test_store},
         {"/checkpoint/half-made", test_half_made},
         {"/checkpoint/damaged", test_damaged},
