@@ -24,6 +24,7 @@
 typedef struct {
     const SpCheckpointMaking *making;
     const GPtrArray *configs; /* of its machines */
+    char *made_s;             /* once it is made: as of SP_REPORT_SCRIPT */
 } Making;
 
 static void print_line(const char *line, void *data)
@@ -33,8 +34,9 @@ static void print_line(const char *line, void *data)
     dprintf(making->stream_fd, "  %s\n", line);
 }
 
-/* The result that a worker left in @fd; untouched if there is none. */
-static void read_result(int fd, SpReport *ret_result)
+/* What a worker left in @fd: its result, and the report with which its script began. Untouched if
+ * there is none. */
+static void read_reports(int fd, SpReport *ret_result, SpReport *ret_script)
 {
     off_t length = lseek(fd, 0, SEEK_END);
     g_autofree char *text = g_malloc0((gsize)MAX(length, 0) + 1);
@@ -45,26 +47,35 @@ static void read_result(int fd, SpReport *ret_result)
     lines = g_strsplit(text, "\n", -1);
     for (char **line = lines; *line; line++) {
         g_auto(SpReport) report = {0};
+        SpReport *kept;
         if (!sp_report_parse(*line, strlen(*line), &report, NULL) ||
-            report.kind != SP_REPORT_RESULT)
+            (report.kind != SP_REPORT_RESULT && report.kind != SP_REPORT_SCRIPT))
             continue;
-        sp_report_clear(ret_result);
-        *ret_result = report;
+        kept = report.kind == SP_REPORT_RESULT ? ret_result : ret_script;
+        sp_report_clear(kept);
+        *kept = report;
         report = (SpReport){0};
     }
 }
 
-static bool judge(
-    const SpCheckpointMaking *making, SpProcess *worker, int report_fd, GError **error)
+static bool judge(Making *data, SpProcess *worker, int report_fd, GError **error)
 {
+    const SpCheckpointMaking *making = data->making;
     int status = sp_process_wait_status(worker);
     g_auto(SpReport) result = {0};
+    g_auto(SpReport) script = {0};
+    char seconds[G_ASCII_DTOSTR_BUF_SIZE];
     g_autofree char *end = sp_process_describe_end(worker);
     g_autofree char *output = sp_process_output(worker);
 
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    read_reports(report_fd, &result, &script);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        g_ascii_formatd(seconds, sizeof seconds, "%.3f", result.number);
+        g_free(data->made_s);
+        data->made_s =
+            g_strjoin(script.text && *script.text ? " " : "", seconds, script.text, NULL);
         return true;
-    read_result(report_fd, &result);
+    }
     if (g_strcmp0(result.word, SP_REPORT_NO_ROOM) == 0) {
         g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_ROOM, result.text);
         return false;
@@ -76,9 +87,9 @@ static bool judge(
     return false;
 }
 
-static bool make(const char *dir, void *data, GError **error)
+static bool make(const char *dir, Making *data, GError **error)
 {
-    const SpCheckpointMaking *making = data;
+    const SpCheckpointMaking *making = data->making;
     g_autofree char *name = g_strconcat("checkpoint-", making->conf->name, NULL);
     g_autofree char *out = g_build_filename(making->out_dir, name, NULL);
     g_autofree char *save = g_strconcat("save=", dir, NULL);
@@ -104,7 +115,7 @@ static bool make(const char *dir, void *data, GError **error)
     if (worker) {
         sp_process_set_line_func(worker, print_line, (void *)(gpointer)making);
         is_good = sp_process_wait(worker, SP_FOREVER, NULL, error) &&
-                  judge(making, worker, report.from, error);
+                  judge(data, worker, report.from, error);
     }
     rest = sp_program_pipe_end(&programs, out, begin);
     close(report.from);
@@ -168,10 +179,9 @@ bool sp_checkpoint_has_room(
 
 static bool make_with_room(const char *dir, void *data, GError **error)
 {
-    const Making *making = data;
+    Making *making = data;
 
-    return sp_checkpoint_has_room(dir, making->configs, NULL, error) &&
-           make(dir, (void *)(gpointer)making->making, error);
+    return sp_checkpoint_has_room(dir, making->configs, NULL, error) && make(dir, making, error);
 }
 
 static SpCheckpoint *get(const char *folder, const char *key, const char *name,
@@ -214,12 +224,17 @@ SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine)
 }
 
 SpCheckpoint *sp_checkpoint_prepare(
-    const SpCheckpointMaking *making, const GPtrArray *configs, GError **error)
+    const SpCheckpointMaking *making, const GPtrArray *configs, char **ret_made_s, GError **error)
 {
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
-    const Making data = {making, configs};
+    Making data = {making, configs, NULL};
+    SpCheckpoint *checkpoint =
+        key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
 
-    return key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
+    if (checkpoint)
+        *ret_made_s = g_steal_pointer(&data.made_s);
+    g_free(data.made_s);
+    return checkpoint;
 }

@@ -17,14 +17,15 @@ typedef struct {
 
 /**
  * The checkpoint that @making tells of, for machines as @configs (SpMachineConfig) say: out of the
- * user's cache, or made by a worker of its own.
+ * user's cache, or made by a worker of its own: then @ret_made_s is the text of SP_REPORT_SCRIPT,
+ * otherwise NULL. Free with g_free().
  *
  * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM
  * where the cache's disk can't hold it, whatever is evicted; SP_ERROR_DENIED where what it
  * depends on may not be read.
  */
 SpCheckpoint *sp_checkpoint_prepare(
-    const SpCheckpointMaking *making, const GPtrArray *configs, GError **error);
+    const SpCheckpointMaking *making, const GPtrArray *configs, char **ret_made_s, GError **error);
 
 /**
  * Whether the disk has room for a checkpoint that is made in @dir, of machines as @configs say that

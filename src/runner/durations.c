@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner/durations.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #define GROUP "Seconds"
 /* No test takes longer than its Timeout= can be. */
 #define SECONDS_MAX 1e8
@@ -35,14 +40,36 @@ static char *key_of(const SpTestConf *test)
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, test->dir, -1);
 }
 
+/* Negative where that can't be had. */
+static int lock(const SpDurations *durations)
+{
+    g_autofree char *path = g_strconcat(durations->path, ".lock", NULL);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    while (fd >= 0 && flock(fd, LOCK_EX) < 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 void sp_durations_set(SpDurations *durations, const SpTestConf *test, double seconds)
 {
     g_autofree char *key = key_of(test);
     g_autofree char *dir = g_path_get_dirname(durations->path);
 
+    int fd = g_mkdir_with_parents(dir, 0700) == 0 ? lock(durations) : -1;
+
+    /* another run may have added to it */
+    if (fd >= 0)
+        g_key_file_load_from_file(durations->file, durations->path, G_KEY_FILE_NONE, NULL);
     g_key_file_set_double(durations->file, GROUP, key, seconds);
-    if (g_mkdir_with_parents(dir, 0700) == 0)
+    if (fd >= 0) {
         g_key_file_save_to_file(durations->file, durations->path, NULL);
+        close(fd);
+    }
 }
 
 bool sp_durations_get(const SpDurations *durations, const SpTestConf *test, double *ret_seconds)

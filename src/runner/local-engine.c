@@ -147,7 +147,8 @@ static void take_line(SpJob *job)
     case SP_REPORT_SCRIPT:
         job->has_checkpoint = true;
         job->result.checkpoint_s = report.number;
-        job->result.made_checkpoint = g_str_equal(report.word, "made");
+        g_free(job->result.made_s);
+        job->result.made_s = g_steal_pointer(&report.text);
         break;
     case SP_REPORT_SUBTEST:
         subtest = g_new0(SpSubtestResult, 1);

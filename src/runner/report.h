@@ -11,7 +11,9 @@
 typedef enum {
     SP_REPORT_BEGIN,   /* machines are about to be made: number is the accelerator's time factor */
     SP_REPORT_SCRIPT,  /* its machines are as the checkpoint has them, and its script begins: number
-                          the seconds that having the checkpoint took, word "made" if it was made */
+                          the seconds that having the checkpoint took, text "" unless it was made:
+                          then the seconds  that this took, without the one below it, a space, those
+                          of that one if it  was made for this, and so on */
     SP_REPORT_SUBTEST, /* a subtest ended: text is its name, word "passed" or "failed", number its
                           seconds */
     SP_REPORT_STEP,    /* what it does now: text, "" for nothing that has a name */
@@ -19,7 +21,8 @@ typedef enum {
     SP_REPORT_FOREIGN, /* a machine is made from an image by path, or a disk that was given: what
                           is in it decides the result, and nobody but the script knows of it */
     SP_REPORT_RESULT,  /* the last one: word is "passed", "failed", "error" or "interrupted", text
-                          the report for people, number the seconds */
+                          the report for people, number the seconds without those that having its
+                          checkpoint took */
 } SpReportKind;
 
 /** In place of "failed", of a worker that makes a checkpoint: its disk is full. */

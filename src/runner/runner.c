@@ -41,6 +41,7 @@ void sp_result_clear(SpResult *result)
 {
     g_clear_pointer(&result->report, g_free);
     g_clear_pointer(&result->reason, g_free);
+    g_clear_pointer(&result->made_s, g_free);
     g_clear_pointer(&result->subtests, g_ptr_array_unref);
 }
 
@@ -206,8 +207,11 @@ static SpRecord *complete_record(
 
 static void note_durations(SpDurations *durations, const SpTestConf *test, const SpResult *result)
 {
-    if (result->made_checkpoint)
-        sp_durations_set(durations, test->from, result->checkpoint_s);
+    g_auto(GStrv) made_s = g_strsplit(result->made_s ? result->made_s : "", " ", -1);
+    const SpTestConf *made = test->from;
+
+    for (char **seconds = made_s; *seconds && made; seconds++, made = made->from)
+        sp_durations_set(durations, made, g_ascii_strtod(*seconds, NULL));
     if (result->kind == SP_RESULT_PASSED)
         sp_durations_set(durations, test, result->seconds - result->checkpoint_s);
 }

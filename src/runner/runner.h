@@ -22,8 +22,8 @@ typedef struct {
     char *report; /* for people; NULL if it passed */
     char *reason; /* why it failed, where its script can't know that; otherwise NULL */
     double seconds;
-    double checkpoint_s; /* of these, until it had its checkpoint */
-    bool made_checkpoint;
+    double checkpoint_s;      /* of these, until it had its checkpoint */
+    char *made_s;             /* what making it took: the text of SP_REPORT_SCRIPT; or NULL */
     bool has_foreign_machine; /* of what no key tells of: an image by path, a given disk */
     bool has_folder;          /* the test's folder is its own, with what it recorded */
     GPtrArray *subtests;      /* of SpSubtestResult; may be NULL */

@@ -40,12 +40,12 @@ typedef struct {
     gsize print_room;          /* how much more of what is printed is shown */
     SpLog *log;
     GPtrArray *machines;
-    SpCheckpoint *checkpoint; /* that machines are about to go on from */
-    GPtrArray *power_ons;     /* SpCheckpoint of each that has one */
-    GPtrArray *configs;       /* SpMachineConfig of each: what a checkpoint depends on */
-    double checkpoint_s;      /* how long having the checkpoint took */
-    bool made_checkpoint;
-    const char *checkpoint_dir;              /* what this process makes; NULL: it runs a test */
+    SpCheckpoint *checkpoint;   /* that machines are about to go on from */
+    GPtrArray *power_ons;       /* SpCheckpoint of each that has one */
+    GPtrArray *configs;         /* SpMachineConfig of each: what a checkpoint depends on */
+    double checkpoint_s;        /* how long having the checkpoint took */
+    char *made_s;               /* of it and of those below that were made for it; or NULL */
+    const char *checkpoint_dir; /* what this process makes; NULL: it runs a test */
     SpSwitch *networks[SP_NETWORK_MAX + 1];  /* by number; NULL where there is none */
     SpCapture *captures[SP_NETWORK_MAX + 1]; /* of these; NULL unless they are wanted */
 } Worker;
@@ -72,6 +72,7 @@ static void worker_clear(Worker *worker)
     }
     g_clear_pointer(&worker->power_ons, g_ptr_array_unref);
     g_clear_pointer(&worker->checkpoint, sp_checkpoint_free);
+    g_clear_pointer(&worker->made_s, g_free);
     g_clear_pointer(&worker->configs, g_ptr_array_unref);
     g_clear_pointer(&worker->programs, sp_program_output_free);
     g_clear_pointer(&worker->log, sp_log_free);
@@ -372,8 +373,7 @@ static bool restore_machines(void *data, GError **error)
     }
     sp_log_end(worker->log, NULL);
     g_clear_pointer(&worker->checkpoint, sp_checkpoint_free);
-    send_report(worker, SP_REPORT_SCRIPT, worker->made_checkpoint ? "made" : NULL, NULL,
-        worker->checkpoint_s);
+    send_report(worker, SP_REPORT_SCRIPT, NULL, worker->made_s, worker->checkpoint_s);
     return true;
 }
 
@@ -470,10 +470,9 @@ static bool have_checkpoint(Worker *worker, const char *images, const char *out_
     g_autoptr(GError) local = NULL;
 
     sp_log_begin(worker->log, NULL, "boot", "have checkpoint '%s'", from->name);
-    worker->checkpoint = sp_checkpoint_prepare(&making, worker->configs, &local);
+    worker->checkpoint = sp_checkpoint_prepare(&making, worker->configs, &worker->made_s, &local);
     sp_log_end(worker->log, worker->checkpoint ? NULL : "it can't be made");
     worker->checkpoint_s = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
-    worker->made_checkpoint = worker->checkpoint && sp_checkpoint_is_new(worker->checkpoint);
     if (worker->checkpoint && sp_checkpoint_fault(worker->checkpoint))
         sp_log(worker->log, NULL, "warning: checkpoint '%s' was made anew: %s", from->name,
             sp_checkpoint_fault(worker->checkpoint));
@@ -611,7 +610,7 @@ int sp_worker_main(
     /* Before the report: who has it may take the machines to be gone. */
     g_clear_pointer(&worker.machines, g_ptr_array_unref);
     send_report(&worker, SP_REPORT_RESULT, word, report,
-        (double)(g_get_monotonic_time() - worker.begin) / G_TIME_SPAN_SECOND);
+        (double)(g_get_monotonic_time() - worker.begin) / G_TIME_SPAN_SECOND - worker.checkpoint_s);
     if (g_str_equal(word, "passed"))
         return 0;
     return !worker.has_report && g_str_equal(word, "error") ? 2 : 1;

@@ -70,6 +70,7 @@ int runner_run(RunnerFixture *f)
         .is_captured = f->is_captured,
         .keeps_disks = f->keeps_disks,
         .is_verbose = f->is_verbose,
+        .durations = f->durations,
     };
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;

@@ -20,6 +20,7 @@ typedef struct {
     bool is_captured;
     bool keeps_disks;
     bool is_verbose;
+    SpDurations *durations;
     const SpEngine *engine; /* NULL: the local one */
 } RunnerFixture;
 

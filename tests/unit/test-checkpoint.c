@@ -705,8 +705,11 @@ static void test_durations(Fixture *f, gconstpointer data)
 
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
         g_ptr_array_add(order, &tests[i]);
+    /* two runs at once */
+    again = sp_durations_load(path);
     sp_durations_set(durations, &tests[0], 5);
-    sp_durations_set(durations, &tests[2], 50);
+    sp_durations_set(again, &tests[2], 50);
+    g_clear_pointer(&again, sp_durations_free);
     again = sp_durations_load(path);
     sp_durations_sort(again, order);
     g_assert_true(order->pdata[0] == &tests[1]); /* not known */

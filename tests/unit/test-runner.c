@@ -338,12 +338,51 @@ static void test_report_depth(void)
     }
 }
 
+static double known_duration(RunnerFixture *f, const char *name)
+{
+    g_autofree char *dir = g_build_filename(f->tests, name, NULL);
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
+    double seconds = -1;
+
+    g_assert_true(sp_durations_get(f->durations, conf, &seconds));
+    g_assert_cmpfloat(seconds, >, 0);
+    return seconds;
+}
+
+/* What each of two checkpoints took, and the test itself, are counted once. */
+static void test_durations(RunnerFixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *name, *conf;
+    } tests[] = {{"booted", "[Checkpoint]\n[Machine gateway]\n"},
+        {"updated", "[Checkpoint]\nFrom=booted\n"}, {"one", "[Test]\nFrom=updated\n"}};
+    g_autofree char *path = g_build_filename(f->dir, "durations", NULL);
+    g_autoptr(SpDurations) durations = sp_durations_load(path);
+    gint64 begin = g_get_monotonic_time();
+    double seconds, sum = 0;
+
+    g_setenv("XDG_CACHE_HOME", f->dir, TRUE);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *dir = g_build_filename(f->tests, tests[i].name, NULL);
+        runner_write_file(dir, "test.conf", tests[i].conf, -1);
+        runner_write_file(dir, "script.py", i == 0 ? "gateway.start()\n" : "", -1);
+    }
+    f->durations = durations;
+    g_assert_cmpint(runner_run(f), ==, 0);
+    g_unsetenv("XDG_CACHE_HOME");
+    seconds = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        sum += known_duration(f, tests[i].name);
+    g_assert_cmpfloat(sum, <=, seconds);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *path;
         void (*test)(RunnerFixture *f, gconstpointer data);
     } tests[] = {
+        {"/runner/durations", test_durations},
         {"/runner/passed", test_passed},
         {"/runner/failed", test_failed},
         {"/runner/error", test_error},
