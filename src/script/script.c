@@ -251,7 +251,8 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
 {
     SpPyState *state = sp_py_module_state(module);
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
-    bool has_begun = true;
+    g_autoptr(GError) local = NULL;
+    bool is_ready, has_begun = true;
     PyObject *code;
 
     set_up(state, config, stations);
@@ -266,16 +267,20 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
     }
     if (!PyErr_Occurred() && catch_signals(config) && add_path(config->path))
         state->globals = sp_py_globals_new(module);
-    if (state->globals && config->begin_func)
-        has_begun = config->begin_func(config->begin_data, error);
-    if (!has_begun)
-        PyErr_Clear();
-    else if (!state->globals || !sp_py_threads_start(state))
+    /* from here on signals end waits */
+    is_ready = state->globals && sp_py_threads_start(state);
+    if (is_ready && config->begin_func)
+        has_begun = config->begin_func(config->begin_data, &local);
+    if (!is_ready || (!has_begun && PyErr_Occurred())) {
+        has_begun = true;
         outcome = judge(state, ret_report);
-    else if (config->prompt == SP_PROMPT_ONLY)
+    } else if (!has_begun) {
+        g_propagate_error(error, g_steal_pointer(&local));
+    } else if (config->prompt == SP_PROMPT_ONLY) {
         run_prompt(state);
-    else
+    } else {
         outcome = run_code(state, code, ret_report);
+    }
     sp_py_threads_stop(state);
     sp_py_drop_conditions(state);
     while (sp_log_depth(config->log) > 0)

@@ -74,8 +74,8 @@ typedef struct {
     SpScriptCreateFunc create_func; /* NULL: scripts can't make machines */
     void *create_data;
     /* called when the interpreter is up and has its modules, before anything of the script is run;
-     * false with an error ends sp_script_run() with that. Not called where the script is invalid.
-     * May be NULL */
+     * false with an error ends sp_script_run() with that, but for a signal, which interrupts it as
+     * it does a script. Not called where the script is invalid. May be NULL */
     bool (*begin_func)(void *data, GError **error);
     void *begin_data;
 } SpScriptConfig;

@@ -51,6 +51,8 @@ SpScriptOutcome script_run(ScriptFixture *f, const char *text)
         .log = f->log,
         .create_func = f->create_func,
         .create_data = f,
+        .begin_func = f->begin_func,
+        .begin_data = f,
     };
     g_autoptr(GError) error = NULL;
     SpScriptOutcome outcome;

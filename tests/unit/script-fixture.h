@@ -13,8 +13,9 @@ typedef struct {
     gsize n_machines;
     GString *subtests; /* "+name" or "-name" each */
     char *report;
-    SpLog *log;                     /* NULL unless the test has one */
-    SpScriptCreateFunc create_func; /* called with the fixture */
+    SpLog *log;                                     /* NULL unless the test has one */
+    bool (*begin_func)(void *data, GError **error); /* called with the fixture; may be NULL */
+    SpScriptCreateFunc create_func;                 /* called with the fixture */
 } ScriptFixture;
 
 /** @data NULL is one machine, `gateway`; anything else two, with `client`. */

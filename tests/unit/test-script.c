@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "base/wait.h"
 #include "script-fixture.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -277,6 +279,28 @@ static void test_interrupt(ScriptFixture *f, gconstpointer data)
         SP_SCRIPT_INTERRUPTED);
 }
 
+static bool is_never(void *data, GError **error)
+{
+    return false;
+}
+
+/* As machines that take long to go on from a checkpoint. */
+static bool begin_slowly(void *data, GError **error)
+{
+    SpInterrupt interrupt = sp_script_interrupt();
+
+    raise(SIGTERM);
+    return sp_wait(is_never, NULL, sp_deadline(20000), &interrupt, error);
+}
+
+static void test_interrupt_begin(ScriptFixture *f, gconstpointer data)
+{
+    f->begin_func = begin_slowly;
+    g_assert_cmpint(script_run(f, "machine.succeed('true')\n"), ==, SP_SCRIPT_INTERRUPTED);
+    g_assert_nonnull(strstr(f->report, "KeyboardInterrupt"));
+    script_expect_commands(f, "");
+}
+
 /* The environment has no say in which Python it is. */
 static void test_isolated(ScriptFixture *f, gconstpointer data)
 {
@@ -424,6 +448,7 @@ int main(int argc, char **argv)
         void (*test)(ScriptFixture *f, gconstpointer data);
         bool two;
     } tests[] = {
+        {"/script/interrupt-begin", test_interrupt_begin, false},
         {"/script/globals", test_globals, false},
         {"/script/two-machines", test_two_machines, true},
         {"/script/power", test_power, false},
