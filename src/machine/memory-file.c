@@ -52,8 +52,13 @@ int sp_memory_file_open(const char *path, guint64 size, GError **error)
     int fd = open(path, O_RDWR | O_CLOEXEC);
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0)
         return host_error(error, path, "opened");
+    if (fstat(fd, &st) < 0) {
+        host_error(error, path, "opened");
+        close(fd);
+        return -1;
+    }
     if ((guint64)st.st_size == size)
         return fd;
     g_set_error(error, SP_ERROR, SP_ERROR_HOST,
