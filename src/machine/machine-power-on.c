@@ -5,13 +5,13 @@
 
 #include "base/error.h"
 #include "base/unnamed-file.h"
+#include "machine/copy-data.h"
 #include "machine/machine-private.h"
 #include "machine/power-on.h"
 #include "machine/qemu-command.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <unistd.h>
 
 #define QMP_TIMEOUT_MS 60000
@@ -112,20 +112,16 @@ static int copy_state(const SpMachine *machine, GError **error)
 {
     g_autofree char *path = file_of(&machine->config, machine->power_on_dir);
     int from = open(path, O_RDONLY | O_CLOEXEC), to = -1;
-    off_t length = from < 0 ? -1 : lseek(from, 0, SEEK_END), at = 0;
 
-    if (length >= 0)
+    if (from >= 0)
         to = sp_unnamed_file_open(error);
-    while (to >= 0 && at < length) {
-        /* between any two file systems */
-        if (sendfile(to, from, &at, (size_t)(length - at)) > 0)
-            continue;
-        close(to);
-        to = -1;
-    }
-    if (to < 0 && error && !*error)
+    if (from < 0 || (to >= 0 && !sp_copy_data(from, to))) {
         g_set_error(
             error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be copied: %s", path, g_strerror(errno));
+        if (to >= 0)
+            close(to);
+        to = -1;
+    }
     if (from >= 0)
         close(from);
     return to;
