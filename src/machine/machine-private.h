@@ -103,7 +103,8 @@ bool sp_machine_run_snapshot_job(
 bool sp_machine_load_power_on(SpMachine *machine, GError **error);
 /** QEMU has just told that the guest was reset: the same, as soon as the main loop turns. */
 void sp_machine_power_on_after_reset(SpMachine *machine);
-/** Forget the events of what QEMU was made to do here since @since_us: no script is to find them. */
+/** Forget the events of what QEMU was made to do here since @since_us: no script is to find them.
+ */
 void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us);
 
 /** Write the data of the file @from to @path, which must not be there, with its holes. */
