@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "machine/machine-checkpoint.h"
 #include "base/error.h"
-#include "machine/checkpoint.h"
-#include "machine/copy-data.h"
 #include "machine/machine-private.h"
-#include "machine/memory-file.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
+#include "qemu/copy-data.h"
+#include "qemu/memory-file.h"
 
 #include <errno.h>
 #include <fcntl.h>

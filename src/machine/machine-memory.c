@@ -4,10 +4,10 @@
  * of one that is gone on from. */
 
 #include "base/error.h"
-#include "machine/checkpoint.h"
+#include "machine/machine-checkpoint.h"
 #include "machine/machine-private.h"
-#include "machine/memory-file.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
+#include "qemu/memory-file.h"
 
 #include <errno.h>
 #include <signal.h>

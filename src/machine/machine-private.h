@@ -10,13 +10,13 @@
  * hands it to a person, machine-disk.c reads what is on its disk, machine-recording.c records what
  * it writes, machine-keep.c keeps its disk. */
 
+#include "agent/agent-client.h"
+#include "agent/forward.h"
 #include "base/process.h"
-#include "machine/agent-client.h"
-#include "machine/console.h"
-#include "machine/forward.h"
 #include "machine/machine.h"
-#include "machine/overlay.h"
-#include "machine/qmp.h"
+#include "qemu/console.h"
+#include "qemu/overlay.h"
+#include "qemu/qmp.h"
 
 typedef struct {
     double loss;

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "machine/machine-private.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
 
 #include <errno.h>
 #include <fcntl.h>

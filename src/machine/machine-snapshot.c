@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "machine/machine-private.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
 
 /* A guest's whole memory is written, or read. */
 #define TIMEOUT_MS 300000

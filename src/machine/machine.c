@@ -2,9 +2,9 @@
 #include "machine/machine.h"
 
 #include "base/error.h"
+#include "machine/boot-snapshot.h"
 #include "machine/machine-private.h"
-#include "machine/power-on.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/wait.h"
-#include "machine/accel.h"
-#include "machine/image.h"
 #include "network/switch.h"
+#include "qemu/accel.h"
+#include "qemu/image.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -47,8 +47,8 @@ typedef struct {
     guint nics;
     bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
     const char
-        *kept_disk; /* the file in which its disk stays (machine/overlay.h); NULL: none. Copied */
-    guint64 seed;   /* decides MAC addresses and the like, unique a machine of a run */
+        *kept_disk;      /* the file in which its disk stays (qemu/overlay.h); NULL: none. Copied */
+    guint64 seed;        /* decides MAC addresses and the like, unique a machine of a run */
     const char *out_dir; /* existing folder for console logs and files copied out; copied */
     SpLog *log;          /* not owned; may be NULL */
     SpInterrupt interrupt;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/wait.h"
-#include "machine/picture.h"
+#include "machine/screenshot.h"
 
 /**
  * Reading text off a picture, by the program tesseract.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "powercut/probe.h"
+#include "powercut/fsck-job.h"
 
 #include <glib.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "lib/boot-plan.h"
-#include "powercut/probe.h"
+#include "powercut/fsck-job.h"
 
 #include <glib.h>
 #include <stdbool.h>

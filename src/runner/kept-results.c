@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner/kept-results.h"
 
-#include "runner/checkpoint.h"
 #include "runner/out-dir.h"
-#include "runner/result-key.h"
-#include "runner/result-store.h"
+#include "store/result-key.h"
+#include "store/result-store.h"
+#include "worker/checkpoint.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "report/record.h"
-#include "runner/test-conf.h"
+#include "suite/test-conf.h"
 
 #include <glib.h>
 #include <stdbool.h>

@@ -7,11 +7,11 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "runner/out-dir.h"
-#include "runner/post-mortem.h"
-#include "runner/program-output.h"
-#include "runner/report.h"
 #include "runner/runner.h"
-#include "runner/worker.h"
+#include "worker/message.h"
+#include "worker/post-mortem.h"
+#include "worker/program-output.h"
+#include "worker/worker.h"
 
 #include <errno.h>
 #include <glib-unix.h>

@@ -5,7 +5,7 @@
 #include "runner/durations.h"
 #include "runner/kept-results.h"
 #include "runner/progress.h"
-#include "runner/test-conf.h"
+#include "suite/test-conf.h"
 
 #include <glib.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "runner/test-conf.h"
+#include "suite/test-conf.h"
 
 #include <glib.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 
 /* The type Endpoint: a station without a kernel behind it, which says what a script has it say. */
 
-#include "network/probe.h"
+#include "network/port-scan.h"
 #include "script/py-network.h"
 #include "script/py-threads.h"
 

@@ -2,7 +2,7 @@
 
 /* The input is the status file, and its copy behind the first byte 0xff. */
 
-#include "appliance/src/central-status.h"
+#include "appliance/update/central-status.h"
 
 #include "lib/atomic-file.h"
 #include "lib/cleanup.h"

@@ -3,7 +3,7 @@
 /* The input is three texts with a NUL between them: the selector's own command line, the note, and
  * the slot's file, which goes on to the end. */
 
-#include "appliance/src/cmdline.h"
+#include "appliance/boot/cmdline.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "machine/console.h"
 #include "machine/kernel-word.h"
+#include "qemu/console.h"
 
 #include <stdint.h>
 #include <stdlib.h>

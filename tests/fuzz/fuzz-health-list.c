@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/health-list.h"
+#include "appliance/update/health-list.h"
 
 #include <errno.h>
 #include <stdbool.h>

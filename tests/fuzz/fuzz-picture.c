@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "machine/picture.h"
+#include "machine/screenshot.h"
 
 #include <stdint.h>
 #include <stdlib.h>

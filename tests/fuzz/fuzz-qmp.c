@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "machine/qmp.h"
+#include "qemu/qmp.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "machine/agent-client.h"
+#include "agent/agent-client.h"
 
 /** What the driver has sent and the test not read; the kernel takes twice as much for its own. */
 #define FAKE_SOCKET_HOLDS 65536

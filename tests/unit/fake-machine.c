@@ -2,8 +2,8 @@
 #include "fake-machine.h"
 
 #include "base/error.h"
-#include "machine/checkpoint.h"
-#include "machine/power-on.h"
+#include "machine/boot-snapshot.h"
+#include "machine/machine-checkpoint.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "network/probe.h"
+#include "network/port-scan.h"
 
 /**
  * A machine on a network that answers like a kernel: ARP, neighbour solicitations, and each TCP and

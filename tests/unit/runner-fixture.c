@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner-fixture.h"
 
-#include "runner/discover.h"
 #include "runner/runner.h"
-#include "runner/worker.h"
+#include "suite/discover.h"
+#include "worker/worker.h"
 
 #include <fcntl.h>
 #include <ftw.h>

@@ -3,7 +3,7 @@
 
 /* A folder of RAUC's central status file and its copy, and what may be in them, for tests. */
 
-#include "appliance/src/central-status.h"
+#include "appliance/update/central-status.h"
 
 #include <stdbool.h>
 #include <stddef.h>

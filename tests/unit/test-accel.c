@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "machine/accel.h"
+#include "qemu/accel.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

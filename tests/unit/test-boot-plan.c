@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/boot-plan.h"
 
-#include "appliance/src/cmdline.h"
+#include "appliance/boot/cmdline.h"
 
 #include <glib.h>
 #include <string.h>

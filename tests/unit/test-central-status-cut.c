@@ -2,7 +2,7 @@
 
 /* What is left of RAUC's status file where a call fails, or the power. */
 
-#include "appliance/src/central-status.h"
+#include "appliance/update/central-status.h"
 
 #include "cut-model.h"
 #include "lib/atomic-file.h"

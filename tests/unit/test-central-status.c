@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/central-status.h"
+#include "appliance/update/central-status.h"
 
 #include "status-folder.h"
 

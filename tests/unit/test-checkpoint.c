@@ -3,10 +3,10 @@
 /* Which checkpoints are the same, and how they are kept. */
 
 #include "base/error.h"
-#include "runner/checkpoint-key.h"
-#include "runner/checkpoint-store.h"
-#include "runner/checkpoint.h"
 #include "runner/durations.h"
+#include "store/checkpoint-key.h"
+#include "store/checkpoint-store.h"
+#include "worker/checkpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>

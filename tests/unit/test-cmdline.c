@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/cmdline.h"
-#include "appliance/src/partition.h"
+#include "appliance/boot/cmdline.h"
+#include "appliance/boot/partition.h"
 
 #include <errno.h>
 #include <glib.h>

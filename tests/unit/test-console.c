@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "machine/console.h"
+#include "qemu/console.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/elf-kernel.h"
+#include "appliance/boot/elf-kernel.h"
 
 #include <errno.h>
 #include <glib.h>

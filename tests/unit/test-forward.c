@@ -2,7 +2,7 @@
 
 /* Ports of the host that lead to a guest, whose agent the test is: what its clients see. */
 
-#include "machine/forward.h"
+#include "agent/forward.h"
 
 #include "base/error.h"
 #include "fake-agent.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "lib/crc32.h"
-#include "machine/image.h"
+#include "qemu/image.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>

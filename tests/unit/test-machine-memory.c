@@ -3,9 +3,9 @@
 /* Which file a machine's memory is at each start, without QEMU. */
 
 #include "base/error.h"
-#include "machine/checkpoint.h"
+#include "machine/machine-checkpoint.h"
 #include "machine/machine-private.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

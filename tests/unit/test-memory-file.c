@@ -3,9 +3,9 @@
 /* Memory as a file, what is copied with its holes, and the digest that does not see them. */
 
 #include "base/error.h"
-#include "machine/copy-data.h"
-#include "machine/memory-file.h"
-#include "runner/quick-digest.h"
+#include "qemu/copy-data.h"
+#include "qemu/memory-file.h"
+#include "store/quick-digest.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/process.h"
-#include "machine/overlay.h"
+#include "qemu/overlay.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "machine/picture.h"
+#include "machine/screenshot.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/probe.h"
+#include "network/port-scan.h"
 
 #include "base/error.h"
 #include "fake-target.h"

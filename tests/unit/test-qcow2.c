@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/process.h"
-#include "machine/image.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
+#include "qemu/image.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

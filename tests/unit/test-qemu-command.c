@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "lib/frame.h"
-#include "machine/qemu-command.h"
+#include "qemu/command.h"
 
 #include <string.h>
 

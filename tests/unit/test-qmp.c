@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "machine/qmp.h"
+#include "qemu/qmp.h"
 
 #include <glib-unix.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 
 /* What decides a result, part by part: which change makes another key, and which does not. */
 
-#include "runner/images.h"
-#include "runner/result-key.h"
+#include "store/result-key.h"
+#include "suite/images.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #include "runner-fixture.h"
 #include "runner/runner.h"
 
-#include "runner/discover.h"
 #include "runner/simulate.h"
+#include "suite/discover.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "runner-fixture.h"
-#include "runner/report.h"
+#include "worker/message.h"
 
 #include <glib/gstdio.h>
 #include <poll.h>

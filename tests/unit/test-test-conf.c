@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "runner/discover.h"
-#include "runner/test-conf.h"
+#include "suite/discover.h"
+#include "suite/test-conf.h"
 
 #include <glib/gstdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "appliance/src/verification.h"
+#include "appliance/update/verification.h"
 
 #include <glib.h>
 

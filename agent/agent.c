@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+
+/* slotproof-agent: serves the driver's requests in a guest (lib/frame.h has the wire format). */
+
+#include "agent/connect.h"
+#include "agent/connection.h"
+
+#include "lib/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <nss.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PORT_PATH "/dev/virtio-ports/" SP_AGENT_PORT
+
+struct options {
+    const char *port;
+    int fd; /* -1 unless given */
+};
+
+static void usage(void)
+{
+    puts("usage: slotproof-agent [--port PATH | --fd NUMBER]\n"
+         "       slotproof-agent connect HOST PORT\n"
+         "\n"
+         "Serve slotproof's driver from inside a machine; or carry stdin and stdout over a TCP\n"
+         "connection.\n"
+         "\n"
+         "  --port PATH   the virtio-serial port (" PORT_PATH ")\n"
+         "  --fd NUMBER   an open stream socket instead; ends when it closes\n"
+         "  --help        this text\n"
+         "  --version     the version");
+}
+
+static int parse_fd(const char *text)
+{
+    char *end;
+    long fd;
+
+    errno = 0;
+    fd = strtol(text, &end, 10);
+    if (errno || *end || end == text || fd < 0 || fd > 1 << 20 || fcntl((int)fd, F_GETFD) < 0)
+        return -1;
+    return (int)fd;
+}
+
+/* 0 to go on, 1 to end well, or -EINVAL. */
+static int parse(int argc, char **argv, struct options *options)
+{
+    static const struct option table[] = {
+        {"port", required_argument, NULL, 'p'},
+        {"fd", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (c) {
+        case 'p':
+            options->port = optarg;
+            break;
+        case 'f':
+            options->fd = parse_fd(optarg);
+            if (options->fd >= 0)
+                break;
+            fprintf(stderr, "slotproof-agent: --fd %s is no open descriptor\n", optarg);
+            return -EINVAL;
+        case 'h':
+            usage();
+            return 1;
+        case 'v':
+            puts("slotproof-agent " SLOTPROOF_VERSION);
+            return 1;
+        default:
+            return -EINVAL;
+        }
+    }
+    if (optind == argc)
+        return 0;
+    fprintf(stderr, "slotproof-agent: unexpected '%s'; see --help\n", argv[optind]);
+    return -EINVAL;
+}
+
+/* What the commands' streams are put on must not be ours. */
+static void open_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The C library keeps its hands off the two signals that are its own, even where who started us has
+ * left them ignored, and commands would inherit that. */
+static void default_reserved_signals(void)
+{
+    const struct {
+        void *handler;
+        unsigned long flags, restorer, mask;
+    } action = {0};
+
+    for (int number = 32; number < SIGRTMIN; number++)
+        syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
+}
+
+static int prepare(sd_event *event)
+{
+    sigset_t ending;
+    int r;
+
+    open_standard_streams();
+    default_reserved_signals();
+    signal(SIGPIPE, SIG_IGN);
+    /* A name server would be waited for: names are those of /etc/hosts. */
+    __nss_configure_lookup("hosts", "files");
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGTERM);
+    sigaddset(&ending, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &ending, NULL) < 0)
+        return -errno;
+    r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+    return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+}
+
+static int serve(sd_event *event, const struct options *options)
+{
+    struct connection *connection = NULL;
+    int r = prepare(event);
+
+    if (r >= 0)
+        r = options->fd >= 0 ? connection_new_fd(event, options->fd, &connection)
+                             : connection_new_port(event, options->port, &connection);
+    while (r >= 0 && sd_event_get_state(event) != SD_EVENT_FINISHED) {
+        r = sd_event_run(event, UINT64_MAX);
+        connection_settle(connection);
+    }
+    connection_free(connection);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {.port = PORT_PATH, .fd = -1};
+    sd_event *event = NULL;
+    int r;
+
+    if (argc > 1 && strcmp(argv[1], "connect") == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        /* as for watches, see prepare() */
+        __nss_configure_lookup("hosts", "files");
+        return connect_main(argc - 1, argv + 1);
+    }
+    r = parse(argc, argv, &options);
+    if (r != 0)
+        return r < 0 ? 2 : 0;
+    r = sd_event_new(&event);
+    if (r >= 0)
+        r = serve(event, &options);
+    sd_event_unref(event);
+    if (r < 0)
+        fprintf(stderr, "slotproof-agent: %s\n", strerror(-r));
+    return r < 0;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/connect.h"
+
+#include "lib/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* One direction. */
+struct pump {
+    int from, to; /* to: -1 once it is at its end */
+    bool is_at_end;
+    size_t begin, end;
+    uint8_t data[65536];
+};
+
+bool connect_is_to_itself(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage storage;
+    } ours = {0}, theirs = {0};
+    socklen_t our_length = sizeof ours, their_length = sizeof theirs;
+
+    return getsockname(fd, &ours.any, &our_length) == 0 &&
+           getpeername(fd, &theirs.any, &their_length) == 0 && ours.any.sa_family != AF_UNIX &&
+           our_length == their_length && memcmp(&ours, &theirs, our_length) == 0;
+}
+
+/* A connected socket, or a negative errno. */
+static int try_address(const struct addrinfo *info)
+{
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, info->ai_addr, info->ai_addrlen) < 0)
+        r = -errno;
+    else if (connect_is_to_itself(fd))
+        r = -ECONNREFUSED;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
+static int connect_to(const char *host, const char *port)
+{
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *list = NULL;
+    int fd = -EADDRNOTAVAIL;
+
+    if (getaddrinfo(host, port, &hints, &list) != 0)
+        return -EADDRNOTAVAIL;
+    for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next)
+        fd = try_address(info);
+    freeaddrinfo(list);
+    return fd;
+}
+
+/* Nothing more goes this way. */
+static void pump_end(struct pump *pump)
+{
+    if (pump->is_at_end && pump->to == STDOUT_FILENO)
+        fputs(SP_CONNECT_END, stderr);
+    /* of a socket one half, while the other direction may go on; a pipe as a whole */
+    if (shutdown(pump->to, SHUT_WR) < 0 && errno == ENOTSOCK)
+        close(pump->to);
+    pump->to = -1;
+}
+
+/* 0 for now or for good, or a negative errno. */
+static int pump_read(struct pump *pump)
+{
+    ssize_t n = read(pump->from, pump->data, sizeof pump->data);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    pump->is_at_end = n == 0;
+    pump->begin = 0;
+    pump->end = (size_t)n;
+    return 0;
+}
+
+static int pump_write(struct pump *pump)
+{
+    ssize_t n = write(pump->to, pump->data + pump->begin, pump->end - pump->begin);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    pump->begin += (size_t)n;
+    return 0;
+}
+
+static struct pollfd pump_wait(const struct pump *pump)
+{
+    if (pump->to < 0)
+        return (struct pollfd){.fd = -1};
+    if (pump->begin < pump->end)
+        return (struct pollfd){.fd = pump->to, .events = POLLOUT};
+    return (struct pollfd){.fd = pump->from, .events = POLLIN};
+}
+
+static int pump_go_on(struct pump *pump)
+{
+    int r = pump->begin < pump->end ? pump_write(pump) : pump_read(pump);
+
+    if (r < 0)
+        pump->is_at_end = false;
+    if (r < 0 || (pump->is_at_end && pump->begin == pump->end))
+        pump_end(pump);
+    return r;
+}
+
+/* Until both directions are at their end; the first error, though what is left of the other
+ * direction still gets through. */
+static int carry(int fd)
+{
+    static struct pump pumps[2];
+    int result = 0;
+
+    pumps[0] = (struct pump){.from = STDIN_FILENO, .to = fd};
+    pumps[1] = (struct pump){.from = fd, .to = STDOUT_FILENO};
+    while (pumps[0].to >= 0 || pumps[1].to >= 0) {
+        struct pollfd waits[2] = {pump_wait(&pumps[0]), pump_wait(&pumps[1])};
+
+        if (poll(waits, 2, -1) < 0 && errno != EINTR)
+            return -errno;
+        for (int i = 0; i < 2; i++) {
+            int r = waits[i].revents ? pump_go_on(&pumps[i]) : 0;
+
+            if (r < 0 && result == 0)
+                result = r;
+        }
+    }
+    return result;
+}
+
+static int set_nonblocking(int fd)
+{
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+int connect_main(int argc, char **argv)
+{
+    bool is_local;
+    int fd, r;
+
+    if (argc != 3) {
+        fputs("slotproof-agent: expected 'connect HOST PORT'\n", stderr);
+        return 2;
+    }
+    /* whatever /etc/hosts says, or does not */
+    is_local = strcmp(argv[1], "localhost") == 0;
+    fd = connect_to(is_local ? "127.0.0.1" : argv[1], argv[2]);
+    if (fd < 0 && is_local)
+        fd = connect_to("::1", argv[2]);
+    r = fd;
+    if (fd >= 0 && (set_nonblocking(fd) < 0 || set_nonblocking(STDIN_FILENO) < 0 ||
+                       set_nonblocking(STDOUT_FILENO) < 0))
+        r = -errno;
+    else if (fd >= 0)
+        r = carry(fd);
+    if (fd >= 0)
+        close(fd);
+    if (r < 0)
+        fprintf(stderr, "slotproof-agent: port %s of %s: %s\n", argv[2], argv[1], strerror(-r));
+    return r < 0;
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/connection.h"
+
+#include "agent/channel.h"
+#include "agent/units.h"
+
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define FRAME_MAX (SP_FRAME_HEADER_SIZE + SP_FRAME_PAYLOAD_MAX)
+#define HELLO_LENGTH (SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE)
+#define HELLO_FRAME_SIZE (SP_FRAME_HEADER_SIZE + HELLO_LENGTH)
+/* Room for what is kept of the past, the beginning of a frame, and a good deal to read. */
+#define INPUT_SIZE (HELLO_FRAME_SIZE + FRAME_MAX + TURN_SIZE)
+/* One turn of the loop reads about this, a page at a time as the port gives them: much for few
+ * turns, but little enough to stay in a cache until it is written to a file, and to let others have
+ * their turn. */
+#define TURN_SIZE (128u * 1024)
+/* How long a HELLO within a frame must have been the last that came. */
+#define LOST_HELLO_USEC 200000u
+#define REOPEN_USEC 100000u
+
+struct connection {
+    sd_event *event;
+    sd_event_source *io;
+    sd_event_source *reopen;
+    sd_event_source *lost_hello;
+    const char *path; /* NULL for a given descriptor */
+    int fd;
+    uint32_t io_events;  /* what io waits for */
+    bool is_connected;   /* a HELLO was answered */
+    bool is_hung_up;     /* nobody is at the other end of the port */
+    bool input_waits;    /* frames were left in the input: too much waits to be sent */
+    bool ends_in_hello;  /* the last frame taken was a HELLO */
+    bool has_complained; /* that the port can't be opened */
+    uint8_t *input;
+    struct sp_frame partial; /* DATA whose beginning was passed on; length is what is to come */
+    size_t begin, end;       /* what is to be taken of the input; what stands before is the past */
+    struct queue queue;
+    struct channels channels;
+};
+
+static void want_events(struct connection *c, bool wants_to_write)
+{
+    uint32_t events = (c->input_waits ? 0u : EPOLLIN) | (wants_to_write ? EPOLLOUT : 0u);
+
+    /* A hang-up would be reported again and again; with an edge only what comes after it is. */
+    if (c->is_hung_up)
+        events = EPOLLIN | EPOLLET;
+    if (!c->io || events == c->io_events)
+        return;
+    if (sd_event_source_set_io_events(c->io, events) >= 0)
+        c->io_events = events;
+}
+
+static void disconnect(struct connection *c)
+{
+    channels_end(&c->channels);
+    queue_drop(&c->queue);
+    c->is_connected = false;
+    c->input_waits = false;
+    c->partial.length = 0;
+}
+
+static void read_boot_id(uint8_t boot_id[static SP_BOOT_ID_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    sp_auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    char text[36] = "";
+    size_t nibble = 0;
+
+    memset(boot_id, 0, SP_BOOT_ID_SIZE);
+    if (fd < 0 || read(fd, text, sizeof text) != sizeof text)
+        return;
+    for (size_t i = 0; i < sizeof text && nibble < 2 * SP_BOOT_ID_SIZE; i++) {
+        const char *digit = memchr(digits, text[i], 16);
+        if (!digit)
+            continue;
+        boot_id[nibble / 2] |= (uint8_t)((digit - digits) << (nibble % 2 ? 0 : 4));
+        nibble++;
+    }
+}
+
+/* False if the frame is no HELLO that can be answered. */
+static bool take_hello(struct connection *c, const struct sp_frame *frame)
+{
+    uint8_t reply[HELLO_LENGTH + SP_BOOT_ID_SIZE];
+
+    if (frame->length < HELLO_LENGTH ||
+        memcmp(frame->payload, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE) != 0)
+        return false;
+    disconnect(c);
+    c->is_connected = true;
+    memcpy(reply, frame->payload, HELLO_LENGTH);
+    sp_put_u32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    read_boot_id(reply + HELLO_LENGTH);
+    queue_frame(&c->queue, SP_FRAME_HELLO, 0, 0, reply, sizeof reply);
+    return true;
+}
+
+/* Pass on what is there of the DATA under way. */
+static size_t take_partial(struct connection *c, const uint8_t *data, size_t length)
+{
+    struct sp_frame piece = c->partial;
+
+    if (piece.length > length)
+        piece.length = length;
+    piece.payload = data;
+    c->partial.length -= piece.length;
+    channels_take_frame(&c->channels, &piece);
+    return piece.length;
+}
+
+/* The rest of a frame is yet to come: wait for it, but for DATA. */
+static size_t take_beginning(struct connection *c, const uint8_t *data, size_t length)
+{
+    if (!c->is_connected || length <= SP_FRAME_HEADER_SIZE ||
+        sp_frame_decode_header(data, length, &c->partial) <= 0)
+        return 0;
+    if (c->partial.type != SP_FRAME_DATA) {
+        c->partial.length = 0;
+        return 0;
+    }
+    c->ends_in_hello = false;
+    return SP_FRAME_HEADER_SIZE;
+}
+
+/* How many bytes of @data are dealt with; 0 if more are needed. */
+static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
+{
+    const size_t keep = SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
+    struct sp_frame frame;
+    ssize_t n;
+
+    if (!c->is_connected) {
+        n = sp_frame_find_hello(data, length);
+        if (n < 0)
+            return length > keep ? length - keep : 0;
+        if (n > 0)
+            return (size_t)n;
+    }
+    if (c->partial.length > 0)
+        return take_partial(c, data, length);
+    n = sp_frame_decode(data, length, &frame);
+    if (n == 0)
+        return take_beginning(c, data, length);
+    c->ends_in_hello = n > 0 && frame.type == SP_FRAME_HELLO;
+    if (n < 0 || (c->ends_in_hello && !take_hello(c, &frame))) {
+        disconnect(c);
+        return 1; /* look for a HELLO behind its first byte */
+    }
+    if (!c->ends_in_hello)
+        channels_take_frame(&c->channels, &frame);
+    return (size_t)n;
+}
+
+static void make_room(struct connection *c)
+{
+    size_t past = c->begin < HELLO_FRAME_SIZE ? c->begin : HELLO_FRAME_SIZE;
+    size_t from = c->begin - past;
+
+    /* Moving the beginning of a long frame is worth it only to make room for its end. */
+    if (from == 0 || (c->begin < c->end && INPUT_SIZE - c->end >= TURN_SIZE))
+        return;
+    memmove(c->input, c->input + from, c->end - from);
+    c->begin -= from;
+    c->end -= from;
+}
+
+static void take_input(struct connection *c)
+{
+    size_t n;
+
+    c->input_waits = false;
+    while (c->begin < c->end) {
+        if (queue_is_full(&c->queue)) {
+            c->input_waits = true;
+            break;
+        }
+        n = take_one(c, c->input + c->begin, c->end - c->begin);
+        if (n == 0)
+            break;
+        c->begin += n;
+    }
+    make_room(c);
+}
+
+static int on_lost_hello(sd_event_source *source, uint64_t usec, void *data)
+{
+    struct connection *c = data;
+
+    disconnect(c);
+    c->begin = c->end - HELLO_FRAME_SIZE;
+    take_input(c);
+    return 0;
+}
+
+/* The last bytes that came are a HELLO, but were not taken as one: they stand within a frame, as
+ * payload or because its sender died. In the latter case nothing follows. */
+static void look_for_lost_hello(struct connection *c)
+{
+    const uint8_t *hello = c->input + c->end - HELLO_FRAME_SIZE;
+    struct sp_frame frame;
+    bool is_lost = c->end >= HELLO_FRAME_SIZE && !c->input_waits &&
+                   !(c->ends_in_hello && c->begin == c->end) &&
+                   sp_frame_find_hello(hello, HELLO_FRAME_SIZE) == 0 &&
+                   sp_frame_decode(hello, HELLO_FRAME_SIZE, &frame) == (ssize_t)HELLO_FRAME_SIZE;
+
+    c->lost_hello = sd_event_source_disable_unref(c->lost_hello);
+    if (is_lost)
+        sd_event_add_time_relative(
+            c->event, &c->lost_hello, CLOCK_MONOTONIC, LOST_HELLO_USEC, 10000, on_lost_hello, c);
+}
+
+static int port_open(struct connection *c);
+
+static int on_reopen(sd_event_source *source, uint64_t usec, void *data)
+{
+    return port_open(data);
+}
+
+static void forget_input(struct connection *c)
+{
+    disconnect(c);
+    c->begin = c->end = 0;
+    c->lost_hello = sd_event_source_disable_unref(c->lost_hello);
+}
+
+/* The port itself is gone, or is not there yet. */
+static int port_lost(struct connection *c)
+{
+    c->io = sd_event_source_disable_unref(c->io);
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    c->reopen = sd_event_source_disable_unref(c->reopen);
+    return sd_event_add_time_relative(
+        c->event, &c->reopen, CLOCK_MONOTONIC, REOPEN_USEC, 10000, on_reopen, c);
+}
+
+static int on_end(struct connection *c, int error)
+{
+    if (c->is_hung_up && error == 0)
+        return 0;
+    forget_input(c);
+    if (!c->path)
+        return sd_event_exit(c->event, 0);
+    if (error != 0)
+        return port_lost(c);
+    c->is_hung_up = true;
+    return 0;
+}
+
+static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+    struct connection *c = data;
+    size_t total = 0;
+    ssize_t n = 1;
+    int error;
+
+    /* What is to be written, connection_settle() writes. */
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return 0;
+    /* Nothing is read while the queue is full; but then nobody will ever empty it. */
+    if (c->input_waits)
+        return events & (EPOLLHUP | EPOLLERR) ? on_end(c, 0) : 0;
+    while (total < TURN_SIZE && c->end < INPUT_SIZE) {
+        n = read(fd, c->input + c->end, INPUT_SIZE - c->end);
+        if (n <= 0)
+            break;
+        c->end += (size_t)n;
+        total += (size_t)n;
+    }
+    error = n < 0 ? errno : 0;
+    if (total > 0) {
+        c->is_hung_up = false;
+        take_input(c);
+        look_for_lost_hello(c);
+    }
+    if (n == 0)
+        return on_end(c, 0);
+    return error == 0 || error == EAGAIN || error == EINTR ? 0 : on_end(c, error);
+}
+
+void connection_settle(struct connection *c)
+{
+    int r;
+
+    if (c->fd < 0)
+        return;
+    if (c->queue.has_overflown)
+        disconnect(c);
+    /* An error is left to the reading side. */
+    r = queue_write(&c->queue, c->fd);
+    if (c->input_waits && !queue_is_full(&c->queue)) {
+        take_input(c);
+        look_for_lost_hello(c); /* nothing may come that on_io() would look at it for */
+        r = queue_write(&c->queue, c->fd);
+    }
+    if (c->channels.is_held && queue_is_low(&c->queue))
+        channels_resume(&c->channels);
+    want_events(c, r == -EAGAIN);
+}
+
+static int serve(struct connection *c)
+{
+    int r = sd_event_add_io(c->event, &c->io, c->fd, EPOLLIN, on_io, c);
+
+    c->io_events = EPOLLIN;
+    c->is_hung_up = false;
+    return r;
+}
+
+static int port_open(struct connection *c)
+{
+    int r;
+
+    c->fd = open(c->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    r = c->fd < 0 ? -errno : serve(c);
+    if (r >= 0)
+        return 0;
+    if (!c->has_complained)
+        fprintf(stderr, "slotproof-agent: %s: %s; trying again\n", c->path, strerror(-r));
+    c->has_complained = true;
+    return port_lost(c);
+}
+
+static int connection_new(sd_event *event, struct connection **ret)
+{
+    struct connection *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return -ENOMEM;
+    c->event = event;
+    c->fd = -1;
+    c->input = malloc(INPUT_SIZE);
+    if (!c->input || queue_init(&c->queue) < 0) {
+        connection_free(c);
+        return -ENOMEM;
+    }
+    c->channels = (struct channels){.event = event, .queue = &c->queue};
+    *ret = c;
+    return 0;
+}
+
+int connection_new_port(sd_event *event, const char *path, struct connection **ret)
+{
+    int r = connection_new(event, ret);
+
+    if (r < 0)
+        return r;
+    (*ret)->path = path;
+    return port_open(*ret);
+}
+
+int connection_new_fd(sd_event *event, int fd, struct connection **ret)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int r;
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    r = connection_new(event, ret);
+    if (r < 0)
+        return r;
+    (*ret)->fd = fd;
+    return serve(*ret);
+}
+
+void connection_free(struct connection *c)
+{
+    if (!c)
+        return;
+    channels_end(&c->channels);
+    units_free(c->channels.units);
+    sd_event_source_disable_unref(c->io);
+    sd_event_source_disable_unref(c->reopen);
+    sd_event_source_disable_unref(c->lost_hello);
+    if (c->fd >= 0)
+        close(c->fd);
+    queue_clear(&c->queue);
+    free(c->input);
+    free(c);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+
+/* PUT and GET: files in both directions. */
+
+#include "agent/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMPORARY_NAME ".put-XXXXXX"
+
+struct put {
+    int fd;
+    char *path;
+    char *temporary; /* empty where there is none */
+};
+
+struct get {
+    int fd;
+    char *path;
+    sd_event_source *source; /* reads on in turn with other channels */
+};
+
+/* A name in the same folder as @path, whatever the length of its last part. */
+static char *temporary_beside(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
+    char *temporary = malloc(folder + sizeof TEMPORARY_NAME);
+
+    if (temporary)
+        memcpy((char *)mempcpy(temporary, path, folder), TEMPORARY_NAME, sizeof TEMPORARY_NAME);
+    return temporary;
+}
+
+static int put_open(struct channel *channel, struct sp_payload *payload)
+{
+    struct put *put = calloc(1, sizeof *put);
+    const char *path;
+    uint32_t mode;
+
+    if (!put)
+        return -ENOMEM;
+    put->fd = -1;
+    channel->data = put;
+    if (sp_payload_take_u32(payload, &mode) < 0 || sp_payload_take_string(payload, &path) < 0)
+        return -EPROTO;
+    if (!*path)
+        return -ENOENT;
+    if (strlen(path) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    put->path = strdup(path);
+    put->temporary = temporary_beside(path);
+    if (!put->path || !put->temporary)
+        return -ENOMEM;
+    channel->about = put->path;
+    put->fd = mkostemp(put->temporary, O_CLOEXEC);
+    if (put->fd < 0) {
+        int r = -errno;
+        put->temporary[0] = 0;
+        return r;
+    }
+    return fchmod(put->fd, mode & 07777) < 0 ? -errno : 0;
+}
+
+static int put_data(struct channel *channel, const uint8_t *bytes, size_t length)
+{
+    struct put *put = channel->data;
+    size_t done = 0;
+
+    while (done < length) {
+        ssize_t n = write(put->fd, bytes + done, length - done);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0)
+            done += (size_t)n;
+    }
+    channel_took(channel, length);
+    return 0;
+}
+
+static int put_end(struct channel *channel)
+{
+    struct put *put = channel->data;
+    int fd = put->fd;
+
+    put->fd = -1;
+    if (close(fd) < 0 || rename(put->temporary, put->path) < 0)
+        return -errno;
+    put->temporary[0] = 0;
+    channel_exit(channel, false, 0, NULL);
+    return 0;
+}
+
+static void put_free(struct channel *channel)
+{
+    struct put *put = channel->data;
+
+    if (!put)
+        return;
+    if (put->fd >= 0)
+        close(put->fd);
+    if (put->temporary && put->temporary[0])
+        unlink(put->temporary);
+    free(put->temporary);
+    free(put->path);
+    free(put);
+}
+
+static int on_get(sd_event_source *source, void *data);
+
+/* A source that stays enabled would always be the oldest that is pending, and so keep all others
+ * from their turn: each turn takes a new one. */
+static int get_another_turn(struct channel *channel)
+{
+    struct get *get = channel->data;
+
+    get->source = sd_event_source_disable_unref(get->source);
+    return sd_event_add_defer(channel->all->event, &get->source, on_get, channel);
+}
+
+static int on_get(sd_event_source *source, void *data)
+{
+    struct channel *channel = data;
+    struct get *get = channel->data;
+    ssize_t n;
+
+    if (!channel_may_send(channel))
+        return 0; /* until resume */
+    n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_FRAME_PAYLOAD_MAX);
+    if (n == 0) {
+        queue_frame(channel->all->queue, SP_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
+        channel_exit(channel, false, 0, NULL);
+        return 0;
+    }
+    if (n > 0)
+        n = get_another_turn(channel);
+    if (n < 0)
+        channel_fail(channel, (int)n);
+    return 0;
+}
+
+static int check_type(const struct stat *st)
+{
+    if (S_ISDIR(st->st_mode))
+        return -EISDIR;
+    /* ENXIO is what open() says of a thing that there is no sense in opening */
+    return S_ISREG(st->st_mode) ? 0 : -ENXIO;
+}
+
+static int get_open(struct channel *channel, struct sp_payload *payload)
+{
+    struct get *get = calloc(1, sizeof *get);
+    const char *path;
+    struct stat st;
+    int r;
+
+    if (!get)
+        return -ENOMEM;
+    get->fd = -1;
+    channel->data = get;
+    if (sp_payload_take_string(payload, &path) < 0)
+        return -EPROTO;
+    get->path = strdup(path);
+    if (!get->path)
+        return -ENOMEM;
+    channel->about = get->path;
+    /* Looked at before it is opened: to open a device may do something. */
+    if (stat(path, &st) < 0)
+        return -errno;
+    r = check_type(&st);
+    if (r < 0)
+        return r;
+    get->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (get->fd < 0 || fstat(get->fd, &st) < 0)
+        return -errno;
+    r = check_type(&st);
+    return r < 0 ? r : get_another_turn(channel);
+}
+
+static void get_resume(struct channel *channel)
+{
+    struct get *get = channel->data;
+
+    sd_event_source_set_enabled(get->source, SD_EVENT_ONESHOT);
+}
+
+static void get_free(struct channel *channel)
+{
+    struct get *get = channel->data;
+
+    if (!get)
+        return;
+    sd_event_source_disable_unref(get->source);
+    if (get->fd >= 0)
+        close(get->fd);
+    free(get->path);
+    free(get);
+}
+
+const struct channel_ops put_ops = {
+    .opened_by = SP_FRAME_PUT,
+    .open = put_open,
+    .data = put_data,
+    .end = put_end,
+    .free = put_free,
+};
+
+const struct channel_ops get_ops = {
+    .opened_by = SP_FRAME_GET,
+    .open = get_open,
+    .resume = get_resume,
+    .free = get_free,
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUEUE_SIZE (4u * 1024 * 1024)
+#define FULL (2u * 1024 * 1024)
+#define CONGESTED (1024u * 1024)
+/* Low enough that producers are not held and released at every write. */
+#define LOW (512u * 1024)
+
+static size_t waiting(const struct queue *queue)
+{
+    return queue->end - queue->begin;
+}
+
+int queue_init(struct queue *queue)
+{
+    *queue = (struct queue){.data = malloc(QUEUE_SIZE)};
+    return queue->data ? 0 : -ENOMEM;
+}
+
+void queue_clear(struct queue *queue)
+{
+    free(queue->data);
+    *queue = (struct queue){0};
+}
+
+void queue_drop(struct queue *queue)
+{
+    queue->begin = queue->end = 0;
+    queue->has_overflown = false;
+}
+
+bool queue_is_empty(const struct queue *queue)
+{
+    return waiting(queue) == 0;
+}
+
+bool queue_is_low(const struct queue *queue)
+{
+    return waiting(queue) <= LOW;
+}
+
+bool queue_is_congested(const struct queue *queue)
+{
+    return waiting(queue) > CONGESTED;
+}
+
+bool queue_is_full(const struct queue *queue)
+{
+    return waiting(queue) > FULL;
+}
+
+static uint8_t *reserve(struct queue *queue, size_t length)
+{
+    if (length > QUEUE_SIZE - waiting(queue)) {
+        queue->has_overflown = true;
+        return NULL;
+    }
+    if (length > QUEUE_SIZE - queue->end) {
+        memmove(queue->data, queue->data + queue->begin, waiting(queue));
+        queue->end -= queue->begin;
+        queue->begin = 0;
+    }
+    return queue->data + queue->end;
+}
+
+void queue_frame(struct queue *queue, enum sp_frame_type type, enum sp_stream stream,
+    uint32_t channel, const void *payload, size_t length)
+{
+    uint8_t *out = reserve(queue, SP_FRAME_HEADER_SIZE + length);
+
+    if (!out || sp_frame_encode_header(out, type, (uint16_t)stream, channel, length) < 0)
+        return;
+    if (length > 0)
+        memcpy(out + SP_FRAME_HEADER_SIZE, payload, length);
+    queue->end += SP_FRAME_HEADER_SIZE + length;
+}
+
+uint8_t *queue_begin_data(struct queue *queue, size_t length)
+{
+    uint8_t *out = reserve(queue, SP_FRAME_HEADER_SIZE + length);
+
+    return out ? out + SP_FRAME_HEADER_SIZE : NULL;
+}
+
+void queue_end_data(struct queue *queue, enum sp_stream stream, uint32_t channel, size_t length)
+{
+    uint8_t *header = queue->data + queue->end;
+
+    if (sp_frame_encode_header(header, SP_FRAME_DATA, (uint16_t)stream, channel, length) == 0)
+        queue->end += SP_FRAME_HEADER_SIZE + length;
+}
+
+int queue_write(struct queue *queue, int fd)
+{
+    while (!queue_is_empty(queue)) {
+        ssize_t n = write(fd, queue->data + queue->begin, waiting(queue));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        queue->begin += (size_t)n;
+    }
+    queue->begin = queue->end = 0;
+    return 0;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/shell.h"
+
+#include "agent/shell-wire.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A shell that does not answer for so long is given up. */
+#define PATIENCE_MS 2000
+
+static const char *const plain_shell[] = {"/bin/bash", "-euo", "pipefail", "-c"};
+#define N_WORDS (sizeof plain_shell / sizeof *plain_shell)
+
+static struct {
+    pid_t pid; /* 0: there is none */
+    int socket;
+    bool has_answered; /* this one has */
+    bool has_failed;   /* it can't be had here */
+} shell;
+
+static bool is_plain(const struct spawn_request *request)
+{
+    size_t length;
+
+    if (request->is_pty || !spawn_has_default_env(request))
+        return false;
+    for (size_t i = 0; i < N_WORDS; i++) {
+        if (!request->argv[i] || strcmp(request->argv[i], plain_shell[i]) != 0)
+            return false;
+    }
+    if (!request->argv[N_WORDS] || request->argv[N_WORDS + 1])
+        return false;
+    length = strlen(request->argv[N_WORDS]);
+    return length > 0 && length < SHELL_COMMAND_MAX;
+}
+
+/* The builtin's file lies beside the agent's. */
+static bool find_builtin(char ret_path[static PATH_MAX])
+{
+    ssize_t length = readlink("/proc/self/exe", ret_path, PATH_MAX - sizeof SHELL_BUILTIN);
+
+    if (length <= 0)
+        return false;
+    while (length > 0 && ret_path[length - 1] != '/')
+        length--;
+    memcpy(ret_path + length, SHELL_BUILTIN, sizeof SHELL_BUILTIN);
+    return access(ret_path, R_OK) == 0;
+}
+
+/* It gets the socket as its stdout: with one as its stdin, bash would take itself for a login from
+ * another host, and read /etc/bash.bashrc. What it might say is not heard. */
+static int shell_spawn(const char *builtin, int socket)
+{
+    static const char script[] = "enable -f \"$1\" slotproof_shell; exec 3>&1 >/dev/null; set --; "
+                                 "slotproof_shell 3";
+    sp_auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int streams[] = {null, socket, null};
+    const char *const argv[] = {plain_shell[0], plain_shell[1], plain_shell[2], plain_shell[3],
+        script, plain_shell[0], builtin, NULL};
+    struct spawn_request request = {0};
+    int r = null < 0 ? -errno : spawn_make(&request, argv);
+
+    if (r == 0)
+        r = spawn_start(&request, streams, NULL, &shell.pid);
+    spawn_request_clear(&request);
+    return r;
+}
+
+static bool shell_prepare(void)
+{
+    char builtin[PATH_MAX];
+    int ends[2], r;
+
+    shell.has_failed = !find_builtin(builtin);
+    if (shell.has_failed || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return false;
+    shell.has_answered = false;
+    r = shell_spawn(builtin, ends[1]);
+    close(ends[1]);
+    if (r == 0)
+        shell.socket = ends[0];
+    else
+        close(ends[0]);
+    return r == 0;
+}
+
+static bool send_command(const char *command, const int streams[static 3])
+{
+    /* iov_base takes no const, and nothing is changed */
+    struct iovec text = {.iov_base = (char *)(uintptr_t)command, .iov_len = strlen(command)};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(3 * sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(3 * sizeof(int)),
+                     .cmsg_level = SOL_SOCKET,
+                     .cmsg_type = SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &text,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control};
+    ssize_t n;
+
+    memcpy(CMSG_DATA(&control.header), streams, 3 * sizeof(int));
+    do
+        n = sendmsg(shell.socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return n >= 0;
+}
+
+/* The number of the command's process; 0 if there is none. */
+static pid_t receive_pid(int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = shell.socket, .events = POLLIN};
+    pid_t pid;
+    int n;
+
+    do
+        n = poll(&poll_fd, 1, timeout_ms);
+    while (n < 0 && errno == EINTR);
+    return n > 0 && recv(shell.socket, &pid, sizeof pid, MSG_DONTWAIT) == sizeof pid && pid > 0
+               ? pid
+               : 0;
+}
+
+/* Returns the process of the command that it was sent last, if it began one. That one has the
+ * socket open until it has told of itself, so what is read is that, or the end. */
+static pid_t shell_stop(void)
+{
+    pid_t pid = waitpid(shell.pid, NULL, WNOHANG);
+
+    /* one that ends before it has done anything has found its builtin to be none for its bash */
+    shell.has_failed = pid == shell.pid && !shell.has_answered;
+    if (pid == 0) {
+        kill(shell.pid, SIGKILL);
+        while (waitpid(shell.pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    pid = receive_pid(PATIENCE_MS);
+    /* a process that has not told of itself by now can't any more, and runs nothing */
+    if (pid == 0 && shutdown(shell.socket, SHUT_RD) == 0)
+        pid = receive_pid(0);
+    close(shell.socket);
+    shell.pid = 0;
+    return pid;
+}
+
+bool shell_start(const struct spawn_request *request, const int streams[static 3], pid_t *ret_pid)
+{
+    pid_t pid = 0;
+
+    if (shell.has_failed || !is_plain(request))
+        return false;
+    if (shell.pid == 0 && !shell_prepare())
+        return false;
+    if (send_command(request->argv[N_WORDS], streams))
+        pid = receive_pid(PATIENCE_MS);
+    if (pid > 0)
+        shell.has_answered = true;
+    else /* somebody killed or stopped it, or it has not come up */
+        pid = shell_stop();
+    *ret_pid = pid;
+    return pid != 0;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "appliance/boot/elf-kernel.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define ADDRESS_MIN (UINT64_C(1) << 20)
+#define ADDRESS_MAX (UINT64_C(1) << 31)
+
+static uint64_t get_le(const uint8_t *at, size_t bytes)
+{
+    uint64_t value = 0;
+
+    while (bytes-- > 0)
+        value = value << 8 | at[bytes];
+    return value;
+}
+
+static void put_le(uint8_t *at, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++, value >>= 8)
+        at[i] = (uint8_t)value;
+}
+
+#define GET(base, type, field)                                                                     \
+    get_le((base) + offsetof(type, field), sizeof(((const type *)0)->field))
+
+static bool is_x86_64(const uint8_t *file, size_t size)
+{
+    return size >= sizeof(Elf64_Ehdr) && memcmp(file, ELFMAG, SELFMAG) == 0 &&
+           file[EI_CLASS] == ELFCLASS64 && file[EI_DATA] == ELFDATA2LSB &&
+           GET(file, Elf64_Ehdr, e_machine) == EM_X86_64 &&
+           GET(file, Elf64_Ehdr, e_phentsize) == sizeof(Elf64_Phdr);
+}
+
+static bool overlaps(const struct elf_kernel *kernel, const struct elf_segment *segment)
+{
+    for (size_t i = 0; i < kernel->count; i++) {
+        const struct elf_segment *other = &kernel->segment[i];
+
+        if (segment->address < other->address + other->memory &&
+            other->address < segment->address + segment->memory)
+            return true;
+    }
+    return false;
+}
+
+static int add_segment(struct elf_kernel *kernel, const uint8_t *header, size_t file_size)
+{
+    struct elf_segment segment = {
+        .offset = GET(header, Elf64_Phdr, p_offset),
+        .size = GET(header, Elf64_Phdr, p_filesz),
+        .address = GET(header, Elf64_Phdr, p_paddr),
+        .memory = GET(header, Elf64_Phdr, p_memsz),
+    };
+
+    if (segment.memory == 0 && segment.size == 0)
+        return 0;
+    if (kernel->count == ELF_KERNEL_SEGMENTS_MAX || segment.size > file_size ||
+        segment.offset > file_size - segment.size || segment.size > segment.memory ||
+        segment.address < ADDRESS_MIN || segment.address >= ADDRESS_MAX ||
+        segment.address % ELF_KERNEL_PAGE != 0 || segment.memory > ADDRESS_MAX - segment.address)
+        return -ENOEXEC;
+    segment.memory = (segment.memory + ELF_KERNEL_PAGE - 1) / ELF_KERNEL_PAGE * ELF_KERNEL_PAGE;
+    if (overlaps(kernel, &segment))
+        return -ENOEXEC;
+    kernel->segment[kernel->count++] = segment;
+    if (segment.address + segment.memory > kernel->end)
+        kernel->end = segment.address + segment.memory;
+    return 0;
+}
+
+static bool has_entry(const struct elf_kernel *kernel)
+{
+    for (size_t i = 0; i < kernel->count; i++) {
+        const struct elf_segment *segment = &kernel->segment[i];
+
+        if (kernel->entry >= segment->address && kernel->entry - segment->address < segment->size)
+            return true;
+    }
+    return false;
+}
+
+int elf_kernel_parse(const uint8_t *file, size_t size, struct elf_kernel *ret_kernel)
+{
+    struct elf_kernel kernel = {0};
+    uint64_t headers, count;
+
+    if (!is_x86_64(file, size))
+        return -ENOEXEC;
+    headers = GET(file, Elf64_Ehdr, e_phoff);
+    count = GET(file, Elf64_Ehdr, e_phnum);
+    if (headers > size || count > (size - headers) / sizeof(Elf64_Phdr))
+        return -ENOEXEC;
+    kernel.entry = GET(file, Elf64_Ehdr, e_entry);
+    for (uint64_t i = 0; i < count; i++) {
+        const uint8_t *header = file + headers + i * sizeof(Elf64_Phdr);
+        int r = GET(header, Elf64_Phdr, p_type) == PT_LOAD ? add_segment(&kernel, header, size) : 0;
+
+        if (r < 0)
+            return r;
+    }
+    if (!has_entry(&kernel))
+        return -ENOEXEC;
+    *ret_kernel = kernel;
+    return 0;
+}
+
+#define TEXT_COLUMNS 80
+#define TEXT_LINES 25
+
+/* Offsets in the boot parameters (zero-page.rst, and boot.rst for those from 0x1f1 on). */
+enum {
+    ORIG_X = 0x000,
+    ORIG_Y = 0x001,
+    ORIG_VIDEO_PAGE = 0x004,
+    ORIG_VIDEO_MODE = 0x006,
+    ORIG_VIDEO_COLS = 0x007,
+    ORIG_VIDEO_EGA_BX = 0x00a,
+    ORIG_VIDEO_LINES = 0x00e,
+    ORIG_VIDEO_IS_VGA = 0x00f,
+    ORIG_VIDEO_POINTS = 0x010,
+    EXT_RAMDISK_IMAGE = 0x0c0,
+    EXT_RAMDISK_SIZE = 0x0c4,
+    EXT_CMD_LINE_PTR = 0x0c8,
+    SENTINEL = 0x1ef,
+    BOOT_FLAG = 0x1fe,
+    HEADER = 0x202,
+    VERSION = 0x206,
+    TYPE_OF_LOADER = 0x210,
+    LOADFLAGS = 0x211,
+    RAMDISK_IMAGE = 0x218,
+    RAMDISK_SIZE = 0x21c,
+    CMD_LINE_PTR = 0x228,
+    CMDLINE_SIZE = 0x238,
+    SETUP_DATA = 0x250,
+};
+
+void elf_kernel_boot_params(uint8_t params[static BOOT_PARAMS_SIZE], uint64_t cmdline,
+    uint32_t cmdline_size, uint64_t initrd, uint64_t initrd_size)
+{
+    params[SENTINEL] = 0;
+    put_le(params + BOOT_FLAG, 0xaa55, 2);
+    memcpy(params + HEADER, "HdrS", 4);
+    put_le(params + VERSION, 0x020c, 2);
+    params[TYPE_OF_LOADER] = 0xff; /* none that has a number */
+    params[LOADFLAGS] = 1;         /* loaded high */
+    put_le(params + RAMDISK_IMAGE, initrd, 4);
+    put_le(params + EXT_RAMDISK_IMAGE, initrd >> 32, 4);
+    put_le(params + RAMDISK_SIZE, initrd_size, 4);
+    put_le(params + EXT_RAMDISK_SIZE, initrd_size >> 32, 4);
+    put_le(params + CMD_LINE_PTR, cmdline, 4);
+    put_le(params + EXT_CMD_LINE_PTR, cmdline >> 32, 4);
+    put_le(params + CMDLINE_SIZE, cmdline_size, 4);
+    put_le(params + SETUP_DATA, 0, 8);
+}
+
+void elf_kernel_text_screen(uint8_t params[static BOOT_PARAMS_SIZE], uint16_t cursor)
+{
+    bool is_inside = cursor < TEXT_COLUMNS * TEXT_LINES;
+
+    params[ORIG_X] = is_inside ? cursor % TEXT_COLUMNS : 0;
+    params[ORIG_Y] = is_inside ? cursor / TEXT_COLUMNS : 0;
+    put_le(params + ORIG_VIDEO_PAGE, 0, 2);
+    params[ORIG_VIDEO_MODE] = 3; /* 80x25 in colour */
+    params[ORIG_VIDEO_COLS] = TEXT_COLUMNS;
+    put_le(params + ORIG_VIDEO_EGA_BX, 3, 2); /* an adapter with 256 KiB: no CGA */
+    params[ORIG_VIDEO_LINES] = TEXT_LINES;
+    params[ORIG_VIDEO_IS_VGA] = 1;
+    put_le(params + ORIG_VIDEO_POINTS, 16, 2);
+}
+
+size_t elf_kernel_stub(uint8_t stub[static ELF_KERNEL_STUB_MAX], uint64_t entry, uint64_t params)
+{
+    static const uint8_t code[] = {
+        0x48, 0xbe, 0, 0, 0, 0, 0, 0, 0, 0, /* mov $params, %rsi */
+        0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, /* mov $entry, %rax */
+        0xff, 0xe0,                         /* jmp *%rax */
+    };
+
+    memcpy(stub, code, sizeof code);
+    put_le(stub + 2, params, 8);
+    put_le(stub + 12, entry, 8);
+    return sizeof code;
+}

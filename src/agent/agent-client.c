@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/agent-client.h"
+
+#include "agent/agent-private.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A read takes at least one whole frame; with room for two, few reads end in the middle of one. */
+#define INPUT_SIZE (2 * (SP_FRAME_HEADER_SIZE + SP_FRAME_PAYLOAD_MAX))
+/* What may stand before the answer to HELLO: the rest of an earlier life of the guest. */
+#define SKIP_MAX (16u * 1024 * 1024)
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data);
+
+void sp_agent_want_write(SpAgent *agent)
+{
+    if (agent->writable || agent->fd < 0)
+        return;
+    agent->writable = g_unix_fd_source_new(agent->fd, G_IO_OUT);
+    g_source_set_callback(agent->writable, G_SOURCE_FUNC(on_writable), agent, NULL);
+    g_source_attach(agent->writable, NULL);
+}
+
+static void drop_source(GSource **source)
+{
+    if (!*source)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
+
+void sp_agent_send_header(
+    SpAgent *agent, enum sp_frame_type type, guint32 channel, enum sp_stream stream, gsize length)
+{
+    guint8 header[SP_FRAME_HEADER_SIZE];
+
+    g_assert(sp_frame_encode_header(header, type, stream, channel, length) == 0);
+    g_byte_array_append(agent->output, header, sizeof header);
+    sp_agent_want_write(agent);
+}
+
+void sp_agent_send_frame(
+    SpAgent *agent, enum sp_frame_type type, guint32 channel, const void *payload, gsize length)
+{
+    sp_agent_send_header(agent, type, channel, SP_STREAM_STDIN, length);
+    if (length > 0)
+        g_byte_array_append(agent->output, payload, (guint)length);
+}
+
+static void end_all(SpAgent *agent, const GError *error)
+{
+    g_autoptr(GList) channels = g_hash_table_get_values(agent->channels);
+
+    for (GList *l = channels; l; l = l->next)
+        sp_channel_end(l->data, g_error_copy(error));
+}
+
+static void agent_fail(SpAgent *agent, int code, const char *message)
+{
+    agent->state = SP_AGENT_FAILED;
+    g_clear_error(&agent->error);
+    agent->error = g_error_new_literal(SP_ERROR, code, message);
+    agent->input_length = 0;
+    end_all(agent, agent->error);
+}
+
+static void send_hello(SpAgent *agent)
+{
+    guint8 payload[SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE];
+
+    g_assert(getrandom(agent->nonce, sizeof agent->nonce, 0) == sizeof agent->nonce);
+    memcpy(payload, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
+    sp_put_u32(payload + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    memcpy(payload + SP_HELLO_MAGIC_SIZE + 4, agent->nonce, SP_NONCE_SIZE);
+    sp_agent_send_frame(agent, SP_FRAME_HELLO, 0, payload, sizeof payload);
+}
+
+/* Whether @frame answers our HELLO; one to an earlier HELLO is passed over. */
+static bool take_hello(SpAgent *agent, const struct sp_frame *frame)
+{
+    struct sp_payload p;
+    const uint8_t *magic, *nonce, *boot_id;
+    uint32_t version;
+    g_autofree char *message = NULL;
+
+    sp_payload_init(&p, frame);
+    if (frame->type != SP_FRAME_HELLO ||
+        sp_payload_take_bytes(&p, SP_HELLO_MAGIC_SIZE, &magic) < 0 ||
+        sp_payload_take_u32(&p, &version) < 0 ||
+        sp_payload_take_bytes(&p, SP_NONCE_SIZE, &nonce) < 0 ||
+        memcmp(nonce, agent->nonce, SP_NONCE_SIZE) != 0)
+        return false;
+    if (version != SP_PROTOCOL_VERSION) {
+        message =
+            g_strdup_printf("the agent in the image speaks version %u of the protocol and this "
+                            "driver version %u: build the image anew",
+                version, SP_PROTOCOL_VERSION);
+        agent_fail(agent, SP_ERROR_PROTOCOL, message);
+        return false;
+    }
+    if (sp_payload_take_bytes(&p, SP_BOOT_ID_SIZE, &boot_id) < 0) {
+        agent_fail(agent, SP_ERROR_PROTOCOL, "the agent's answer to HELLO is too short");
+        return false;
+    }
+    memcpy(agent->boot_id, boot_id, SP_BOOT_ID_SIZE);
+    agent->state = SP_AGENT_READY;
+    if (agent->ready_func)
+        agent->ready_func(agent->ready_data);
+    return true;
+}
+
+/* False where the frame breaks the protocol. */
+static bool take_frame(SpAgent *agent, const struct sp_frame *frame)
+{
+    SpChannel *channel = g_hash_table_lookup(agent->channels, GUINT_TO_POINTER(frame->channel));
+
+    if (!channel) /* ended or cancelled by us, and the agent did not know yet */
+        return frame->type != SP_FRAME_HELLO && frame->channel <= agent->last_channel;
+    return sp_channel_take_frame(channel, frame);
+}
+
+/* @length, for the caller to drop, unless that is too much in the end. */
+static gsize skip(SpAgent *agent, gsize length)
+{
+    agent->skipped += length;
+    if (agent->skipped > SKIP_MAX)
+        agent_fail(agent, SP_ERROR_PROTOCOL,
+            "what answers on the agent's port is not slotproof's agent: see that the image runs "
+            "slotproof-agent and nothing else uses the port " SP_AGENT_PORT);
+    return length;
+}
+
+/* Each returns how many bytes of the input are dealt with, 0 if more are needed. */
+static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
+{
+    ssize_t at = sp_frame_find_hello(data, length);
+    const gsize keep = SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
+    struct sp_frame frame;
+    ssize_t n;
+
+    if (at < 0)
+        return skip(agent, length > keep ? length - keep : 0);
+    if (at > 0)
+        return skip(agent, (gsize)at);
+    n = sp_frame_decode(data, length, &frame);
+    if (n == 0)
+        return 0;
+    if (n > 0 && take_hello(agent, &frame))
+        return (gsize)n;
+    return skip(agent, 1); /* not the one that we wait for: look behind its first byte */
+}
+
+static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
+{
+    struct sp_frame frame;
+    ssize_t n = sp_frame_decode(data, length, &frame);
+
+    if (n == -EMSGSIZE)
+        agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent a frame that is longer than allowed");
+    else if (n < 0)
+        agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent garbage");
+    else if (n > 0 && !take_frame(agent, &frame))
+        agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent a frame that does not belong there");
+    return n > 0 ? (gsize)n : 0;
+}
+
+static void take_input(SpAgent *agent)
+{
+    gsize used = 0;
+
+    while (used < agent->input_length) {
+        const guint8 *data = agent->input + used;
+        gsize left = agent->input_length - used;
+        gsize n = 0;
+
+        if (agent->state == SP_AGENT_HELLO)
+            n = skip_to_hello(agent, data, left);
+        else if (agent->state == SP_AGENT_READY)
+            n = take_one(agent, data, left);
+        if (agent->state == SP_AGENT_FAILED)
+            return;
+        if (n == 0)
+            break;
+        used += n;
+    }
+    agent->input_length -= used;
+    memmove(agent->input, agent->input + used, agent->input_length);
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    SpAgent *agent = data;
+    ssize_t n = read(fd, agent->input + agent->input_length, INPUT_SIZE - agent->input_length);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (n <= 0) {
+        agent_fail(agent, SP_ERROR_MACHINE, "the connection to the agent was closed");
+        drop_source(&agent->writable);
+        drop_source(&agent->readable);
+        return G_SOURCE_REMOVE;
+    }
+    if (agent->state == SP_AGENT_FAILED)
+        return G_SOURCE_CONTINUE; /* read and dropped, or the guest would be held up */
+    agent->input_length += (gsize)n;
+    take_input(agent);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data)
+{
+    SpAgent *agent = data;
+    GByteArray *output = agent->output;
+    ssize_t n =
+        send(fd, output->data + agent->output_sent, output->len - agent->output_sent, MSG_NOSIGNAL);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (n < 0) {
+        drop_source(&agent->writable);
+        return G_SOURCE_REMOVE; /* the reading side says what is wrong */
+    }
+    agent->output_sent += (gsize)n;
+    if (agent->output_sent == output->len) {
+        g_byte_array_set_size(output, 0);
+        agent->output_sent = 0;
+    } else if (agent->output_sent > SP_AGENT_OUTPUT_LOW) {
+        g_byte_array_remove_range(output, 0, (guint)agent->output_sent);
+        agent->output_sent = 0;
+    }
+    sp_agent_pump_files(agent);
+    if (output->len > 0)
+        return G_SOURCE_CONTINUE;
+    drop_source(&agent->writable);
+    return G_SOURCE_REMOVE;
+}
+
+SpAgent *sp_agent_new(int fd)
+{
+    SpAgent *agent = g_new0(SpAgent, 1);
+
+    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
+    agent->fd = fd;
+    agent->input = g_malloc(INPUT_SIZE);
+    agent->output = g_byte_array_new();
+    agent->channels = g_hash_table_new(NULL, NULL);
+    g_queue_init(&agent->sending);
+    agent->readable = g_unix_fd_source_new(fd, G_IO_IN);
+    g_source_set_callback(agent->readable, G_SOURCE_FUNC(on_readable), agent, NULL);
+    g_source_attach(agent->readable, NULL);
+    send_hello(agent);
+    return agent;
+}
+
+void sp_agent_free(SpAgent *agent)
+{
+    if (!agent)
+        return;
+    agent_fail(agent, SP_ERROR_MACHINE, "the machine was stopped");
+    drop_source(&agent->readable);
+    drop_source(&agent->writable);
+    close(agent->fd);
+    g_clear_error(&agent->error);
+    g_byte_array_unref(agent->output);
+    g_hash_table_unref(agent->channels);
+    g_free(agent->input);
+    g_free(agent);
+}
+
+void sp_agent_reset(SpAgent *agent, const char *reason)
+{
+    agent_fail(agent, SP_ERROR_MACHINE, reason);
+    if (!agent->readable)
+        return; /* the socket itself is gone */
+    g_clear_error(&agent->error);
+    agent->state = SP_AGENT_HELLO;
+    agent->skipped = 0;
+    g_byte_array_set_size(agent->output, 0);
+    agent->output_sent = 0;
+    send_hello(agent);
+}
+
+void sp_agent_set_ready_func(SpAgent *agent, SpAgentReadyFunc func, void *data)
+{
+    agent->ready_func = func;
+    agent->ready_data = data;
+}
+
+bool sp_agent_is_ready(SpAgent *agent)
+{
+    return agent->state == SP_AGENT_READY;
+}
+
+const GError *sp_agent_error(SpAgent *agent)
+{
+    return agent->error;
+}
+
+const guint8 *sp_agent_boot_id(SpAgent *agent)
+{
+    return agent->boot_id;
+}

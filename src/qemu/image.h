@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "qemu/qcow2.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/**
+ * An image that machines start from: a folder with image.conf and the files it names.
+ *
+ *   [Image]
+ *   Architecture=x86_64             required
+ *   Disk=disk.img                   required: a raw disk, never written to. With Kernel a bare file
+ *                                   system will do; without it has to have boot code for a BIOS
+ *   DiskFormat=raw                  raw (default) or qcow2, which may lie on other files
+ *   Kernel=selector/vmlinuz         optional: loaded by QEMU as the firmware's next stage
+ *   Initrd=selector/initrd.cpio     optional, with Kernel
+ *   CommandLine=console=ttyS0       optional, with Kernel
+ *   VirtualTimeCommandLine=nohz=off optional: words added to it for machines with virtual time. An
+ *                                   idle guest leaps to its next timer even while it waits for its
+ *                                   disk, so it should have timers that are not far apart: a kernel
+ *                                   that ticks all the time, or its own time-outs come too soon
+ *   KeepPowerOn=yes                 yes or no (default), with Kernel, which has to be one that
+ *                                   starts another: what precedes the first read of the disk is
+ *                                   done once and kept, for tests that go on from a checkpoint.
+ *                                   What it takes stands in machine/boot-snapshot.h
+ *   Memory=512M                     default for machines: number with M or G; 512M if missing
+ *   CPUs=2                          default for machines; 1 if missing
+ *   Agent=virtio-serial             virtio-serial (default) or none
+ *   Watchdog=i6300esb               optional: the watchdog device to add; on expiry it resets
+ *   [Build]
+ *   Command=make disk.img           optional: brings the files up to date (argv, shell-quoted, no
+ *                                   shell). It is run in the image's directory
+ *
+ * Relative paths start at the image's directory; where that is reached by a link, at what it leads
+ * to. They stand as they are: quotes and ~ mean nothing. An unknown key or group is an error that
+ * names file, line and what was expected.
+ */
+typedef struct {
+    char *name; /* the folder's name */
+    char *dir;  /* the folder, without links */
+    char *architecture;
+    char *disk; /* absolute paths from here on */
+    char *disk_format;
+    SpBacking backing;               /* of a qcow2 disk, as it was when image.conf was read */
+    char *kernel;                    /* or NULL */
+    char *initrd;                    /* or NULL */
+    char *command_line;              /* or NULL */
+    char *virtual_time_command_line; /* or NULL */
+    guint memory_mib;
+    guint cpus;
+    bool has_agent;
+    bool keeps_power_on;
+    char *watchdog;       /* or NULL */
+    char **build_command; /* or NULL */
+    bool is_by_path;      /* it is not of the directory of images */
+    GError *fault;        /* why image.conf can't be used, and then only name and dir are there; or
+                             NULL */
+} SpImage;
+
+/** Read image.conf of the folder @dir. Of the files it names only what a qcow2 disk lies on is
+ * looked at, which may be missing. */
+SpImage *sp_image_load(const char *dir, GError **error);
+/**
+ * Look at the files: each there, readable and not empty. A raw disk without Kernel is a whole
+ * number of sectors, with a partition table and boot code; a GPT is whole (its header's CRC, its
+ * backup header where it says, which a truncated file does not have) and of 512-byte sectors; a
+ * qcow2 has its magic, and so has what it lies on. SP_ERROR_USAGE says what to do.
+ */
+bool sp_image_check(const SpImage *image, GError **error);
+void sp_image_free(SpImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpImage, sp_image_free)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/memory-file.h"
+
+#include "base/error.h"
+#include "qemu/copy-data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_BYTES ((gsize)4096)
+
+static int host_error(GError **error, const char *path, const char *what)
+{
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
+        g_strerror(errno));
+    return -1;
+}
+
+static bool can_be_mapped(int fd, int flags)
+{
+    void *mapping = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+    if (mapping == MAP_FAILED)
+        return false;
+    munmap(mapping, PAGE_BYTES);
+    return true;
+}
+
+int sp_memory_file_create(const char *path, guint64 size, GError **error)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return host_error(error, path, "made");
+    if (ftruncate(fd, (off_t)size) == 0 && can_be_mapped(fd, MAP_SHARED) &&
+        can_be_mapped(fd, MAP_PRIVATE))
+        return fd;
+    host_error(error, path, "mapped as memory");
+    close(fd);
+    g_unlink(path);
+    return -1;
+}
+
+int sp_memory_file_open(const char *path, guint64 size, GError **error)
+{
+    /* QEMU opens it for writing, whatever it maps it for */
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return host_error(error, path, "opened");
+    if (fstat(fd, &st) < 0) {
+        host_error(error, path, "opened");
+        close(fd);
+        return -1;
+    }
+    if ((guint64)st.st_size == size)
+        return fd;
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+        "'%s' has %" G_GINT64_FORMAT " bytes, and the machine's memory %" G_GUINT64_FORMAT, path,
+        (gint64)st.st_size, size);
+    close(fd);
+    return -1;
+}
+
+bool sp_memory_file_clear(int fd, GError **error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && ftruncate(fd, 0) == 0 && ftruncate(fd, st.st_size) == 0)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+        "the file of a machine's memory can't be cleared: %s", g_strerror(errno));
+    return false;
+}
+
+static bool is_zero(const guint8 *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
+}
+
+/* The pages of @bytes, which are those of the file from @offset on. False where the file system has
+ * no such call. */
+static bool drop_zeros(int fd, const guint8 *bytes, gsize length, off_t offset)
+{
+    for (gsize at = 0, begin = 0; at < length; at += PAGE_BYTES) {
+        bool is_run = is_zero(bytes + at), is_last = at + PAGE_BYTES >= length;
+        gsize end = is_run ? at + PAGE_BYTES : at;
+
+        if (begin < end && (!is_run || is_last) &&
+            fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset + (off_t)begin,
+                (off_t)(end - begin)) < 0)
+            return false;
+        if (!is_run)
+            begin = at + PAGE_BYTES;
+    }
+    return true;
+}
+
+void sp_memory_file_drop_zeros(int fd)
+{
+    bool goes_on = true;
+    off_t at = 0, end;
+
+    while (goes_on && (at = lseek(fd, at, SEEK_DATA)) >= 0) {
+        gsize length;
+        void *bytes;
+
+        end = lseek(fd, at, SEEK_HOLE);
+        if (end < 0 || at % (off_t)PAGE_BYTES != 0)
+            return;
+        length = (gsize)(end - at) / PAGE_BYTES * PAGE_BYTES;
+        bytes = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, at);
+        if (bytes == MAP_FAILED)
+            return;
+        goes_on = drop_zeros(fd, bytes, length, at);
+        munmap(bytes, length);
+        at = end;
+    }
+}
+
+bool sp_memory_file_copy(int from, int to, GError **error)
+{
+    if (sp_copy_data(from, to))
+        return true;
+    g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno),
+        "the file of a machine's memory can't be copied: %s", g_strerror(errno));
+    return false;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+#include "qemu/qmp.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct SpQmp {
+    int fd;
+    int passed_fd; /* goes with the next command; -1: none */
+    GError *error;
+    GSource *readable;
+    GSource *writable;
+    GByteArray *input;
+    gsize scanned; /* bytes of the input that hold no line end */
+    GByteArray *output;
+    bool is_greeted;
+    bool is_negotiated;
+    gint64 last_id;
+    char *refusal_class; /* of the last one; NULL: none */
+    char *refusal_text;
+    GHashTable *calls; /* by id, of those that wait: Call, not owned. A wait turns the main loop, in
+                          which others may call */
+    gint64 event_time_us;
+    GQueue events; /* of SpQmpMessage */
+    SpQmpEventFunc func;
+    void *user_data;
+};
+
+typedef struct {
+    SpQmp *qmp;
+    gint64 id;
+    bool is_answered;
+    SpQmpMessage answer;
+} Call;
+
+static void message_free(void *data)
+{
+    sp_qmp_message_clear(data);
+    g_free(data);
+}
+
+static void drop_source(GSource **source)
+{
+    if (!*source)
+        return;
+    g_source_destroy(*source);
+    g_clear_pointer(source, g_source_unref);
+}
+
+static void qmp_fail(SpQmp *qmp, GError *error)
+{
+    if (qmp->error) {
+        g_error_free(error);
+        return;
+    }
+    qmp->error = error;
+    drop_source(&qmp->readable);
+    drop_source(&qmp->writable);
+}
+
+static void take_event(SpQmp *qmp, SpQmpMessage *message)
+{
+    qmp->event_time_us = message->time_us;
+    if (qmp->func)
+        qmp->func(message->text, message->payload ? json_node_get_object(message->payload) : NULL,
+            qmp->user_data);
+    g_queue_push_tail(&qmp->events, g_memdup2(message, sizeof *message));
+    if (g_queue_get_length(&qmp->events) > SP_QMP_EVENTS_MAX)
+        message_free(g_queue_pop_head(&qmp->events));
+}
+
+/* Without an id QEMU could not even read the command: the newest one. */
+static void take_answer(SpQmp *qmp, SpQmpMessage *message)
+{
+    gint64 id = message->id == -1 ? qmp->last_id : message->id;
+    Call *call = g_hash_table_lookup(qmp->calls, &id);
+
+    if (!call || call->is_answered) {
+        sp_qmp_message_clear(message); /* to one that its caller gave up */
+        return;
+    }
+    call->answer = *message;
+    call->is_answered = true;
+}
+
+static void take_line(SpQmp *qmp, const char *line, gsize length)
+{
+    SpQmpMessage message;
+    GError *error = NULL;
+
+    while (length > 0 && g_ascii_isspace(line[length - 1]))
+        length--;
+    if (length == 0)
+        return;
+    if (!sp_qmp_parse(line, length, &message, &error)) {
+        qmp_fail(qmp, error);
+        return;
+    }
+    if (message.kind == SP_QMP_EVENT) {
+        take_event(qmp, &message);
+    } else if (message.kind == SP_QMP_GREETING) {
+        qmp->is_greeted = true;
+        sp_qmp_message_clear(&message);
+    } else {
+        take_answer(qmp, &message);
+    }
+}
+
+static void take_lines(SpQmp *qmp)
+{
+    const guint8 *end;
+    gsize start = 0;
+
+    while (!qmp->error && (end = memchr(qmp->input->data + start + qmp->scanned, '\n',
+                               qmp->input->len - start - qmp->scanned))) {
+        gsize length = (gsize)(end - qmp->input->data) - start;
+        take_line(qmp, (const char *)qmp->input->data + start, length);
+        start += length + 1;
+        qmp->scanned = 0;
+    }
+    g_byte_array_remove_range(qmp->input, 0, (guint)start);
+    qmp->scanned = qmp->input->len;
+    if (qmp->input->len > SP_QMP_LINE_MAX)
+        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_PROTOCOL,
+                          "QEMU's monitor sent a line that does not end"));
+}
+
+static gboolean on_readable(int fd, GIOCondition condition, void *data)
+{
+    SpQmp *qmp = data;
+    guint8 buffer[65536];
+    ssize_t n = read(fd, buffer, sizeof buffer);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return G_SOURCE_CONTINUE;
+    if (n <= 0) {
+        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "QEMU closed its monitor"));
+        return G_SOURCE_REMOVE;
+    }
+    g_byte_array_append(qmp->input, buffer, (guint)n);
+    take_lines(qmp);
+    return qmp->error ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+/* What is to be sent, and with it the descriptor, if there is one (unix(7), SCM_RIGHTS). */
+static ssize_t send_output(SpQmp *qmp)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {
+        .header = {
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    struct iovec part = {qmp->output->data, qmp->output->len};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (qmp->passed_fd >= 0) {
+        memcpy(CMSG_DATA(&control.header), &qmp->passed_fd, sizeof qmp->passed_fd);
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+    }
+    return sendmsg(qmp->fd, &message, MSG_NOSIGNAL);
+}
+
+static gboolean on_writable(int fd, GIOCondition condition, void *data)
+{
+    SpQmp *qmp = data;
+    ssize_t n = send_output(qmp);
+
+    if (n >= 0)
+        qmp->passed_fd = -1;
+    if (n > 0)
+        g_byte_array_remove_range(qmp->output, 0, (guint)n);
+    if ((n < 0 && errno != EAGAIN && errno != EINTR) || qmp->output->len == 0) {
+        drop_source(&qmp->writable); /* an error shows on the reading side too */
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
+{
+    SpQmp *qmp = g_new0(SpQmp, 1);
+
+    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
+    qmp->fd = fd;
+    qmp->passed_fd = -1;
+    qmp->input = g_byte_array_new();
+    qmp->output = g_byte_array_new();
+    qmp->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
+    g_queue_init(&qmp->events);
+    qmp->func = func;
+    qmp->user_data = user_data;
+    qmp->readable = g_unix_fd_source_new(fd, G_IO_IN);
+    g_source_set_callback(qmp->readable, G_SOURCE_FUNC(on_readable), qmp, NULL);
+    g_source_attach(qmp->readable, NULL);
+    return qmp;
+}
+
+void sp_qmp_free(SpQmp *qmp)
+{
+    if (!qmp)
+        return;
+    drop_source(&qmp->readable);
+    drop_source(&qmp->writable);
+    close(qmp->fd);
+    g_clear_error(&qmp->error);
+    g_queue_clear_full(&qmp->events, message_free);
+    g_hash_table_unref(qmp->calls);
+    g_byte_array_unref(qmp->input);
+    g_byte_array_unref(qmp->output);
+    g_free(qmp->refusal_class);
+    g_free(qmp->refusal_text);
+    g_free(qmp);
+}
+
+bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
+    const SpInterrupt *interrupt, GError **error)
+{
+    JsonObject *arguments;
+    bool is_good;
+
+    /* the handshake first, so that the descriptor goes with its command */
+    if (!sp_qmp_execute(qmp, "query-status", NULL, timeout_ms, interrupt, NULL, error))
+        return false;
+    arguments = json_object_new();
+    json_object_set_string_member(arguments, "fdname", name);
+    qmp->passed_fd = fd;
+    is_good = sp_qmp_execute(qmp, "getfd", arguments, timeout_ms, interrupt, NULL, error);
+    qmp->passed_fd = -1;
+    return is_good;
+}
+
+const GError *sp_qmp_error(SpQmp *qmp)
+{
+    return qmp->error;
+}
+
+gint64 sp_qmp_event_time_us(SpQmp *qmp)
+{
+    return qmp->event_time_us;
+}
+
+static void send_command(SpQmp *qmp, const char *command, JsonObject *arguments)
+{
+    g_autoptr(JsonObject) object = json_object_new();
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    g_autofree char *text = NULL;
+
+    json_object_set_string_member(object, "execute", command);
+    if (arguments)
+        json_object_set_object_member(object, "arguments", arguments);
+    json_object_set_int_member(object, "id", ++qmp->last_id);
+    json_node_set_object(node, object);
+    text = json_to_string(node, FALSE);
+    g_byte_array_append(qmp->output, (const guint8 *)text, (guint)strlen(text));
+    g_byte_array_append(qmp->output, (const guint8 *)"\n", 1);
+    if (qmp->writable || qmp->error)
+        return;
+    qmp->writable = g_unix_fd_source_new(qmp->fd, G_IO_OUT);
+    g_source_set_callback(qmp->writable, G_SOURCE_FUNC(on_writable), qmp, NULL);
+    g_source_attach(qmp->writable, NULL);
+}
+
+static bool fail_if_dead(SpQmp *qmp, GError **error)
+{
+    if (qmp->error)
+        g_propagate_error(error, g_error_copy(qmp->error));
+    return qmp->error != NULL;
+}
+
+static bool is_greeted(void *data, GError **error)
+{
+    SpQmp *qmp = data;
+
+    return qmp->is_greeted || fail_if_dead(qmp, error);
+}
+
+static bool is_answered(void *data, GError **error)
+{
+    Call *call = data;
+
+    return call->is_answered || fail_if_dead(call->qmp, error);
+}
+
+static bool wait_for_answer(
+    Call *call, const char *command, gint64 deadline, const SpInterrupt *interrupt, GError **error)
+{
+    bool is_answered_in_time;
+
+    g_hash_table_insert(call->qmp->calls, &call->id, call);
+    is_answered_in_time = sp_wait(is_answered, call, deadline, interrupt, error);
+    g_hash_table_remove(call->qmp->calls, &call->id);
+    if (!is_answered_in_time)
+        g_prefix_error(error, "QMP command '%s': ", command);
+    return is_answered_in_time;
+}
+
+static void keep_refusal(SpQmp *qmp, const SpQmpMessage *refusal)
+{
+    g_free(qmp->refusal_class);
+    g_free(qmp->refusal_text);
+    qmp->refusal_class = g_strdup(refusal->class_name ? refusal->class_name : "GenericError");
+    qmp->refusal_text = g_strdup(refusal->text);
+}
+
+bool sp_qmp_refusal(SpQmp *qmp, const char **ret_class, const char **ret_description)
+{
+    if (!qmp->refusal_class)
+        return false;
+    *ret_class = qmp->refusal_class;
+    *ret_description = qmp->refusal_text;
+    return true;
+}
+
+static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 deadline,
+    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+{
+    Call call = {.qmp = qmp};
+    bool is_good;
+
+    send_command(qmp, command, arguments);
+    call.id = qmp->last_id;
+    is_good = wait_for_answer(&call, command, deadline, interrupt, error);
+    if (is_good && call.answer.kind == SP_QMP_REFUSAL) {
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_GUEST, "QEMU refused '%s': %s", command, call.answer.text);
+        keep_refusal(qmp, &call.answer);
+        is_good = false;
+    }
+    if (is_good && ret_return)
+        *ret_return = g_steal_pointer(&call.answer.payload);
+    sp_qmp_message_clear(&call.answer);
+    return is_good;
+}
+
+bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 timeout_ms,
+    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+{
+    gint64 deadline = sp_deadline(timeout_ms);
+    g_autoptr(JsonObject) taken = arguments;
+
+    if (!qmp->is_negotiated) {
+        if (!sp_wait(is_greeted, qmp, deadline, interrupt, error)) {
+            g_prefix_error(error, "waiting for QEMU's monitor: ");
+            return false;
+        }
+        if (!execute(qmp, "qmp_capabilities", NULL, deadline, interrupt, NULL, error))
+            return false;
+        qmp->is_negotiated = true;
+    }
+    return execute(qmp, command, g_steal_pointer(&taken), deadline, interrupt, ret_return, error);
+}
+
+typedef struct {
+    SpQmp *qmp;
+    const char *event;
+    SpQmpMessage *found; /* no more in the queue */
+} EventWait;
+
+static bool has_event(void *data, GError **error)
+{
+    EventWait *wait = data;
+
+    for (GList *l = wait->qmp->events.head; l; l = l->next) {
+        if (!wait->event || g_str_equal(((SpQmpMessage *)l->data)->text, wait->event)) {
+            wait->found = l->data;
+            g_queue_delete_link(&wait->qmp->events, l);
+            return true;
+        }
+    }
+    return fail_if_dead(wait->qmp, error);
+}
+
+bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
+    const SpInterrupt *interrupt, char **ret_name, JsonObject **ret_data, GError **error)
+{
+    EventWait wait = {.qmp = qmp, .event = event};
+    SpQmpMessage *message;
+
+    if (!sp_wait(has_event, &wait, sp_deadline(timeout_ms), interrupt, error)) {
+        g_prefix_error(error, "waiting for QEMU's event %s: ", event ? event : "of any name");
+        return false;
+    }
+    message = wait.found;
+    if (ret_name)
+        *ret_name = g_strdup(message->text);
+    if (ret_data)
+        *ret_data = message->payload ? json_node_dup_object(message->payload) : NULL;
+    message_free(message);
+    return true;
+}
+
+void sp_qmp_drop_events(SpQmp *qmp, const char *event, gint64 since_us)
+{
+    for (GList *l = qmp->events.head, *next; l; l = next) {
+        SpQmpMessage *message = l->data;
+
+        next = l->next;
+        if (message->time_us < since_us || !g_str_equal(message->text, event))
+            continue;
+        g_queue_delete_link(&qmp->events, l);
+        message_free(message);
+    }
+}

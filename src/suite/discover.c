@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include "suite/discover.h"
+
+#include "base/error.h"
+#include "base/near.h"
+#include "suite/test-conf.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The names of the folders in @tests that have a test.conf, sorted and ended by NULL. */
+static char **list_names(const char *tests, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GDir) dir = g_dir_open(tests, 0, &local);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *name;
+
+    if (!dir) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "no tests: %s (run slotproof where %s is, or name the folder with --tests)",
+            local->message, tests);
+        return NULL;
+    }
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(tests, name, "test.conf", NULL);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            g_ptr_array_add(names, g_strdup(name));
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_steal(names, NULL);
+}
+
+static bool has_test(const GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const SpTestConf *conf = g_ptr_array_index(list, i);
+        if (g_str_equal(conf->name, name))
+            return true;
+    }
+    return false;
+}
+
+/* One that is named must be a test; of all, checkpoints are passed over. */
+static bool add_test(
+    GPtrArray *list, const char *tests, const char *name, bool is_named, GError **error)
+{
+    g_autofree char *dir = g_build_filename(tests, name, NULL);
+    g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, error);
+
+    if (!conf)
+        return false;
+    if (conf->is_checkpoint && is_named) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' is a checkpoint, which tests go on from, and no test", name);
+        return false;
+    }
+    if (!conf->is_checkpoint)
+        g_ptr_array_add(list, g_steal_pointer(&conf));
+    return true;
+}
+
+/* The test that @given names: by its name, or by the path of its folder, which a shell completes.
+ * NULL for none. */
+static const char *find_test(const char *tests, const char *const *all, const char *given)
+{
+    g_autofree char *path = realpath(given, NULL);
+    g_autofree char *folder = realpath(tests, NULL);
+    g_autofree char *dir = path ? g_path_get_dirname(path) : NULL;
+    g_autofree char *name = path ? g_path_get_basename(path) : NULL;
+    g_autofree char *bare = g_strdup(given);
+
+    for (gsize end = strlen(bare); end > 0 && bare[end - 1] == '/'; end--)
+        bare[end - 1] = 0;
+    for (; *all; all++) {
+        if (g_str_equal(*all, bare) ||
+            (dir && g_strcmp0(dir, folder) == 0 && g_str_equal(*all, name)))
+            return *all;
+    }
+    return NULL;
+}
+
+bool sp_test_name_is_pattern(const char *name)
+{
+    return strpbrk(name, "*?[") != NULL;
+}
+
+/* The names of @all that are no checkpoints', ended by NULL: only these can be run. */
+static GPtrArray *list_tests_of(const char *tests, const char *const *all)
+{
+    GPtrArray *names = g_ptr_array_new();
+
+    for (; *all; all++) {
+        g_autofree char *dir = g_build_filename(tests, *all, NULL);
+        g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
+        /* one with a fault is a test for all we know */
+        if (!conf || !conf->is_checkpoint)
+            g_ptr_array_add(names, (char *)*all);
+    }
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+/* Behind what is wrong: what @given may have been meant for. */
+static char *suggest(const char *given, const char *const *known)
+{
+    g_autofree char *near = sp_near_words(given, known);
+    g_autofree char *all = NULL;
+
+    if (near)
+        return g_strdup_printf("did you mean %s?", near);
+    all = g_strjoinv(", ", (char **)known);
+    return g_strdup_printf("expected one of %s", all);
+}
+
+static bool refuse_name(
+    const char *tests, const char *const *all, const char *given, GError **error)
+{
+    g_autoptr(GPtrArray) names = list_tests_of(tests, all);
+    g_autofree char *meant = suggest(given, (const char *const *)names->pdata);
+    g_autofree char *conf = g_build_filename(given, "test.conf", NULL);
+
+    if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "there is no test '%s' in '%s': it is one of another folder, which is to be named with "
+            "--tests",
+            given, tests);
+    else
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test '%s' in '%s': %s", given,
+            tests, meant);
+    return false;
+}
+
+static bool refuse_pattern(
+    const char *tests, const char *const *all, const char *given, GError **error)
+{
+    g_autoptr(GPtrArray) names = list_tests_of(tests, all);
+    g_autoptr(GString) letters = g_string_new(NULL);
+    g_autofree char *meant = NULL;
+
+    for (const char *at = given; *at; at++) {
+        if (!strchr("*?[]", *at))
+            g_string_append_c(letters, *at);
+    }
+    meant = suggest(letters->str, (const char *const *)names->pdata);
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' matches '%s': %s", tests, given, meant);
+    return false;
+}
+
+/* All that match; checkpoints are passed over. */
+static bool add_matching(
+    GPtrArray *list, const char *tests, const char *const *all, const char *pattern, GError **error)
+{
+    const char *passed_over = NULL;
+    bool is_matched = false;
+
+    for (const char *const *name = all; *name; name++) {
+        if (fnmatch(pattern, *name, 0) != 0)
+            continue;
+        if (!has_test(list, *name) && !add_test(list, tests, *name, false, error))
+            return false;
+        if (has_test(list, *name))
+            is_matched = true;
+        else
+            passed_over = *name;
+    }
+    if (!is_matched && passed_over) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "'%s' matches only checkpoints, as '%s', which tests go on from, and no test", pattern,
+            passed_over);
+        return false;
+    }
+    return is_matched || refuse_pattern(tests, all, pattern, error);
+}
+
+/* What @given stands for: a test, or all that match. */
+static bool add_given(
+    GPtrArray *list, const char *tests, const char *const *all, const char *given, GError **error)
+{
+    const char *name = find_test(tests, all, given);
+
+    if (!name && sp_test_name_is_pattern(given))
+        return add_matching(list, tests, all, given, error);
+    if (!name)
+        return refuse_name(tests, all, given, error);
+    /* one that is named twice would write to its folder twice at once */
+    return has_test(list, name) || add_test(list, tests, name, true, error);
+}
+
+static bool add_all(GPtrArray *list, const char *tests, const char *const *all, GError **error)
+{
+    for (; *all; all++) {
+        if (!add_test(list, tests, *all, false, error))
+            return false;
+    }
+    return true;
+}
+
+/* The tags of the tests @list, by name, ended by NULL. */
+static GPtrArray *list_tags(const GPtrArray *list)
+{
+    GPtrArray *tags = g_ptr_array_new();
+
+    for (guint i = 0; i < list->len; i++) {
+        const SpTestConf *conf = g_ptr_array_index(list, i);
+        for (char **tag = conf->tags; *tag; tag++) {
+            if (!g_ptr_array_find_with_equal_func(tags, *tag, g_str_equal, NULL))
+                g_ptr_array_add(tags, *tag);
+        }
+    }
+    g_ptr_array_sort(tags, compare_names);
+    g_ptr_array_add(tags, NULL);
+    return tags;
+}
+
+/* Each must be one that a test has. */
+static bool check_tags(
+    const char *tests, const char *const *tags, const GPtrArray *known, GError **error)
+{
+    const char *const *words = (const char *const *)known->pdata;
+
+    for (; *tags; tags++) {
+        g_autofree char *meant = NULL;
+
+        if (g_strv_contains(words, *tags))
+            continue;
+        meant =
+            *words ? suggest(*tags, words) : g_strdup("none of them has any (Tags= in test.conf)");
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' has the tag '%s': %s", tests,
+            *tags, meant);
+        return false;
+    }
+    return true;
+}
+
+/* Take those off @list that have none of @tags. */
+static bool choose_tagged(
+    GPtrArray *list, const char *tests, const char *const *tags, GError **error)
+{
+    g_autofree char *wanted = g_strjoinv(", ", (char **)tags);
+
+    for (guint i = list->len; i > 0; i--) {
+        if (!sp_test_conf_has_tag(list->pdata[i - 1], tags))
+            g_ptr_array_remove_index(list, i - 1);
+    }
+    if (list->len > 0)
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "none of the tests that are named has the tag %s: 'slotproof list' shows what each has",
+        wanted);
+    return false;
+}
+
+/* Before any is left out: a tag that is misspelt is told of beside one that is not. */
+static bool are_known(
+    const char *tests, const char *const *all, const char *const *tags, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_autoptr(GPtrArray) known = NULL;
+
+    if (!add_all(list, tests, all, error))
+        return false;
+    known = list_tags(list);
+    return check_tags(tests, tags, known, error);
+}
+
+GPtrArray *sp_tests_load(
+    const char *tests, const char *const *names, const char *const *tags, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_auto(GStrv) owned = list_names(tests, error);
+    const char *const *all = (const char *const *)owned;
+
+    if (!all)
+        return NULL;
+    if (!(names && *names) && !add_all(list, tests, all, error))
+        return NULL;
+    for (; names && *names; names++) {
+        if (!add_given(list, tests, all, *names, error))
+            return NULL;
+    }
+    if (list->len == 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test in '%s'", tests);
+        return NULL;
+    }
+    if (tags && *tags &&
+        !(are_known(tests, all, tags, error) && choose_tagged(list, tests, tags, error)))
+        return NULL;
+    return g_steal_pointer(&list);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/program-output.h"
+
+#include "base/error.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* As much as a pipe holds: what comes later is from who went on meanwhile. */
+#define BUFFER_SIZE 65536u
+#define LINE_MAX_LENGTH 16384u
+/* At a time, so that a flood of short ones keeps nobody from logging. */
+#define LINES_MAX 1000u
+/* What waits for the rest of its line is logged without, after so many looks at it. */
+#define LOOKS_MAX 10u
+#define LOOK_MS 25
+
+typedef void (*LineFunc)(const char *line, void *data);
+
+struct SpProgramOutput {
+    int read_fd;
+    int copy_fds[2]; /* a pipe for what is looked at before it is taken out of the other */
+    int stdout_fd;   /* what was stdout, and stderr */
+    int stderr_fd;
+    int end_fd;   /* tells the thread to end */
+    pid_t pid;    /* of the worker, not of a child that it forked */
+    GMutex lock;  /* of the reading */
+    gint waiting; /* who wants to gather goes before the thread, which would leave no gap */
+    GCond has_gathered;
+    SpLog *log;
+    GThread *thread; /* NULL before the start */
+};
+
+static void give_line(const char *bytes, gsize length, LineFunc func, void *data)
+{
+    g_autoptr(GString) line = g_string_sized_new(length);
+
+    if (length > 0 && bytes[length - 1] == '\r')
+        length--;
+    for (gsize i = 0; i < length; i++) {
+        if (bytes[i])
+            g_string_append_c(line, bytes[i]);
+        else
+            g_string_append(line, "\\x00");
+    }
+    func(line->str, data);
+}
+
+/* Give what is a whole line, and of one that is too long its begin; with @is_end the rest too.
+ * Returns how many bytes that were. */
+static gsize give_lines(
+    const char *bytes, gsize length, bool is_end, guint max, LineFunc func, void *data)
+{
+    gsize done = 0;
+
+    for (guint n_lines = 0; done < length && n_lines < max; n_lines++) {
+        gsize left = MIN(length - done, LINE_MAX_LENGTH);
+        const char *newline = memchr(bytes + done, '\n', left);
+        gsize n = newline ? (gsize)(newline - bytes) - done : left;
+
+        if (!newline && left < LINE_MAX_LENGTH && !is_end)
+            break;
+        give_line(bytes + done, n, func, data);
+        done += n + (newline != NULL);
+    }
+    return done;
+}
+
+static gsize read_some(int fd, char *buffer, gsize length)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, buffer, length);
+    while (n < 0 && errno == EINTR);
+    return n > 0 ? (gsize)n : 0;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+bool sp_program_pipe_open(SpProgramPipe *pipe, GError **error)
+{
+    int fds[2];
+
+    *pipe = (SpProgramPipe){-1, -1};
+    if (!g_unix_open_pipe(fds, FD_CLOEXEC, error))
+        return false;
+    *pipe = (SpProgramPipe){fds[0], fds[1]};
+    return g_unix_set_fd_nonblocking(pipe->read_fd, TRUE, error);
+}
+
+void sp_program_pipe_fds(const SpProgramPipe *pipe, SpProcessFd *ret_fds)
+{
+    ret_fds[0] = (SpProcessFd){pipe->read_fd, SP_WORKER_PROGRAMS_READ_FD};
+    ret_fds[1] = (SpProcessFd){pipe->write_fd, SP_WORKER_PROGRAMS_WRITE_FD};
+}
+
+void sp_program_pipe_close_writer(SpProgramPipe *pipe)
+{
+    close_fd(&pipe->write_fd);
+}
+
+static void append_line(const char *line, void *data)
+{
+    g_autofree char *valid = g_utf8_make_valid(line, -1);
+
+    g_string_append_printf(data, "%s\n", valid);
+}
+
+char *sp_program_pipe_end(SpProgramPipe *pipe, const char *dir, gint64 begin)
+{
+    const SpLogConfig config = {.dir = dir, .stream_fd = -1, .begin = begin, .is_continued = true};
+    g_autofree char *buffer = g_malloc(BUFFER_SIZE);
+    GString *all = g_string_new(NULL);
+    g_autoptr(SpLog) log = NULL;
+    gsize length;
+
+    close_fd(&pipe->write_fd);
+    length = pipe->read_fd >= 0 ? read_some(pipe->read_fd, buffer, BUFFER_SIZE) : 0;
+    close_fd(&pipe->read_fd);
+    give_lines(buffer, length, true, G_MAXUINT, append_line, all);
+    if (all->len > 0)
+        log = sp_log_new(&config, NULL); /* without it, it is in the report */
+    if (log) {
+        g_auto(GStrv) lines = g_strsplit(all->str, "\n", -1);
+
+        for (char **l = lines; l[1]; l++)
+            sp_log_program(log, *l);
+    }
+    return g_string_free(all, FALSE);
+}
+
+static void log_line(const char *line, void *data)
+{
+    sp_log_program(data, line);
+}
+
+/* Without taking it out of the pipe; false where the kernel can't do that. */
+static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
+{
+    ssize_t n = tee(output->read_fd, output->copy_fds[1], BUFFER_SIZE, SPLICE_F_NONBLOCK);
+    gsize done = 0;
+
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    while (n > 0 && done < (gsize)n) {
+        gsize more = read_some(output->copy_fds[0], buffer + done, (gsize)n - done);
+        if (more == 0)
+            break;
+        done += more;
+    }
+    *ret_length = done;
+    return true;
+}
+
+/* Log the whole lines that are there, with @is_end the rest too. With the lock. They are taken out
+ * of the pipe once they are logged: who is killed meanwhile leaves them to who started us. Returns
+ * how much is there of a line that is not whole. */
+static gsize log_some(SpProgramOutput *output, bool is_end, guint max)
+{
+    g_autofree char *buffer = g_malloc(BUFFER_SIZE);
+    gsize length, done, part;
+
+    if (!peek(output, buffer, &length)) {
+        length = read_some(output->read_fd, buffer, BUFFER_SIZE);
+        give_lines(buffer, length, true, G_MAXUINT, log_line, output->log);
+        return 0;
+    }
+    done = give_lines(buffer, length, is_end, max, log_line, output->log);
+    part = length - done;
+    if (part >= LINE_MAX_LENGTH || memchr(buffer + done, '\n', part))
+        part = 0;
+    for (gsize taken = 0; taken < done;) {
+        gsize n = read_some(output->read_fd, buffer, done - taken);
+        if (n == 0)
+            break;
+        taken += n;
+    }
+    return part;
+}
+
+static void *read_pipe(void *data)
+{
+    SpProgramOutput *output = data;
+    struct pollfd fds[] = {{output->end_fd, POLLIN, 0}, {output->read_fd, POLLIN, 0}};
+    gsize part = 0, former = 0;
+    guint looks = 0;
+
+    for (;;) {
+        /* a part of a line is there all the time: more of it is no event */
+        int n = part > 0 ? poll(fds, 1, LOOK_MS) : poll(fds, 2, -1);
+
+        if ((n < 0 && errno != EINTR) || (n > 0 && fds[0].revents != 0))
+            return NULL;
+        if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN))
+            fds[1].fd = -1; /* nobody is there any more, only the end */
+        g_mutex_lock(&output->lock);
+        while (g_atomic_int_get(&output->waiting) > 0)
+            g_cond_wait(&output->has_gathered, &output->lock);
+        part = log_some(output, looks >= LOOKS_MAX, LINES_MAX);
+        g_mutex_unlock(&output->lock);
+        looks = part > 0 && part == former ? looks + 1 : 0;
+        former = part;
+    }
+}
+
+SpProgramOutput *sp_program_output_new(int read_fd, int write_fd, int *ret_stdout, GError **error)
+{
+    SpProgramOutput *output = g_new0(SpProgramOutput, 1);
+
+    g_mutex_init(&output->lock);
+    g_cond_init(&output->has_gathered);
+    output->pid = getpid();
+    output->read_fd = read_fd;
+    output->copy_fds[0] = output->copy_fds[1] = -1;
+    output->stdout_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    output->stderr_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    output->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pipe2(output->copy_fds, O_CLOEXEC | O_NONBLOCK) == 0 && output->stdout_fd >= 0 &&
+        output->stderr_fd >= 0 && output->end_fd >= 0 && fcntl(read_fd, F_SETFD, FD_CLOEXEC) == 0 &&
+        dup2(write_fd, STDOUT_FILENO) == STDOUT_FILENO &&
+        dup2(write_fd, STDERR_FILENO) == STDERR_FILENO) {
+        close(write_fd);
+        *ret_stdout = output->stdout_fd;
+        return output;
+    }
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "what programs write can't be read: %s", g_strerror(errno));
+    sp_program_output_free(output);
+    return NULL;
+}
+
+void sp_program_output_start(SpProgramOutput *output, SpLog *log)
+{
+    sigset_t all, former;
+
+    output->log = log;
+    /* signals are for the script's thread */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &former);
+    output->thread = g_thread_new("programs", read_pipe, output);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+}
+
+void sp_program_output_gather(void *data)
+{
+    SpProgramOutput *output = data;
+
+    /* in a child that the script forked nobody may ever unlock it */
+    if (!output->thread || getpid() != output->pid)
+        return;
+    g_atomic_int_inc(&output->waiting);
+    g_mutex_lock(&output->lock);
+    log_some(output, false, LINES_MAX);
+    g_atomic_int_add(&output->waiting, -1);
+    g_cond_signal(&output->has_gathered);
+    g_mutex_unlock(&output->lock);
+}
+
+void sp_program_output_free(SpProgramOutput *output)
+{
+    const guint64 one = 1;
+
+    if (!output)
+        return;
+    if (output->thread) {
+        (void)!write(output->end_fd, &one, sizeof one);
+        g_thread_join(output->thread);
+    }
+    /* from here on nobody reads the pipe, so nobody of ours may write to it */
+    if (output->stdout_fd >= 0)
+        dup2(output->stdout_fd, STDOUT_FILENO);
+    if (output->stderr_fd >= 0)
+        dup2(output->stderr_fd, STDERR_FILENO);
+    if (output->thread)
+        log_some(output, true, G_MAXUINT);
+    close_fd(&output->read_fd);
+    close_fd(&output->copy_fds[0]);
+    close_fd(&output->copy_fds[1]);
+    close_fd(&output->stderr_fd);
+    close_fd(&output->end_fd);
+    g_mutex_clear(&output->lock);
+    g_cond_clear(&output->has_gathered);
+    g_free(output);
+}
