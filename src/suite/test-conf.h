@@ -36,7 +36,7 @@ typedef struct {
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
  *
  *   Image=gateway                a name of 'slotproof image'; not needed where there is one only;
- *                                or the path of an image's folder, from this file's on (./host)
+ *                                or the path of an image's folder, from this file's on (./peer)
  *
  *   Memory=512M, CPUs=2          the image's own if missing
  *

@@ -5,7 +5,7 @@ with subtest("a further machine"):
     failure(create_machine, "gateway", kind=ValueError)
     failure(create_machine, "other", networks=[3], kind=ValueError)
     failure(create_machine, "other", image="no-such-image", kind=ValueError)
-    other = create_machine("other", image="host", networks=[2, 1], memory=192)
+    other = create_machine("other", image="peer", networks=[2, 1], memory=192)
     t.assertEqual([gateway, other], machines)
     t.assertFalse(other.is_up())
     other.start(allow_reboot=True)

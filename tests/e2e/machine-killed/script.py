@@ -27,7 +27,7 @@ def lease(machine):
     machine.wait_until_succeeds("ip -4 -o address show dev wan | grep -w 172.20.30")
 
 
-victim = create_machine("victim", image="host", networks=[2])
+victim = create_machine("victim", image="peer", networks=[2])
 victim.start()
 victim.wait_for_unit("basic.target")
 for machine in [client, victim]:
