@@ -35,12 +35,12 @@ long sp_py_get_number(PyObject *object, const char *name)
     return number;
 }
 
-/* The script's, and of the modules beside it and in the folder above: not Python's own. */
+/* The script's, and of the modules beside it and in the directory of tests: not Python's own. */
 static bool is_of_test(SpPyState *state, const char *file)
 {
     g_autofree char *script = g_canonicalize_filename(state->config->path, NULL);
     g_autofree char *dir = g_path_get_dirname(script);
-    g_autofree char *tests = g_path_get_dirname(dir);
+    g_autofree char *tests = sp_py_tests_dir(state->config);
     g_autofree char *absolute = g_canonicalize_filename(file, NULL);
     g_autofree char *of = g_path_get_dirname(absolute);
 

@@ -92,6 +92,8 @@ SpPyState *sp_py_module_state(PyObject *module);
 /** The state by an object of one of the module's types, which can't be derived from. */
 SpPyState *sp_py_state(PyObject *object);
 
+/** The directory of tests that @config's script belongs to, absolute. Free with g_free(). */
+char *sp_py_tests_dir(const SpScriptConfig *config);
 /** The globals of a script: a new dictionary, or NULL with an exception. */
 PyObject *sp_py_globals_new(PyObject *module);
 

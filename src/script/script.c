@@ -167,13 +167,22 @@ static bool catch_signals(const SpScriptConfig *config)
     return is_good;
 }
 
-/* Modules are found in the script's folder, and beside it: what tests share. */
-static bool add_path(const char *script)
+char *sp_py_tests_dir(const SpScriptConfig *config)
 {
+    g_autofree char *script = g_canonicalize_filename(config->path, NULL);
     g_autofree char *dir = g_path_get_dirname(script);
+
+    return config->tests_dir ? g_canonicalize_filename(config->tests_dir, NULL)
+                             : g_path_get_dirname(dir);
+}
+
+/* Modules are found in the script's directory, and in the directory of tests. */
+static bool add_import_path(const SpScriptConfig *config)
+{
+    g_autofree char *dir = g_path_get_dirname(config->path);
     g_autofree char *absolute = g_canonicalize_filename(dir, NULL);
-    g_autofree char *parent = g_path_get_dirname(absolute);
-    const char *const folders[] = {parent, absolute};
+    g_autofree char *tests = sp_py_tests_dir(config);
+    const char *const folders[] = {tests, absolute};
     PyObject *path = PySys_GetObject("path"); /* borrowed */
 
     for (gsize i = 0; path && i < G_N_ELEMENTS(folders); i++) {
@@ -265,7 +274,7 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
         *ret_outcome = SP_SCRIPT_INVALID;
         return true;
     }
-    if (!PyErr_Occurred() && catch_signals(config) && add_path(config->path))
+    if (!PyErr_Occurred() && catch_signals(config) && add_import_path(config))
         state->globals = sp_py_globals_new(module);
     /* from here on signals end waits */
     is_ready = state->globals && sp_py_threads_start(state);

@@ -59,6 +59,7 @@ typedef SpMachine *(*SpScriptCreateFunc)(const SpScriptMachine *wanted, void *da
 
 typedef struct {
     const char *path;           /* of the script */
+    const char *tests_dir;      /* the script can import modules from it; NULL: the one above */
     SpMachine *const *machines; /* copied */
     gsize n_machines;
     const SpScriptNetwork *networks;
@@ -88,8 +89,8 @@ typedef enum {
 } SpScriptOutcome;
 
 /**
- * Run @config's script to its end. It may import modules from its own folder and from the one
- * above.
+ * Run @config's script to its end. It can import modules from its own directory and from the
+ * directory of tests.
  *
  * @ret_report is NULL for a script that passed, otherwise a report for people: the lines of the
  * script, what was expected and seen, the end of each console, where the rest lies. SIGINT,

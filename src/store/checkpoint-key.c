@@ -271,11 +271,9 @@ static bool add_machine(
 static bool add_scripts(
     GChecksum *sum, const SpTestConf *conf, const char *cache_dir, GError **error)
 {
-    g_autofree char *tests = g_path_get_dirname(conf->dir);
-
     sp_key_add_text(sum, "checkpoint", conf->name);
     return sp_key_add_tree(sum, conf->dir, SP_TREE_ALL, cache_dir, error) &&
-           sp_key_add_tree(sum, tests, SP_TREE_SHARED, cache_dir, error);
+           sp_key_add_tree(sum, conf->tests_dir, SP_TREE_SHARED, cache_dir, error);
 }
 
 char *sp_checkpoint_key(

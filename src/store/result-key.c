@@ -276,11 +276,10 @@ static bool add_shared(SpResultKeys *keys, GChecksum *sum, const void *data, GEr
 static bool add_script(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error)
 {
     const SpTestConf *conf = data;
-    g_autofree char *tests = g_path_get_dirname(conf->dir);
 
     sp_key_add_text(sum, "name", conf->name);
     if (!sp_key_add_tree(sum, conf->dir, SP_TREE_ALL, keys->cache_dir, error) ||
-        !add_part(keys, sum, "shared", tests, add_shared, tests, error))
+        !add_part(keys, sum, "shared", conf->tests_dir, add_shared, conf->tests_dir, error))
         return false;
     if (has_word(conf->dir, SP_TREE_ALL, CREATE_WORD) && !add_all_images(keys, sum, error))
         return false;

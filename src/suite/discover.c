@@ -48,6 +48,13 @@ static bool has_test(const GPtrArray *list, const char *name)
     return false;
 }
 
+static bool refuse_checkpoint(const char *name, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "'%s' is a checkpoint, which tests start from, not a test", name);
+    return false;
+}
+
 /* One that is named must be a test; of all, checkpoints are passed over. */
 static bool add_test(
     GPtrArray *list, const char *tests, const char *name, bool is_named, GError **error)
@@ -57,11 +64,8 @@ static bool add_test(
 
     if (!conf)
         return false;
-    if (conf->is_checkpoint && is_named) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' is a checkpoint, which tests go on from, and no test", name);
-        return false;
-    }
+    if (conf->is_checkpoint && is_named)
+        return refuse_checkpoint(name, error);
     if (!conf->is_checkpoint)
         g_ptr_array_add(list, g_steal_pointer(&conf));
     return true;
@@ -123,10 +127,13 @@ static char *suggest(const char *given, const char *const *known)
 static bool refuse_name(
     const char *tests, const char *const *all, const char *given, GError **error)
 {
+    g_autofree char *own = g_build_filename(tests, SP_CHECKPOINTS_DIR, given, "test.conf", NULL);
     g_autoptr(GPtrArray) names = list_tests_of(tests, all);
     g_autofree char *meant = suggest(given, (const char *const *)names->pdata);
     g_autofree char *conf = g_build_filename(given, "test.conf", NULL);
 
+    if (*given && g_file_test(own, G_FILE_TEST_EXISTS))
+        return refuse_checkpoint(given, error);
     if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "there is no test '%s' in '%s': it is one of another folder, which is to be named with "

@@ -167,20 +167,45 @@ static bool read_machines(SpTestConf *conf, SpKeyFile *file, const char *group, 
 
 static SpTestConf *load(const char *dir, guint depth, GError **error);
 
-/* The checkpoint that it goes on from, a folder beside its own, whose machines it has. */
+/* The directory of tests: the one above, or, of a checkpoint in SP_CHECKPOINTS_DIR, two above. */
+static char *find_tests_dir(const SpTestConf *conf)
+{
+    g_autofree char *parent = g_path_get_dirname(conf->dir);
+    g_autofree char *base = g_path_get_basename(parent);
+
+    if (conf->is_checkpoint && g_str_equal(base, SP_CHECKPOINTS_DIR))
+        return g_path_get_dirname(parent);
+    return g_steal_pointer(&parent);
+}
+
+/* The directory of the checkpoint @name: beside that of @conf if there is one, or else in
+ * SP_CHECKPOINTS_DIR if there is one. */
+static char *find_checkpoint_dir(const SpTestConf *conf, const char *name)
+{
+    g_autofree char *parent = g_path_get_dirname(conf->dir);
+    g_autofree char *beside = g_build_filename(parent, name, NULL);
+    g_autofree char *own = g_build_filename(conf->tests_dir, SP_CHECKPOINTS_DIR, name, NULL);
+
+    if (!g_file_test(beside, G_FILE_TEST_EXISTS) && g_file_test(own, G_FILE_TEST_EXISTS))
+        return g_steal_pointer(&own);
+    return g_steal_pointer(&beside);
+}
+
+/* The checkpoint that it starts from, whose machines it has. */
 static bool read_from(
     SpTestConf *conf, SpKeyFile *file, const char *group, guint depth, GError **error)
 {
     g_autofree char *name = sp_key_file_string(file, group, "From");
-    g_autofree char *tests = g_path_get_dirname(conf->dir);
-    g_autofree char *dir = name ? g_build_filename(tests, name, NULL) : NULL;
+    g_autofree char *dir = name ? find_checkpoint_dir(conf, name) : NULL;
     g_autofree char *clock = sp_key_file_string(file, group, "Clock");
 
     if (!name)
         return true;
     if (!*name || strchr(name, '/') || depth == SP_CHECKPOINTS_MAX)
         return sp_key_file_refuse(file, group, "From",
-            "the name of a folder beside this one, at most 16 on top of each other", error);
+            "the name of a checkpoint's directory in '" SP_CHECKPOINTS_DIR
+            "' or beside this one, at most 16 on top of each other",
+            error);
     if (conf->machines->len > 0 || clock)
         return sp_key_file_refuse(file, group, "From",
             "neither groups [Machine NAME] nor Clock=: both are those of the checkpoint", error);
@@ -202,6 +227,7 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, guint depth, GError **e
     const char *group;
 
     conf->is_checkpoint = g_strv_contains((const char *const *)groups, "Checkpoint");
+    conf->tests_dir = find_tests_dir(conf);
     group = conf->is_checkpoint ? "Checkpoint" : "Test";
     if (conf->is_checkpoint && g_strv_contains((const char *const *)groups, "Test"))
         return sp_key_file_refuse(file, "Test", NULL, "[Test] or [Checkpoint], not both", error);
@@ -273,6 +299,7 @@ void sp_test_conf_free(SpTestConf *conf)
         return;
     g_free(conf->name);
     g_free(conf->dir);
+    g_free(conf->tests_dir);
     g_free(conf->script);
     g_free(conf->description);
     g_strfreev(conf->tags);

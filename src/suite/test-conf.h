@@ -43,15 +43,18 @@ typedef struct {
  *   Networks=1 2                 a network card each, joined to the others on the network of that
  *                                number (1 to 255), each once; none if missing
  *
- * A checkpoint is such a folder too, beside those of the tests, with [Checkpoint] in place of
- * [Test], and in it Description=, Clock= and From=. Its script brings the machines into a state
- * that tests, and other checkpoints, go on from: they have the same machines, running.
+ * A checkpoint is such a directory too, in SP_CHECKPOINTS_DIR in the directory of tests, or beside
+ * the tests, with [Checkpoint] in place of [Test], and in it Description=, Clock= and From=. Its
+ * script brings the machines into a state that tests, and other checkpoints, start from: they have
+ * the same machines, running.
  */
+#define SP_CHECKPOINTS_DIR "checkpoints"
 #define SP_CHECKPOINTS_MAX 16u
 typedef struct SpTestConf SpTestConf;
 struct SpTestConf {
-    char *name; /* the folder's */
+    char *name; /* the directory's */
     char *dir;
+    char *tests_dir; /* the directory of tests, from which scripts can import modules */
     char *script;
     char *description; /* "" if there is none */
     guint timeout_s;

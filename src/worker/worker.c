@@ -393,6 +393,7 @@ static bool run_script(Worker *worker, const SpTestConf *conf, const char *out_d
     g_autofree char *history = state_file("history");
     const SpScriptConfig script = {
         .path = conf->script,
+        .tests_dir = conf->tests_dir,
         .out_dir = out_dir,
         .machines = (SpMachine *const *)worker->machines->pdata,
         .n_machines = worker->machines->len,

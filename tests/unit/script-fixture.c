@@ -43,6 +43,7 @@ SpScriptOutcome script_run(ScriptFixture *f, const char *text)
 {
     SpScriptConfig config = {
         .path = f->path,
+        .tests_dir = f->tests_dir,
         .machines = f->machines,
         .n_machines = f->n_machines,
         .out_dir = "out/here",

@@ -8,6 +8,7 @@
 typedef struct {
     char *dir;
     char *path;
+    const char *tests_dir; /* NULL unless the test has one */
     SpAccel accel;
     SpMachine *machines[2];
     gsize n_machines;

@@ -42,8 +42,8 @@ static const struct {
         "[Image]\nArchitecture=x86_64\nDisk=disk\n\n", false},
     {"images/other/disk", "disk", "disc", false},
     {"share/seabios/bios.bin", "bios", "bias", true},
-    {"tests/booted/test.conf", "[Checkpoint]\n" MACHINE, "[Checkpoint]\n\n" MACHINE, true},
-    {"tests/booted/script.py", "gateway.start()\n", "gateway.start() \n", true},
+    {"tests/checkpoints/booted/test.conf", "[Checkpoint]\n" MACHINE, "[Checkpoint]\n\n" MACHINE, true},
+    {"tests/checkpoints/booted/script.py", "gateway.start()\n", "gateway.start() \n", true},
     {"tests/updated/test.conf", "[Checkpoint]\nFrom=booted\n", "[Checkpoint]\nFrom=booted\n\n",
         true},
     {"tests/updated/script.py", "1\n", "2\n", true},
@@ -134,7 +134,7 @@ static void test_files(Fixture *f, gconstpointer data)
 static void test_new_files(Fixture *f, gconstpointer data)
 {
     static const char *const names[] = {"tests/update/new", "tests/new.py", "tests/package/new.py",
-        "tests/booted/new.py", "images/gateway/new"};
+        "tests/checkpoints/booted/new.py", "images/gateway/new"};
 
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *before = key_of(f, "update");

@@ -205,6 +205,21 @@ static void test_no_prompt(ScriptFixture *f, gconstpointer data)
     script_expect_commands(f, "start 0");
 }
 
+/* Modules come from the script's directory and from the one that the configuration names. */
+static void test_tests_dir(ScriptFixture *f, gconstpointer data)
+{
+    g_autofree char *tests = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_autofree char *module = g_build_filename(tests, "shared_by_tests.py", NULL);
+
+    g_assert_true(g_file_set_contents(module, "x = 1\n", -1, NULL));
+    f->tests_dir = tests;
+    script_expect_passed(f, "import sys\nsys.dont_write_bytecode = True\n"
+                            "import shared_by_tests\nassert shared_by_tests.x == 1\n");
+    f->tests_dir = NULL;
+    g_assert_cmpint(g_unlink(module), ==, 0);
+    g_assert_cmpint(g_rmdir(tests), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -222,6 +237,7 @@ int main(int argc, char **argv)
         {"/script-api/join", test_join},
         {"/script-api/create", test_create},
         {"/script-api/no-prompt", test_no_prompt},
+        {"/script-api/tests-dir", test_tests_dir},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -304,6 +304,45 @@ static void test_choose(Fixture *f, gconstpointer data)
     remove_test(f, "update");
 }
 
+/* In a directory of their own: not among the tests, and found by those and by each other. */
+static void test_checkpoints_dir(Fixture *f, gconstpointer data)
+{
+    const char *const names[] = {"booted", NULL};
+    g_autofree char *beside = g_build_filename(f->dir, "booted", NULL);
+    g_autofree char *own = g_build_filename(f->dir, SP_CHECKPOINTS_DIR, NULL);
+    g_autofree char *own_booted = g_build_filename(own, "booted", NULL);
+    g_autoptr(GPtrArray) all = NULL;
+    g_autoptr(SpTestConf) conf = NULL;
+    g_autoptr(GError) error = NULL;
+
+    add_test(f, "checkpoints/booted", "[Checkpoint]\n[Machine a]\n");
+    add_test(f, "checkpoints/updated", "[Checkpoint]\nFrom=booted\n");
+    conf = load(f, "[Test]\nFrom=updated\n", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(conf->tests_dir, ==, f->dir);
+    g_assert_cmpstr(conf->from->tests_dir, ==, f->dir);
+    g_assert_cmpstr(conf->from->name, ==, "updated");
+    g_assert_cmpstr(conf->from->from->dir, ==, own_booted);
+    all = sp_tests_load(f->dir, NULL, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(all->len, ==, 1);
+    g_assert_null(sp_tests_load(f->dir, names, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+    g_assert_nonnull(strstr(error->message, "'booted' is a checkpoint"));
+    g_clear_error(&error);
+
+    /* one beside the test comes first */
+    add_test(f, "booted", "[Checkpoint]\n[Machine a]\n");
+    g_clear_pointer(&conf, sp_test_conf_free);
+    conf = load(f, "[Test]\nFrom=booted\n", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(conf->from->dir, ==, beside);
+    remove_test(f, "booted");
+    remove_test(f, "checkpoints/booted");
+    remove_test(f, "checkpoints/updated");
+    g_assert_cmpint(g_rmdir(own), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -319,6 +358,7 @@ int main(int argc, char **argv)
         {"/test-conf/discover", test_discover},
         {"/test-conf/tags", test_tags},
         {"/test-conf/choose", test_choose},
+        {"/test-conf/checkpoints-dir", test_checkpoints_dir},
     };
 
     g_test_init(&argc, &argv, NULL);
