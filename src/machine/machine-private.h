@@ -27,7 +27,8 @@ typedef struct {
 typedef struct SpRecording SpRecording;
 
 struct SpMachine {
-    SpMachineConfig config; /* its strings are copies */
+    SpMachineConfig config; /* its strings are in config_strings */
+    GStringChunk *config_strings;
     char *program;
     SpOverlay *overlay;       /* made at the first start */
     bool is_incoming;         /* memory and devices are about to be loaded */

@@ -114,6 +114,19 @@ gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms)
     return sp_deadline(timeout_ms);
 }
 
+/* From here on the configuration's strings are the machine's own. */
+static void copy_strings(SpMachine *machine)
+{
+    const char **strings[] = {&machine->config.name, &machine->config.out_dir,
+        &machine->config.disk, &machine->config.kept_disk};
+
+    machine->config_strings = g_string_chunk_new(256);
+    for (gsize i = 0; i < G_N_ELEMENTS(strings); i++) {
+        if (*strings[i])
+            *strings[i] = g_string_chunk_insert(machine->config_strings, *strings[i]);
+    }
+}
+
 SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
 {
     g_autoptr(SpMachine) machine = g_new0(SpMachine, 1);
@@ -123,10 +136,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->config = *config;
     machine->forwards = g_ptr_array_new_with_free_func((GDestroyNotify)sp_forward_free);
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    machine->config.name = g_strdup(config->name);
-    machine->config.out_dir = g_strdup(config->out_dir);
-    machine->config.disk = g_strdup(config->disk);
-    machine->config.kept_disk = g_strdup(config->kept_disk);
+    copy_strings(machine);
     machine->power_on_fd = machine->memory_fd = -1;
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
@@ -173,10 +183,7 @@ void sp_machine_free(SpMachine *machine)
     sp_overlay_free(machine->overlay);
     g_hash_table_unref(machine->snapshots);
     g_free(machine->program);
-    g_free((char *)machine->config.name);
-    g_free((char *)machine->config.out_dir);
-    g_free((char *)machine->config.disk);
-    g_free((char *)machine->config.kept_disk);
+    g_string_chunk_free(machine->config_strings);
     g_free(machine->power_on_dir);
     if (machine->power_on_fd >= 0)
         close(machine->power_on_fd);
@@ -267,7 +274,8 @@ static bool spawn(
                         (machine->is_until_first_read ? SP_QEMU_FIRST_READ : 0) |
                         (goes_on_from_power_on(machine) ? SP_QEMU_PAUSED : 0) |
                         (sp_overlay_layer_fd(machine->overlay) >= 0 ? SP_QEMU_LAYER : 0);
-    g_auto(GStrv) argv = sp_qemu_command(machine->program, &machine->config, flags);
+    const SpQemuConfig config = sp_machine_qemu_config(&machine->config);
+    g_auto(GStrv) argv = sp_qemu_command(machine->program, &config, flags);
     guint count = FDS_FIXED;
     SpProcessFd fds[FDS_MAX] = {
         {sockets->theirs[SOCKET_QMP], SP_QEMU_FD_QMP},
@@ -328,7 +336,8 @@ bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
     drop_qemu(machine);
     sp_machine_forget_recording(machine);
     if (!machine->overlay) {
-        const char *format, *disk = sp_qemu_disk(&machine->config, &format);
+        const SpQemuConfig config = sp_machine_qemu_config(&machine->config);
+        const char *format, *disk = sp_qemu_disk(&config, &format);
 
         machine->overlay = sp_overlay_new(disk, format, machine->config.kept_disk, error);
         if (!machine->overlay)

@@ -5,6 +5,7 @@
 #include "base/wait.h"
 #include "network/switch.h"
 #include "qemu/accel.h"
+#include "qemu/command.h"
 #include "qemu/image.h"
 
 #include <glib.h>
@@ -35,24 +36,39 @@ typedef struct SpMachine SpMachine;
 #define SP_NO_TIMEOUT (-2)
 #define SP_MACHINE_NICS_MAX 8u
 
+/** What a machine is made from. Nothing is owned, and what isn't copied outlives the machine. */
 typedef struct {
-    const char *name;     /* of the test's own choosing; copied */
-    const SpImage *image; /* not owned; outlives the machine */
-    const SpAccel *accel; /* not owned */
-    const char *disk;     /* a raw file in place of the image's disk, of which only the rest
-                             is used; NULL: none. Copied */
-    guint cpus;           /* 0: the image's default */
-    guint memory_mib;     /* 0: the image's default */
-    SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card; not owned */
+    const char *name; /* the test's choice; copied */
+    const SpImage *image;
+    const SpAccel *accel;
+    const char *disk; /* a raw file in place of the image's disk; NULL: none. Copied */
+    guint cpus;       /* 0: the image's default */
+    guint memory_mib; /* 0: the image's default */
+    SpSwitch *networks[SP_MACHINE_NICS_MAX]; /* of each network card */
     guint nics;
-    bool has_virtual_time; /* an idle guest jumps to its next timer: see below */
-    const char
-        *kept_disk;      /* the file in which its disk stays (qemu/overlay.h); NULL: none. Copied */
-    guint64 seed;        /* decides MAC addresses and the like, unique a machine of a run */
-    const char *out_dir; /* existing folder for console logs and files copied out; copied */
-    SpLog *log;          /* not owned; may be NULL */
+    bool has_virtual_time; /* an idle guest jumps to its next timer: see above */
+    const char *kept_disk; /* the file that keeps its disk (qemu/overlay.h); NULL: none. Copied */
+    guint64 seed;          /* decides MAC addresses and the like, unique within a run */
+    const char *out_dir;   /* existing directory for console logs and files copied out; copied */
+    SpLog *log;            /* may be NULL */
     SpInterrupt interrupt;
 } SpMachineConfig;
+
+/** The part of @config that QEMU is started with. Valid as long as @config. */
+static inline SpQemuConfig sp_machine_qemu_config(const SpMachineConfig *config)
+{
+    return (SpQemuConfig){
+        .name = config->name,
+        .image = config->image,
+        .accel = config->accel,
+        .disk = config->disk,
+        .cpus = config->cpus,
+        .memory_mib = config->memory_mib,
+        .nics = config->nics,
+        .has_virtual_time = config->has_virtual_time,
+        .seed = config->seed,
+    };
+}
 
 SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error);
 /** Kills QEMU if it runs, and waits until it is gone. NULL is fine. */
@@ -60,7 +76,7 @@ void sp_machine_free(SpMachine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpMachine, sp_machine_free)
 
 const char *sp_machine_name(SpMachine *machine);
-/** As it was made, with the image's defaults filled in. Lives as long as @machine. */
+/** What it was made from, with the image's defaults filled in. Lives as long as @machine. */
 const SpMachineConfig *sp_machine_config(SpMachine *machine);
 bool sp_machine_is_up(SpMachine *machine);
 /** The process of its QEMU; 0 while it is off. */

@@ -13,40 +13,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PROBE_TIMEOUT_MS 10000
+#define CHECK_TIMEOUT_MS 10000
 #define HANG_LIFETIME_S 3600
 #define GUEST_FD 3
-/* isa-debug-exit ends QEMU with (value << 1) | 1. */
-#define GUEST_STATUS ((0x31 << 1) | 1)
 
-typedef struct {
-    const char *name;
-    const char *argument;
-    const char *cpu;
-    double time_factor;
-} Known;
-
-/* One thread for all of a machine's processors: with one each, QEMU before 8.1 looks up what
- * another one has just remapped with what it knew before, and one boot in thirty hangs or QEMU
- * aborts in msix_table_mmio_write(). Machines side by side use more cores anyway. The CPU model for
- * TCG was measured: 'max' has instructions whose emulation costs more than they save a kernel that
- * looks for the newest it can use. */
-static const Known known[] = {
-    {"tcg", SP_ACCEL_TCG, "Nehalem", 4},
-    {"kvm", "kvm", "host", 1},
+/* One thread for all of a machine's processors: with one each, QEMU before 8.1 uses stale
+ * translations of what another one has just remapped, and one boot in thirty hangs or QEMU aborts
+ * in msix_table_mmio_write(). Machines running in parallel use more cores anyway. */
+static const SpAccel accels[] = {
+    {.name = "tcg", .argument = SP_ACCEL_TCG, .time_factor = 4},
+    {.name = "kvm", .argument = "kvm", .time_factor = 1},
 };
 
-static SpAccel *make(const char *name, char *reason)
+/* Takes @reason. */
+static SpAccel *new_accel(const char *name, char *reason)
 {
     SpAccel *accel = g_new0(SpAccel, 1);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
-        if (!g_str_equal(known[i].name, name))
-            continue;
-        accel->name = g_strdup(name);
-        accel->argument = g_strdup(known[i].argument);
-        accel->cpu = g_strdup(known[i].cpu);
-        accel->time_factor = known[i].time_factor;
+    for (gsize i = 0; i < G_N_ELEMENTS(accels); i++) {
+        if (g_str_equal(accels[i].name, name))
+            *accel = accels[i];
     }
     accel->reason = reason;
     return accel;
@@ -56,28 +42,24 @@ void sp_accel_free(SpAccel *accel)
 {
     if (!accel)
         return;
-    g_free(accel->name);
-    g_free(accel->argument);
-    g_free(accel->cpu);
     g_free(accel->reason);
     g_free(accel);
 }
 
-/* A boot sector that writes to the debug exit port, as a read-only descriptor. */
-static int guest_disk(void)
+const char *sp_accel_cpu(const SpAccel *accel, const SpBoard *board)
 {
-    static const guint8 code[] = {
-        0xb0, 0x31, /* mov $0x31, %al */
-        0xe6, 0xf4, /* out %al, $0xf4 */
-        0xf4,       /* hlt */
-        0xeb, 0xfd, /* jmp to the hlt */
-    };
+    return g_str_equal(accel->name, "kvm") ? board->cpu_kvm : board->cpu_tcg;
+}
+
+/* A disk that starts with the board's code, as a read-only descriptor; negative on failure. */
+static int open_guest_disk(const SpBoardCheck *check)
+{
     guint8 disk[4096] = {0};
     g_autofree char *self = NULL;
     int read_only = -1;
-    int fd = memfd_create("slotproof-probe", MFD_CLOEXEC);
+    int fd = memfd_create("slotproof-kvm-check", MFD_CLOEXEC);
 
-    memcpy(disk, code, sizeof code);
+    memcpy(disk, check->code, check->length);
     disk[510] = 0x55;
     disk[511] = 0xaa;
     if (fd >= 0 && write(fd, disk, sizeof disk) == sizeof disk) {
@@ -89,15 +71,15 @@ static int guest_disk(void)
     return read_only;
 }
 
-static SpProcess *start_guest(const char *qemu, GError **error)
+static SpProcess *start_guest(const SpBoard *board, const char *qemu, GError **error)
 {
     const char *const argv[] = {qemu, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35", "-accel", "kvm", "-cpu", "host", "-m", "64M", "-add-fd", "fd=3,set=1",
-        "-blockdev",
+        "-machine", board->machine, "-accel", "kvm", "-cpu", board->cpu_kvm, "-m", "64M", "-add-fd",
+        "fd=3,set=1", "-blockdev",
         "driver=raw,node-name=disk,read-only=on,file.driver=file,file.filename=/dev/fdset/1",
         "-device", "virtio-blk-pci,drive=disk,bootindex=0", "-device",
-        "isa-debug-exit,iobase=0xf4,iosize=4", "-no-reboot", NULL};
-    SpProcessFd fd = {guest_disk(), GUEST_FD};
+        board->kvm_check->exit_device, "-no-reboot", NULL};
+    SpProcessFd fd = {open_guest_disk(board->kvm_check), GUEST_FD};
     SpProcess *process = sp_process_start(argv, &fd, fd.from >= 0 ? 1 : 0, error);
 
     if (fd.from >= 0)
@@ -105,10 +87,10 @@ static SpProcess *start_guest(const char *qemu, GError **error)
     return process;
 }
 
-/* Runs a guest under KVM. @ret_lifetime_s says for how long the answer holds: 0 not beyond this
- * call, G_MAXINT64 as long as host and QEMU are the same. */
-static SpAccel *ask_qemu(
-    const char *qemu, const char *device, gint64 timeout_ms, gint64 *ret_lifetime_s)
+/* Runs a guest under KVM. @ret_lifetime_s is how long the answer is valid: 0 only for this call,
+ * G_MAXINT64 as long as host and QEMU stay the same. */
+static SpAccel *run_check(const SpBoard *board, const char *qemu, const char *device,
+    gint64 timeout_ms, gint64 *ret_lifetime_s)
 {
     g_autoptr(SpProcess) process = NULL;
     g_autoptr(GError) error = NULL;
@@ -116,27 +98,27 @@ static SpAccel *ask_qemu(
     g_autofree char *output = NULL;
 
     *ret_lifetime_s = 0;
-    process = start_guest(qemu, &error);
+    process = start_guest(board, qemu, &error);
     if (!process)
-        return make("tcg", g_strdup(error->message));
-    /* A host that is only busy may do better later; one that hangs does so for each worker. */
+        return new_accel("tcg", g_strdup(error->message));
+    /* A busy host may do better later; one that hangs would do so for each worker. */
     *ret_lifetime_s = HANG_LIFETIME_S;
     if (!sp_process_wait(process, sp_deadline(timeout_ms), NULL, NULL))
-        return make(
+        return new_accel(
             "tcg", g_strdup_printf("%s is there, but a guest under KVM did not end within %.1f s",
                        device, (double)timeout_ms / 1000));
     *ret_lifetime_s = G_MAXINT64;
     if (WIFEXITED(sp_process_wait_status(process)) &&
-        WEXITSTATUS(sp_process_wait_status(process)) == GUEST_STATUS)
-        return make("kvm", g_strdup("a guest ran under KVM"));
+        WEXITSTATUS(sp_process_wait_status(process)) == board->kvm_check->exit_status)
+        return new_accel("kvm", g_strdup("a guest ran under KVM"));
     end = sp_process_describe_end(process);
     output = g_strstrip(sp_process_output(process));
-    return make(
+    return new_accel(
         "tcg", g_strdup_printf("%s is there, but QEMU %s with it: %s", device, end, output));
 }
 
 /* Everything that the answer depends on. */
-static char *cache_key(const char *qemu)
+static char *make_cache_key(const char *qemu)
 {
     struct utsname host;
     struct stat st;
@@ -150,13 +132,13 @@ static char *cache_key(const char *qemu)
         (guint)geteuid());
 }
 
-static gint64 now_s(void)
+static gint64 get_time_s(void)
 {
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
-/* The remembered answer: the key's line, the name's line, until when it holds and the reason. */
-static SpAccel *load(const char *path, const char *key)
+/* The remembered answer: lines of the key, the name, the end of its validity and the reason. */
+static SpAccel *load_answer(const char *path, const char *key)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
@@ -168,55 +150,61 @@ static SpAccel *load(const char *path, const char *key)
     if (g_strv_length(lines) < 3 ||
         (!g_str_equal(lines[0], "kvm") && !g_str_equal(lines[0], "tcg")) ||
         !g_ascii_string_to_signed(lines[1], 10, 0, G_MAXINT64, &until_s, NULL) ||
-        until_s <= now_s() || (until_s != G_MAXINT64 && until_s > now_s() + HANG_LIFETIME_S))
+        until_s <= get_time_s() ||
+        (until_s != G_MAXINT64 && until_s > get_time_s() + HANG_LIFETIME_S))
         return NULL;
-    return make(lines[0], g_utf8_make_valid(lines[2], -1));
+    return new_accel(lines[0], g_utf8_make_valid(lines[2], -1));
 }
 
-static void save(const char *cache_dir, const char *path, const char *key, const SpAccel *accel,
-    gint64 lifetime_s)
+static void save_answer(const char *cache_dir, const char *path, const char *key,
+    const SpAccel *accel, gint64 lifetime_s)
 {
-    gint64 until_s = lifetime_s == G_MAXINT64 ? G_MAXINT64 : now_s() + lifetime_s;
+    gint64 until_s = lifetime_s == G_MAXINT64 ? G_MAXINT64 : get_time_s() + lifetime_s;
     g_autofree char *reason = g_strdelimit(g_strdup(accel->reason), "\r\n", ' ');
     g_autofree char *text =
         g_strdup_printf("%s%s\n%" G_GINT64_FORMAT "\n%s\n", key, accel->name, until_s, reason);
 
-    /* Only a memory: without it the next run asks again. */
+    /* A cache only: on failure the next run asks again. */
     if (g_mkdir_with_parents(cache_dir, 0700) == 0)
         g_file_set_contents(path, text, -1, NULL);
 }
 
-SpAccel *sp_accel_probe_device(
-    const char *qemu, const char *device, const char *cache_dir, gint64 timeout_ms)
+SpAccel *sp_accel_detect_device(const SpBoard *board, const char *qemu, const char *device,
+    const char *cache_dir, gint64 timeout_ms)
 {
-    g_autofree char *key = cache_key(qemu);
+    g_autofree char *key = make_cache_key(qemu);
     g_autofree char *path = cache_dir ? g_build_filename(cache_dir, "accelerator", NULL) : NULL;
     int fd = open(device, O_RDWR | O_CLOEXEC);
     gint64 lifetime_s;
     SpAccel *accel;
 
-    /* Asked each time: it costs nothing, and who is let to it may change. */
+    /* Checked each time: it costs nothing, and permissions may change. */
     if (fd < 0)
-        return make("tcg", g_strdup_printf("%s can't be opened: %s", device, g_strerror(errno)));
+        return new_accel(
+            "tcg", g_strdup_printf("%s can't be opened: %s", device, g_strerror(errno)));
     close(fd);
-    accel = key && path ? load(path, key) : NULL;
+    if (!board->kvm_check)
+        return new_accel("tcg",
+            g_strdup_printf("there is no check of KVM for '%s' machines yet", board->architecture));
+    accel = key && path ? load_answer(path, key) : NULL;
     if (accel)
         return accel;
-    accel = ask_qemu(qemu, device, timeout_ms, &lifetime_s);
+    accel = run_check(board, qemu, device, timeout_ms, &lifetime_s);
     if (key && path && lifetime_s > 0)
-        save(cache_dir, path, key, accel, lifetime_s);
+        save_answer(cache_dir, path, key, accel, lifetime_s);
     return accel;
 }
 
-SpAccel *sp_accel_probe(const char *qemu, const char *cache_dir, GError **error)
+SpAccel *sp_accel_detect(
+    const SpBoard *board, const char *qemu, const char *cache_dir, GError **error)
 {
     const char *override = g_getenv("SLOTPROOF_ACCEL");
 
     if (!override || !*override)
-        return sp_accel_probe_device(qemu, "/dev/kvm", cache_dir, PROBE_TIMEOUT_MS);
+        return sp_accel_detect_device(board, qemu, "/dev/kvm", cache_dir, CHECK_TIMEOUT_MS);
     if (g_str_equal(override, "kvm") || g_str_equal(override, "tcg"))
-        return make(override, g_strdup("SLOTPROOF_ACCEL says so"));
+        return new_accel(override, g_strdup("SLOTPROOF_ACCEL says so"));
     g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-        "SLOTPROOF_ACCEL=%s is not known: expected 'kvm' or 'tcg'", override);
+        "SLOTPROOF_ACCEL=%s is unknown: expected 'kvm' or 'tcg'", override);
     return NULL;
 }

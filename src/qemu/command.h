@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "machine/machine.h"
+#include "qemu/accel.h"
+#include "qemu/image.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+/** What a QEMU is started with. Nothing is owned. */
+typedef struct {
+    const char *name;
+    const SpImage *image;
+    const SpAccel *accel;
+    const char *disk; /* a raw file in place of the image's disk; NULL: none */
+    guint cpus;
+    guint memory_mib;
+    guint nics;
+    bool has_virtual_time; /* it counts instructions for a clock (-icount, with sleep=off) */
+    guint64 seed;          /* decides MAC addresses and the like */
+} SpQemuConfig;
 
 /**
  * The descriptors that QEMU inherits, by the numbers they have in it.
@@ -13,8 +30,8 @@ enum {
     SP_QEMU_FD_DISK_RW,
     SP_QEMU_FD_DISK_RO,
     SP_QEMU_FD_DISK_BASE,
-    SP_QEMU_FD_DISK_LAYER, /* only where there is one */
-    SP_QEMU_FD_MEMORY,     /* only where it is a file */
+    SP_QEMU_FD_DISK_LAYER, /* only with SP_QEMU_LAYER */
+    SP_QEMU_FD_MEMORY,     /* only if memory is a file */
     SP_QEMU_FD_NIC,        /* the first one's, the others follow */
 };
 
@@ -23,25 +40,28 @@ enum {
 #define SP_QEMU_OVERLAY_NODE "overlay0"
 #define SP_QEMU_BASE_NODE "base0"
 
-/** The program for an image's architecture: $SLOTPROOF_QEMU, else qemu-system-ARCH from PATH. */
-char *sp_qemu_program(const char *architecture, GError **error);
+/**
+ * The path of the program for machines of @architecture: $SLOTPROOF_QEMU, else the board's from
+ * PATH. SP_ERROR_USAGE if it isn't installed, naming the package, or if there is no such board.
+ */
+char *sp_qemu_program(const char *architecture, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** The file on which @config's overlay lies, which is only read, and its format for QEMU. */
-const char *sp_qemu_disk(const SpMachineConfig *config, const char **ret_format);
+/** The file that @config's overlay is based on, which is only read, and its format for QEMU. */
+const char *sp_qemu_disk(const SpQemuConfig *config, const char **ret_format);
 
-/** How a machine is started. */
+/** How QEMU is started. */
 enum {
     SP_QEMU_ALLOW_REBOOT = 1 << 0,
-    SP_QEMU_LAYER = 1 << 1,         /* a checkpoint's disk lies between the overlay and the image */
-    SP_QEMU_INCOMING = 1 << 2,      /* memory and devices come by QMP's "migrate-incoming" */
-    SP_QEMU_PAUSED = 1 << 3,        /* does not run before QMP's "cont" */
-    SP_QEMU_FIRST_READ = 1 << 4,    /* stops at the first read of its disk, which is not done */
-    SP_QEMU_SHARED_MEMORY = 1 << 5, /* what is in its memory is in a file (memory-file.h) */
-    SP_QEMU_PRIVATE_MEMORY = 1 << 6, /* the file is what is in there at first, and stays so */
+    SP_QEMU_LAYER = 1 << 1,          /* a checkpoint's disk is between the overlay and the image */
+    SP_QEMU_INCOMING = 1 << 2,       /* memory and devices come by QMP's "migrate-incoming" */
+    SP_QEMU_PAUSED = 1 << 3,         /* the guest doesn't run before QMP's "cont" */
+    SP_QEMU_FIRST_READ = 1 << 4,     /* stops at the first read of the disk, which isn't done */
+    SP_QEMU_SHARED_MEMORY = 1 << 5,  /* memory is a file (memory-file.h), and ends up in it */
+    SP_QEMU_PRIVATE_MEMORY = 1 << 6, /* memory starts as the file's contents, which don't change */
 };
 
 /**
- * The argument vector for a machine. @config's cpus and memory are the final ones, not 0.
- * No paths but those of the image; sockets and overlay come by the descriptors above.
+ * The argument vector for a machine, whose architecture has a board. It contains no paths but those
+ * of the image; sockets and overlay come by the descriptors above. Free with g_strfreev().
  */
-char **sp_qemu_command(const char *program, const SpMachineConfig *config, guint flags);
+char **sp_qemu_command(const char *program, const SpQemuConfig *config, guint flags);

@@ -195,16 +195,16 @@ bool sp_key_add_tree(
     return paths != NULL;
 }
 
-/* What QEMU may load besides what it is told to: BIOS and option ROMs, which it looks for from
- * where its program is (qemu-system-x86_64 -L help); the second folder is Debian's. */
-static bool add_firmware(GChecksum *sum, const char *program, const char *cache_dir, GError **error)
+/* What QEMU may load without being told to: firmware and option ROMs, which it looks for relative
+ * to its program (qemu-system-x86_64 -L help). */
+static bool add_firmware(GChecksum *sum, const SpBoard *board, const char *program,
+    const char *cache_dir, GError **error)
 {
-    static const char *const folders[] = {"../share/qemu", "../share/seabios"};
     g_autofree char *real = realpath(program, NULL);
     g_autofree char *dir = g_path_get_dirname(real ? real : program);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++) {
-        g_autofree char *path = g_build_filename(dir, folders[i], NULL);
+    for (const char *const *firmware = board->firmware_dirs; *firmware; firmware++) {
+        g_autofree char *path = g_build_filename(dir, *firmware, NULL);
 
         if (g_file_test(path, G_FILE_TEST_IS_DIR) &&
             !add_files(sum, path, ".bin", cache_dir, error))
@@ -213,10 +213,11 @@ static bool add_firmware(GChecksum *sum, const char *program, const char *cache_
     return true;
 }
 
-bool sp_key_add_qemu(GChecksum *sum, const char *program, const char *cache_dir, GError **error)
+bool sp_key_add_qemu(GChecksum *sum, const SpBoard *board, const char *program,
+    const char *cache_dir, GError **error)
 {
     return sp_key_add_file(sum, "qemu", program, cache_dir, error) &&
-           add_firmware(sum, program, cache_dir, error);
+           add_firmware(sum, board, program, cache_dir, error);
 }
 
 static bool add_kernel(GChecksum *sum, const SpImage *image, const char *cache_dir, GError **error)
@@ -229,16 +230,18 @@ static bool add_kernel(GChecksum *sum, const SpImage *image, const char *cache_d
 static bool add_board(
     GChecksum *sum, const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
+    const SpQemuConfig qemu = sp_machine_qemu_config(config);
+    const SpBoard *board = sp_board_find(config->image->architecture);
     g_autofree char *program = sp_qemu_program(config->image->architecture, error);
     g_auto(GStrv) argv = NULL;
 
     if (!program)
         return false;
     sp_key_add_text(sum, "machine", config->name);
-    argv = sp_qemu_command(program, config, SP_QEMU_ALLOW_REBOOT);
+    argv = sp_qemu_command(program, &qemu, SP_QEMU_ALLOW_REBOOT);
     for (char **word = argv; *word; word++)
         sp_key_add_text(sum, "word", *word);
-    return sp_key_add_qemu(sum, program, cache_dir, error) &&
+    return sp_key_add_qemu(sum, board, program, cache_dir, error) &&
            add_kernel(sum, config->image, cache_dir, error);
 }
 
@@ -299,7 +302,8 @@ char *sp_checkpoint_key(
 char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    const char *format, *disk = sp_qemu_disk(config, &format);
+    const SpQemuConfig qemu = sp_machine_qemu_config(config);
+    const char *format, *disk = sp_qemu_disk(&qemu, &format);
     g_autofree char *size = NULL;
     struct stat st;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "qemu/board.h"
 #include "qemu/image.h"
 #include "store/key-tree.h"
 #include "suite/test-conf.h"
@@ -23,8 +24,8 @@ bool sp_key_add_file(GChecksum *sum, const char *what, const char *path, const c
 bool sp_key_add_tree(GChecksum *sum, const char *dir, SpTreeKind kind, const char *cache_dir,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** QEMU's @program and the firmware that it loads. */
-bool sp_key_add_qemu(GChecksum *sum, const char *program, const char *cache_dir,
-    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool sp_key_add_qemu(GChecksum *sum, const SpBoard *board, const char *program,
+    const char *cache_dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** An image's disk, with all that it lies on, kernel and initrd. */
 bool sp_key_add_image(GChecksum *sum, const SpImage *image, const char *cache_dir,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -195,15 +195,17 @@ static bool add_host(SpResultKeys *keys, GChecksum *sum, const void *data, GErro
 
 static bool add_emulator(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error)
 {
+    const SpBoard *board = sp_board_find(data);
     g_autofree char *program = sp_qemu_program(data, error);
     g_autoptr(GPtrArray) libraries = program ? list_libraries(program) : NULL;
-    g_autoptr(SpAccel) accel = program ? sp_accel_probe(program, keys->cache_dir, error) : NULL;
+    g_autoptr(SpAccel) accel =
+        program ? sp_accel_detect(board, program, keys->cache_dir, error) : NULL;
 
     if (!accel)
         return false;
     sp_key_add_text(sum, "accelerator", accel->argument);
-    sp_key_add_text(sum, "cpu", accel->cpu);
-    return sp_key_add_qemu(sum, program, keys->cache_dir, error) &&
+    sp_key_add_text(sum, "cpu", sp_accel_cpu(accel, board));
+    return sp_key_add_qemu(sum, board, program, keys->cache_dir, error) &&
            add_libraries(keys, sum, libraries, error);
 }
 

@@ -282,7 +282,8 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     first = g_ptr_array_index(machines, 0);
     image = sp_images_find(worker->images, first->image, error);
     qemu = image ? sp_qemu_program(image->architecture, error) : NULL;
-    worker->accel = qemu ? sp_accel_probe(qemu, cache, error) : NULL;
+    worker->accel =
+        qemu ? sp_accel_detect(sp_board_find(image->architecture), qemu, cache, error) : NULL;
     if (!worker->accel)
         return false;
     send_report(worker, SP_REPORT_BEGIN, NULL, NULL, worker->accel->time_factor);

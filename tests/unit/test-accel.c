@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What isa-debug-exit makes of the value that the probe's guest writes. */
+/* What isa-debug-exit makes of the value that the check's guest writes. */
 #define RAN "exit 99"
 
 typedef struct {
@@ -50,9 +50,9 @@ static void fake_qemu(Fixture *f, const char *body)
     g_assert_no_error(error);
 }
 
-static SpAccel *probe(Fixture *f, gint64 timeout_ms)
+static SpAccel *detect(Fixture *f, gint64 timeout_ms)
 {
-    return sp_accel_probe_device(f->qemu, "/dev/null", NULL, timeout_ms);
+    return sp_accel_detect_device(sp_board_find("x86_64"), f->qemu, "/dev/null", NULL, timeout_ms);
 }
 
 static void test_works(Fixture *f, gconstpointer data)
@@ -60,10 +60,10 @@ static void test_works(Fixture *f, gconstpointer data)
     g_autoptr(SpAccel) accel = NULL;
 
     fake_qemu(f, RAN);
-    accel = probe(f, 20000);
+    accel = detect(f, 20000);
     g_assert_cmpstr(accel->name, ==, "kvm");
     g_assert_cmpstr(accel->argument, ==, "kvm");
-    g_assert_cmpstr(accel->cpu, ==, "host");
+    g_assert_cmpstr(sp_accel_cpu(accel, sp_board_find("x86_64")), ==, "host");
     g_assert_true(accel->time_factor == 1);
     g_assert_nonnull(accel->reason);
 }
@@ -73,7 +73,7 @@ static void assert_tcg(const SpAccel *accel, const char *why)
     g_test_message("%s", accel->reason);
     g_assert_cmpstr(accel->name, ==, "tcg");
     g_assert_true(g_str_has_prefix(accel->argument, "tcg"));
-    g_assert_cmpstr(accel->cpu, !=, "host");
+    g_assert_cmpstr(sp_accel_cpu(accel, sp_board_find("x86_64")), !=, "host");
     g_assert_true(accel->time_factor == 4);
     g_assert_nonnull(strstr(accel->reason, why));
 }
@@ -94,7 +94,7 @@ static void test_fails(Fixture *f, gconstpointer data)
         g_autoptr(SpAccel) accel = NULL;
 
         fake_qemu(f, fakes[i].body);
-        accel = probe(f, 20000);
+        accel = detect(f, 20000);
         assert_tcg(accel, fakes[i].why);
     }
 }
@@ -105,7 +105,7 @@ static void test_hangs(Fixture *f, gconstpointer data)
     gint64 begin = g_get_monotonic_time();
 
     fake_qemu(f, "exec sleep 1000");
-    accel = probe(f, 100);
+    accel = detect(f, 100);
     assert_tcg(accel, "did not end within 0.1 s");
     g_assert_cmpint(g_get_monotonic_time() - begin, <, 100 * G_TIME_SPAN_SECOND);
 }
@@ -118,7 +118,7 @@ static void test_no_device(Fixture *f, gconstpointer data)
     g_autoptr(SpAccel) accel = NULL;
 
     fake_qemu(f, body);
-    accel = sp_accel_probe_device(f->qemu, device, NULL, 20000);
+    accel = sp_accel_detect_device(sp_board_find("x86_64"), f->qemu, device, NULL, 20000);
     assert_tcg(accel, device);
     /* and no QEMU was asked */
     g_assert_cmpint(unlink(started), ==, -1);
@@ -126,12 +126,12 @@ static void test_no_device(Fixture *f, gconstpointer data)
 
 static void test_no_qemu(Fixture *f, gconstpointer data)
 {
-    g_autoptr(SpAccel) accel = probe(f, 20000);
+    g_autoptr(SpAccel) accel = detect(f, 20000);
 
     assert_tcg(accel, f->qemu);
 }
 
-/* The probe's guest gets to QEMU as a disk on descriptor 3 that can only be read. */
+/* The check's guest gets to QEMU as a disk on descriptor 3 that can only be read. */
 static void test_guest(Fixture *f, gconstpointer data)
 {
     g_autoptr(SpAccel) accel = NULL;
@@ -139,13 +139,14 @@ static void test_guest(Fixture *f, gconstpointer data)
     fake_qemu(f, "[ \"$(head -c 4 <&3 | od -An -tx1 | tr -d ' ')\" = b031e6f4 ] || exit 1\n"
                  "! echo x 2>/dev/null >&3 || exit 2\n"
                  "case \"$*\" in *'-accel kvm'*fd=3,set=1*isa-debug-exit*) " RAN ";; esac");
-    accel = probe(f, 20000);
+    accel = detect(f, 20000);
     g_assert_cmpstr(accel->name, ==, "kvm");
 }
 
 static SpAccel *remembered(Fixture *f, gint64 timeout_ms)
 {
-    return sp_accel_probe_device(f->qemu, "/dev/null", f->cache_dir, timeout_ms);
+    return sp_accel_detect_device(
+        sp_board_find("x86_64"), f->qemu, "/dev/null", f->cache_dir, timeout_ms);
 }
 
 /* Put another answer into what is remembered, to see whether it is asked. */
@@ -237,7 +238,8 @@ static void test_not_remembered(Fixture *f, gconstpointer data)
     fast = remembered(f, 20000);
     g_assert_cmpstr(fast->name, ==, "kvm");
     g_assert_true(g_file_test(f->cache, G_FILE_TEST_EXISTS));
-    shut = sp_accel_probe_device(f->qemu, "/nowhere/kvm", f->cache_dir, 20000);
+    shut = sp_accel_detect_device(
+        sp_board_find("x86_64"), f->qemu, "/nowhere/kvm", f->cache_dir, 20000);
     assert_tcg(shut, "/nowhere/kvm");
 }
 
@@ -248,9 +250,10 @@ static void test_no_memory(Fixture *f, gconstpointer data)
     g_autoptr(SpAccel) unusable = NULL;
 
     fake_qemu(f, "exit 1");
-    nowhere = probe(f, 20000);
+    nowhere = detect(f, 20000);
     g_assert_cmpstr(nowhere->name, ==, "tcg");
-    unusable = sp_accel_probe_device(f->qemu, "/dev/null", "/dev/null/cache", 20000);
+    unusable = sp_accel_detect_device(
+        sp_board_find("x86_64"), f->qemu, "/dev/null", "/dev/null/cache", 20000);
     g_assert_cmpstr(unusable->name, ==, "tcg");
 }
 
@@ -264,12 +267,12 @@ static void test_override(Fixture *f, gconstpointer data)
         g_autoptr(SpAccel) accel = NULL;
 
         g_setenv("SLOTPROOF_ACCEL", values[i], TRUE);
-        accel = sp_accel_probe(f->qemu, NULL, &error);
+        accel = sp_accel_detect(sp_board_find("x86_64"), f->qemu, NULL, &error);
         g_assert_no_error(error);
         g_assert_cmpstr(accel->name, ==, values[i]);
     }
     g_setenv("SLOTPROOF_ACCEL", "hvf", TRUE);
-    g_assert_null(sp_accel_probe(f->qemu, NULL, &error));
+    g_assert_null(sp_accel_detect(sp_board_find("x86_64"), f->qemu, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_assert_nonnull(strstr(error->message, "hvf"));
     g_unsetenv("SLOTPROOF_ACCEL");

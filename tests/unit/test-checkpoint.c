@@ -78,8 +78,7 @@ static void set_up(Fixture *f, gconstpointer data)
     f->image.kernel = write_file(f, "image/kernel", "kernel");
     f->image.initrd = write_file(f, "image/initrd", "initrd");
     f->image.command_line = (char *)"console=ttyS0";
-    f->accel = (SpAccel){
-        .name = (char *)"tcg", .argument = (char *)"tcg", .cpu = (char *)"max", .time_factor = 1};
+    f->accel = (SpAccel){.name = "tcg", .argument = "tcg", .time_factor = 1};
     f->config = (SpMachineConfig){.name = "gateway",
         .image = &f->image,
         .accel = &f->accel,

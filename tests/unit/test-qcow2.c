@@ -68,8 +68,8 @@ static SpImage *load(Fixture *f, const char *disk)
 /* The block device as QEMU is told to open it. */
 static char *blockdev(SpImage *image, guint flags)
 {
-    SpAccel accel = {.argument = (char *)"kvm", .cpu = (char *)"host"};
-    SpMachineConfig config = {
+    SpAccel accel = {.name = "kvm", .argument = "kvm"};
+    SpQemuConfig config = {
         .name = "m", .image = image, .accel = &accel, .cpus = 1, .memory_mib = 512};
     g_auto(GStrv) argv = sp_qemu_command("/bin/qemu", &config, flags);
     g_autofree char *words = g_strjoinv(" ", argv);

@@ -8,7 +8,7 @@
 typedef struct {
     SpImage image;
     SpAccel accel;
-    SpMachineConfig config;
+    SpQemuConfig config;
 } Fixture;
 
 static void set_up(Fixture *f, gconstpointer data)
@@ -20,8 +20,8 @@ static void set_up(Fixture *f, gconstpointer data)
         .disk_format = (char *)"raw",
         .has_agent = true,
     };
-    f->accel = (SpAccel){.argument = (char *)"kvm", .cpu = (char *)"host"};
-    f->config = (SpMachineConfig){
+    f->accel = (SpAccel){.name = "kvm", .argument = "kvm"};
+    f->config = (SpQemuConfig){
         .name = "m", .image = &f->image, .accel = &f->accel, .cpus = 2, .memory_mib = 512};
 }
 
