@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* slotproof-agent: serves the driver's requests in a guest (lib/frame.h has the wire format). */
+/* slotproof-agent: serves the driver's requests in a guest (lib/agent-frame.h has the wire format).
+ */
 
 #include "agent/connect.h"
 #include "agent/connection.h"
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -25,7 +25,7 @@ bool channel_may_send(struct channel *channel)
 }
 
 void channel_send(
-    struct channel *channel, enum sp_frame_type type, const void *payload, size_t length)
+    struct channel *channel, enum sp_agent_frame_type type, const void *payload, size_t length)
 {
     queue_frame(channel->all->queue, type, 0, channel->id, payload, length);
 }
@@ -38,7 +38,7 @@ void channel_took(struct channel *channel, size_t length)
     if (channel->owed < CREDIT_STEP)
         return;
     sp_put_u32(payload, channel->owed);
-    channel_send(channel, SP_FRAME_CREDIT, payload, sizeof payload);
+    channel_send(channel, SP_AGENT_FRAME_CREDIT, payload, sizeof payload);
     channel->credit += channel->owed;
     channel->owed = 0;
 }
@@ -84,7 +84,7 @@ void channel_exit(struct channel *channel, bool by_signal, uint32_t status, cons
         snprintf((char *)payload + 8, CHANNEL_HELD_MAX, "%s", held);
         length += strlen((char *)payload + 8) + 1;
     }
-    channel_send(channel, SP_FRAME_EXIT, payload, length);
+    channel_send(channel, SP_AGENT_FRAME_EXIT, payload, length);
     channel_free(channel);
 }
 
@@ -98,7 +98,7 @@ static void send_error(struct channels *all, uint32_t id, int error, const char 
     if (length < 0 || (size_t)length >= sizeof payload - 4)
         length = (int)strlen(text);
     sp_put_u32(payload, (uint32_t)-error);
-    queue_frame(all->queue, SP_FRAME_ERROR, 0, id, payload, 4 + (size_t)length);
+    queue_frame(all->queue, SP_AGENT_FRAME_ERROR, 0, id, payload, 4 + (size_t)length);
 }
 
 void channel_fail(struct channel *channel, int error)
@@ -117,7 +117,7 @@ static struct channel *find_channel(struct channels *all, uint32_t id)
 }
 
 static void open_channel(
-    struct channels *all, const struct channel_ops *ops, const struct sp_frame *frame)
+    struct channels *all, const struct channel_ops *ops, const struct sp_agent_frame *frame)
 {
     struct channel *channel = NULL;
     struct sp_payload payload;
@@ -145,7 +145,7 @@ static void open_channel(
         channel_fail(channel, r);
 }
 
-static int take_data(struct channel *channel, const struct sp_frame *frame)
+static int take_data(struct channel *channel, const struct sp_agent_frame *frame)
 {
     if (frame->stream != SP_STREAM_STDIN || frame->length > channel->credit)
         return -EPROTO;
@@ -174,29 +174,29 @@ static int take_resize(struct channel *channel, struct sp_payload *payload)
     return channel->ops->resize ? channel->ops->resize(channel, rows, columns) : 0;
 }
 
-static int dispatch(struct channel *channel, const struct sp_frame *frame)
+static int dispatch(struct channel *channel, const struct sp_agent_frame *frame)
 {
     const struct channel_ops *ops = channel->ops;
     struct sp_payload payload;
 
     sp_payload_init(&payload, frame);
     switch (frame->type) {
-    case SP_FRAME_DATA:
+    case SP_AGENT_FRAME_DATA:
         return take_data(channel, frame);
-    case SP_FRAME_END:
+    case SP_AGENT_FRAME_END:
         return ops->end ? ops->end(channel) : 0;
-    case SP_FRAME_SIGNAL:
+    case SP_AGENT_FRAME_SIGNAL:
         return take_signal(channel, &payload);
-    case SP_FRAME_RESIZE:
+    case SP_AGENT_FRAME_RESIZE:
         return take_resize(channel, &payload);
-    case SP_FRAME_CANCEL:
+    case SP_AGENT_FRAME_CANCEL:
         return ops->cancel ? ops->cancel(channel) : -ECANCELED;
     default:
         return -EPROTO;
     }
 }
 
-void channels_take_frame(struct channels *all, const struct sp_frame *frame)
+void channels_take_frame(struct channels *all, const struct sp_agent_frame *frame)
 {
     struct channel *channel = find_channel(all, frame->channel);
     int r;

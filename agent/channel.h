@@ -3,7 +3,7 @@
 
 #include "agent/queue.h"
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ struct channel;
  * ignored.
  */
 struct channel_ops {
-    enum sp_frame_type opened_by;
+    enum sp_agent_frame_type opened_by;
     /** Starts it from the opening frame's payload. Sets channel->data, which free gets even after a
      * failure. */
     int (*open)(struct channel *channel, struct sp_payload *payload);
@@ -65,7 +65,7 @@ struct channel {
 };
 
 /** Give @frame to its channel, or open one. */
-void channels_take_frame(struct channels *all, const struct sp_frame *frame);
+void channels_take_frame(struct channels *all, const struct sp_agent_frame *frame);
 /** Let channels that were held go on. */
 void channels_resume(struct channels *all);
 /** End all channels without a word. */
@@ -75,7 +75,7 @@ void channels_end(struct channels *all);
 bool channel_may_send(struct channel *channel);
 /** Queue a frame. */
 void channel_send(
-    struct channel *channel, enum sp_frame_type type, const void *payload, size_t length);
+    struct channel *channel, enum sp_agent_frame_type type, const void *payload, size_t length);
 /** @length bytes of the driver's are dealt with. */
 void channel_took(struct channel *channel, size_t length);
 /** Read once from @fd, at most @length bytes, and queue them as DATA: what read() returns, or a

@@ -21,7 +21,7 @@
 
 /* A pipe holds this to begin with; a stream that fills it gets a larger one. */
 #define PIPE_SIZE 65536u
-#define PIPE_SIZE_LARGE SP_FRAME_PAYLOAD_MAX
+#define PIPE_SIZE_LARGE SP_AGENT_FRAME_PAYLOAD_MAX
 /* What is read of a pty at most after its command's end: more than it holds. */
 #define PTY_REST (128u * 1024)
 /* What others write to a pipe after the command's end is read for as long as they run, within
@@ -98,8 +98,8 @@ static bool output_read(struct output *output, bool has_ended)
     if (n == PIPE_SIZE && !has_ended && fcntl(output->fd, F_SETPIPE_SZ, PIPE_SIZE_LARGE) > 0)
         output->size = PIPE_SIZE_LARGE;
     if (n == 0 && !has_ended) /* the command has closed it, and goes on */
-        queue_frame(output->channel->all->queue, SP_FRAME_END, output->stream, output->channel->id,
-            NULL, 0);
+        queue_frame(output->channel->all->queue, SP_AGENT_FRAME_END, output->stream,
+            output->channel->id, NULL, 0);
     if (n == -EAGAIN && (!has_ended || command->lingers))
         return false;
     if (length == 0 && command->lingers)
@@ -408,7 +408,7 @@ static int command_open(struct channel *channel, struct sp_payload *payload)
 }
 
 const struct channel_ops command_ops = {
-    .opened_by = SP_FRAME_EXEC,
+    .opened_by = SP_AGENT_FRAME_EXEC,
     .open = command_open,
     .data = command_data,
     .end = command_end,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/connect.h"
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,9 +14,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define FRAME_MAX (SP_FRAME_HEADER_SIZE + SP_FRAME_PAYLOAD_MAX)
+#define FRAME_MAX (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX)
 #define HELLO_LENGTH (SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE)
-#define HELLO_FRAME_SIZE (SP_FRAME_HEADER_SIZE + HELLO_LENGTH)
+#define HELLO_FRAME_SIZE (SP_AGENT_FRAME_HEADER_SIZE + HELLO_LENGTH)
 /* Room for what is kept of the past, the beginning of a frame, and a good deal to read. */
 #define INPUT_SIZE (HELLO_FRAME_SIZE + FRAME_MAX + TURN_SIZE)
 /* One turn of the loop reads about this, a page at a time as the port gives them: much for few
@@ -41,8 +41,9 @@ struct connection {
     bool ends_in_hello;  /* the last frame taken was a HELLO */
     bool has_complained; /* that the port can't be opened */
     uint8_t *input;
-    struct sp_frame partial; /* DATA whose beginning was passed on; length is what is to come */
-    size_t begin, end;       /* what is to be taken of the input; what stands before is the past */
+    struct sp_agent_frame
+        partial;       /* DATA whose beginning was passed on; length is what is to come */
+    size_t begin, end; /* what is to be taken of the input; what stands before is the past */
     struct queue queue;
     struct channels channels;
 };
@@ -89,7 +90,7 @@ static void read_boot_id(uint8_t boot_id[static SP_BOOT_ID_SIZE])
 }
 
 /* False if the frame is no HELLO that can be answered. */
-static bool take_hello(struct connection *c, const struct sp_frame *frame)
+static bool take_hello(struct connection *c, const struct sp_agent_frame *frame)
 {
     uint8_t reply[HELLO_LENGTH + SP_BOOT_ID_SIZE];
 
@@ -101,14 +102,14 @@ static bool take_hello(struct connection *c, const struct sp_frame *frame)
     memcpy(reply, frame->payload, HELLO_LENGTH);
     sp_put_u32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     read_boot_id(reply + HELLO_LENGTH);
-    queue_frame(&c->queue, SP_FRAME_HELLO, 0, 0, reply, sizeof reply);
+    queue_frame(&c->queue, SP_AGENT_FRAME_HELLO, 0, 0, reply, sizeof reply);
     return true;
 }
 
 /* Pass on what is there of the DATA under way. */
 static size_t take_partial(struct connection *c, const uint8_t *data, size_t length)
 {
-    struct sp_frame piece = c->partial;
+    struct sp_agent_frame piece = c->partial;
 
     if (piece.length > length)
         piece.length = length;
@@ -121,26 +122,26 @@ static size_t take_partial(struct connection *c, const uint8_t *data, size_t len
 /* The rest of a frame is yet to come: wait for it, but for DATA. */
 static size_t take_beginning(struct connection *c, const uint8_t *data, size_t length)
 {
-    if (!c->is_connected || length <= SP_FRAME_HEADER_SIZE ||
-        sp_frame_decode_header(data, length, &c->partial) <= 0)
+    if (!c->is_connected || length <= SP_AGENT_FRAME_HEADER_SIZE ||
+        sp_agent_frame_decode_header(data, length, &c->partial) <= 0)
         return 0;
-    if (c->partial.type != SP_FRAME_DATA) {
+    if (c->partial.type != SP_AGENT_FRAME_DATA) {
         c->partial.length = 0;
         return 0;
     }
     c->ends_in_hello = false;
-    return SP_FRAME_HEADER_SIZE;
+    return SP_AGENT_FRAME_HEADER_SIZE;
 }
 
 /* How many bytes of @data are dealt with; 0 if more are needed. */
 static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
 {
-    const size_t keep = SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
-    struct sp_frame frame;
+    const size_t keep = SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
+    struct sp_agent_frame frame;
     ssize_t n;
 
     if (!c->is_connected) {
-        n = sp_frame_find_hello(data, length);
+        n = sp_agent_frame_find_hello(data, length);
         if (n < 0)
             return length > keep ? length - keep : 0;
         if (n > 0)
@@ -148,10 +149,10 @@ static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
     }
     if (c->partial.length > 0)
         return take_partial(c, data, length);
-    n = sp_frame_decode(data, length, &frame);
+    n = sp_agent_frame_decode(data, length, &frame);
     if (n == 0)
         return take_beginning(c, data, length);
-    c->ends_in_hello = n > 0 && frame.type == SP_FRAME_HELLO;
+    c->ends_in_hello = n > 0 && frame.type == SP_AGENT_FRAME_HELLO;
     if (n < 0 || (c->ends_in_hello && !take_hello(c, &frame))) {
         disconnect(c);
         return 1; /* look for a HELLO behind its first byte */
@@ -207,11 +208,12 @@ static int on_lost_hello(sd_event_source *source, uint64_t usec, void *data)
 static void look_for_lost_hello(struct connection *c)
 {
     const uint8_t *hello = c->input + c->end - HELLO_FRAME_SIZE;
-    struct sp_frame frame;
-    bool is_lost = c->end >= HELLO_FRAME_SIZE && !c->input_waits &&
-                   !(c->ends_in_hello && c->begin == c->end) &&
-                   sp_frame_find_hello(hello, HELLO_FRAME_SIZE) == 0 &&
-                   sp_frame_decode(hello, HELLO_FRAME_SIZE, &frame) == (ssize_t)HELLO_FRAME_SIZE;
+    struct sp_agent_frame frame;
+    bool is_lost =
+        c->end >= HELLO_FRAME_SIZE && !c->input_waits &&
+        !(c->ends_in_hello && c->begin == c->end) &&
+        sp_agent_frame_find_hello(hello, HELLO_FRAME_SIZE) == 0 &&
+        sp_agent_frame_decode(hello, HELLO_FRAME_SIZE, &frame) == (ssize_t)HELLO_FRAME_SIZE;
 
     c->lost_hello = sd_event_source_disable_unref(c->lost_hello);
     if (is_lost)

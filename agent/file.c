@@ -133,9 +133,10 @@ static int on_get(sd_event_source *source, void *data)
 
     if (!channel_may_send(channel))
         return 0; /* until resume */
-    n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_FRAME_PAYLOAD_MAX);
+    n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_AGENT_FRAME_PAYLOAD_MAX);
     if (n == 0) {
-        queue_frame(channel->all->queue, SP_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
+        queue_frame(
+            channel->all->queue, SP_AGENT_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
         channel_exit(channel, false, 0, NULL);
         return 0;
     }
@@ -205,7 +206,7 @@ static void get_free(struct channel *channel)
 }
 
 const struct channel_ops put_ops = {
-    .opened_by = SP_FRAME_PUT,
+    .opened_by = SP_AGENT_FRAME_PUT,
     .open = put_open,
     .data = put_data,
     .end = put_end,
@@ -213,7 +214,7 @@ const struct channel_ops put_ops = {
 };
 
 const struct channel_ops get_ops = {
-    .opened_by = SP_FRAME_GET,
+    .opened_by = SP_AGENT_FRAME_GET,
     .open = get_open,
     .resume = get_resume,
     .free = get_free,

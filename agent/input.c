@@ -10,7 +10,7 @@
 
 /* One above the credit: a terminal's end of file is a byte. */
 #define INPUT_SIZE (SP_INITIAL_CREDIT + 1)
-#define PIPE_SIZE SP_FRAME_PAYLOAD_MAX
+#define PIPE_SIZE SP_AGENT_FRAME_PAYLOAD_MAX
 
 void input_init(struct input *input, struct channel *channel)
 {

@@ -69,31 +69,32 @@ static uint8_t *reserve(struct queue *queue, size_t length)
     return queue->data + queue->end;
 }
 
-void queue_frame(struct queue *queue, enum sp_frame_type type, enum sp_stream stream,
+void queue_frame(struct queue *queue, enum sp_agent_frame_type type, enum sp_stream stream,
     uint32_t channel, const void *payload, size_t length)
 {
-    uint8_t *out = reserve(queue, SP_FRAME_HEADER_SIZE + length);
+    uint8_t *out = reserve(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
 
-    if (!out || sp_frame_encode_header(out, type, (uint16_t)stream, channel, length) < 0)
+    if (!out || sp_agent_frame_encode_header(out, type, (uint16_t)stream, channel, length) < 0)
         return;
     if (length > 0)
-        memcpy(out + SP_FRAME_HEADER_SIZE, payload, length);
-    queue->end += SP_FRAME_HEADER_SIZE + length;
+        memcpy(out + SP_AGENT_FRAME_HEADER_SIZE, payload, length);
+    queue->end += SP_AGENT_FRAME_HEADER_SIZE + length;
 }
 
 uint8_t *queue_begin_data(struct queue *queue, size_t length)
 {
-    uint8_t *out = reserve(queue, SP_FRAME_HEADER_SIZE + length);
+    uint8_t *out = reserve(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
 
-    return out ? out + SP_FRAME_HEADER_SIZE : NULL;
+    return out ? out + SP_AGENT_FRAME_HEADER_SIZE : NULL;
 }
 
 void queue_end_data(struct queue *queue, enum sp_stream stream, uint32_t channel, size_t length)
 {
     uint8_t *header = queue->data + queue->end;
 
-    if (sp_frame_encode_header(header, SP_FRAME_DATA, (uint16_t)stream, channel, length) == 0)
-        queue->end += SP_FRAME_HEADER_SIZE + length;
+    if (sp_agent_frame_encode_header(
+            header, SP_AGENT_FRAME_DATA, (uint16_t)stream, channel, length) == 0)
+        queue->end += SP_AGENT_FRAME_HEADER_SIZE + length;
 }
 
 int queue_write(struct queue *queue, int fd)

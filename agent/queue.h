@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ bool queue_is_congested(const struct queue *queue);
 bool queue_is_full(const struct queue *queue);
 
 /** Append a frame. */
-void queue_frame(struct queue *queue, enum sp_frame_type type, enum sp_stream stream,
+void queue_frame(struct queue *queue, enum sp_agent_frame_type type, enum sp_stream stream,
     uint32_t channel, const void *payload, size_t length);
 
 /**

@@ -71,7 +71,7 @@ static void restored_free(struct channel *channel)
 }
 
 const struct channel_ops restored_ops = {
-    .opened_by = SP_FRAME_RESTORED,
+    .opened_by = SP_AGENT_FRAME_RESTORED,
     .open = restored_open,
     .free = restored_free,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -60,7 +60,7 @@ static void tell(struct watch *watch, bool is_there)
     if (watch->told == state[0] || !channel_may_send(watch->channel))
         return;
     watch->told = state[0];
-    channel_send(watch->channel, SP_FRAME_STATE, state, sizeof state);
+    channel_send(watch->channel, SP_AGENT_FRAME_STATE, state, sizeof state);
 }
 
 static void tell_unit(struct watch *watch)
@@ -73,7 +73,7 @@ static void tell_unit(struct watch *watch)
     snprintf(job, sizeof job, "%u", state->job);
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         end = stpcpy(end, strings[i]) + 1;
-    channel_send(watch->channel, SP_FRAME_STATE, payload, (size_t)(end - payload));
+    channel_send(watch->channel, SP_AGENT_FRAME_STATE, payload, (size_t)(end - payload));
 }
 
 static void on_unit(void *data, int error)
@@ -303,7 +303,7 @@ static void watch_free(struct channel *channel)
 }
 
 const struct channel_ops watch_ops = {
-    .opened_by = SP_FRAME_WATCH,
+    .opened_by = SP_AGENT_FRAME_WATCH,
     .open = watch_open,
     .resume = watch_resume,
     .free = watch_free,

@@ -67,7 +67,7 @@ void sp_channel_end(SpChannel *channel, GError *error)
         channel->funcs->done(channel->funcs_data); /* who may have freed it */
 }
 
-static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
+static void channel_take_data(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
     gsize done = 0;
@@ -83,7 +83,7 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
     }
     if (channel->file < 0 || channel->funcs) {
         if (channel->output->len + channel->errors->len + frame->length > COMMAND_OUTPUT_MAX) {
-            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+            sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
             sp_channel_end(channel,
                 g_error_new(SP_ERROR, SP_ERROR_GUEST,
                     "the command wrote more than %u MiB and was killed: have it write to a file",
@@ -101,7 +101,7 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
             continue;
         if (n < 0) {
             int saved = errno;
-            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+            sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
             sp_channel_end(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
                                         "the host's copy can't be written: %s", g_strerror(saved)));
             return;
@@ -110,7 +110,7 @@ static void channel_take_data(SpChannel *channel, const struct sp_frame *frame)
     }
 }
 
-static bool channel_take_state(SpChannel *channel, const struct sp_frame *frame)
+static bool channel_take_state(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
     struct sp_payload p;
@@ -129,7 +129,7 @@ static bool channel_take_state(SpChannel *channel, const struct sp_frame *frame)
     return true;
 }
 
-static bool channel_take_exit(SpChannel *channel, const struct sp_frame *frame)
+static bool channel_take_exit(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
     uint32_t how, code;
@@ -149,7 +149,7 @@ static bool channel_take_exit(SpChannel *channel, const struct sp_frame *frame)
     return true;
 }
 
-static bool channel_take_error(SpChannel *channel, const struct sp_frame *frame)
+static bool channel_take_error(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
     uint32_t number;
@@ -165,7 +165,7 @@ static bool channel_take_error(SpChannel *channel, const struct sp_frame *frame)
     return true;
 }
 
-static bool channel_take_credit(SpChannel *channel, const struct sp_frame *frame)
+static bool channel_take_credit(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
     uint32_t bytes;
@@ -180,25 +180,25 @@ static bool channel_take_credit(SpChannel *channel, const struct sp_frame *frame
     return true;
 }
 
-bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame)
+bool sp_channel_take_frame(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     switch (frame->type) {
-    case SP_FRAME_DATA:
+    case SP_AGENT_FRAME_DATA:
         if (channel->is_put)
             return false;
         channel_take_data(channel, frame);
         return true;
-    case SP_FRAME_END:
+    case SP_AGENT_FRAME_END:
         if (channel->funcs && frame->stream == SP_STREAM_STDOUT)
             channel->funcs->end(channel->funcs_data);
         return true;
-    case SP_FRAME_STATE:
+    case SP_AGENT_FRAME_STATE:
         return channel_take_state(channel, frame);
-    case SP_FRAME_EXIT:
+    case SP_AGENT_FRAME_EXIT:
         return channel_take_exit(channel, frame);
-    case SP_FRAME_ERROR:
+    case SP_AGENT_FRAME_ERROR:
         return channel_take_error(channel, frame);
-    case SP_FRAME_CREDIT:
+    case SP_AGENT_FRAME_CREDIT:
         return channel_take_credit(channel, frame);
     default:
         return false;
@@ -224,35 +224,36 @@ static void wait_for_file(SpChannel *channel)
 /* Read on in one channel's file; false when it has nothing more to send for now. */
 static bool pump_channel(SpAgent *agent, SpChannel *channel)
 {
-    gsize want = MIN(channel->credit, SP_FRAME_PAYLOAD_MAX);
+    gsize want = MIN(channel->credit, SP_AGENT_FRAME_PAYLOAD_MAX);
     guint start = agent->output->len;
     ssize_t n;
 
     if (want == 0 || channel->readable)
         return false;
-    g_byte_array_set_size(agent->output, start + SP_FRAME_HEADER_SIZE + (guint)want);
+    g_byte_array_set_size(agent->output, start + SP_AGENT_FRAME_HEADER_SIZE + (guint)want);
     do
-        n = read(channel->file, agent->output->data + start + SP_FRAME_HEADER_SIZE, want);
+        n = read(channel->file, agent->output->data + start + SP_AGENT_FRAME_HEADER_SIZE, want);
     while (n < 0 && errno == EINTR);
-    g_byte_array_set_size(agent->output, start + (n > 0 ? SP_FRAME_HEADER_SIZE + (guint)n : 0));
+    g_byte_array_set_size(
+        agent->output, start + (n > 0 ? SP_AGENT_FRAME_HEADER_SIZE + (guint)n : 0));
     if (n < 0 && errno == EAGAIN) {
         wait_for_file(channel);
         return false;
     }
     if (n < 0) {
         int saved = errno;
-        sp_agent_send_frame(agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+        sp_agent_send_frame(agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
         sp_channel_end(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
                                     "the host's file can't be read: %s", g_strerror(saved)));
         return false;
     }
     if (n == 0) {
-        sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
+        sp_agent_send_header(agent, SP_AGENT_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
         close_file(channel);
         return false;
     }
-    g_assert(sp_frame_encode_header(agent->output->data + start, SP_FRAME_DATA, SP_STREAM_STDIN,
-                 channel->id, (gsize)n) == 0);
+    g_assert(sp_agent_frame_encode_header(agent->output->data + start, SP_AGENT_FRAME_DATA,
+                 SP_STREAM_STDIN, channel->id, (gsize)n) == 0);
     channel->credit -= (gsize)n;
     sp_agent_want_write(agent);
     return true;
@@ -299,18 +300,19 @@ static void append_strings(GByteArray *payload, const char *const *strings)
 }
 
 /* Send the frame that opens @channel, unless it is too long or the agent is not there. */
-static void channel_open(SpChannel *channel, enum sp_frame_type type, const GByteArray *payload)
+static void channel_open(
+    SpChannel *channel, enum sp_agent_frame_type type, const GByteArray *payload)
 {
     SpAgent *agent = channel->agent;
 
     if (agent->state != SP_AGENT_READY)
         sp_channel_end(
             channel, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "the agent is not connected"));
-    else if (payload->len > SP_FRAME_PAYLOAD_MAX)
+    else if (payload->len > SP_AGENT_FRAME_PAYLOAD_MAX)
         sp_channel_end(channel,
             g_error_new(SP_ERROR, SP_ERROR_USAGE,
                 "the command or path is longer than %u KiB: copy it into the guest as a file",
-                SP_FRAME_PAYLOAD_MAX / 1024));
+                SP_AGENT_FRAME_PAYLOAD_MAX / 1024));
     else
         sp_agent_send_frame(agent, type, channel->id, payload->data, payload->len);
 }
@@ -325,7 +327,7 @@ static SpChannel *open_command(SpAgent *agent, const char *const *argv)
     append_u32(payload, 0); /* rows and columns: no pty */
     append_u32(payload, argc);
     append_strings(payload, argv);
-    channel_open(channel, SP_FRAME_EXEC, payload);
+    channel_open(channel, SP_AGENT_FRAME_EXEC, payload);
     return channel;
 }
 
@@ -334,7 +336,7 @@ SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
     SpChannel *channel = open_command(agent, argv);
 
     if (channel->agent)
-        sp_agent_send_header(agent, SP_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
+        sp_agent_send_header(agent, SP_AGENT_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
     return channel;
 }
 
@@ -366,7 +368,8 @@ void sp_channel_signal(SpChannel *channel, guint32 number)
 
     sp_put_u32(payload, number);
     if (channel->agent)
-        sp_agent_send_frame(channel->agent, SP_FRAME_SIGNAL, channel->id, payload, sizeof payload);
+        sp_agent_send_frame(
+            channel->agent, SP_AGENT_FRAME_SIGNAL, channel->id, payload, sizeof payload);
 }
 
 static void append_size(GByteArray *payload, guint rows, guint columns)
@@ -391,13 +394,13 @@ SpChannel *sp_agent_exec_terminal(SpAgent *agent, const char *const *argv,
     append_u32(payload, g_strv_length((char **)argv));
     append_strings(payload, argv);
     append_strings(payload, environment);
-    channel_open(channel, SP_FRAME_EXEC, payload);
+    channel_open(channel, SP_AGENT_FRAME_EXEC, payload);
     return channel;
 }
 
 gsize sp_channel_room(SpChannel *channel)
 {
-    return channel->agent && channel->func ? MIN(channel->credit, SP_FRAME_PAYLOAD_MAX) : 0;
+    return channel->agent && channel->func ? MIN(channel->credit, SP_AGENT_FRAME_PAYLOAD_MAX) : 0;
 }
 
 void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length)
@@ -406,7 +409,7 @@ void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length)
     if (length == 0)
         return;
     channel->credit -= length;
-    sp_agent_send_frame(channel->agent, SP_FRAME_DATA, channel->id, bytes, length);
+    sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_DATA, channel->id, bytes, length);
 }
 
 void sp_channel_resize(SpChannel *channel, guint rows, guint columns)
@@ -416,7 +419,8 @@ void sp_channel_resize(SpChannel *channel, guint rows, guint columns)
     if (!channel->agent)
         return;
     append_size(payload, rows, columns);
-    sp_agent_send_frame(channel->agent, SP_FRAME_RESIZE, channel->id, payload->data, payload->len);
+    sp_agent_send_frame(
+        channel->agent, SP_AGENT_FRAME_RESIZE, channel->id, payload->data, payload->len);
 }
 
 SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what)
@@ -426,7 +430,7 @@ SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *w
 
     append_u32(payload, kind);
     g_byte_array_append(payload, (const guint8 *)what, (guint)strlen(what) + 1);
-    channel_open(channel, SP_FRAME_WATCH, payload);
+    channel_open(channel, SP_AGENT_FRAME_WATCH, payload);
     return channel;
 }
 
@@ -439,7 +443,7 @@ SpChannel *sp_agent_restored(SpAgent *agent, gint64 now_us, const guint8 *seed, 
     append_u32(payload, (guint32)((guint64)now_us >> 32));
     append_u32(payload, (guint32)length);
     g_byte_array_append(payload, seed, (guint)length);
-    channel_open(channel, SP_FRAME_RESTORED, payload);
+    channel_open(channel, SP_AGENT_FRAME_RESTORED, payload);
     return channel;
 }
 
@@ -452,7 +456,7 @@ SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
     channel->is_put = true;
     append_u32(payload, mode);
     g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
-    channel_open(channel, SP_FRAME_PUT, payload);
+    channel_open(channel, SP_AGENT_FRAME_PUT, payload);
     if (channel->agent)
         send_file(channel);
     return channel;
@@ -465,7 +469,7 @@ SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd)
 
     channel->file = fd;
     g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
-    channel_open(channel, SP_FRAME_GET, payload);
+    channel_open(channel, SP_AGENT_FRAME_GET, payload);
     return channel;
 }
 
@@ -515,7 +519,7 @@ void sp_channel_free(SpChannel *channel)
     channel->funcs = NULL;
     if (channel->agent) {
         if (channel->agent->state == SP_AGENT_READY)
-            sp_agent_send_frame(channel->agent, SP_FRAME_CANCEL, channel->id, NULL, 0);
+            sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
         sp_channel_end(channel, NULL);
     }
     g_clear_error(&channel->error);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* A read takes at least one whole frame; with room for two, few reads end in the middle of one. */
-#define INPUT_SIZE (2 * (SP_FRAME_HEADER_SIZE + SP_FRAME_PAYLOAD_MAX))
+#define INPUT_SIZE (2 * (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX))
 /* What may stand before the answer to HELLO: the rest of an earlier life of the guest. */
 #define SKIP_MAX (16u * 1024 * 1024)
 
@@ -35,18 +35,18 @@ static void drop_source(GSource **source)
     g_clear_pointer(source, g_source_unref);
 }
 
-void sp_agent_send_header(
-    SpAgent *agent, enum sp_frame_type type, guint32 channel, enum sp_stream stream, gsize length)
+void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
+    enum sp_stream stream, gsize length)
 {
-    guint8 header[SP_FRAME_HEADER_SIZE];
+    guint8 header[SP_AGENT_FRAME_HEADER_SIZE];
 
-    g_assert(sp_frame_encode_header(header, type, stream, channel, length) == 0);
+    g_assert(sp_agent_frame_encode_header(header, type, stream, channel, length) == 0);
     g_byte_array_append(agent->output, header, sizeof header);
     sp_agent_want_write(agent);
 }
 
-void sp_agent_send_frame(
-    SpAgent *agent, enum sp_frame_type type, guint32 channel, const void *payload, gsize length)
+void sp_agent_send_frame(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
+    const void *payload, gsize length)
 {
     sp_agent_send_header(agent, type, channel, SP_STREAM_STDIN, length);
     if (length > 0)
@@ -78,11 +78,11 @@ static void send_hello(SpAgent *agent)
     memcpy(payload, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
     sp_put_u32(payload + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     memcpy(payload + SP_HELLO_MAGIC_SIZE + 4, agent->nonce, SP_NONCE_SIZE);
-    sp_agent_send_frame(agent, SP_FRAME_HELLO, 0, payload, sizeof payload);
+    sp_agent_send_frame(agent, SP_AGENT_FRAME_HELLO, 0, payload, sizeof payload);
 }
 
 /* Whether @frame answers our HELLO; one to an earlier HELLO is passed over. */
-static bool take_hello(SpAgent *agent, const struct sp_frame *frame)
+static bool take_hello(SpAgent *agent, const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
     const uint8_t *magic, *nonce, *boot_id;
@@ -90,7 +90,7 @@ static bool take_hello(SpAgent *agent, const struct sp_frame *frame)
     g_autofree char *message = NULL;
 
     sp_payload_init(&p, frame);
-    if (frame->type != SP_FRAME_HELLO ||
+    if (frame->type != SP_AGENT_FRAME_HELLO ||
         sp_payload_take_bytes(&p, SP_HELLO_MAGIC_SIZE, &magic) < 0 ||
         sp_payload_take_u32(&p, &version) < 0 ||
         sp_payload_take_bytes(&p, SP_NONCE_SIZE, &nonce) < 0 ||
@@ -116,12 +116,12 @@ static bool take_hello(SpAgent *agent, const struct sp_frame *frame)
 }
 
 /* False where the frame breaks the protocol. */
-static bool take_frame(SpAgent *agent, const struct sp_frame *frame)
+static bool take_frame(SpAgent *agent, const struct sp_agent_frame *frame)
 {
     SpChannel *channel = g_hash_table_lookup(agent->channels, GUINT_TO_POINTER(frame->channel));
 
     if (!channel) /* ended or cancelled by us, and the agent did not know yet */
-        return frame->type != SP_FRAME_HELLO && frame->channel <= agent->last_channel;
+        return frame->type != SP_AGENT_FRAME_HELLO && frame->channel <= agent->last_channel;
     return sp_channel_take_frame(channel, frame);
 }
 
@@ -139,16 +139,16 @@ static gsize skip(SpAgent *agent, gsize length)
 /* Each returns how many bytes of the input are dealt with, 0 if more are needed. */
 static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
 {
-    ssize_t at = sp_frame_find_hello(data, length);
-    const gsize keep = SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
-    struct sp_frame frame;
+    ssize_t at = sp_agent_frame_find_hello(data, length);
+    const gsize keep = SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
+    struct sp_agent_frame frame;
     ssize_t n;
 
     if (at < 0)
         return skip(agent, length > keep ? length - keep : 0);
     if (at > 0)
         return skip(agent, (gsize)at);
-    n = sp_frame_decode(data, length, &frame);
+    n = sp_agent_frame_decode(data, length, &frame);
     if (n == 0)
         return 0;
     if (n > 0 && take_hello(agent, &frame))
@@ -158,8 +158,8 @@ static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
 
 static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
 {
-    struct sp_frame frame;
-    ssize_t n = sp_frame_decode(data, length, &frame);
+    struct sp_agent_frame frame;
+    ssize_t n = sp_agent_frame_decode(data, length, &frame);
 
     if (n == -EMSGSIZE)
         agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent a frame that is longer than allowed");

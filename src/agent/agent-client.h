@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <glib.h>
 #include <stdbool.h>
 
 /**
- * The driver's end of the connection to a guest's agent (lib/frame.h has the wire format).
+ * The driver's end of the connection to a guest's agent (lib/agent-frame.h has the wire format).
  *
  * Nothing here blocks: requests are channels that come to their end while the default main context
  * turns. Main thread only.

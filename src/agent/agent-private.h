@@ -34,17 +34,17 @@ struct SpAgent {
 /** Have what is in the agent's output sent while the main context turns. */
 void sp_agent_want_write(SpAgent *agent);
 /** Append a frame's header to the output; a payload of @length bytes has to follow. */
-void sp_agent_send_header(
-    SpAgent *agent, enum sp_frame_type type, guint32 channel, enum sp_stream stream, gsize length);
+void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
+    enum sp_stream stream, gsize length);
 /** Append a whole frame, of stream 0. */
-void sp_agent_send_frame(
-    SpAgent *agent, enum sp_frame_type type, guint32 channel, const void *payload, gsize length);
+void sp_agent_send_frame(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
+    const void *payload, gsize length);
 
 /** Read on in the files that are being sent, until enough waits in the output or none has credit.
  */
 void sp_agent_pump_files(SpAgent *agent);
 /** Deal with a frame of the channel's; false where it breaks the protocol. */
-bool sp_channel_take_frame(SpChannel *channel, const struct sp_frame *frame);
+bool sp_channel_take_frame(SpChannel *channel, const struct sp_agent_frame *frame);
 /** The channel is done, without an error or with @error, which is taken. Nothing where it is
  * already. */
 void sp_channel_end(SpChannel *channel, GError *error);

@@ -203,7 +203,7 @@ bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *
     return run_until(machine, purpose, argv, sp_machine_deadline(machine, -1), ret_output, error);
 }
 
-/* A watch's STATE, by its strings' places (lib/frame.h). */
+/* A watch's STATE, by its strings' places (lib/agent-frame.h). */
 enum { UNIT_LOAD, UNIT_ACTIVE, UNIT_SUB, UNIT_RESULT, UNIT_JOB, UNIT_STRINGS };
 
 typedef struct {

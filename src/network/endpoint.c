@@ -2,7 +2,7 @@
 #include "network/endpoint.h"
 
 #include "base/error.h"
-#include "network/kept-frames.h"
+#include "network/frame-queue.h"
 
 #include <string.h>
 
@@ -27,7 +27,7 @@ struct SpEndpoint {
     SpMac mac;
     GArray *addresses; /* of Address */
     GArray *watches;   /* of Watch */
-    SpKeptFrames kept;
+    SpFrameQueue kept;
     guint16 next_port;
     GByteArray *frame; /* the one being built */
 };
@@ -139,7 +139,7 @@ static void on_frame(const guint8 *frame, gsize length, void *data)
                 answer_echo(endpoint, &packet);
         }
     }
-    sp_kept_frames_add(&endpoint->kept, frame, length);
+    sp_frame_queue_add(&endpoint->kept, frame, length);
 }
 
 SpEndpoint *sp_endpoint_new(SpSwitch *sw, const char *name, const SpMac *mac)
@@ -152,7 +152,7 @@ SpEndpoint *sp_endpoint_new(SpSwitch *sw, const char *name, const SpMac *mac)
     endpoint->addresses = g_array_new(FALSE, FALSE, sizeof(Address));
     g_array_append_val(endpoint->addresses, link_local);
     endpoint->watches = g_array_new(FALSE, FALSE, sizeof(Watch));
-    sp_kept_frames_init(&endpoint->kept);
+    sp_frame_queue_init(&endpoint->kept);
     endpoint->next_port = PORT_MIN;
     endpoint->frame = g_byte_array_new();
     endpoint->port = sp_switch_plug_func(sw, name, on_frame, endpoint);
@@ -164,7 +164,7 @@ void sp_endpoint_free(SpEndpoint *endpoint)
     if (!endpoint)
         return;
     sp_port_unplug(endpoint->port);
-    sp_kept_frames_clear(&endpoint->kept);
+    sp_frame_queue_clear(&endpoint->kept);
     g_array_unref(endpoint->addresses);
     g_array_unref(endpoint->watches);
     g_byte_array_unref(endpoint->frame);
@@ -430,10 +430,10 @@ bool sp_endpoint_ping(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
 GBytes *sp_endpoint_receive(SpEndpoint *endpoint, SpMatchFunc match, void *data, gint64 deadline,
     const SpInterrupt *interrupt, GError **error)
 {
-    return sp_kept_frames_take(&endpoint->kept, match, data, deadline, interrupt, error);
+    return sp_frame_queue_take(&endpoint->kept, match, data, deadline, interrupt, error);
 }
 
 void sp_endpoint_forget(SpEndpoint *endpoint)
 {
-    sp_kept_frames_clear(&endpoint->kept);
+    sp_frame_queue_clear(&endpoint->kept);
 }

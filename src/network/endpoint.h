@@ -3,7 +3,7 @@
 
 #include "base/wait.h"
 #include "network/address.h"
-#include "network/kept-frames.h"
+#include "network/frame-queue.h"
 #include "network/packet.h"
 #include "network/switch.h"
 
@@ -77,7 +77,7 @@ bool sp_endpoint_send(SpEndpoint *endpoint, const SpPacket *packet, GError **err
 /**
  * Take the first frame that @match (NULL: any) says yes to out of those that came since the last
  * sp_endpoint_forget(), and wait for one until @deadline where there is none; 0 waits for none.
- * Of those, the last SP_KEPT_FRAMES_MAX are there.
+ * Of those, the last SP_FRAME_QUEUE_MAX are there.
  *
  * Frames come in here in the order in which they came to the switch, those included that are not
  * for this station and were flooded. Not kept: answers to a probe that was running. NULL with

@@ -14,11 +14,11 @@
 
 typedef struct {
     SpEndpoint *endpoint;
-    SpProbeProtocol protocol;
+    SpPortScanProtocol protocol;
     SpIp target, source;
     SpMac mac; /* the target's */
     guint32 salt;
-    guint16 source_ports[SP_PROBE_ROUNDS_MAX];
+    guint16 source_ports[SP_PORT_SCAN_ROUNDS_MAX];
     guint8 *states;
     guint wanted;  /* ports */
     guint answers; /* ports that are not silent */
@@ -33,12 +33,12 @@ typedef struct {
     gint64 last_answer;
     gint64 deadline;
     const SpInterrupt *interrupt;
-    SpProbeStats stats;
+    SpPortScanStats stats;
 } Probe;
 
 static const guint window_max[] = {
-    [SP_PROBE_TCP] = SP_PROBE_TCP_WINDOW_MAX,
-    [SP_PROBE_UDP] = SP_PROBE_UDP_WINDOW_MAX,
+    [SP_PORT_SCAN_TCP] = SP_PORT_SCAN_TCP_WINDOW_MAX,
+    [SP_PORT_SCAN_UDP] = SP_PORT_SCAN_UDP_WINDOW_MAX,
 };
 
 /* Something that a service answers, where an empty datagram is not. */
@@ -59,7 +59,7 @@ static const struct {
     {1194, 14, "\x38slotproo\0\0\0\0\0"},
 };
 
-const char *sp_probe_state_name(SpProbeState state)
+const char *sp_port_scan_state_name(SpPortScanState state)
 {
     static const char *const names[] = {"none", "silent", "rejected", "closed", "open"};
 
@@ -109,7 +109,7 @@ static void send_probe(Probe *probe, guint16 port)
     guint16 source_port = probe->source_ports[probe->stats.rounds - 1];
 
     probe->stats.probes++;
-    if (probe->protocol == SP_PROBE_TCP)
+    if (probe->protocol == SP_PORT_SCAN_TCP)
         send_tcp(probe, source_port, port, SP_TCP_SYN, sequence_of(probe, port));
     else
         send_udp(probe, source_port, port);
@@ -190,49 +190,50 @@ static bool is_between(const SpPacket *packet, const SpIp *from, const SpIp *to)
 }
 
 /* RFC 9293, 3.10.7.1 and 3.10.7.4: a SYN is answered by acknowledging it. */
-static SpProbeState judge_tcp(const Probe *probe, const SpPacket *packet)
+static SpPortScanState judge_tcp(const Probe *probe, const SpPacket *packet)
 {
     if (packet->tcp.acknowledgment != sequence_of(probe, packet->from_port) + 1 ||
         !(packet->tcp.flags & SP_TCP_ACK))
-        return SP_PROBE_NONE;
+        return SP_PORT_SCAN_NONE;
     if (packet->tcp.flags & SP_TCP_RST)
-        return SP_PROBE_CLOSED;
-    return packet->tcp.flags & SP_TCP_SYN ? SP_PROBE_OPEN : SP_PROBE_NONE;
+        return SP_PORT_SCAN_CLOSED;
+    return packet->tcp.flags & SP_TCP_SYN ? SP_PORT_SCAN_OPEN : SP_PORT_SCAN_NONE;
 }
 
 /* @ret_port is what the error is about. */
-static SpProbeState judge_error(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
+static SpPortScanState judge_error(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
 {
-    SpPacketKind kind = probe->protocol == SP_PROBE_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
+    SpPacketKind kind = probe->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
     SpPacket quote;
 
     if (!sp_packet_get_quote(packet, &quote) || quote.kind != kind ||
         !is_between(&quote, &probe->source, &probe->target) ||
         !is_source_port(probe, quote.from_port))
-        return SP_PROBE_NONE;
+        return SP_PORT_SCAN_NONE;
     if (kind == SP_PACKET_TCP && quote.tcp.sequence != sequence_of(probe, quote.to_port))
-        return SP_PROBE_NONE;
+        return SP_PORT_SCAN_NONE;
     *ret_port = quote.to_port;
     if (packet->from.is_v6)
         return packet->icmp.type == SP_ICMPV6_UNREACHABLE && packet->icmp.code == 4
-                   ? SP_PROBE_CLOSED
-                   : SP_PROBE_REJECTED;
-    return packet->icmp.type == SP_ICMP_UNREACHABLE && packet->icmp.code == 3 ? SP_PROBE_CLOSED
-                                                                              : SP_PROBE_REJECTED;
+                   ? SP_PORT_SCAN_CLOSED
+                   : SP_PORT_SCAN_REJECTED;
+    return packet->icmp.type == SP_ICMP_UNREACHABLE && packet->icmp.code == 3
+               ? SP_PORT_SCAN_CLOSED
+               : SP_PORT_SCAN_REJECTED;
 }
 
 /* NONE where @packet answers none of ours. */
-static SpProbeState judge(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
+static SpPortScanState judge(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
 {
-    SpPacketKind kind = probe->protocol == SP_PROBE_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
+    SpPacketKind kind = probe->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
 
     if (packet->kind == SP_PACKET_ICMP)
         return judge_error(probe, packet, ret_port);
     if (packet->kind != kind || !is_between(packet, &probe->target, &probe->source) ||
         !is_source_port(probe, packet->to_port))
-        return SP_PROBE_NONE;
+        return SP_PORT_SCAN_NONE;
     *ret_port = packet->from_port;
-    return kind == SP_PACKET_TCP ? judge_tcp(probe, packet) : SP_PROBE_OPEN;
+    return kind == SP_PACKET_TCP ? judge_tcp(probe, packet) : SP_PORT_SCAN_OPEN;
 }
 
 static bool on_packet(const SpPacket *packet, void *data)
@@ -240,23 +241,23 @@ static bool on_packet(const SpPacket *packet, void *data)
     Probe *probe = data;
     bool is_last = false;
     guint16 port = 0;
-    SpProbeState state;
+    SpPortScanState state;
 
     if (is_sentinel_answer(probe, packet, &is_last)) {
         probe->is_answered = probe->is_answered || is_last;
         return true;
     }
     state = judge(probe, packet, &port);
-    if (state == SP_PROBE_NONE || probe->states[port] == SP_PROBE_NONE)
+    if (state == SP_PORT_SCAN_NONE || probe->states[port] == SP_PORT_SCAN_NONE)
         return false;
-    if (probe->states[port] == SP_PROBE_SILENT) {
+    if (probe->states[port] == SP_PORT_SCAN_SILENT) {
         probe->answers++;
         probe->stats.late += probe->stats.rounds > 1;
     }
     if (state > probe->states[port])
         probe->states[port] = (guint8)state;
     /* or it would wait for us with a connection half open */
-    if (state == SP_PROBE_OPEN && packet->kind == SP_PACKET_TCP)
+    if (state == SP_PORT_SCAN_OPEN && packet->kind == SP_PACKET_TCP)
         send_tcp(probe, packet->to_port, port, SP_TCP_RST, packet->tcp.acknowledgment);
     return true;
 }
@@ -294,7 +295,7 @@ static bool is_window_over(void *data, GError **error)
 static bool is_hopeless(const Probe *probe, GError **error)
 {
     g_autofree char *text = sp_ip_format(&probe->target);
-    const char *name = probe->protocol == SP_PROBE_TCP ? "TCP" : "UDP";
+    const char *name = probe->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP";
     gint64 now = g_get_monotonic_time();
     const char *why = NULL;
 
@@ -302,7 +303,7 @@ static bool is_hopeless(const Probe *probe, GError **error)
         why = "was not finished in time";
     else if (probe->dirty > DIRTY_MAX)
         why = "can't be done: the link loses too many frames";
-    else if (now - probe->last_answer > SP_PROBE_PATIENCE_MS * 1000)
+    else if (now - probe->last_answer > SP_PORT_SCAN_PATIENCE_MS * 1000)
         why = probe->target.is_v6 ? "ended: it no longer answers neighbour solicitations"
                                   : "ended: it no longer answers ARP requests";
     if (why)
@@ -343,7 +344,7 @@ static bool run_window(
     probe->sentinel++;
     probe->stats.windows++;
     for (guint i = 0; i < count; i++) {
-        if (probe->states[ports[i]] == SP_PROBE_SILENT)
+        if (probe->states[ports[i]] == SP_PORT_SCAN_SILENT)
             send_probe(probe, ports[i]);
     }
     send_sentinel(probe);
@@ -375,11 +376,11 @@ static bool settle(Probe *probe, GError **error)
 /* Probe each port that is silent so far. */
 static bool run_round(Probe *probe, GError **error)
 {
-    g_autofree guint16 *ports = g_new(guint16, SP_PROBE_PORTS);
+    g_autofree guint16 *ports = g_new(guint16, SP_PORT_SCAN_PORTS);
     guint count = 0;
 
-    for (guint port = 0; port < SP_PROBE_PORTS; port++) {
-        if (probe->states[port] == SP_PROBE_SILENT)
+    for (guint port = 0; port < SP_PORT_SCAN_PORTS; port++) {
+        if (probe->states[port] == SP_PORT_SCAN_SILENT)
             ports[count++] = (guint16)port;
     }
     probe->source_ports[probe->stats.rounds++] = sp_endpoint_take_port(probe->endpoint);
@@ -403,12 +404,12 @@ static bool run_rounds(Probe *probe, guint n_ports, GError **error)
     do {
         g_autofree char *text = NULL;
 
-        if (probe->stats.rounds == SP_PROBE_ROUNDS_MAX) {
+        if (probe->stats.rounds == SP_PORT_SCAN_ROUNDS_MAX) {
             text = sp_ip_format(&probe->target);
             g_set_error(error, SP_ERROR, SP_ERROR_GUEST,
                 "the silence of %s proves nothing: in each of %u rounds more of its %s ports "
                 "answered, which were silent before; does it limit its answers (icmp_ratelimit)?",
-                text, SP_PROBE_ROUNDS_MAX, probe->protocol == SP_PROBE_TCP ? "TCP" : "UDP");
+                text, SP_PORT_SCAN_ROUNDS_MAX, probe->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP");
             return false;
         }
         before = probe->answers;
@@ -424,21 +425,21 @@ static guint mark_ports(guint8 *states, const guint16 *ports, gsize n_ports)
     guint count = 0;
 
     if (!ports) {
-        memset(states + 1, SP_PROBE_SILENT, SP_PROBE_PORTS - 1);
-        return SP_PROBE_PORTS - 1;
+        memset(states + 1, SP_PORT_SCAN_SILENT, SP_PORT_SCAN_PORTS - 1);
+        return SP_PORT_SCAN_PORTS - 1;
     }
     for (gsize i = 0; i < n_ports; i++) {
-        count += states[ports[i]] == SP_PROBE_NONE;
-        states[ports[i]] = SP_PROBE_SILENT;
+        count += states[ports[i]] == SP_PORT_SCAN_NONE;
+        states[ports[i]] = SP_PORT_SCAN_SILENT;
     }
     return count;
 }
 
-bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol protocol,
+bool sp_port_scan_run(SpEndpoint *endpoint, const SpIp *target, SpPortScanProtocol protocol,
     const guint16 *ports, gsize n_ports, gint64 deadline, const SpInterrupt *interrupt,
-    guint8 ret_states[SP_PROBE_PORTS], SpProbeStats *ret_stats, GError **error)
+    guint8 ret_states[SP_PORT_SCAN_PORTS], SpPortScanStats *ret_stats, GError **error)
 {
-    g_autofree guint8 *states = g_malloc0(SP_PROBE_PORTS);
+    g_autofree guint8 *states = g_malloc0(SP_PORT_SCAN_PORTS);
     gint64 begin = g_get_monotonic_time();
     Probe probe = {.endpoint = endpoint,
         .protocol = protocol,
@@ -453,7 +454,7 @@ bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol
     bool is_done;
 
     if (!sp_endpoint_source(endpoint, target, &probe.source, error) ||
-        !sp_endpoint_resolve(endpoint, target, MIN(deadline, sp_deadline(SP_PROBE_PATIENCE_MS)),
+        !sp_endpoint_resolve(endpoint, target, MIN(deadline, sp_deadline(SP_PORT_SCAN_PATIENCE_MS)),
             interrupt, &probe.mac, error))
         return false;
     probe.last_answer = g_get_monotonic_time();
@@ -463,7 +464,7 @@ bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol
     if (!is_done)
         return false;
     probe.stats.time_us = g_get_monotonic_time() - begin;
-    memcpy(ret_states, states, SP_PROBE_PORTS);
+    memcpy(ret_states, states, SP_PORT_SCAN_PORTS);
     if (ret_stats)
         *ret_stats = probe.stats;
     return true;

@@ -13,12 +13,13 @@
  *
  * No answer says nothing by itself: the probe may have been lost. So:
  *
- * 1. Probes go out in windows of at most SP_PROBE_TCP_WINDOW_MAX or SP_PROBE_UDP_WINDOW_MAX. The
- * last frame of each is a sentinel that the target's stack answers below what a firewall for IP
- * sees: an ARP probe (RFC 5227, 2.1.1: a request from 0.0.0.0, which a host must answer and takes
- * nothing into its table from), or for IPv6 a neighbour solicitation, which a host's rules must let
- * in for it to be reachable at all. Each carries the number of its window in the address that the
- * answer goes to, so that a late answer is not taken for a later one.
+ * 1. Probes go out in windows of at most SP_PORT_SCAN_TCP_WINDOW_MAX or
+ * SP_PORT_SCAN_UDP_WINDOW_MAX. The last frame of each is a sentinel that the target's stack answers
+ * below what a firewall for IP sees: an ARP probe (RFC 5227, 2.1.1: a request from 0.0.0.0, which a
+ * host must answer and takes nothing into its table from), or for IPv6 a neighbour solicitation,
+ * which a host's rules must let in for it to be reachable at all. Each carries the number of its
+ * window in the address that the answer goes to, so that a late answer is not taken for a later
+ * one.
  * 2. All between here and the target's stack keeps the order, and waits rather than drops: the
  *    switch's queue (which counts what it drops), a stream socket, QEMU, which stops reading it
  *    where the card has no room, and the card's one ring. A sentinel that was answered proves that
@@ -34,8 +35,8 @@
  *    TCG was lost; with those here, none. So windows are smaller than that, answers count whenever
  *    they come, and after each round sentinels go on until one brings no more answers. Then all
  *    silent ports are probed again from another source port, in rounds, until a whole round has
- *    changed nothing. Where SP_PROBE_ROUNDS_MAX rounds do not get there, the call fails: it never
- *    reports a silence that it has reason to doubt.
+ *    changed nothing. Where SP_PORT_SCAN_ROUNDS_MAX rounds do not get there, the call fails: it
+ * never reports a silence that it has reason to doubt.
  *
  * # Where that ends
  *
@@ -58,24 +59,24 @@
  * - Everybody's answers count that name the address and quote the probe, not just those from the
  *   MAC address that was resolved: better a port too many that answers than one too few.
  */
-#define SP_PROBE_PORTS 65536u
-#define SP_PROBE_TCP_WINDOW_MAX 256u
-#define SP_PROBE_UDP_WINDOW_MAX 128u
-#define SP_PROBE_ROUNDS_MAX 4u
+#define SP_PORT_SCAN_PORTS 65536u
+#define SP_PORT_SCAN_TCP_WINDOW_MAX 256u
+#define SP_PORT_SCAN_UDP_WINDOW_MAX 128u
+#define SP_PORT_SCAN_ROUNDS_MAX 4u
 
-typedef enum { SP_PROBE_TCP, SP_PROBE_UDP } SpProbeProtocol;
+typedef enum { SP_PORT_SCAN_TCP, SP_PORT_SCAN_UDP } SpPortScanProtocol;
 
 /** What is known of a port; a stronger answer replaces a weaker one, in this order. */
 typedef enum {
-    SP_PROBE_NONE,     /* it was not asked for */
-    SP_PROBE_SILENT,   /* no answer: dropped */
-    SP_PROBE_REJECTED, /* another ICMP error, such as "administratively prohibited" */
-    SP_PROBE_CLOSED,   /* a reset, or "port unreachable" */
-    SP_PROBE_OPEN,     /* a SYN-ACK, which gets a reset; any UDP answer */
-} SpProbeState;
+    SP_PORT_SCAN_NONE,     /* it was not asked for */
+    SP_PORT_SCAN_SILENT,   /* no answer: dropped */
+    SP_PORT_SCAN_REJECTED, /* another ICMP error, such as "administratively prohibited" */
+    SP_PORT_SCAN_CLOSED,   /* a reset, or "port unreachable" */
+    SP_PORT_SCAN_OPEN,     /* a SYN-ACK, which gets a reset; any UDP answer */
+} SpPortScanState;
 
 /** "open", "closed", "rejected", "silent"; "none" for anything else. */
-const char *sp_probe_state_name(SpProbeState state);
+const char *sp_port_scan_state_name(SpPortScanState state);
 
 typedef struct {
     guint64 probes; /* frames sent, without sentinels */
@@ -84,19 +85,19 @@ typedef struct {
     guint rounds;
     guint late; /* ports that first answered in a later round than the first */
     gint64 time_us;
-} SpProbeStats;
+} SpPortScanStats;
 
 /**
  * Probe @ports (NULL: 1 to 65535) of @target, which is on the link.
  *
- * @ret_states gets a SpProbeState for each port number, @ret_stats may be NULL; both are untouched
- * on failure. SP_ERROR_TIMEOUT at @deadline, or when the target does not answer ARP (neighbour
- * solicitations) at all for SP_PROBE_PATIENCE_MS, or the link loses so much that no window gets
- * through; SP_ERROR_MACHINE when the target's machine goes away; SP_ERROR_GUEST when its answers
- * are still not settled after SP_PROBE_ROUNDS_MAX rounds; SP_ERROR_USAGE where the endpoint has no
- * address of the family; SP_ERROR_INTERRUPTED.
+ * @ret_states gets a SpPortScanState for each port number, @ret_stats may be NULL; both are
+ * untouched on failure. SP_ERROR_TIMEOUT at @deadline, or when the target does not answer ARP
+ * (neighbour solicitations) at all for SP_PORT_SCAN_PATIENCE_MS, or the link loses so much that no
+ * window gets through; SP_ERROR_MACHINE when the target's machine goes away; SP_ERROR_GUEST when
+ * its answers are still not settled after SP_PORT_SCAN_ROUNDS_MAX rounds; SP_ERROR_USAGE where the
+ * endpoint has no address of the family; SP_ERROR_INTERRUPTED.
  */
-#define SP_PROBE_PATIENCE_MS 10000
-bool sp_endpoint_probe(SpEndpoint *endpoint, const SpIp *target, SpProbeProtocol protocol,
+#define SP_PORT_SCAN_PATIENCE_MS 10000
+bool sp_port_scan_run(SpEndpoint *endpoint, const SpIp *target, SpPortScanProtocol protocol,
     const guint16 *ports, gsize n_ports, gint64 deadline, const SpInterrupt *interrupt,
-    guint8 ret_states[SP_PROBE_PORTS], SpProbeStats *ret_stats, GError **error);
+    guint8 ret_states[SP_PORT_SCAN_PORTS], SpPortScanStats *ret_stats, GError **error);

@@ -265,7 +265,8 @@ static void take_frame(SpPort *port, const guint8 *frame, gsize length)
     gint64 now = g_get_monotonic_time();
     SpPort *target;
 
-    if (length < SP_FRAME_MIN || length > SP_FRAME_MAX || is_group(frame + ADDRESS_SIZE)) {
+    if (length < SP_ETHERNET_FRAME_MIN || length > SP_ETHERNET_FRAME_MAX ||
+        is_group(frame + ADDRESS_SIZE)) {
         port->stats.malformed++;
         return;
     }
@@ -316,7 +317,7 @@ static bool take_input(SpPort *port)
 
         memcpy(&length, port->input->data + at, LENGTH_SIZE);
         length = GUINT32_FROM_BE(length);
-        if (length > SP_FRAME_LENGTH_MAX)
+        if (length > SP_ETHERNET_LENGTH_MAX)
             return false; /* nobody knows where the next one begins */
         if (port->input->len - at - LENGTH_SIZE < length)
             break;

@@ -25,7 +25,7 @@
  * - A card that has no room for a frame (no driver yet, a machine that is stopped) makes QEMU stop
  *   reading. What was sent meanwhile waits in the socket and in the port's queue, and comes in when
  *   the driver is up; the only frames lost on this way are those counted as overflown.
- * - QEMU ends a connection on which it is told of a frame longer than SP_FRAME_LENGTH_MAX. Where
+ * - QEMU ends a connection on which it is told of a frame longer than SP_ETHERNET_LENGTH_MAX. Where
  *   we end one, it goes on with a card that has no cable.
  *
  * Works while the default main context turns. Main thread only.
@@ -33,10 +33,11 @@
 typedef struct SpSwitch SpSwitch;
 typedef struct SpPort SpPort;
 
-#define SP_FRAME_MIN 14u    /* the header; Ethernet's padding is left to who sends */
-#define SP_FRAME_MAX 65550u /* a header, and what a virtio card may send without segmentation */
+#define SP_ETHERNET_FRAME_MIN 14u /* the header; Ethernet's padding is left to who sends */
+#define SP_ETHERNET_FRAME_MAX                                                                      \
+    65550u /* a header, and what a virtio card may send without segmentation */
 /* What QEMU may say is a frame's length (its NET_BUFSIZE); one between the two is passed over. */
-#define SP_FRAME_LENGTH_MAX 69632u
+#define SP_ETHERNET_LENGTH_MAX 69632u
 #define SP_PORT_QUEUE_MAX (4u * 1024 * 1024)
 #define SP_SWITCH_STATIONS_MAX 4096u
 #define SP_SWITCH_AGE_US (300 * G_TIME_SPAN_SECOND)

@@ -2,7 +2,7 @@
 #include "qemu/command.h"
 
 #include "base/error.h"
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 #include "qemu/board.h"
 
 /* The slot of the first network card on the bus; the others follow. Images identify cards by it. */

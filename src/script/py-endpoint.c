@@ -175,11 +175,11 @@ static bool to_ports(PyObject *value, GArray **ret_ports)
     return list != NULL;
 }
 
-static PyObject *list_ports(const guint8 *states, SpProbeState state)
+static PyObject *list_ports(const guint8 *states, SpPortScanState state)
 {
     PyObject *list = PyList_New(0);
 
-    for (guint port = 0; port < SP_PROBE_PORTS && list; port++) {
+    for (guint port = 0; port < SP_PORT_SCAN_PORTS && list; port++) {
         PyObject *number = states[port] == state ? PyLong_FromUnsignedLong(port) : NULL;
         if (states[port] == state && (!number || PyList_Append(list, number) < 0))
             Py_CLEAR(list);
@@ -194,9 +194,10 @@ static PyObject *make_result(const guint8 *states)
     PyObject *module = PyImport_ImportModule("types");
     PyObject *result = module ? PyObject_CallMethod(module, "SimpleNamespace", NULL) : NULL;
 
-    for (SpProbeState state = SP_PROBE_SILENT; state <= SP_PROBE_OPEN && result; state++) {
+    for (SpPortScanState state = SP_PORT_SCAN_SILENT; state <= SP_PORT_SCAN_OPEN && result;
+         state++) {
         PyObject *list = list_ports(states, state);
-        if (!list || PyObject_SetAttrString(result, sp_probe_state_name(state), list) < 0)
+        if (!list || PyObject_SetAttrString(result, sp_port_scan_state_name(state), list) < 0)
             Py_CLEAR(result);
         Py_XDECREF(list);
     }
@@ -205,33 +206,33 @@ static PyObject *make_result(const guint8 *states)
 }
 
 /* @states is what is returned, in numbers; the log has how it was found. */
-static void log_result(Endpoint *self, const guint8 *states, const SpProbeStats *stats)
+static void log_result(Endpoint *self, const guint8 *states, const SpPortScanStats *stats)
 {
-    guint counts[SP_PROBE_OPEN + 1] = {0};
+    guint counts[SP_PORT_SCAN_OPEN + 1] = {0};
 
-    for (guint port = 0; port < SP_PROBE_PORTS; port++)
+    for (guint port = 0; port < SP_PORT_SCAN_PORTS; port++)
         counts[states[port]]++;
     sp_log(log_of(self), NULL,
         "%u open, %u closed, %u rejected, %u silent; %.1f s, %" G_GUINT64_FORMAT
         " probes, %u windows (%u repeated), %u rounds",
-        counts[SP_PROBE_OPEN], counts[SP_PROBE_CLOSED], counts[SP_PROBE_REJECTED],
-        counts[SP_PROBE_SILENT], (double)stats->time_us / G_TIME_SPAN_SECOND, stats->probes,
+        counts[SP_PORT_SCAN_OPEN], counts[SP_PORT_SCAN_CLOSED], counts[SP_PORT_SCAN_REJECTED],
+        counts[SP_PORT_SCAN_SILENT], (double)stats->time_us / G_TIME_SPAN_SECOND, stats->probes,
         stats->windows, stats->repeated, stats->rounds);
 }
 
-static PyObject *run_probe(Endpoint *self, const SpIp *target, SpProbeProtocol protocol,
+static PyObject *run_probe(Endpoint *self, const SpIp *target, SpPortScanProtocol protocol,
     const GArray *ports, gint64 deadline)
 {
-    g_autofree guint8 *states = g_malloc0(SP_PROBE_PORTS);
+    g_autofree guint8 *states = g_malloc0(SP_PORT_SCAN_PORTS);
     g_autofree char *text = sp_ip_format(target);
     SpInterrupt interrupt = sp_script_interrupt();
     GError *error = NULL;
-    SpProbeStats stats;
+    SpPortScanStats stats;
     bool is_good;
 
     sp_log_begin(log_of(self), NULL, "network", "%s: probe %s ports of %s", self->station->name,
-        protocol == SP_PROBE_TCP ? "TCP" : "UDP", text);
-    is_good = sp_endpoint_probe(self->station->endpoint, target, protocol,
+        protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP", text);
+    is_good = sp_port_scan_run(self->station->endpoint, target, protocol,
         ports ? (const guint16 *)(const void *)ports->data : NULL, ports ? ports->len : 0, deadline,
         &interrupt, states, &stats, &error);
     if (is_good)
@@ -255,7 +256,8 @@ static PyObject *probe(Endpoint *self, PyObject *args, PyObject *kwargs)
     if (!g_str_equal(protocol, "tcp") && !g_str_equal(protocol, "udp"))
         return PyErr_Format(
             PyExc_ValueError, "protocol is '%s': expected 'tcp' or 'udp'", protocol);
-    return run_probe(self, &ip, *protocol == 't' ? SP_PROBE_TCP : SP_PROBE_UDP, ports, deadline);
+    return run_probe(
+        self, &ip, *protocol == 't' ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP, ports, deadline);
 }
 
 static bool to_kind(const char *protocol, SpPacketKind *ret_kind)

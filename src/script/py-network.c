@@ -3,7 +3,7 @@
 /* The type Network: an Ethernet segment of the test, as a script sees it. */
 
 #include "script/py-network.h"
-#include "network/frames.h"
+#include "network/capture-reader.h"
 #include "script/py-threads.h"
 
 #include <structmember.h>
@@ -123,7 +123,7 @@ static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
     sp_capture_flush(self->network->capture);
     if (sp_capture_error(self->network->capture))
         return sp_py_raise(state, g_error_copy(sp_capture_error(self->network->capture)));
-    frames = sp_capture_frames(sp_capture_path(self->network->capture), filter, &error);
+    frames = sp_capture_read_frames(sp_capture_path(self->network->capture), filter, &error);
     return frames ? list_frames(frames) : sp_py_raise(state, error);
 }
 

@@ -44,7 +44,8 @@ static guint64 read_frames(int fd)
         check(n - at >= 4);
         memcpy(&length, bytes + at, 4);
         length = GUINT32_FROM_BE(length);
-        check(length >= SP_FRAME_MIN && length <= SP_FRAME_MAX && n - at - 4 >= (ssize_t)length);
+        check(length >= SP_ETHERNET_FRAME_MIN && length <= SP_ETHERNET_FRAME_MAX &&
+              n - at - 4 >= (ssize_t)length);
         check((bytes[at + 4 + 6] & 1) == 0); /* from no group */
         at += 4 + (ssize_t)length;
     }

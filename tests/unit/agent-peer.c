@@ -81,11 +81,12 @@ void peer_send_bytes(Peer *peer, const void *bytes, gsize length)
 }
 
 void peer_send(
-    Peer *peer, enum sp_frame_type type, guint32 channel, const void *payload, gsize length)
+    Peer *peer, enum sp_agent_frame_type type, guint32 channel, const void *payload, gsize length)
 {
-    guint8 header[SP_FRAME_HEADER_SIZE];
+    guint8 header[SP_AGENT_FRAME_HEADER_SIZE];
 
-    g_assert_cmpint(sp_frame_encode_header(header, type, SP_STREAM_STDIN, channel, length), ==, 0);
+    g_assert_cmpint(
+        sp_agent_frame_encode_header(header, type, SP_STREAM_STDIN, channel, length), ==, 0);
     peer_send_bytes(peer, header, sizeof header);
     peer_send_bytes(peer, payload, length);
 }
@@ -94,10 +95,10 @@ GByteArray *peer_hello_frame(guint8 nonce)
 {
     GByteArray *frame = g_byte_array_new();
 
-    g_byte_array_set_size(frame, SP_FRAME_HEADER_SIZE + HELLO_LENGTH);
-    sp_frame_encode_header(frame->data, SP_FRAME_HELLO, 0, 0, HELLO_LENGTH);
-    memcpy(frame->data + SP_FRAME_HEADER_SIZE, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
-    sp_put_u32(frame->data + SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    g_byte_array_set_size(frame, SP_AGENT_FRAME_HEADER_SIZE + HELLO_LENGTH);
+    sp_agent_frame_encode_header(frame->data, SP_AGENT_FRAME_HELLO, 0, 0, HELLO_LENGTH);
+    memcpy(frame->data + SP_AGENT_FRAME_HEADER_SIZE, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
+    sp_put_u32(frame->data + SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     memset(frame->data + frame->len - SP_NONCE_SIZE, nonce, SP_NONCE_SIZE);
     return frame;
 }
@@ -136,10 +137,10 @@ void peer_wait_hello(Peer *peer, guint8 nonce)
     for (;;) {
         const guint8 *data = peer->input->data + peer->used;
         gsize length = peer->input->len - peer->used;
-        ssize_t at = sp_frame_find_hello(data, length), n;
-        struct sp_frame frame;
+        ssize_t at = sp_agent_frame_find_hello(data, length), n;
+        struct sp_agent_frame frame;
 
-        n = at < 0 ? 0 : sp_frame_decode(data + at, length - (gsize)at, &frame);
+        n = at < 0 ? 0 : sp_agent_frame_decode(data + at, length - (gsize)at, &frame);
         g_assert_cmpint(n, >=, 0);
         if (n == 0) {
             read_more(peer);
@@ -181,7 +182,7 @@ static void take_state(PeerResult *result, struct sp_payload *p)
     g_ptr_array_add(result->states, g_strv_builder_end(builder));
 }
 
-static void take_frame(PeerResult *result, const struct sp_frame *frame)
+static void take_frame(PeerResult *result, const struct sp_agent_frame *frame)
 {
     GString *into = frame->stream == SP_STREAM_STDERR ? result->errors : result->output;
     struct sp_payload p;
@@ -191,20 +192,20 @@ static void take_frame(PeerResult *result, const struct sp_frame *frame)
     g_assert_false(result->is_done); /* EXIT and ERROR are the last */
     sp_payload_init(&p, frame);
     switch (frame->type) {
-    case SP_FRAME_DATA:
+    case SP_AGENT_FRAME_DATA:
         g_string_append_len(into, (const char *)frame->payload, (gssize)frame->length);
         break;
-    case SP_FRAME_END:
+    case SP_AGENT_FRAME_END:
         result->has_end = true;
         break;
-    case SP_FRAME_CREDIT:
+    case SP_AGENT_FRAME_CREDIT:
         g_assert_cmpint(sp_payload_take_u32(&p, &bytes), ==, 0);
         result->credit += bytes;
         break;
-    case SP_FRAME_STATE:
+    case SP_AGENT_FRAME_STATE:
         take_state(result, &p);
         break;
-    case SP_FRAME_EXIT:
+    case SP_AGENT_FRAME_EXIT:
         g_assert_cmpint(sp_payload_take_u32(&p, &result->how), ==, 0);
         g_assert_cmpint(sp_payload_take_u32(&p, &result->status), ==, 0);
         if (p.left > 0) {
@@ -214,7 +215,7 @@ static void take_frame(PeerResult *result, const struct sp_frame *frame)
         g_assert_cmpuint(p.left, ==, 0);
         result->is_done = true;
         break;
-    case SP_FRAME_ERROR:
+    case SP_AGENT_FRAME_ERROR:
         g_assert_cmpint(sp_payload_take_u32(&p, &result->error), ==, 0);
         g_assert_cmpuint(result->error, !=, 0);
         result->message = g_strndup((const char *)p.data, p.left);
@@ -228,10 +229,10 @@ static void take_frame(PeerResult *result, const struct sp_frame *frame)
 
 void peer_turn(Peer *peer)
 {
-    struct sp_frame frame;
+    struct sp_agent_frame frame;
     ssize_t n;
 
-    while ((n = sp_frame_decode(
+    while ((n = sp_agent_frame_decode(
                 peer->input->data + peer->used, peer->input->len - peer->used, &frame)) == 0)
         read_more(peer);
     g_assert_cmpint(n, >, 0);
@@ -283,7 +284,7 @@ static void append_string(GByteArray *payload, const char *text)
     g_byte_array_append(payload, (const guint8 *)text, (guint)strlen(text) + 1);
 }
 
-static guint32 open_channel(Peer *peer, enum sp_frame_type type, const GByteArray *payload)
+static guint32 open_channel(Peer *peer, enum sp_agent_frame_type type, const GByteArray *payload)
 {
     guint32 channel = ++peer->last_channel;
 
@@ -304,7 +305,7 @@ guint32 peer_exec(Peer *peer, guint32 flags, const char *const *argv, const char
         append_string(payload, argv[i]);
     for (; env && *env; env++)
         append_string(payload, *env);
-    return open_channel(peer, SP_FRAME_EXEC, payload);
+    return open_channel(peer, SP_AGENT_FRAME_EXEC, payload);
 }
 
 guint32 peer_shell(Peer *peer, const char *script)
@@ -320,7 +321,7 @@ guint32 peer_put(Peer *peer, const char *path, guint32 mode)
 
     append_u32(payload, mode);
     append_string(payload, path);
-    return open_channel(peer, SP_FRAME_PUT, payload);
+    return open_channel(peer, SP_AGENT_FRAME_PUT, payload);
 }
 
 guint32 peer_get(Peer *peer, const char *path)
@@ -328,7 +329,7 @@ guint32 peer_get(Peer *peer, const char *path)
     g_autoptr(GByteArray) payload = g_byte_array_new();
 
     append_string(payload, path);
-    return open_channel(peer, SP_FRAME_GET, payload);
+    return open_channel(peer, SP_AGENT_FRAME_GET, payload);
 }
 
 guint32 peer_watch(Peer *peer, enum sp_watch_kind kind, const char *what)
@@ -337,7 +338,7 @@ guint32 peer_watch(Peer *peer, enum sp_watch_kind kind, const char *what)
 
     append_u32(payload, kind);
     append_string(payload, what);
-    return open_channel(peer, SP_FRAME_WATCH, payload);
+    return open_channel(peer, SP_AGENT_FRAME_WATCH, payload);
 }
 
 void peer_send_data(Peer *peer, guint32 channel, const void *data, gsize length)
@@ -348,24 +349,24 @@ void peer_send_data(Peer *peer, guint32 channel, const void *data, gsize length)
 
     while (sent < length) {
         gsize credit = SP_INITIAL_CREDIT + result->credit - sent;
-        gsize n = MIN(MIN(length - sent, credit), SP_FRAME_PAYLOAD_MAX);
+        gsize n = MIN(MIN(length - sent, credit), SP_AGENT_FRAME_PAYLOAD_MAX);
         if (n == 0) {
             peer_turn(peer);
             continue;
         }
-        peer_send(peer, SP_FRAME_DATA, channel, from + sent, n);
+        peer_send(peer, SP_AGENT_FRAME_DATA, channel, from + sent, n);
         sent += n;
     }
 }
 
 void peer_cancel(Peer *peer, guint32 channel)
 {
-    peer_send(peer, SP_FRAME_CANCEL, channel, NULL, 0);
+    peer_send(peer, SP_AGENT_FRAME_CANCEL, channel, NULL, 0);
 }
 
 void peer_end(Peer *peer, guint32 channel)
 {
-    peer_send(peer, SP_FRAME_END, channel, NULL, 0);
+    peer_send(peer, SP_AGENT_FRAME_END, channel, NULL, 0);
 }
 
 void peer_assert_exit(const PeerResult *result, guint32 status)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <gio/gio.h>
 #include <stdbool.h>
@@ -40,7 +40,7 @@ void peer_stop(Peer *peer);
 
 void peer_send_bytes(Peer *peer, const void *bytes, gsize length);
 void peer_send(
-    Peer *peer, enum sp_frame_type type, guint32 channel, const void *payload, gsize length);
+    Peer *peer, enum sp_agent_frame_type type, guint32 channel, const void *payload, gsize length);
 /** A whole HELLO frame with a nonce of @nonce bytes all alike. */
 GByteArray *peer_hello_frame(guint8 nonce);
 /** Send HELLO and wait for the answer to it. */

@@ -27,10 +27,10 @@ void fake_tear_down(FakeAgent *f);
 /** Turn the main context until nothing is ready any more. */
 void fake_turn(void);
 /** Send a frame and have the driver read it. */
-void fake_say(FakeAgent *f, enum sp_frame_type type, guint32 channel, uint16_t stream,
+void fake_say(FakeAgent *f, enum sp_agent_frame_type type, guint32 channel, uint16_t stream,
     const void *payload, gsize length);
 /** The driver's next frame; its payload lives until the next call. */
-struct sp_frame fake_hear(FakeAgent *f);
+struct sp_agent_frame fake_hear(FakeAgent *f);
 /** Take the driver's HELLO and make the answer to it. */
 void fake_hear_hello(FakeAgent *f);
 /**

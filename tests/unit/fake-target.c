@@ -78,11 +78,11 @@ static void take_tcp(FakeTarget *target, const SpPacket *packet, const guint8 *f
     guint8 state = target->tcp[packet->to_port];
 
     if (packet->tcp.flags & SP_TCP_RST)
-        target->half_open -= state == SP_PROBE_OPEN;
+        target->half_open -= state == SP_PORT_SCAN_OPEN;
     if (!(packet->tcp.flags & SP_TCP_SYN))
         return;
     answer.tcp.acknowledgment = packet->tcp.sequence + 1;
-    answer.tcp.flags = SP_TCP_ACK | (state == SP_PROBE_OPEN ? SP_TCP_SYN : SP_TCP_RST);
+    answer.tcp.flags = SP_TCP_ACK | (state == SP_PORT_SCAN_OPEN ? SP_TCP_SYN : SP_TCP_RST);
     if (target->answers_wrongly) {
         answer.tcp.acknowledgment++;
         send_answer(target, &answer);
@@ -94,13 +94,13 @@ static void take_tcp(FakeTarget *target, const SpPacket *packet, const guint8 *f
         send_answer(target, &answer);
         answer.tcp.flags = SP_TCP_ACK;
     }
-    if (state == SP_PROBE_OPEN)
+    if (state == SP_PORT_SCAN_OPEN)
         target->half_open++;
     if (target->contradicts)
         send_error(target, packet, frame, length, false);
-    if (state == SP_PROBE_OPEN || state == SP_PROBE_CLOSED || target->answers_wrongly)
+    if (state == SP_PORT_SCAN_OPEN || state == SP_PORT_SCAN_CLOSED || target->answers_wrongly)
         send_answer(target, &answer);
-    else if (state == SP_PROBE_REJECTED)
+    else if (state == SP_PORT_SCAN_REJECTED)
         send_error(target, packet, frame, length, false);
     if (target->contradicts)
         send_error(target, packet, frame, length, false);
@@ -112,10 +112,10 @@ static void take_udp(FakeTarget *target, const SpPacket *packet, const guint8 *f
     guint8 state = target->udp[packet->to_port];
 
     target->udp_bytes = (guint)packet->payload_length;
-    if (state == SP_PROBE_OPEN)
+    if (state == SP_PORT_SCAN_OPEN)
         send_answer(target, &answer);
-    else if (state == SP_PROBE_CLOSED || state == SP_PROBE_REJECTED)
-        send_error(target, packet, frame, length, state == SP_PROBE_CLOSED);
+    else if (state == SP_PORT_SCAN_CLOSED || state == SP_PORT_SCAN_REJECTED)
+        send_error(target, packet, frame, length, state == SP_PORT_SCAN_CLOSED);
     if (target->answers_wrongly) {
         g_autofree guint8 *other = g_memdup2(frame, length);
         gsize ports = 14 + (packet->from.is_v6 ? 40 : 20);
@@ -290,7 +290,7 @@ void fake_target_free(FakeTarget *target)
     g_free(target);
 }
 
-void fake_target_set_all(FakeTarget *target, SpProbeState state)
+void fake_target_set_all(FakeTarget *target, SpPortScanState state)
 {
     memset(target->tcp, state, sizeof target->tcp);
     memset(target->udp, state, sizeof target->udp);

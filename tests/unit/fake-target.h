@@ -10,8 +10,8 @@
 typedef struct {
     SpMac mac;
     SpIp v4, v6;
-    guint8 tcp[SP_PROBE_PORTS]; /* SpProbeState; NONE is silent too */
-    guint8 udp[SP_PROBE_PORTS];
+    guint8 tcp[SP_PORT_SCAN_PORTS]; /* SpPortScanState; NONE is silent too */
+    guint8 udp[SP_PORT_SCAN_PORTS];
 
     guint lose_answers;   /* every so-manieth answer of a port is lost; 0: none */
     guint mute_from;      /* from this frame on all is lost, 0: never, */
@@ -46,4 +46,4 @@ FakeTarget *fake_target_new(SpSwitch *sw);
 void fake_target_free(FakeTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FakeTarget, fake_target_free)
 /** Set all ports of both protocols. */
-void fake_target_set_all(FakeTarget *target, SpProbeState state);
+void fake_target_set_all(FakeTarget *target, SpPortScanState state);

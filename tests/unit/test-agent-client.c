@@ -15,21 +15,21 @@ static void test_hello(void)
     FakeAgent f;
 
     fake_set_up(&f);
-    memset(junk, SP_FRAME_MAGIC, sizeof junk);
+    memset(junk, SP_AGENT_FRAME_MAGIC, sizeof junk);
     g_assert_cmpint(write(f.fd, junk, sizeof junk), ==, sizeof junk);
     /* an answer to somebody else's HELLO, then ours in two pieces */
     f.hello[SP_HELLO_MAGIC_SIZE + 4] ^= 1;
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_false(sp_agent_is_ready(f.agent));
     f.hello[SP_HELLO_MAGIC_SIZE + 4] ^= 1;
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_true(sp_agent_is_ready(f.agent));
     g_assert_cmpint(sp_agent_boot_id(f.agent)[0], ==, 0x42);
     fake_tear_down(&f);
 
     fake_set_up(&f);
     f.hello[SP_HELLO_MAGIC_SIZE] = 99;
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_error(sp_agent_error(f.agent), SP_ERROR, SP_ERROR_PROTOCOL);
     g_assert_nonnull(strstr(sp_agent_error(f.agent)->message, "version 99"));
     fake_tear_down(&f);
@@ -51,12 +51,13 @@ static void flood(FakeAgent *f, const guint8 *bytes, gsize length, gsize total)
 /* The rest of an earlier life of the guest is passed over, but not for ever. */
 static void test_garbage_before_hello(void)
 {
-    guint8 hello[SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE + SP_BOOT_ID_SIZE];
+    guint8 hello[SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE +
+                 SP_BOOT_ID_SIZE];
     FakeAgent f;
 
     fake_set_up(&f);
     flood(&f, (const guint8 *)"login: ", 7, 15 * 1024 * 1024);
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_true(sp_agent_is_ready(f.agent));
     fake_tear_down(&f);
 
@@ -66,15 +67,15 @@ static void test_garbage_before_hello(void)
     g_assert_nonnull(strstr(sp_agent_error(f.agent)->message, "is not slotproof's agent"));
     /* who says that is still read from, and no longer listened to */
     flood(&f, (const guint8 *)"login: ", 7, 1024 * 1024);
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_false(sp_agent_is_ready(f.agent));
     fake_tear_down(&f);
 
     /* answers to somebody else are no better */
     fake_set_up(&f);
     f.hello[SP_HELLO_MAGIC_SIZE + 4] ^= 1;
-    sp_frame_encode_header(hello, SP_FRAME_HELLO, 0, 0, sizeof f.hello);
-    memcpy(hello + SP_FRAME_HEADER_SIZE, f.hello, sizeof f.hello);
+    sp_agent_frame_encode_header(hello, SP_AGENT_FRAME_HELLO, 0, 0, sizeof f.hello);
+    memcpy(hello + SP_AGENT_FRAME_HEADER_SIZE, f.hello, sizeof f.hello);
     flood(&f, hello, sizeof hello, 17 * 1024 * 1024);
     g_assert_error(sp_agent_error(f.agent), SP_ERROR, SP_ERROR_PROTOCOL);
     fake_tear_down(&f);
@@ -121,29 +122,31 @@ static void breaks(const guint8 *bytes, gsize length, const char *words)
     sp_channel_free(channel);
     sp_agent_reset(f.agent, "again");
     fake_hear_hello(&f);
-    fake_say(&f, SP_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
+    fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_true(sp_agent_is_ready(f.agent));
     fake_tear_down(&f);
 }
 
 static void test_broken(void)
 {
-    const guint8 too_long[SP_FRAME_HEADER_SIZE] = {
-        SP_FRAME_MAGIC, SP_FRAME_DATA, 1, 0, 1, 0, 0, 0, 0, 0, 0x10, 0};
-    const guint8 bad_exit[SP_FRAME_HEADER_SIZE + 8] = {
-        SP_FRAME_MAGIC, SP_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 7};
+    const guint8 too_long[SP_AGENT_FRAME_HEADER_SIZE] = {
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_DATA, 1, 0, 1, 0, 0, 0, 0, 0, 0x10, 0};
+    const guint8 bad_exit[SP_AGENT_FRAME_HEADER_SIZE + 8] = {
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 7};
     /* of a status that no process has */
-    const guint8 bad_status[SP_FRAME_HEADER_SIZE + 8] = {
-        SP_FRAME_MAGIC, SP_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    const guint8 bad_status[SP_AGENT_FRAME_HEADER_SIZE + 8] = {
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1};
     /* more than may ever be granted: at once, and on top of what was granted at first and since */
-    const guint8 much_credit[SP_FRAME_HEADER_SIZE + 4] = {
-        SP_FRAME_MAGIC, SP_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
-    const guint8 more_credit[2 * SP_FRAME_HEADER_SIZE + 8] = {SP_FRAME_MAGIC, SP_FRAME_CREDIT, 0, 0,
-        1, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xef, 0x7f, /* and one byte more */
-        SP_FRAME_MAGIC, SP_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1};
-    const guint8 odd[SP_FRAME_HEADER_SIZE] = {SP_FRAME_MAGIC, SP_FRAME_EXEC, 0, 0, 1};
-    const guint8 bad_state[SP_FRAME_HEADER_SIZE + 1] = {
-        SP_FRAME_MAGIC, SP_FRAME_STATE, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'x'};
+    const guint8 much_credit[SP_AGENT_FRAME_HEADER_SIZE + 4] = {SP_AGENT_FRAME_MAGIC,
+        SP_AGENT_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
+    const guint8 more_credit[2 * SP_AGENT_FRAME_HEADER_SIZE + 8] = {SP_AGENT_FRAME_MAGIC,
+        SP_AGENT_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xef,
+        0x7f, /* and one byte more */
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1};
+    const guint8 odd[SP_AGENT_FRAME_HEADER_SIZE] = {
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_EXEC, 0, 0, 1};
+    const guint8 bad_state[SP_AGENT_FRAME_HEADER_SIZE + 1] = {
+        SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_STATE, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 'x'};
 
     breaks((const guint8 *)"hello", 5, "garbage");
     breaks(too_long, sizeof too_long, "longer than allowed");

@@ -170,7 +170,7 @@ static void test_put_cancel(Fixture *f, gconstpointer data)
 
 static void test_put_credit(Fixture *f, gconstpointer data)
 {
-    g_autoptr(GByteArray) bytes = make_bytes(SP_FRAME_PAYLOAD_MAX);
+    g_autoptr(GByteArray) bytes = make_bytes(SP_AGENT_FRAME_PAYLOAD_MAX);
     guint32 channel = peer_put(&f->peer, f->path, 0644);
     gsize sent = 0;
 
@@ -178,7 +178,7 @@ static void test_put_credit(Fixture *f, gconstpointer data)
     while (sent < 8 * MIB) {
         while (sent + bytes->len > SP_INITIAL_CREDIT + peer_result(&f->peer, channel)->credit)
             peer_turn(&f->peer);
-        peer_send(&f->peer, SP_FRAME_DATA, channel, bytes->data, bytes->len);
+        peer_send(&f->peer, SP_AGENT_FRAME_DATA, channel, bytes->data, bytes->len);
         sent += bytes->len;
     }
     peer_end(&f->peer, channel);
@@ -216,7 +216,7 @@ static void test_get_fails(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(result->message, f->path));
     peer_assert_error(peer_wait(&f->peer, peer_get(&f->peer, f->folder)), EISDIR);
     peer_assert_error(peer_wait(&f->peer, peer_get(&f->peer, "/dev/zero")), ENXIO);
-    peer_send(&f->peer, SP_FRAME_GET, ++f->peer.last_channel, "/etc", 4); /* no NUL */
+    peer_send(&f->peer, SP_AGENT_FRAME_GET, ++f->peer.last_channel, "/etc", 4); /* no NUL */
     peer_assert_error(peer_wait(&f->peer, f->peer.last_channel), EPROTO);
 }
 

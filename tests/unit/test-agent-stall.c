@@ -39,13 +39,14 @@ static void assert_well(Peer *peer)
  * for a few frames then. */
 static void fill(Peer *peer)
 {
-    guint8 frames[1000][SP_FRAME_HEADER_SIZE];
+    guint8 frames[1000][SP_AGENT_FRAME_HEADER_SIZE];
     struct pollfd pollfd = {.fd = peer->fd, .events = POLLOUT};
     guint n = 0;
 
     /* on channel 0, where a short request has a long answer */
     for (gsize i = 0; i < G_N_ELEMENTS(frames); i++)
-        g_assert_cmpint(sp_frame_encode_header(frames[i], SP_FRAME_EXEC, 0, 0, 0), ==, 0);
+        g_assert_cmpint(
+            sp_agent_frame_encode_header(frames[i], SP_AGENT_FRAME_EXEC, 0, 0, 0), ==, 0);
     for (; n < 1000 && poll(&pollfd, 1, 300) == 1; n++)
         peer_send_bytes(peer, frames, sizeof frames);
     g_assert_cmpuint(n, >, 10);
@@ -69,9 +70,9 @@ static void test_unread_gone(Peer *peer, gconstpointer data)
 /* It dies within a frame while much waits for it: its successor's HELLO is found. */
 static void test_unread_hello(Peer *peer, gconstpointer data)
 {
-    guint8 frame[SP_FRAME_HEADER_SIZE + 100] = {0};
+    guint8 frame[SP_AGENT_FRAME_HEADER_SIZE + 100] = {0};
 
-    g_assert_cmpint(sp_frame_encode_header(frame, SP_FRAME_EXEC, 0, 9, 5000), ==, 0);
+    g_assert_cmpint(sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_EXEC, 0, 9, 5000), ==, 0);
     /* what is taken in at one go differs */
     for (guint8 nonce = 2; nonce < 7; nonce++) {
         fill(peer);
@@ -145,15 +146,15 @@ static gsize skip_to_error(Peer *peer, guint8 *buffer, gsize *used, guint32 chan
     gsize total = 0;
 
     while (!is_there) {
-        struct sp_frame frame;
+        struct sp_agent_frame frame;
         gsize at = 0;
         ssize_t n;
         g_assert_cmpint(poll(&pollfd, 1, 10000), ==, 1);
         n = recv(peer->fd, buffer + *used, MIB - *used, 0);
         g_assert_cmpint(n, >, 0);
         *used += (gsize)n;
-        while ((n = sp_frame_decode(buffer + at, *used - at, &frame)) > 0) {
-            is_there = is_there || (frame.type == SP_FRAME_ERROR && frame.channel == channel);
+        while ((n = sp_agent_frame_decode(buffer + at, *used - at, &frame)) > 0) {
+            is_there = is_there || (frame.type == SP_AGENT_FRAME_ERROR && frame.channel == channel);
             total += is_there ? 0 : frame.length;
             at += (gsize)n;
         }

@@ -129,11 +129,11 @@ static gboolean on_deadline(void *data)
 /* peer_turn(), while the manager serves. */
 static void turn(Fixture *f)
 {
-    struct sp_frame frame;
+    struct sp_agent_frame frame;
     bool is_readable = false;
     guint deadline;
 
-    if (sp_frame_decode(
+    if (sp_agent_frame_decode(
             f->peer.input->data + f->peer.used, f->peer.input->len - f->peer.used, &frame) == 0) {
         g_unix_fd_add(f->peer.fd, G_IO_IN, on_readable, &is_readable);
         deadline = g_timeout_add_seconds(10, on_deadline, NULL);

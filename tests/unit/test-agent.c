@@ -111,7 +111,7 @@ static void test_bad_exec(Peer *peer, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
         guint8 *copy = g_memdup2(payload, sizeof payload);
         copy[8] = bad[i].argc;
-        peer_send(peer, SP_FRAME_EXEC, ++peer->last_channel, copy, bad[i].length);
+        peer_send(peer, SP_AGENT_FRAME_EXEC, ++peer->last_channel, copy, bad[i].length);
         peer_assert_error(peer_wait(peer, peer->last_channel), EPROTO);
         g_free(copy);
     }
@@ -163,20 +163,20 @@ static void test_input_unread(Peer *peer, gconstpointer data)
 static void test_above_credit(Peer *peer, gconstpointer data)
 {
     const char *const argv[] = {"sleep", "1000", NULL};
-    g_autofree guint8 *bytes = g_malloc0(SP_FRAME_PAYLOAD_MAX);
+    g_autofree guint8 *bytes = g_malloc0(SP_AGENT_FRAME_PAYLOAD_MAX);
     guint32 channel = peer_exec(peer, 0, argv, NULL);
     PeerResult *result = peer_result(peer, channel);
 
-    for (guint i = 0; i < SP_INITIAL_CREDIT / SP_FRAME_PAYLOAD_MAX; i++)
-        peer_send(peer, SP_FRAME_DATA, channel, bytes, SP_FRAME_PAYLOAD_MAX);
+    for (guint i = 0; i < SP_INITIAL_CREDIT / SP_AGENT_FRAME_PAYLOAD_MAX; i++)
+        peer_send(peer, SP_AGENT_FRAME_DATA, channel, bytes, SP_AGENT_FRAME_PAYLOAD_MAX);
     assert_shell(peer, "echo well", "well\n");
     g_assert_false(result->is_done);
     /* no more than what its pipe took is granted anew */
-    g_assert_cmpuint(result->credit, <=, SP_FRAME_PAYLOAD_MAX);
-    peer_send(peer, SP_FRAME_DATA, channel, bytes, result->credit);
+    g_assert_cmpuint(result->credit, <=, SP_AGENT_FRAME_PAYLOAD_MAX);
+    peer_send(peer, SP_AGENT_FRAME_DATA, channel, bytes, result->credit);
     assert_shell(peer, "echo well", "well\n");
     g_assert_false(result->is_done);
-    peer_send(peer, SP_FRAME_DATA, channel, bytes, 1);
+    peer_send(peer, SP_AGENT_FRAME_DATA, channel, bytes, 1);
     peer_assert_error(peer_wait(peer, channel), EPROTO);
 }
 
@@ -237,14 +237,15 @@ static void test_flood(Peer *peer, gconstpointer data)
 /* A driver that does not read is not read from either: what waits stays bounded. */
 static void test_unread(Peer *peer, gconstpointer data)
 {
-    guint8 frame[SP_FRAME_HEADER_SIZE + 5] = {0};
+    guint8 frame[SP_AGENT_FRAME_HEADER_SIZE + 5] = {0};
     struct pollfd pollfd = {.fd = peer->fd, .events = POLLOUT};
     guint n = 0;
 
     while (n < 500000) {
         g_assert_cmpint(
-            sp_frame_encode_header(frame, SP_FRAME_WATCH, 0, ++peer->last_channel, 5), ==, 0);
-        sp_put_u32(frame + SP_FRAME_HEADER_SIZE, 99);
+            sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_WATCH, 0, ++peer->last_channel, 5),
+            ==, 0);
+        sp_put_u32(frame + SP_AGENT_FRAME_HEADER_SIZE, 99);
         peer_send_bytes(peer, frame, sizeof frame);
         n++;
         if (poll(&pollfd, 1, 0) == 0 && poll(&pollfd, 1, 300) == 0)
@@ -275,11 +276,11 @@ static void test_signal(Peer *peer, gconstpointer data)
     PeerResult *result = peer_wait_output(peer, channel, 3);
 
     sp_put_u32(number, SIGUSR1);
-    peer_send(peer, SP_FRAME_SIGNAL, channel, number, sizeof number);
+    peer_send(peer, SP_AGENT_FRAME_SIGNAL, channel, number, sizeof number);
     peer_assert_exit(peer_wait(peer, channel), 3);
     g_assert_cmpstr(result->output->str, ==, "up\ngot\n");
     channel = peer_shell(peer, "read x");
-    peer_send(peer, SP_FRAME_SIGNAL, channel, number, 3);
+    peer_send(peer, SP_AGENT_FRAME_SIGNAL, channel, number, 3);
     peer_assert_error(peer_wait(peer, channel), EPROTO);
 }
 
@@ -298,7 +299,7 @@ static void test_restored(Peer *peer, gconstpointer data)
 
         sp_put_u32(payload + 4, bad[i].high);
         sp_put_u32(payload + 8, bad[i].length);
-        peer_send(peer, SP_FRAME_RESTORED, ++peer->last_channel, payload, bad[i].size);
+        peer_send(peer, SP_AGENT_FRAME_RESTORED, ++peer->last_channel, payload, bad[i].size);
         peer_assert_error(peer_wait(peer, peer->last_channel), bad[i].error);
     }
 }
@@ -309,7 +310,7 @@ static void send_resize(Peer *peer, guint32 channel, guint16 rows, guint16 colum
 
     sp_put_u16(size, rows);
     sp_put_u16(size + 2, columns);
-    peer_send(peer, SP_FRAME_RESIZE, channel, size, sizeof size);
+    peer_send(peer, SP_AGENT_FRAME_RESIZE, channel, size, sizeof size);
 }
 
 static void test_pty(Peer *peer, gconstpointer data)
@@ -419,13 +420,13 @@ static void test_hello_again(Peer *peer, gconstpointer data)
 static void test_garbage(Peer *peer, gconstpointer data)
 {
     static const struct {
-        guint8 bytes[SP_FRAME_HEADER_SIZE];
+        guint8 bytes[SP_AGENT_FRAME_HEADER_SIZE];
     } headers[] = {
-        {{0xaa, 6, 0, 0, 1}},                      /* wrong magic */
-        {{0xa9, 0, 0, 0, 1}},                      /* unknown types */
-        {{0xa9, SP_FRAME_TYPE_END_, 0, 0, 1}},     /* ... */
-        {{0xa9, 12, 1, 0, 1}},                     /* a reserved field */
-        {{0xa9, 6, 0, 0, 1, 0, 0, 0, 1, 0, 4, 0}}, /* a byte too long */
+        {{0xaa, 6, 0, 0, 1}},                        /* wrong magic */
+        {{0xa9, 0, 0, 0, 1}},                        /* unknown types */
+        {{0xa9, SP_AGENT_FRAME_TYPE_END_, 0, 0, 1}}, /* ... */
+        {{0xa9, 12, 1, 0, 1}},                       /* a reserved field */
+        {{0xa9, 6, 0, 0, 1, 0, 0, 0, 1, 0, 4, 0}},   /* a byte too long */
         {{0xa9, 6, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255}},
         {{0xa9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, /* HELLO without anything */
     };
@@ -455,18 +456,18 @@ static void assert_hello_after(Peer *peer, const guint8 *bytes, gsize length, gu
 static void test_truncated(Peer *peer, gconstpointer data)
 {
     static const gsize missing[] = {1, 5, 47, 48, 49, 4000};
-    g_autofree guint8 *frame = g_malloc0(SP_FRAME_HEADER_SIZE + 5000);
+    g_autofree guint8 *frame = g_malloc0(SP_AGENT_FRAME_HEADER_SIZE + 5000);
     guint8 nonce = 20;
 
     for (gsize i = 0; i < G_N_ELEMENTS(missing); i++) {
         guint32 channel = peer_shell(peer, "cat >/dev/null");
-        sp_frame_encode_header(frame, SP_FRAME_DATA, 0, channel, 5000);
-        assert_hello_after(peer, frame, SP_FRAME_HEADER_SIZE + 5000 - missing[i], nonce++);
-        sp_frame_encode_header(frame, SP_FRAME_EXEC, 0, 9999, 5000);
-        assert_hello_after(peer, frame, SP_FRAME_HEADER_SIZE + 5000 - missing[i], nonce++);
+        sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_DATA, 0, channel, 5000);
+        assert_hello_after(peer, frame, SP_AGENT_FRAME_HEADER_SIZE + 5000 - missing[i], nonce++);
+        sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_EXEC, 0, 9999, 5000);
+        assert_hello_after(peer, frame, SP_AGENT_FRAME_HEADER_SIZE + 5000 - missing[i], nonce++);
     }
-    for (gsize length = 1; length < SP_FRAME_HEADER_SIZE; length += 2) {
-        sp_frame_encode_header(frame, SP_FRAME_EXEC, 0, 9999, 5000);
+    for (gsize length = 1; length < SP_AGENT_FRAME_HEADER_SIZE; length += 2) {
+        sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_EXEC, 0, 9999, 5000);
         assert_hello_after(peer, frame, length, nonce++);
     }
     for (gsize length = 11; length < 48; length += 9) {
@@ -505,9 +506,9 @@ static void test_channels(Peer *peer, gconstpointer data)
 {
     guint32 channel = peer_shell(peer, "read x; echo $x");
 
-    peer_send(peer, SP_FRAME_DATA, 4711, "x", 1); /* no such channel */
+    peer_send(peer, SP_AGENT_FRAME_DATA, 4711, "x", 1); /* no such channel */
     peer_cancel(peer, 4712);
-    peer_send(peer, SP_FRAME_GET, channel, "/etc/passwd", 12);
+    peer_send(peer, SP_AGENT_FRAME_GET, channel, "/etc/passwd", 12);
     peer_assert_error(peer_wait(peer, channel), EBUSY);
     /* ... without ending the older one */
     g_hash_table_remove(peer->results, GUINT_TO_POINTER(channel));
@@ -515,7 +516,7 @@ static void test_channels(Peer *peer, gconstpointer data)
     peer_assert_exit(peer_wait(peer, channel), 0);
     g_assert_cmpstr(peer_result(peer, channel)->output->str, ==, "still\n");
     channel = peer_shell(peer, "read x");
-    peer_send(peer, SP_FRAME_EXIT, channel, "12345678", 8); /* not the driver's to send */
+    peer_send(peer, SP_AGENT_FRAME_EXIT, channel, "12345678", 8); /* not the driver's to send */
     peer_assert_error(peer_wait(peer, channel), EPROTO);
     g_assert_null(g_hash_table_lookup(peer->results, GUINT_TO_POINTER(4711)));
 }

@@ -371,7 +371,7 @@ static void test_kept_bound(Fixture *f, gconstpointer data)
     SpPacket packet = from_other(SP_PACKET_UDP, &mac_b, "10.0.0.3", "10.0.0.2");
     gsize bytes = 0;
 
-    for (guint i = 0; i < SP_KEPT_FRAMES_MAX + 10; i++)
+    for (guint i = 0; i < SP_FRAME_QUEUE_MAX + 10; i++)
         send_udp(f, (guint16)i);
     {
         g_autoptr(GBytes) first =
@@ -391,8 +391,8 @@ static void test_kept_bound(Fixture *f, gconstpointer data)
             break;
         bytes += g_bytes_get_size(kept);
     }
-    g_assert_cmpuint(bytes, >, SP_KEPT_FRAMES_BYTES_MAX - 70000);
-    g_assert_cmpuint(bytes, <=, SP_KEPT_FRAMES_BYTES_MAX);
+    g_assert_cmpuint(bytes, >, SP_FRAME_QUEUE_BYTES_MAX - 70000);
+    g_assert_cmpuint(bytes, <=, SP_FRAME_QUEUE_BYTES_MAX);
 }
 
 static void test_send(Fixture *f, gconstpointer data)

@@ -68,9 +68,9 @@ static int client_new(Fixture *f)
 }
 
 /* The next frame, which must be of this type. */
-static struct sp_frame hear(Fixture *f, enum sp_frame_type type)
+static struct sp_agent_frame hear(Fixture *f, enum sp_agent_frame_type type)
 {
-    struct sp_frame frame = fake_hear(&f->fake);
+    struct sp_agent_frame frame = fake_hear(&f->fake);
 
     g_assert_cmpint(frame.type, ==, type);
     return frame;
@@ -82,7 +82,7 @@ static int connect_client(Fixture *f, guint32 *ret_channel)
     static const char argv[] = "/proc/self/exe\0connect\0localhost\0"
                                "443";
     int fd = client_new(f);
-    struct sp_frame frame = hear(f, SP_FRAME_EXEC);
+    struct sp_agent_frame frame = hear(f, SP_AGENT_FRAME_EXEC);
 
     g_assert_cmpmem(frame.payload + 12, frame.length - 12, argv, sizeof argv);
     *ret_channel = frame.channel;
@@ -91,27 +91,27 @@ static int connect_client(Fixture *f, guint32 *ret_channel)
 
 static void say(Fixture *f, guint32 channel, const char *text)
 {
-    fake_say(&f->fake, SP_FRAME_DATA, channel, SP_STREAM_STDOUT, text, strlen(text));
+    fake_say(&f->fake, SP_AGENT_FRAME_DATA, channel, SP_STREAM_STDOUT, text, strlen(text));
 }
 
 /* In order; the agent reads the two streams in either order. */
 static void say_end(Fixture *f, guint32 channel)
 {
-    fake_say(&f->fake, SP_FRAME_END, channel, SP_STREAM_STDOUT, NULL, 0);
-    fake_say(
-        &f->fake, SP_FRAME_DATA, channel, SP_STREAM_STDERR, SP_CONNECT_END, strlen(SP_CONNECT_END));
+    fake_say(&f->fake, SP_AGENT_FRAME_END, channel, SP_STREAM_STDOUT, NULL, 0);
+    fake_say(&f->fake, SP_AGENT_FRAME_DATA, channel, SP_STREAM_STDERR, SP_CONNECT_END,
+        strlen(SP_CONNECT_END));
 }
 
 static void say_exit(Fixture *f, guint32 channel, guint8 status)
 {
     const guint8 payload[8] = {0, 0, 0, 0, status};
 
-    fake_say(&f->fake, SP_FRAME_EXIT, channel, 0, payload, sizeof payload);
+    fake_say(&f->fake, SP_AGENT_FRAME_EXIT, channel, 0, payload, sizeof payload);
 }
 
 static void expect_data(Fixture *f, guint32 channel, const char *text)
 {
-    struct sp_frame frame = hear(f, SP_FRAME_DATA);
+    struct sp_agent_frame frame = hear(f, SP_AGENT_FRAME_DATA);
 
     g_assert_cmpuint(frame.channel, ==, channel);
     g_assert_cmpmem(frame.payload, frame.length, text, strlen(text));
@@ -156,7 +156,7 @@ static void test_client_ends_first(Fixture *f, gconstpointer data)
     client_send(fd, "question");
     expect_data(f, channel, "question");
     shutdown(fd, SHUT_WR);
-    hear(f, SP_FRAME_END);
+    hear(f, SP_AGENT_FRAME_END);
     say(f, channel, "answer");
     expect_client(fd, "answer");
     say(f, channel, "more");
@@ -181,7 +181,7 @@ static void test_guest_ends_first(Fixture *f, gconstpointer data)
     client_send(fd, "late");
     expect_data(f, channel, "late");
     close(fd);
-    hear(f, SP_FRAME_END);
+    hear(f, SP_AGENT_FRAME_END);
     say_exit(f, channel, 0);
 }
 
@@ -198,7 +198,7 @@ static void test_slow_guest(Fixture *f, gconstpointer data)
     while (got < SP_INITIAL_CREDIT) {
         n = send(fd, bytes, 65536, MSG_DONTWAIT);
         sent += (gsize)MAX(n, 0);
-        got += hear(f, SP_FRAME_DATA).length;
+        got += hear(f, SP_AGENT_FRAME_DATA).length;
     }
     while ((n = send(fd, bytes, 65536, MSG_DONTWAIT)) > 0)
         sent += (gsize)n;
@@ -208,16 +208,16 @@ static void test_slow_guest(Fixture *f, gconstpointer data)
     g_assert_cmpint(recv(f->fake.fd, &byte, 1, MSG_DONTWAIT), ==, -1);
     shutdown(fd, SHUT_WR);
     sp_put_u32(credit, 64 * 1024 * 1024);
-    fake_say(&f->fake, SP_FRAME_CREDIT, channel, 0, credit, sizeof credit);
+    fake_say(&f->fake, SP_AGENT_FRAME_CREDIT, channel, 0, credit, sizeof credit);
     while (got < sent)
-        got += hear(f, SP_FRAME_DATA).length;
-    hear(f, SP_FRAME_END);
+        got += hear(f, SP_AGENT_FRAME_DATA).length;
+    hear(f, SP_AGENT_FRAME_END);
     close(fd);
 }
 
 static void expect_signal(Fixture *f, guint32 channel, guint32 number)
 {
-    struct sp_frame frame = hear(f, SP_FRAME_SIGNAL);
+    struct sp_agent_frame frame = hear(f, SP_AGENT_FRAME_SIGNAL);
     guint8 expected[4];
 
     sp_put_u32(expected, number);
@@ -240,7 +240,7 @@ static gsize say_piece(Fixture *f, guint32 channel, gsize at)
 
     for (gsize i = 0; i < sizeof piece; i++)
         piece[i] = (guint8)((at + i) * 7 + (at + i) / 256);
-    fake_say(&f->fake, SP_FRAME_DATA, channel, SP_STREAM_STDOUT, piece, sizeof piece);
+    fake_say(&f->fake, SP_AGENT_FRAME_DATA, channel, SP_STREAM_STDOUT, piece, sizeof piece);
     return sizeof piece;
 }
 
@@ -317,7 +317,7 @@ static void test_stubborn_guest(Fixture *f, gconstpointer data)
         g_assert_cmpuint(said, <=, SP_FORWARD_QUEUE_MAX);
     }
     g_assert_cmpuint(said, >, SP_FORWARD_QUEUE_MAX - 2 * SP_FORWARD_QUEUE_HIGH);
-    g_assert_cmpuint(hear(f, SP_FRAME_CANCEL).channel, ==, channel);
+    g_assert_cmpuint(hear(f, SP_AGENT_FRAME_CANCEL).channel, ==, channel);
     say_piece(f, channel, 0); /* to nobody */
     close(fd);
 }
@@ -353,13 +353,14 @@ static void test_broken(Fixture *f, gconstpointer data)
     int fd = connect_client(f, &channel);
 
     say(f, channel, "half");
-    fake_say(&f->fake, SP_FRAME_DATA, channel, SP_STREAM_STDERR, "why", 3); /* for the log only */
-    fake_say(&f->fake, SP_FRAME_END, channel, SP_STREAM_STDOUT, NULL, 0);   /* it has exited */
+    fake_say(
+        &f->fake, SP_AGENT_FRAME_DATA, channel, SP_STREAM_STDERR, "why", 3); /* for the log only */
+    fake_say(&f->fake, SP_AGENT_FRAME_END, channel, SP_STREAM_STDOUT, NULL, 0); /* it has exited */
     say_exit(f, channel, 1);
     expect_client(fd, "half");
     expect_reset(fd);
     fd = connect_client(f, &channel);
-    fake_say(&f->fake, SP_FRAME_ERROR, channel, 0, emfile, sizeof emfile);
+    fake_say(&f->fake, SP_AGENT_FRAME_ERROR, channel, 0, emfile, sizeof emfile);
     expect_reset(fd);
 }
 
@@ -372,7 +373,7 @@ static void test_client_breaks(Fixture *f, gconstpointer data)
 
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd);
-    g_assert_cmpuint(hear(f, SP_FRAME_CANCEL).channel, ==, channel);
+    g_assert_cmpuint(hear(f, SP_AGENT_FRAME_CANCEL).channel, ==, channel);
     client_send(fd_other, "well");
     expect_data(f, other, "well");
     close(fd_other);
@@ -413,7 +414,7 @@ static void test_free(Fixture *f, gconstpointer data)
     int fd = connect_client(f, &channel);
 
     g_clear_pointer(&f->forward, sp_forward_free);
-    g_assert_cmpuint(hear(f, SP_FRAME_CANCEL).channel, ==, channel);
+    g_assert_cmpuint(hear(f, SP_AGENT_FRAME_CANCEL).channel, ==, channel);
     expect_reset(fd);
     f->forward = forward_new(f, port, &error);
     g_assert_no_error(error);

@@ -102,11 +102,11 @@ static void tear_down(Fixture *f)
 /* The question that it puts to the agent. */
 static guint32 hear_probe(Fixture *f)
 {
-    struct sp_frame frame = fake_hear(&f->fake);
+    struct sp_agent_frame frame = fake_hear(&f->fake);
 
-    while (frame.type == SP_FRAME_CANCEL)
+    while (frame.type == SP_AGENT_FRAME_CANCEL)
         frame = fake_hear(&f->fake);
-    g_assert_cmpint(frame.type, ==, SP_FRAME_WATCH);
+    g_assert_cmpint(frame.type, ==, SP_AGENT_FRAME_WATCH);
     return frame.channel;
 }
 
@@ -146,7 +146,7 @@ static void test_refuted(void)
         sp_machine_look_for_panic(&f.machine, lines[i]);
         g_assert_null(f.machine.fatal);
         channel = hear_probe(&f);
-        fake_say(&f.fake, SP_FRAME_STATE, channel, 0, "1", 2);
+        fake_say(&f.fake, SP_AGENT_FRAME_STATE, channel, 0, "1", 2);
         turn_until_decided(&f);
         g_assert_null(f.machine.fatal);
         g_assert_null(f.machine.probe);
@@ -166,7 +166,7 @@ static void test_confirmed(void)
         set_up(&f, true);
         earlier = sp_agent_watch(f.machine.agent, SP_WATCH_FILE, "/x");
         sp_machine_look_for_panic(&f.machine, lines[i]);
-        fake_say(&f.fake, SP_FRAME_STATE, hear_probe(&f), 0, "1", 2);
+        fake_say(&f.fake, SP_AGENT_FRAME_STATE, hear_probe(&f), 0, "1", 2);
         turn_until_decided(&f);
         g_assert_cmpstr(f.machine.fatal, ==, lines[i]);
         g_clear_pointer(&earlier, sp_channel_free);
@@ -182,7 +182,7 @@ static void test_asked_again(void)
 
     set_up(&f, true);
     sp_machine_look_for_panic(&f.machine, STAMPED);
-    fake_say(&f.fake, SP_FRAME_STATE, hear_probe(&f), 0, "1", 2);
+    fake_say(&f.fake, SP_AGENT_FRAME_STATE, hear_probe(&f), 0, "1", 2);
     turn_until_decided(&f);
     g_assert_null(f.machine.fatal);
     sp_machine_look_for_panic(&f.machine, END);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 #include "qemu/command.h"
 
 #include <string.h>

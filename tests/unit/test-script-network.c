@@ -42,11 +42,11 @@ static void set_up(Fixture *f, gconstpointer data)
     g_assert_nonnull(f->capture);
     sp_switch_set_capture(f->networks[0], f->capture);
     f->target = fake_target_new(f->networks[0]);
-    fake_target_set_all(f->target, SP_PROBE_SILENT);
-    f->target->tcp[22] = SP_PROBE_OPEN;
-    f->target->tcp[23] = SP_PROBE_CLOSED;
-    f->target->udp[53] = SP_PROBE_OPEN;
-    f->target->udp[54] = SP_PROBE_REJECTED;
+    fake_target_set_all(f->target, SP_PORT_SCAN_SILENT);
+    f->target->tcp[22] = SP_PORT_SCAN_OPEN;
+    f->target->tcp[23] = SP_PORT_SCAN_CLOSED;
+    f->target->udp[53] = SP_PORT_SCAN_OPEN;
+    f->target->udp[54] = SP_PORT_SCAN_REJECTED;
 }
 
 static void tear_down(Fixture *f, gconstpointer data)

@@ -58,7 +58,7 @@ static void turn(void)
 /* A frame from station @from (of which the address ends in that) to @to (-1: to all). */
 static GByteArray *make_frame(int from, int to, const char *text)
 {
-    guint8 header[SP_FRAME_MIN] = {
+    guint8 header[SP_ETHERNET_FRAME_MIN] = {
         0x52, 0x54, 0, 0, 0, (guint8)to, 0x52, 0x54, 0, 0, 0, (guint8)from, 0x88, 0xb5};
     GByteArray *frame = g_byte_array_new();
 
@@ -97,7 +97,7 @@ static char *received(Fixture *f, int at)
     guint32 length;
 
     while (recv(f->fd[at], &length, sizeof length, 0) == sizeof length) {
-        char frame[SP_FRAME_MAX];
+        char frame[SP_ETHERNET_FRAME_MAX];
 
         length = GUINT32_FROM_BE(length);
         g_assert_cmpuint(length, <=, sizeof frame);
@@ -106,7 +106,7 @@ static char *received(Fixture *f, int at)
             done += (gsize)MAX(n, 0);
             turn(); /* the rest may still be with the switch */
         }
-        g_string_append_len(texts, frame + SP_FRAME_MIN, length - SP_FRAME_MIN);
+        g_string_append_len(texts, frame + SP_ETHERNET_FRAME_MIN, length - SP_ETHERNET_FRAME_MIN);
         g_string_append_c(texts, ' ');
     }
     return g_string_free(texts, FALSE);
@@ -172,10 +172,10 @@ static void test_malformed(Fixture *f, gconstpointer data)
 {
     g_autoptr(GByteArray) group = make_frame(0, 1, "from a group");
     g_autoptr(GByteArray) largest = make_frame(0, 1, "");
-    guint8 runt[SP_FRAME_MIN] = {0};
+    guint8 runt[SP_ETHERNET_FRAME_MIN] = {0};
 
     send_raw(f->fd[0], 0, runt, 0);
-    send_raw(f->fd[0], SP_FRAME_MIN - 1, runt, SP_FRAME_MIN - 1);
+    send_raw(f->fd[0], SP_ETHERNET_FRAME_MIN - 1, runt, SP_ETHERNET_FRAME_MIN - 1);
     group->data[6] |= 1;
     send_raw(f->fd[0], group->len, group->data, group->len);
     turn();
@@ -183,20 +183,21 @@ static void test_malformed(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sp_port_stats(f->port[0])->malformed, ==, 3);
     g_assert_cmpuint(sp_port_stats(f->port[0])->received, ==, 0);
     /* what follows is still understood */
-    g_byte_array_set_size(largest, SP_FRAME_MAX);
-    memset(largest->data + SP_FRAME_MIN, 'x', SP_FRAME_MAX - SP_FRAME_MIN);
+    g_byte_array_set_size(largest, SP_ETHERNET_FRAME_MAX);
+    memset(
+        largest->data + SP_ETHERNET_FRAME_MIN, 'x', SP_ETHERNET_FRAME_MAX - SP_ETHERNET_FRAME_MIN);
     send_raw(f->fd[0], largest->len, largest->data, largest->len);
     turn();
     {
         g_autofree char *texts = received(f, 1);
-        g_assert_cmpuint(strlen(texts), ==, SP_FRAME_MAX - SP_FRAME_MIN + 1);
+        g_assert_cmpuint(strlen(texts), ==, SP_ETHERNET_FRAME_MAX - SP_ETHERNET_FRAME_MIN + 1);
         g_free(received(f, 2));
     }
     /* one that is too long is passed over, and what follows is understood */
-    g_byte_array_set_size(largest, SP_FRAME_MAX + 1);
+    g_byte_array_set_size(largest, SP_ETHERNET_FRAME_MAX + 1);
     send_raw(f->fd[0], largest->len, largest->data, largest->len);
     turn();
-    g_byte_array_set_size(largest, SP_FRAME_LENGTH_MAX);
+    g_byte_array_set_size(largest, SP_ETHERNET_LENGTH_MAX);
     send_raw(f->fd[0], largest->len, largest->data, largest->len);
     turn();
     assert_received(f, "", "", "");
@@ -209,7 +210,7 @@ static void test_malformed(Fixture *f, gconstpointer data)
         g_free(received(f, 2));
     }
     /* one that is longer than QEMU may ever say ends the connection, and only that */
-    send_raw(f->fd[0], SP_FRAME_LENGTH_MAX + 1, runt, sizeof runt);
+    send_raw(f->fd[0], SP_ETHERNET_LENGTH_MAX + 1, runt, sizeof runt);
     turn();
     g_assert_false(sp_port_is_connected(f->port[0]));
     g_assert_cmpuint(sp_port_stats(f->port[0])->malformed, ==, 6);
@@ -372,7 +373,8 @@ static void test_delay(Fixture *f, gconstpointer data)
 
 static void on_frame(const guint8 *frame, gsize length, void *data)
 {
-    g_string_append_len(data, (const char *)frame + SP_FRAME_MIN, (gssize)(length - SP_FRAME_MIN));
+    g_string_append_len(data, (const char *)frame + SP_ETHERNET_FRAME_MIN,
+        (gssize)(length - SP_ETHERNET_FRAME_MIN));
 }
 
 static void test_own_port(Fixture *f, gconstpointer data)

@@ -8,11 +8,11 @@
  * a payload. All numbers are little-endian.
  *
  *   offset size
- *   0      1    SP_FRAME_MAGIC
- *   1      1    type, enum sp_frame_type
+ *   0      1    SP_AGENT_FRAME_MAGIC
+ *   1      1    type, enum sp_agent_frame_type
  *   2      2    stream (enum sp_stream) for DATA, END and CREDIT, otherwise 0
  *   4      4    channel: chosen by the driver with the frame that opens it; 0 is the connection
- * itself 8      4    length of the payload, at most SP_FRAME_PAYLOAD_MAX
+ * itself 8      4    length of the payload, at most SP_AGENT_FRAME_PAYLOAD_MAX
  *
  * A connection begins with HELLO from the driver, answered by HELLO. Either side may have died in
  * the middle of a frame before, so both look for the HELLO's magic string in whatever comes first
@@ -68,9 +68,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SP_FRAME_MAGIC 0xa9u
-#define SP_FRAME_HEADER_SIZE 12u
-#define SP_FRAME_PAYLOAD_MAX (256u * 1024u)
+#define SP_AGENT_FRAME_MAGIC 0xa9u
+#define SP_AGENT_FRAME_HEADER_SIZE 12u
+#define SP_AGENT_FRAME_PAYLOAD_MAX (256u * 1024u)
 #define SP_HELLO_MAGIC "slotproof-agent" /* 16 bytes with its NUL */
 #define SP_HELLO_MAGIC_SIZE 16u
 #define SP_NONCE_SIZE 16u
@@ -83,23 +83,23 @@
  * ended in order: the END of a stdout may as well mean that it is about to EXIT. */
 #define SP_CONNECT_END "end\n"
 
-enum sp_frame_type {
-    SP_FRAME_HELLO = 1,
-    SP_FRAME_EXEC,
-    SP_FRAME_PUT,
-    SP_FRAME_GET,
-    SP_FRAME_WATCH,
-    SP_FRAME_DATA,
-    SP_FRAME_END,
-    SP_FRAME_SIGNAL,
-    SP_FRAME_RESIZE,
-    SP_FRAME_CANCEL,
-    SP_FRAME_CREDIT,
-    SP_FRAME_EXIT,
-    SP_FRAME_ERROR,
-    SP_FRAME_STATE,
-    SP_FRAME_RESTORED,
-    SP_FRAME_TYPE_END_ /* one past the last */
+enum sp_agent_frame_type {
+    SP_AGENT_FRAME_HELLO = 1,
+    SP_AGENT_FRAME_EXEC,
+    SP_AGENT_FRAME_PUT,
+    SP_AGENT_FRAME_GET,
+    SP_AGENT_FRAME_WATCH,
+    SP_AGENT_FRAME_DATA,
+    SP_AGENT_FRAME_END,
+    SP_AGENT_FRAME_SIGNAL,
+    SP_AGENT_FRAME_RESIZE,
+    SP_AGENT_FRAME_CANCEL,
+    SP_AGENT_FRAME_CREDIT,
+    SP_AGENT_FRAME_EXIT,
+    SP_AGENT_FRAME_ERROR,
+    SP_AGENT_FRAME_STATE,
+    SP_AGENT_FRAME_RESTORED,
+    SP_AGENT_FRAME_TYPE_END_ /* one past the last */
 };
 
 enum sp_stream {
@@ -127,8 +127,8 @@ enum sp_watch_kind {
 };
 
 /** One frame. The payload points into the buffer that it was decoded from, or to the caller's. */
-struct sp_frame {
-    enum sp_frame_type type;
+struct sp_agent_frame {
+    enum sp_agent_frame_type type;
     uint16_t stream;
     uint32_t channel;
     const uint8_t *payload;
@@ -140,36 +140,38 @@ struct sp_frame {
  *
  * Returns the number of bytes the frame takes, header included; 0 if @data holds only part of a
  * frame; -EPROTO for a wrong magic, an unknown type, or a reserved field that is not zero;
- * -EMSGSIZE if the length is above SP_FRAME_PAYLOAD_MAX (seen from the header alone). @ret_frame is
- * written only for a positive return.
+ * -EMSGSIZE if the length is above SP_AGENT_FRAME_PAYLOAD_MAX (seen from the header alone).
+ * @ret_frame is written only for a positive return.
  */
-ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame);
+ssize_t sp_agent_frame_decode(const uint8_t *data, size_t length, struct sp_agent_frame *ret_frame);
 
 /**
  * Decode the header of the frame at the start of @data alone, for a reader that passes a payload on
  * before all of it is there.
  *
- * Returns SP_FRAME_HEADER_SIZE, with the payload NULL and its length in @ret_frame; otherwise as
- * sp_frame_decode().
+ * Returns SP_AGENT_FRAME_HEADER_SIZE, with the payload NULL and its length in @ret_frame; otherwise
+ * as sp_agent_frame_decode().
  */
-ssize_t sp_frame_decode_header(const uint8_t *data, size_t length, struct sp_frame *ret_frame);
+ssize_t sp_agent_frame_decode_header(
+    const uint8_t *data, size_t length, struct sp_agent_frame *ret_frame);
 
 /**
  * Write the header of a frame with @length bytes of payload into @header.
  *
- * Returns 0, -EINVAL for a type or stream that sp_frame_decode() would not take, or -EMSGSIZE.
+ * Returns 0, -EINVAL for a type or stream that sp_agent_frame_decode() would not take, or
+ * -EMSGSIZE.
  */
-int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_frame_type type,
-    uint16_t stream, uint32_t channel, size_t length);
+int sp_agent_frame_encode_header(uint8_t header[static SP_AGENT_FRAME_HEADER_SIZE],
+    enum sp_agent_frame_type type, uint16_t stream, uint32_t channel, size_t length);
 
 /**
  * Find the first HELLO frame in @data, skipping what stands before it.
  *
  * Returns the offset of its header, or -EAGAIN if there is none yet. In the latter case all of
- * @data but its last SP_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1 bytes may be dropped. The frame
- * found may still be incomplete: decode it.
+ * @data but its last SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1 bytes may be dropped. The
+ * frame found may still be incomplete: decode it.
  */
-ssize_t sp_frame_find_hello(const uint8_t *data, size_t length);
+ssize_t sp_agent_frame_find_hello(const uint8_t *data, size_t length);
 
 /** A cursor over a payload: each take_* checks what is left and returns -EBADMSG if too little. */
 struct sp_payload {
@@ -177,7 +179,7 @@ struct sp_payload {
     size_t left;
 };
 
-void sp_payload_init(struct sp_payload *p, const struct sp_frame *frame);
+void sp_payload_init(struct sp_payload *p, const struct sp_agent_frame *frame);
 int sp_payload_take_u16(struct sp_payload *p, uint16_t *ret);
 int sp_payload_take_u32(struct sp_payload *p, uint32_t *ret);
 /** @ret points into the payload. */

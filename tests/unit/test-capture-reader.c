@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/frames.h"
+#include "network/capture-reader.h"
 
 #include "base/error.h"
 #include "network/capture.h"
@@ -64,7 +64,7 @@ static GPtrArray *read_good(Fixture *f, const char *filter)
     GPtrArray *frames;
 
     sp_capture_flush(f->capture);
-    frames = sp_capture_frames(f->path, filter, &error);
+    frames = sp_capture_read_frames(f->path, filter, &error);
     g_assert_no_error(error);
     g_assert_nonnull(frames);
     return frames;
@@ -105,7 +105,7 @@ static void test_bad_filter(Fixture *f, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(filters); i++) {
         g_autoptr(GError) error = NULL;
 
-        g_assert_null(sp_capture_frames(f->path, filters[i], &error));
+        g_assert_null(sp_capture_read_frames(f->path, filters[i], &error));
         g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
         g_assert_nonnull(strstr(error->message, filters[i]));
         /* in libpcap's words, of which there are some */
@@ -161,7 +161,7 @@ static void expect_no_capture(Fixture *f, const char *bytes, gsize length)
     g_autoptr(GError) error = NULL;
 
     g_assert_true(g_file_set_contents(f->path, bytes, (gssize)length, NULL));
-    g_assert_null(sp_capture_frames(f->path, NULL, &error));
+    g_assert_null(sp_capture_read_frames(f->path, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
     g_assert_nonnull(strstr(error->message, f->path));
 }
@@ -210,11 +210,11 @@ static void test_much(Fixture *f, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     add_three(f);
-    for (gsize total = 0; total <= SP_CAPTURE_FRAMES_MAX; total += 65000)
+    for (gsize total = 0; total <= SP_CAPTURE_READ_MAX; total += 65000)
         add_udp(f, 0, 9, 65000);
     some = read_good(f, "port 53");
     g_assert_cmpuint(some->len, ==, 2);
-    g_assert_null(sp_capture_frames(f->path, "udp", &error));
+    g_assert_null(sp_capture_read_frames(f->path, "udp", &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_assert_nonnull(strstr(error->message, "narrower"));
 }
@@ -223,7 +223,7 @@ static void test_missing(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sp_capture_frames("/nowhere/at/all", NULL, &error));
+    g_assert_null(sp_capture_read_frames("/nowhere/at/all", NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
     g_assert_nonnull(strstr(error->message, "/nowhere/at/all"));
 }
@@ -234,14 +234,14 @@ int main(int argc, char **argv)
         const char *path;
         void (*test)(Fixture *f, gconstpointer data);
     } tests[] = {
-        {"/frames/filter", test_filter},
-        {"/frames/bad-filter", test_bad_filter},
-        {"/frames/empty", test_empty},
-        {"/frames/truncated", test_truncated},
-        {"/frames/garbage", test_garbage},
-        {"/frames/other-link", test_other_link},
-        {"/frames/much", test_much},
-        {"/frames/missing", test_missing},
+        {"/capture-reader/filter", test_filter},
+        {"/capture-reader/bad-filter", test_bad_filter},
+        {"/capture-reader/empty", test_empty},
+        {"/capture-reader/truncated", test_truncated},
+        {"/capture-reader/garbage", test_garbage},
+        {"/capture-reader/other-link", test_other_link},
+        {"/capture-reader/much", test_much},
+        {"/capture-reader/missing", test_missing},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -3,8 +3,8 @@
 
 #include <glib.h>
 
-/** What the frames that sp_capture_frames() returns may take together. */
-#define SP_CAPTURE_FRAMES_MAX (64u * 1024 * 1024)
+/** What the frames that sp_capture_read_frames() returns may take together. */
+#define SP_CAPTURE_READ_MAX (64u * 1024 * 1024)
 
 /**
  * The frames of the capture file @path (pcapng or pcap, of Ethernet) that @filter takes, oldest
@@ -14,6 +14,6 @@
  * A file that ends in the middle of a block, as one does that is still written or whose disk was
  * full, has the frames in front of that. What a SpCapture still holds is not in its file: flush it
  * first. SP_ERROR_USAGE for a filter that is none, and for one that takes more than
- * SP_CAPTURE_FRAMES_MAX; SP_ERROR_HOST for a file that can't be read or is no capture.
+ * SP_CAPTURE_READ_MAX; SP_ERROR_HOST for a file that can't be read or is no capture.
  */
-GPtrArray *sp_capture_frames(const char *path, const char *filter, GError **error);
+GPtrArray *sp_capture_read_frames(const char *path, const char *filter, GError **error);

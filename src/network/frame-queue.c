@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/kept-frames.h"
+#include "network/frame-queue.h"
 
 #include "base/error.h"
 
-void sp_kept_frames_init(SpKeptFrames *kept)
+void sp_frame_queue_init(SpFrameQueue *kept)
 {
-    *kept = (SpKeptFrames){0};
+    *kept = (SpFrameQueue){0};
     g_queue_init(&kept->frames);
 }
 
 /* The caller's from now on. */
-static GBytes *take_out(SpKeptFrames *kept, GList *link)
+static GBytes *take_out(SpFrameQueue *kept, GList *link)
 {
     GBytes *frame = link->data;
 
@@ -20,23 +20,23 @@ static GBytes *take_out(SpKeptFrames *kept, GList *link)
     return frame;
 }
 
-void sp_kept_frames_clear(SpKeptFrames *kept)
+void sp_frame_queue_clear(SpFrameQueue *kept)
 {
     while (!g_queue_is_empty(&kept->frames))
         g_bytes_unref(take_out(kept, kept->frames.head));
 }
 
-void sp_kept_frames_add(SpKeptFrames *kept, const guint8 *frame, gsize length)
+void sp_frame_queue_add(SpFrameQueue *kept, const guint8 *frame, gsize length)
 {
     g_queue_push_tail(&kept->frames, g_bytes_new(frame, length));
     kept->bytes += length;
-    while (g_queue_get_length(&kept->frames) > SP_KEPT_FRAMES_MAX ||
-           kept->bytes > SP_KEPT_FRAMES_BYTES_MAX)
+    while (g_queue_get_length(&kept->frames) > SP_FRAME_QUEUE_MAX ||
+           kept->bytes > SP_FRAME_QUEUE_BYTES_MAX)
         g_bytes_unref(take_out(kept, kept->frames.head));
 }
 
 typedef struct {
-    SpKeptFrames *kept;
+    SpFrameQueue *kept;
     SpMatchFunc match;
     void *data;
     guint64 next; /* the number of the first that was not looked at yet */
@@ -59,7 +59,7 @@ static bool is_match(const Search *search, GBytes *bytes)
 static bool find(void *data, GError **error)
 {
     Search *search = data;
-    SpKeptFrames *kept = search->kept;
+    SpFrameQueue *kept = search->kept;
     guint64 seen = search->next - MIN(search->next, kept->first);
 
     for (GList *l = g_queue_peek_nth_link(&kept->frames, (guint)seen); l; l = l->next) {
@@ -72,7 +72,7 @@ static bool find(void *data, GError **error)
     return false;
 }
 
-GBytes *sp_kept_frames_take(SpKeptFrames *kept, SpMatchFunc match, void *data, gint64 deadline,
+GBytes *sp_frame_queue_take(SpFrameQueue *kept, SpMatchFunc match, void *data, gint64 deadline,
     const SpInterrupt *interrupt, GError **error)
 {
     Search search = {.kept = kept, .match = match, .data = data};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Take a payload apart in a way that its own bytes choose. */
-static void walk(const struct sp_frame *frame)
+static void walk(const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
     const uint8_t *bytes;
@@ -42,22 +42,23 @@ static void walk(const struct sp_frame *frame)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t header[SP_FRAME_HEADER_SIZE];
-    struct sp_frame frame, head;
-    ssize_t n = sp_frame_find_hello(data, size);
+    uint8_t header[SP_AGENT_FRAME_HEADER_SIZE];
+    struct sp_agent_frame frame, head;
+    ssize_t n = sp_agent_frame_find_hello(data, size);
     size_t used = 0;
 
-    if (n >= 0 && (data[n] != SP_FRAME_MAGIC || data[n + 1] != SP_FRAME_HELLO))
+    if (n >= 0 && (data[n] != SP_AGENT_FRAME_MAGIC || data[n + 1] != SP_AGENT_FRAME_HELLO))
         abort();
-    while (used < size && (n = sp_frame_decode(data + used, size - used, &frame)) > 0) {
-        if ((size_t)n != SP_FRAME_HEADER_SIZE + frame.length || (size_t)n > size - used)
+    while (used < size && (n = sp_agent_frame_decode(data + used, size - used, &frame)) > 0) {
+        if ((size_t)n != SP_AGENT_FRAME_HEADER_SIZE + frame.length || (size_t)n > size - used)
             abort();
-        if (sp_frame_decode_header(data + used, size - used, &head) != SP_FRAME_HEADER_SIZE ||
+        if (sp_agent_frame_decode_header(data + used, size - used, &head) !=
+                SP_AGENT_FRAME_HEADER_SIZE ||
             head.length != frame.length || head.channel != frame.channel)
             abort();
         /* what was decoded encodes to the same bytes */
-        if (sp_frame_encode_header(header, frame.type, frame.stream, frame.channel, frame.length) <
-                0 ||
+        if (sp_agent_frame_encode_header(
+                header, frame.type, frame.stream, frame.channel, frame.length) < 0 ||
             memcmp(header, data + used, sizeof header) != 0)
             abort();
         walk(&frame);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "network/frames.h"
+#include "network/capture-reader.h"
 
 #include "network/switch.h"
 
@@ -32,7 +32,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reading, reading_clear)
 /* Before the file is looked at, so that a wrong filter is told of in any case. */
 static bool compile(Reading *reading, const char *filter, GError **error)
 {
-    pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SP_FRAME_MAX);
+    pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SP_ETHERNET_FRAME_MAX);
     bool is_good;
 
     if (!ethernet) {
@@ -95,10 +95,10 @@ static bool read_frames(Reading *reading, GPtrArray *frames, const char *path, G
         if (pcap_offline_filter(&reading->program, header, bytes) == 0)
             continue;
         total += header->caplen;
-        if (total > SP_CAPTURE_FRAMES_MAX) {
+        if (total > SP_CAPTURE_READ_MAX) {
             g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
                 "the filter takes more than %u MiB of %s: expected a narrower one",
-                SP_CAPTURE_FRAMES_MAX / (1024 * 1024), path);
+                SP_CAPTURE_READ_MAX / (1024 * 1024), path);
             return false;
         }
         g_ptr_array_add(frames, g_bytes_new(bytes, header->caplen));
@@ -110,7 +110,7 @@ static bool read_frames(Reading *reading, GPtrArray *frames, const char *path, G
     return false;
 }
 
-GPtrArray *sp_capture_frames(const char *path, const char *filter, GError **error)
+GPtrArray *sp_capture_read_frames(const char *path, const char *filter, GError **error)
 {
     g_autoptr(GPtrArray) frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     g_auto(Reading) reading = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/frame.h"
+#include "lib/agent-frame.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -29,65 +29,67 @@ void sp_put_u32(uint8_t out[static 4], uint32_t value)
 
 static bool is_type(unsigned type)
 {
-    return type >= SP_FRAME_HELLO && type < SP_FRAME_TYPE_END_;
+    return type >= SP_AGENT_FRAME_HELLO && type < SP_AGENT_FRAME_TYPE_END_;
 }
 
 /* Only some types say which stream they are about; for the others the field is reserved. */
 static bool is_stream_of(unsigned type, uint16_t stream)
 {
-    bool has_stream = type == SP_FRAME_DATA || type == SP_FRAME_END || type == SP_FRAME_CREDIT;
+    bool has_stream =
+        type == SP_AGENT_FRAME_DATA || type == SP_AGENT_FRAME_END || type == SP_AGENT_FRAME_CREDIT;
 
     return stream <= (has_stream ? SP_STREAM_STDERR : 0);
 }
 
-ssize_t sp_frame_decode_header(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
+ssize_t sp_agent_frame_decode_header(
+    const uint8_t *data, size_t length, struct sp_agent_frame *ret_frame)
 {
     uint16_t stream;
     uint32_t size;
 
-    if (length > 0 && data[0] != SP_FRAME_MAGIC)
+    if (length > 0 && data[0] != SP_AGENT_FRAME_MAGIC)
         return -EPROTO;
     if (length > 1 && !is_type(data[1]))
         return -EPROTO;
-    if (length < SP_FRAME_HEADER_SIZE)
+    if (length < SP_AGENT_FRAME_HEADER_SIZE)
         return 0;
     stream = get_u16(data + 2);
     size = get_u32(data + 8);
     if (!is_stream_of(data[1], stream))
         return -EPROTO;
-    if (size > SP_FRAME_PAYLOAD_MAX)
+    if (size > SP_AGENT_FRAME_PAYLOAD_MAX)
         return -EMSGSIZE;
-    *ret_frame = (struct sp_frame){
+    *ret_frame = (struct sp_agent_frame){
         .type = data[1],
         .stream = stream,
         .channel = get_u32(data + 4),
         .length = size,
     };
-    return SP_FRAME_HEADER_SIZE;
+    return SP_AGENT_FRAME_HEADER_SIZE;
 }
 
-ssize_t sp_frame_decode(const uint8_t *data, size_t length, struct sp_frame *ret_frame)
+ssize_t sp_agent_frame_decode(const uint8_t *data, size_t length, struct sp_agent_frame *ret_frame)
 {
-    struct sp_frame frame;
-    ssize_t n = sp_frame_decode_header(data, length, &frame);
+    struct sp_agent_frame frame;
+    ssize_t n = sp_agent_frame_decode_header(data, length, &frame);
 
     if (n <= 0)
         return n;
-    if (length - SP_FRAME_HEADER_SIZE < frame.length)
+    if (length - SP_AGENT_FRAME_HEADER_SIZE < frame.length)
         return 0;
-    frame.payload = data + SP_FRAME_HEADER_SIZE;
+    frame.payload = data + SP_AGENT_FRAME_HEADER_SIZE;
     *ret_frame = frame;
-    return (ssize_t)(SP_FRAME_HEADER_SIZE + frame.length);
+    return (ssize_t)(SP_AGENT_FRAME_HEADER_SIZE + frame.length);
 }
 
-int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_frame_type type,
-    uint16_t stream, uint32_t channel, size_t length)
+int sp_agent_frame_encode_header(uint8_t header[static SP_AGENT_FRAME_HEADER_SIZE],
+    enum sp_agent_frame_type type, uint16_t stream, uint32_t channel, size_t length)
 {
     if (!is_type(type) || !is_stream_of(type, stream))
         return -EINVAL;
-    if (length > SP_FRAME_PAYLOAD_MAX)
+    if (length > SP_AGENT_FRAME_PAYLOAD_MAX)
         return -EMSGSIZE;
-    header[0] = SP_FRAME_MAGIC;
+    header[0] = SP_AGENT_FRAME_MAGIC;
     header[1] = (uint8_t)type;
     sp_put_u16(header + 2, stream);
     sp_put_u32(header + 4, channel);
@@ -95,7 +97,7 @@ int sp_frame_encode_header(uint8_t header[static SP_FRAME_HEADER_SIZE], enum sp_
     return 0;
 }
 
-ssize_t sp_frame_find_hello(const uint8_t *data, size_t length)
+ssize_t sp_agent_frame_find_hello(const uint8_t *data, size_t length)
 {
     const uint8_t *magic = data;
     size_t left = length;
@@ -104,13 +106,13 @@ ssize_t sp_frame_find_hello(const uint8_t *data, size_t length)
     while (left > 0 && (magic = memmem(magic, left, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE))) {
         size_t at = (size_t)(magic - data);
 
-        if (at >= SP_FRAME_HEADER_SIZE) {
-            const uint8_t *header = magic - SP_FRAME_HEADER_SIZE;
-            if (header[0] == SP_FRAME_MAGIC && header[1] == SP_FRAME_HELLO &&
+        if (at >= SP_AGENT_FRAME_HEADER_SIZE) {
+            const uint8_t *header = magic - SP_AGENT_FRAME_HEADER_SIZE;
+            if (header[0] == SP_AGENT_FRAME_MAGIC && header[1] == SP_AGENT_FRAME_HELLO &&
                 get_u16(header + 2) == 0 && get_u32(header + 4) == 0 &&
                 get_u32(header + 8) >= SP_HELLO_MAGIC_SIZE &&
-                get_u32(header + 8) <= SP_FRAME_PAYLOAD_MAX)
-                return (ssize_t)(at - SP_FRAME_HEADER_SIZE);
+                get_u32(header + 8) <= SP_AGENT_FRAME_PAYLOAD_MAX)
+                return (ssize_t)(at - SP_AGENT_FRAME_HEADER_SIZE);
         }
         magic++;
         left = length - (size_t)(magic - data);
@@ -118,7 +120,7 @@ ssize_t sp_frame_find_hello(const uint8_t *data, size_t length)
     return -EAGAIN;
 }
 
-void sp_payload_init(struct sp_payload *p, const struct sp_frame *frame)
+void sp_payload_init(struct sp_payload *p, const struct sp_agent_frame *frame)
 {
     p->data = frame->payload;
     p->left = frame->length;
