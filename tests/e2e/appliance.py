@@ -1,4 +1,4 @@
-# What the tests of the gateway share: how its slots, releases and boots are looked at.
+# Shared by the tests of the gateway: its slots, releases and boots.
 import functools
 import hashlib
 import json
@@ -6,24 +6,24 @@ import os
 import re
 import zlib
 
-# Slot group: partitions, with the names of their images in a release's build folder.
+# Slot group: its partitions.
 PAIRS = {"A": ("boot-a", "rootfs-a"), "B": ("boot-b", "rootfs-b")}
 PARTITIONS = ["state", "boot-a", "rootfs-a", "boot-b", "rootfs-b", "data"]
 SLOTS = {"A": ("boot.0", "rootfs.0"), "B": ("boot.1", "rootfs.1")}
 
 SECTOR = 512
-# of the second copy of a GPT: 128 entries of 128 bytes and a header (UEFI specification, 5.3)
+# the size of a GPT's backup: 128 entries of 128 bytes and a header (UEFI specification, 5.3)
 TABLE_COPY = 33 * SECTOR
 CHUNK = 32 * 1024 * 1024
 PIECE = 1024 * 1024
 ZEROS = bytes(PIECE)
-# The digests are compared with each other only. Python's fastest that is not broken: 750 MB/s here,
-# SHA-256 210.
+# Digests are only compared with each other. blake2b is the fastest sound one that Python has: 750 MB/s,
+# against 210 MB/s for SHA-256.
 HASH = "blake2b"
 
 
 def with_crc(text):
-    """A file of the boot state, with the line that ends it (lib/boot-state.h)."""
+    """A boot state file: the text and the line that ends it."""
     return f"{text}CRC32={zlib.crc32(text.encode()):08x}\n"
 
 
@@ -33,8 +33,11 @@ UPDATED_STATE = with_crc(
 
 
 class Appliance:
-    def __init__(self, machine):
+    """The gateway that runs in a machine. t, the script's, has the assertions."""
+
+    def __init__(self, machine, t):
         self.machine = machine
+        self.t = t
         self.ranges = {}
 
     # Booting
@@ -48,19 +51,30 @@ class Appliance:
         self.machine.wait_for_unit("multi-user.target")
 
     def wait_until_boots(self, slot):
-        """Wait until the slot selector has chosen this slot, and its system is up. What came
-        before, be it panics and resets, is not minded."""
+        """Wait until the slot selector has chosen this slot and its system is up. Panics and resets
+        before that are ignored."""
         self.machine.wait_for_console_text(rf"slot-selector: slot {slot} \(", timeout=600)
         self.machine.wait_for_unit("multi-user.target")
 
+    def reboot_until_retried(self, slot):
+        """Reboot into a release in this slot that does not get confirmed, until the slot selector tries
+        it for the second time."""
+        count = len(self.boots())
+        self.machine.reboot()
+        self.machine.wait_for_console_text(rf"slot-selector: slot {slot} \(attempt 2 of 3\)", timeout=600)
+        self.t.assertEqual([(slot, "attempt 1 of 3"), (slot, "attempt 2 of 3")], self.boots()[count:])
+
+    def check_watchdog_reset(self):
+        """The last reset came from the watchdog."""
+        self.t.assertEqual("reset", self.machine.wait_for_qmp_event("WATCHDOG", timeout=1)["action"])
+
     def hang(self, watchdog_seconds=None):
-        """Freeze PID 1, which feeds the watchdog, and wait until QEMU tells of the reset. The
-        watchdog, which the device has armed, bites after as long as it is set to there, or after
-        watchdog_seconds."""
+        """Freeze PID 1, which feeds the watchdog, and wait until QEMU reports the reset. The watchdog
+        fires after the time that the device has set, or after watchdog_seconds."""
         armed = self.machine.succeed(
             "systemctl show --value -p RuntimeWatchdogUSec; cat /sys/class/watchdog/watchdog0/state"
         )
-        assert armed == "10s\nactive\n", f"the device has its watchdog otherwise: {armed}"
+        assert armed == "10s\nactive\n", f"unexpected watchdog settings: {armed}"
         set_time = ""
         if watchdog_seconds is not None:
             set_time = (
@@ -72,11 +86,11 @@ class Appliance:
         assert event["action"] == "reset", event
 
     def console(self):
-        """All that the console said since the test began, over power cuts too."""
+        """The console's output since the test began, including that before power cuts."""
         return (self.machine.out_dir / f"{self.machine.name}.console").read_text(errors="replace")
 
     def boots(self):
-        """What the slot selector chose at each boot since the test began: (slot, how)."""
+        """What the slot selector has chosen at each boot since the test began: (slot, how)."""
         log = self.console()
         return re.findall(r"slot-selector: slot ([AB]) \((good|attempt \d of 3)\)", log)
 
@@ -97,12 +111,12 @@ class Appliance:
         return dict(line.split("=", 1) for line in lines)
 
     def slot_state(self, slot):
-        """Attempts left, and whether it is good."""
+        """The attempts left, and whether the slot is good."""
         state = self.boot_state()
         return int(state[f"BOOT_{slot}_LEFT"]), state[f"BOOT_{slot}_GOOD"] == "1"
 
     def rauc(self):
-        """RAUC's own view: primary slot group, and the boot status of each."""
+        """RAUC's own view: the primary slot group, and the boot status of each group."""
         text = self.machine.succeed("rauc status --output-format=json")
         status = json.loads(text)
         slots = {name: slot for entry in status["slots"] for name, slot in entry.items()}
@@ -114,17 +128,17 @@ class Appliance:
         }
 
     def messages(self):
-        """The log that outlives a reboot; neither part of it has to be there yet."""
+        """The log that survives a reboot; either part of it may not exist yet."""
         return self.machine.succeed("cat /data/log/messages.1 /data/log/messages 2>/dev/null || true")
 
     def journal(self, *options):
-        """What the journal of this boot holds; what was said before this call is in it."""
+        """The journal of this boot, including all messages before this call."""
         return self.machine.succeed(f"journalctl --sync; journalctl -b {' '.join(options)}")
 
     # Disk
 
     def range_of(self, partition):
-        """First byte on the disk, and number of bytes."""
+        """The offset of the first byte on the disk, and the number of bytes."""
         if partition not in self.ranges:
             lines = self.machine.succeed(
                 "partx --bytes --raw --noheadings --output NAME,START,SIZE /dev/flash"
@@ -134,13 +148,13 @@ class Appliance:
         return self.ranges[partition]
 
     def digests_of(self, *ranges):
-        """A hash of each (offset, size) of the disk, as it lies there: read past the guest, whose
-        caches are written first."""
+        """A hash of each (offset, size) of the disk. The guest's caches are written to the disk first,
+        and the disk is then read by the host."""
         self.machine.succeed("sync")
         return [digest_of_chunks(self.read(*disk_range)) for disk_range in ranges]
 
     def read(self, offset, size):
-        """These bytes of the disk, a chunk at a time."""
+        """Yields these bytes of the disk, a chunk at a time."""
         for begin in range(offset, offset + size, CHUNK):
             yield self.machine.read_disk(begin, min(CHUNK, offset + size - begin))
 
@@ -149,18 +163,18 @@ class Appliance:
         return dict(zip(partitions, self.digests_of(*map(self.range_of, partitions))))
 
     def head(self, partition, size):
-        """The range of a partition's first bytes."""
+        """The (offset, size) of the first bytes of a partition."""
         start, length = self.range_of(partition)
         assert size <= length
         return start, size
 
     def arrived(self, images):
-        """Which of these images (partition: digest, size) lie in their partitions, whole."""
+        """Which of these images (partition: digest, size) are complete in their partitions."""
         digests = self.digests_of(*(self.head(name, size) for name, (_, size) in images.items()))
         return {name for name, digest in zip(images, digests) if digest == images[name][0]}
 
     def table_ranges(self):
-        """What lies outside of all partitions: both copies of the partition table."""
+        """The ranges outside all partitions: both copies of the partition table."""
         size = int(self.machine.succeed("blockdev --getsize64 /dev/flash"))
         first = min(start for start, _ in (self.range_of(name) for name in PARTITIONS))
         return (0, first), (size - TABLE_COPY, TABLE_COPY)
@@ -171,7 +185,7 @@ class Appliance:
     # Releases
 
     def bundle(self, name):
-        """Bring a bundle onto the device; its path there."""
+        """Copy a bundle to the device if it is not there yet; returns its path there."""
         path = f"/data/{name}.raucb"
         if self.machine.execute(f"test -e {path}")[0] != 0:
             self.machine.copy_from_host(f"{self.machine.image_dir}/{name}.raucb", path)
@@ -182,27 +196,27 @@ class Appliance:
         return self.machine.succeed(f"rauc install {self.bundle(name)}")
 
     def fail_to_install(self, path):
-        """The bundle at this path of the device's is not installed; what RAUC said meanwhile."""
+        """RAUC must refuse the bundle at this path on the device; returns what RAUC logged."""
         self.machine.fail(f"rauc install {path}")
         return self.journal("-u rauc -o cat").rsplit(f"installing {path}: started", 1)[1]
 
     def images(self, release, boot=None):
-        """Digest and size of the files that a release is made of, as the host has them."""
+        """The digest and size of each file of a release, from the host."""
         files = (f"boot-{boot or 'release-' + release}.vfat", f"rootfs-{release}.squashfs")
         return [digest_of(f"{self.machine.image_dir}/{file}") for file in files]
 
     def boot_basis(self):
-        """All that decides what the slot selector and the slots' kernels will do: the boot state
-        and the bytes of both slots and of the partition table. What is equal in this boots
-        equally, so that it need not be booted twice. Of a root partition that is as much as the
-        release's image has: behind it lies what is left of larger releases, and nobody reads that."""
+        """Everything that decides what the slot selector and the slots' kernels will do: the boot state
+        and the bytes of both slots and of the partition table. Devices with the same basis boot the
+        same, so that only one of them has to be booted. A root partition counts up to the size of its
+        release's image: what follows is left over from larger releases, and is never read."""
         files = self.machine.succeed("cat /state/boot-state /state/last-good")
         slots = [self.head(name, size) for name, (_, size) in self.updated_images().items()]
         return files, self.digests_of(*slots, *self.table_ranges())
 
     def updated_basis(self, table):
-        """The basis after an update of the device as it was flashed, from release 1.0 in slot A to
-        2.0 in slot B, where the partition table's digests were these. rauc-update boots it."""
+        """The basis after updating a freshly flashed device, with these digests of its partition table,
+        from release 1.0 in slot A to 2.0 in slot B. The test rauc-update boots it."""
         slots = [digest for digest, _ in self.updated_images().values()]
         return UPDATED_STATE, [*slots, *table]
 
@@ -216,7 +230,7 @@ def device(partition):
 
 
 def digest_of_chunks(chunks):
-    """A hash of the bytes; of pieces that are zero, which most of a partition is, only of their size."""
+    """A hash of the bytes. Of pieces that are all zero, which most of a partition is, only the size counts."""
     digest = hashlib.new(HASH)
     for chunk in chunks:
         for begin in range(0, len(chunk), PIECE):
@@ -230,7 +244,7 @@ def digest_of_chunks(chunks):
 
 @functools.cache
 def digest_of(path):
-    """Digest and size of a file of the host's."""
+    """The digest and size of a file on the host."""
     with open(path, "rb") as file:
         digest = digest_of_chunks(iter(lambda: file.read(CHUNK), b""))
     return digest, os.path.getsize(path)

@@ -1,4 +1,4 @@
-# What the tests of the driver's own calls share: an exception that must come, and an echo in the guest.
+# Shared by the tests of the driver's own calls: an expected exception, and an echo server in the guest.
 import subprocess
 import time
 
@@ -6,23 +6,23 @@ from slotproof import RequestedAssertionFailed
 
 
 def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
-    """The message of the exception that the call must raise, and how long that took."""
+    """The call must raise an exception; returns its message and the time that the call took."""
     begin = time.monotonic()
     try:
         call(*args, **kwargs)
     except kind as error:
         return str(error), time.monotonic() - begin
-    raise AssertionError(f"no {kind.__name__} came of {call}")
+    raise AssertionError(f"{call} raised no {kind.__name__}")
 
 
-# The guest's echo.
+# Starts an echo server in the guest.
 LISTEN = r"""
 printf '[Socket]\nListenStream=127.0.0.1:7007\nAccept=yes\n' >/run/systemd/system/echo.socket
 printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service
 systemctl daemon-reload
 systemctl start echo.socket
 """
-# Says as much as its second argument to the port of its first, ends, and expects the same back.
+# Sends as many bytes as the second argument says to the port of the first, and expects them back.
 TALK = """
 import socket, sys, threading
 said = bytes(range(251)) * (int(sys.argv[2]) // 251)
@@ -37,7 +37,8 @@ sys.exit("%d bytes of %d came back" % (len(heard), len(said)) if heard != said e
 
 
 def talk(port, *sizes):
-    """What went wrong with clients that talk to the guest's echo by this port of the host's, all at once."""
+    """Talks to the guest's echo server through this port of the host, with all sizes at the same time.
+    Returns the error messages, "" if there are none."""
     clients = [
         subprocess.Popen(["python3", "-c", TALK, str(port), str(size)], stderr=subprocess.PIPE, text=True)
         for size in sizes

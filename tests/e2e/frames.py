@@ -1,5 +1,5 @@
-# Frames made by hand, for Endpoint.send_frame(): all that a kernel would not send, too. Pure functions;
-# an address is text or, of a MAC address, bytes.
+# Builds frames for Endpoint.send_frame(), also those that no kernel would send. Pure functions; addresses
+# are text, MAC addresses also bytes.
 import ipaddress
 import struct
 
@@ -22,7 +22,7 @@ def is_v6(address):
 
 
 def group_mac(address):
-    """Where a multicast packet goes on Ethernet: RFC 1112, 6.4; RFC 2464, 7."""
+    """The MAC address of a multicast group: RFC 1112, 6.4; RFC 2464, 7."""
     if is_v6(address):
         return b"\x33\x33" + packed(address)[-4:]
     low = packed(address)
@@ -39,7 +39,7 @@ def checksum(data):
 
 
 def ethernet(to, source, ether_type, payload, tags=()):
-    """tags: (EtherType, number) of each VLAN, the outer one first."""
+    """tags: (EtherType, number) of each VLAN tag, the outer one first."""
     inner = b"".join(struct.pack(">HH", kind, number) for kind, number in tags)
     return mac_bytes(to) + mac_bytes(source) + inner + struct.pack(">H", ether_type) + payload
 
@@ -52,8 +52,8 @@ def arp(operation, sender_mac, sender, target_mac, target):
 
 
 def ip(source, to, protocol, payload, ttl=64, options=b"", offset=0, more=False, number=1):
-    """An IPv4 packet, or an IPv6 one without extension headers (see chain()). options, offset (in
-    bytes), more and number are IPv4's."""
+    """An IPv4 packet, or an IPv6 packet without extension headers (see chain()). options, offset (in
+    bytes), more and number are for IPv4 only."""
     if is_v6(to):
         return struct.pack(">IHBB", 6 << 28, len(payload), protocol, ttl) + packed(source) + packed(to) + payload
     options += bytes(-len(options) % 4)
@@ -65,8 +65,8 @@ def ip(source, to, protocol, payload, ttl=64, options=b"", offset=0, more=False,
 
 
 def chain(headers, protocol, payload):
-    """What follows an IPv6 header: extension headers (number, their bytes without the first), then the
-    payload. Returns the first one's number and all the bytes."""
+    """What follows an IPv6 header: extension headers (number, bytes after the first), then the payload.
+    Returns the number of the first header, and all the bytes."""
     for number, body in reversed(headers):
         payload = bytes([protocol]) + body + payload
         protocol = number
@@ -79,7 +79,7 @@ def fragment_header(offset, more, number):
 
 
 def with_checksum(source, to, protocol, data, at):
-    """data with the checksum over it and the pseudo-header (RFC 9293, 3.1; RFC 8200, 8.1) put in."""
+    """data with its checksum, over the pseudo-header and data, at this offset (RFC 9293, 3.1; RFC 8200, 8.1)."""
     if is_v6(to):
         pseudo = packed(source) + packed(to) + struct.pack(">II", len(data), protocol)
     else:
@@ -105,13 +105,13 @@ def icmp(source, to, kind, code=0, rest=b"\0\0\0\1", payload=b""):
 
 
 def link_option(kind, mac):
-    """RFC 4861, 4.6.1: 1 is the sender's, 2 the target's."""
+    """RFC 4861, 4.6.1: kind 1 has the sender's address, 2 the target's."""
     return bytes([kind, 1]) + mac_bytes(mac)
 
 
 def router_advertisement(source, to, prefix, mac, lifetime_s=1800, mtu=1400):
-    """RFC 4861, 4.2: a default router, a prefix to take an address from, a link's MTU; and a route to
-    another network (RFC 4191, 2.3)."""
+    """RFC 4861, 4.2: a default router, a prefix for addresses, the link's MTU, and a route to another
+    network (RFC 4191, 2.3)."""
     network = ipaddress.ip_network(prefix)
     options = (
         link_option(1, mac)

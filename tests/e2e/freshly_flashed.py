@@ -1,16 +1,12 @@
-# What the tests of a freshly flashed device share: how it looks when slot A is up.
+# Shared by the tests of a freshly flashed device: what holds when slot A is up.
 from appliance import Appliance
 
 
 class FreshlyFlashed(Appliance):
-    """A device whose slot A was booted; t has the assertions."""
-
-    def __init__(self, machine, t):
-        super().__init__(machine)
-        self.t = t
+    """A device that has booted slot A."""
 
     def partitions(self):
-        """Name, start, sectors and identity of each partition, as they lie on the disk."""
+        """The name, start, sectors and UUID of each partition, in the order of the disk."""
         lines = self.machine.succeed(
             "udevadm settle",
             "partx --raw --noheadings --output NAME,START,SECTORS,UUID /dev/flash",
@@ -19,7 +15,7 @@ class FreshlyFlashed(Appliance):
         return [(name, int(start), int(sectors), uuid) for name, start, sectors, uuid in table]
 
     def made_partitions(self):
-        """How many partitions this boot has made."""
+        """The number of partitions that this boot has made."""
         return self.journal("-o cat -u systemd-repart.service").count("Adding new partition")
 
     def device_of(self, path):
@@ -31,11 +27,11 @@ class FreshlyFlashed(Appliance):
         self.t.assertEqual("", self.machine.succeed("systemctl list-units --failed --plain --no-legend"))
         for unit in ["dnsmasq", "chrony", "ssh", "rsyslog", "systemd-networkd"]:
             self.machine.wait_for_unit(unit)
-        # Our own kernel was started by the selector: what QEMU passed is not what it was given.
+        # The slot's kernel was started by the selector, with a command line other than the one from QEMU.
         words = self.machine.succeed("cat /proc/cmdline").split()
         self.t.assertIn("rauc.slot=A", words)
         self.t.assertEqual([], [word for word in words if word.startswith("slot.arg=")])
-        # The root is slot A's image, read-only, below a layer in memory.
+        # The root is slot A's image, read-only, under an overlay in memory.
         self.t.assertEqual("overlay", self.machine.succeed("findmnt -no FSTYPE /").strip())
         lower = self.machine.succeed("findmnt -no SOURCE,FSTYPE,OPTIONS /run/rootfs-ro").split()
         self.t.assertEqual(self.device_of("/dev/disk/by-partlabel/rootfs-a"), lower[0])

@@ -1,9 +1,9 @@
-# What the tests of the gateway's network share: the hosts on its two sides, as the checkpoint
-# 'networked' has them.
+# Shared by the tests of the gateway's network: the hosts on its two sides, as in the checkpoint
+# 'networked'.
 #
-# The machine 'client' is two hosts that know nothing of each other: on the LAN in its own right, on
-# the WAN in a network namespace, where it is the provider: it leases the gateway its address, tells
-# it its IPv6 prefix and has a web server, so that there is somebody to reach.
+# The machine 'client' is two separate hosts: one on the LAN, and one in a network namespace on the WAN,
+# the provider. The provider leases the gateway its address, advertises an IPv6 prefix, and runs a web
+# server, so that there is a host to reach.
 WAN, LAN = 1, 2
 
 GATEWAY_LAN = "172.20.30.1"
@@ -19,13 +19,13 @@ KEYS = "/data/ssh/authorized_keys"
 
 
 class Provider:
-    """The WAN's host."""
+    """The host on the WAN."""
 
     def __init__(self, machine):
         self.machine = machine
 
     def set_up(self, card):
-        """Make it, of a card of the machine."""
+        """Create the namespace, with this network card of the machine."""
         self.machine.succeed(
             "ip netns add provider",
             f"ip link set {card} netns provider",
@@ -60,7 +60,7 @@ class Provider:
         return self.machine.fail(f"ip netns exec provider {command}", **options)
 
     def wait_for_gateway(self, gateway):
-        """Wait until the gateway has its addresses; returns those of IPv4 and IPv6."""
+        """Wait until the gateway has its addresses on the WAN; returns the IPv4 and the IPv6 address."""
         gateway.wait_until_succeeds(
             f"ip -4 -o address show dev wan | grep -F {PROVIDER_NET}", timeout=120
         )
@@ -75,13 +75,28 @@ def addresses_of(machine, card, family, scope="global"):
     return [line.split()[3].split("/")[0] for line in lines]
 
 
+def get_lease(machine):
+    """The machine gets a lease on the LAN from the gateway; returns its address."""
+    machine.succeed("systemctl start systemd-networkd")
+    machine.wait_until_succeeds("ip -4 -o address show dev wan | grep -F ' 172.20.30.'", timeout=120)
+    return addresses_of(machine, "wan", "-4")[0]
+
+
+def set_clock(machine):
+    """Set the machine's clock, which is wrong then, from the gateway's NTP server."""
+    machine.succeed("date -s '2020-02-02 02:02:02'")
+    machine.succeed(
+        f"chronyd -q -t 60 -f /dev/null 'server {GATEWAY_LAN} iburst maxsamples 1' 2>&1", timeout=120
+    )
+
+
 def make_ssh_key(machine, gateway):
-    """A key on the machine that the gateway lets in."""
+    """Make a key on the machine that the gateway accepts."""
     machine.succeed("rm -f /run/key*", "ssh-keygen -q -t ed25519 -N '' -f /run/key")
     key = machine.succeed("cat /run/key.pub").strip()
     gateway.succeed(f"echo '{key}' >{KEYS}", f"chmod 600 {KEYS}")
 
 
 def fetch(address):
-    """The shell command that prints a page."""
+    """A shell command that prints the page at this address."""
     return f"sh -c 'printf \"GET / HTTP/1.0\\r\\n\\r\\n\" | timeout 20 openssl s_client -quiet -connect {address}:443'"

@@ -1,4 +1,4 @@
-# What the tests of rauc-rollback share: how a device looks that has left a bad release by itself.
+# Shared by the tests rauc-rollback*: what holds when a device has left a bad release by itself.
 from appliance import Appliance
 
 NOTE = "slot B: 3 attempts used, falling back to A"
@@ -6,11 +6,10 @@ B_THRICE = [("B", f"attempt {n} of 3") for n in (1, 2, 3)]
 
 
 class Rollback(Appliance):
-    """A device in slot A, of which a bad release is to be left; t has the assertions."""
+    """A device in slot A that gets a bad release in slot B."""
 
     def __init__(self, machine, t):
-        super().__init__(machine)
-        self.t = t
+        super().__init__(machine, t)
         self.table = self.table_digests()
         self.count = len(self.boots())
 
@@ -18,7 +17,7 @@ class Rollback(Appliance):
         return self.boots()[self.count :]
 
     def reboot_until_left(self):
-        """Boot slot B, until it was tried three times and A runs."""
+        """Reboot into slot B, until it has been tried three times and A runs."""
         self.machine.reboot()
         self.wait_until_boots("A")
         self.t.assertEqual([*B_THRICE, ("A", "good")], self.boots_since())
@@ -33,7 +32,7 @@ class Rollback(Appliance):
         self.t.assertIn(NOTE, self.journal("-t slot-selector -o cat"))
 
     def check_recovery(self):
-        """A good release can still be installed, and what boots then is what rauc-update boots."""
+        """A good release can still be installed; what boots then is what the test rauc-update boots."""
         self.install("release-2.0")
         self.t.assertEqual("B", self.rauc()["primary"])
         self.t.assertEqual(self.updated_basis(self.table), self.boot_basis())

@@ -1,4 +1,4 @@
-# What the tests of ssh-wan-toggle share: the flag, the rule that it is about, and who is let in by it.
+# Shared by the tests ssh-wan-toggle*: the flag, the rule that it adds, and who can log in.
 from gateway_network import SSH, WAN, Provider, make_ssh_key
 
 FLAG = "/data/config/ssh-wan-enabled"
@@ -7,7 +7,7 @@ RULE = "tcp dport 22 accept"
 
 
 class Toggle:
-    """The gateway, its provider and a scanner on the WAN, and a key that is let in; t has the assertions."""
+    """The gateway, its provider and a scanner on the WAN, and a key that the gateway accepts."""
 
     def __init__(self, gateway, client, networks, t):
         self.gateway, self.t = gateway, t
@@ -17,7 +17,7 @@ class Toggle:
         make_ssh_key(client, gateway)
 
     def rules(self):
-        """The rules of the chain that the flag is about."""
+        """The rules in the chain that the flag controls."""
         chain = self.gateway.succeed("nft list chain inet gateway ssh_wan")
         return [line.strip() for line in chain.splitlines()[2:-2]]
 

@@ -1,21 +1,17 @@
-# What the tests of the confirmation share: the check of a release, by hand and as it ran at the boot.
+# Shared by the tests of os-verification: the check of a release, run by hand and at boot.
 import json
 
 from appliance import Appliance
 
-# what the device itself asks for
+# additional units that the device requires
 LIST = "/data/config/health-required.json"
 
 
 class Verification(Appliance):
-    """A device whose releases are confirmed, or not; t has the assertions."""
-
-    def __init__(self, machine, t):
-        super().__init__(machine)
-        self.t = t
+    """A device whose releases have to be confirmed."""
 
     def entries(self):
-        """The journal of os-verification in this boot: (seconds since boot, text)."""
+        """The journal of os-verification in this boot: (seconds since boot, text) each."""
         lines = self.journal("-t os-verification -o json").splitlines()
         entries = [json.loads(line) for line in lines]
         return [(int(e["__MONOTONIC_TIMESTAMP"]) / 1e6, e["MESSAGE"]) for e in entries]
@@ -25,15 +21,15 @@ class Verification(Appliance):
         self.t.assertEqual((3, False), self.slot_state("A"))
 
     def verify(self, expected_status):
-        """Run the check by hand, as its unit would; what it said."""
+        """Run the check by hand, as its unit does; returns its output."""
         status, output = self.machine.execute("/usr/lib/slotproof/os-verification 2>&1")
         self.t.assertEqual(expected_status, status, output)
         return output
 
     def check_fault(self, number, reason, fault, mend):
-        """The release in slot A is not confirmed with the fault, be it there from the start on or for six
-        seconds only, which is more than there are between two looks: these begin 8 seconds after it for
-        each number."""
+        """The release in slot A is not confirmed with the fault, whether it is there from the start or for
+        six seconds only, which is longer than the interval between two checks. The six seconds begin
+        8 * number seconds after the start."""
         said = f"slot A stays unconfirmed: {reason}"
         self.machine.succeed(fault)
         self.t.assertIn(said, self.verify(1))

@@ -1,9 +1,9 @@
-# A release whose /data can't be mounted is not fit to run.
+# A release that can't mount /data must not stay.
 from appliance import Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 
-with subtest("a release that can't mount its data is left, and does not wait for somebody to come"):
+with subtest("a release that can't mount its data is left, without waiting for an operator"):
     gateway.succeed("systemctl stop os-verification")
     gateway.succeed("rauc status mark-bad booted; rauc status mark-active booted", "sync")
     t.assertEqual((3, False), dut.slot_state("B"))

@@ -1,9 +1,8 @@
-# What wears a device out over the years, or leaves it for somebody to come and see: logs that fill its
-# memory or its data, keys that are new at each boot, a kernel that stays where it panicked, a LAN's
-# cable that is not plugged in.
+# What would wear a device out over the years, or leave it waiting for an operator: logs that fill memory or
+# data, keys that are new at each boot, a kernel that stops after a panic, a LAN without a cable.
 from appliance import Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 MIB = 1024 * 1024
 KEYS = "/data/tls/web.crt /data/tls/web.key /data/openvpn/ca.crt /data/openvpn/server.key /data/ssh/ssh_host_ed25519_key"
 
@@ -13,9 +12,9 @@ def sizes(pattern):
     return {name: int(size) for name, size in (line.split() for line in lines)}
 
 
-with subtest("logs do not fill the data, nor the memory"):
+with subtest("logs fill neither the data partition nor the memory"):
     t.assertEqual(("A", "1.0"), dut.running())
-    # more than one file holds, without the journal's own limit of what one may say in a while
+    # more than one log file holds, without the journal's rate limit
     gateway.succeed(
         "mkdir -p /run/systemd/journald.conf.d",
         "printf '[Journal]\\nRateLimitIntervalSec=0\\n' >/run/systemd/journald.conf.d/fast.conf",
@@ -31,11 +30,11 @@ with subtest("logs do not fill the data, nor the memory"):
     t.assertGreater(files["/data/log/messages.1"], 3.5 * MIB, "the log was not rotated at its size")
     t.assertEqual({}, sizes("/var/log/journal"))
     journal = sum(sizes("/run/log/journal/*/*").values())
-    # which it is far from: the limit is what journald says it keeps to
+    # the journal is far smaller than its limit, which journald logs
     t.assertIn("max 32.0M", gateway.succeed("journalctl --sync; journalctl -b -u systemd-journald -o cat"))
-    t.assertGreater(journal, 1 * MIB, "the journal is not where it was looked for")
+    t.assertGreater(journal, 1 * MIB, "the journal is not where it is expected")
 
-with subtest("what is mounted is mounted as it should be"):
+with subtest("file systems are mounted with the right options"):
     for mount, options in (("/data", {"rw", "nosuid", "nodev", "noatime"}), ("/state", {"rw", "nosuid", "nodev", "noexec", "noatime"}),
                            ("/run/rootfs-ro", {"ro"})):
         t.assertLessEqual(options, set(gateway.succeed(f"findmnt -no OPTIONS {mount}").strip().split(",")), mount)
@@ -43,11 +42,11 @@ with subtest("what is mounted is mounted as it should be"):
 with subtest("a shutdown that hangs is reset too"):
     t.assertEqual("1min\n", gateway.succeed("systemctl show --value -p RebootWatchdogUSec"))
 
-with subtest("keys and data are there after a boot, and what was lost is made anew"):
+with subtest("keys and data survive a boot, and what was lost is made again"):
     digests = gateway.succeed(f"sha256sum {KEYS}")
     gateway.succeed("echo kept >/data/note", "rm -r /data/config /data/tls/web.crt", "sync -f /data")
-    # nor does this boot come from a wish: the kernel panics, and starts anew by itself. The watchdog would
-    # do that later, and is for when the kernel does not
+    # this boot is not a requested one: the kernel panics, and reboots by itself. The watchdog would do that
+    # later, for a kernel that can't
     gateway.execute("echo c >/proc/sysrq-trigger", check_output=False, check_return=False)
     gateway.wait_for_qmp_event("RESET", timeout=60)
     t.assertIn("Kernel panic - not syncing: sysrq triggered crash", dut.console())
@@ -61,7 +60,7 @@ with subtest("keys and data are there after a boot, and what was lost is made an
     for line in digests.splitlines():
         (t.assertNotIn if is_tls(line) else t.assertIn)(line, after.splitlines())
 
-with subtest("the LAN is there without a cable: a release can be confirmed all the same"):
+with subtest("the LAN is up without a cable, so that a release can be confirmed"):
     t.assertEqual("", gateway.succeed("systemctl list-units --failed --plain --no-legend"))
     gateway.block(2)
     gateway.wait_until_succeeds("grep -x 0 /sys/class/net/lan/carrier", timeout=60)
@@ -70,7 +69,7 @@ with subtest("the LAN is there without a cable: a release can be confirmed all t
     t.assertEqual("0\n", gateway.succeed("cat /sys/class/net/lan/carrier"))
     gateway.unblock(2)
 
-with subtest("a kernel that finds a fault in itself does not go on with it"):
+with subtest("a kernel that finds a bug in itself (an oops) does not continue"):
     t.assertEqual("1\n1\n", gateway.succeed("cat /proc/sys/kernel/panic_on_oops /proc/sys/kernel/panic"))
     t.assertIn("panic=1", gateway.succeed("cat /proc/cmdline").split())
 

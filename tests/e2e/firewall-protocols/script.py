@@ -1,7 +1,7 @@
-# What no honest client sends: all IP protocols and ICMP types, headers and options in front of a port,
-# fragments, VLAN tags, flags and source ports that some rule may favour. Each frame has a sender's
-# MAC address of its own, and the gateway itself notes two sets of these: whose frames came as far as
-# its IP layer, and whose the rules have let in.
+# What no honest client sends: all IP protocols and ICMP types, headers and options before a port, fragments,
+# VLAN tags, flags, and source ports that a rule might favour. Each frame has its own source MAC address, and
+# the gateway records two sets of these: those whose frames reached its IP layer, and those that the rules let
+# in.
 import re
 import struct
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ wan, wan_v6 = provider.wait_for_gateway(gateway)
 
 
 class Side:
-    """The policy of one side: who it is, which ports are open over IPv4 and IPv6 (the first of them
+    """One side and its policy: its addresses, the ports that are open over IPv4 and IPv6 (the first of them
     is tried), and the types of ICMP and ICMPv6 that are let in."""
 
     def __init__(self, name, network, v4, v6, sources, tcp, udp, udp_v6, icmp, icmp_v6):
@@ -28,7 +28,7 @@ class Side:
         self.mac = self.endpoint.resolve(v4)
 
     def ports(self, protocol, family):
-        """One that is open, where there is one, and some that are not."""
+        """An open port, if there is one, and some that are not open."""
         others = [22, 443, 1194, 123, 53, 80]
         opened = self.open[protocol, family]
         return opened[:1] + [port for port in others if port not in opened][:2]
@@ -51,14 +51,14 @@ class Probe:
     frame: bytes
     let_in: bool  # by the policy
     arrives: bool  # at the IP layer
-    without_rules: bool  # whether the kernel by itself passes it on
+    without_rules: bool  # whether the kernel alone lets it in
 
 
 probes: dict[str, Probe] = {}
 
 
 def probe(kind, what, side, packet, let_in, to=None, ether_type=None, tags=(), arrives=True, without_rules=None):
-    """packet: one, or several that belong together, as fragments do."""
+    """packet: one packet, or a list of packets that belong together, such as fragments."""
     number = len(probes) + 1
     mac = b"\x02\x5f" + struct.pack(">I", number)
     for part in packet if isinstance(packet, list) else [packet]:
@@ -78,7 +78,7 @@ queue: list[tuple[Side, bytes]] = []
 
 
 def send_all():
-    """In portions: the gateway answers for its address when it has dealt with what came before."""
+    """In batches: when the gateway answers for its address, it has handled what came before."""
     for side in SIDES:
         mine = [frame for owner, frame in queue if owner is side]
         for begin in range(0, len(mine), 100):
@@ -88,7 +88,7 @@ def send_all():
 
 
 def port_probes(kind, what, make, families=(4, 6), protocols=(TCP, UDP), may_come_in=True, **options):
-    """To an open port and to others: make(side, family, protocol, segment) is the packet, or its parts."""
+    """To an open port and to others: make(side, family, protocol, segment) returns the packet, or its parts."""
     for side in SIDES:
         for family in families:
             for protocol in protocols:
@@ -103,7 +103,7 @@ PAYLOAD = bytes(32)
 
 
 def segment(side, family, protocol, port, from_port=None, flags=SYN, source=None, to=None):
-    """TCP or UDP, from another port each time: no connection of the one is taken for the other's."""
+    """TCP or UDP, from another port each time, so that no two belong to the same connection."""
     ends = source or side.sources[family], to or side.targets[family]
     if from_port is None:
         from_port = 10000 + len(probes)
@@ -117,7 +117,7 @@ def plain(side, family, protocol, data, **options):
 
 
 def protocols():
-    """All numbers, with the ports of what is open where TCP and UDP have theirs."""
+    """All numbers, with open ports where TCP and UDP have their ports."""
     others = {4: {ICMP, TCP, UDP}, 6: {frames.HOP_BY_HOP, frames.ROUTING, frames.FRAGMENT, frames.DESTINATION,
                                        ICMPV6, TCP, UDP}}
     for side in SIDES:
@@ -129,8 +129,8 @@ def protocols():
 
 
 def icmp():
-    """All types; the quoting ones quote a connection that there is not. Neighbour discovery from
-    beyond the link (RFC 4861, 6.1 and 7.1) is a lie."""
+    """All types; errors quote a connection that does not exist. Neighbour discovery from beyond the link is
+    invalid (RFC 4861, 6.1 and 7.1)."""
     for side in SIDES:
         for family, protocol in ((4, ICMP), (6, ICMPV6)):
             ends = side.sources[family], side.targets[family]
@@ -148,7 +148,7 @@ ALERT_V4, ALERT_V6 = b"\x94\4\0\0", (frames.HOP_BY_HOP, b"\0\5\2\0\0\1\0")
 
 
 def groups():
-    """Who is in which multicast group (RFC 2236, RFC 3376, RFC 2710, RFC 3810)."""
+    """Multicast group membership (RFC 2236, RFC 3376, RFC 2710, RFC 3810)."""
     for side in SIDES:
         for to in ("224.0.0.1", side.targets[4]):
             for kind in (0x11, 0x12, 0x16, 0x17, 0x22):
@@ -167,7 +167,7 @@ def groups():
 
 
 def destinations():
-    """To everybody: an open port is open there too, where the gateway belongs to those who are meant."""
+    """Broadcast and multicast: an open port is open there too, if the gateway is among the receivers."""
     for side in SIDES:
         subnet = side.targets[4].rsplit(".", 1)[0] + ".255"
         for to, is_meant in (("255.255.255.255", True), (subnet, True), ("224.0.0.1", True), ("224.0.0.251", False),
@@ -195,8 +195,8 @@ def source_ports():
 
 
 def tcp_flags():
-    """All of them. An open port is so to what begins a connection and to what may be in the middle of
-    one: the kernel tells the second that there is none. No port is for what makes no sense."""
+    """All combinations. An open port accepts what begins a connection and what may be in the middle of one,
+    which the kernel then resets. Senseless combinations are dropped on all ports."""
     for flags in range(64):
         for side in SIDES:
             for family in (4, 6):
@@ -208,7 +208,7 @@ def tcp_flags():
 
 
 def options_v4():
-    """IP options (RFC 791, 3.1) do not hide a port. The kernel drops what names its own route."""
+    """IP options (RFC 791, 3.1) do not hide a port. The kernel drops source-routed packets."""
     hop = frames.packed("203.0.113.7")
     for name, option in (
         ("no operation", b"\1\1\1\0"), ("security", b"\x82\x0b" + bytes(9)), ("record route", b"\7\7\4\0\0\0\0"),
@@ -224,7 +224,7 @@ def options_v4():
 
 
 def headers_v6():
-    """Extension headers (RFC 8200, 4) do not hide a port, be it ever so many of them."""
+    """Extension headers (RFC 8200, 4) do not hide a port, however many there are."""
     pad = b"\0\1\4\0\0\0\0"
     hop, destination = (frames.HOP_BY_HOP, pad), (frames.DESTINATION, pad)
     for name, headers in (
@@ -249,9 +249,9 @@ def cut(side, family, protocol, pieces, number):
 
 
 def fragments():
-    """What is whole in the end is judged as a whole, whatever its first part shows; all else is dropped.
-    A first part without the whole of its TCP header is none, over IPv6 (RFC 7112, 5). The kernel puts
-    them together before the rules, and takes no overlap, so that all of this holds without them too."""
+    """A packet that can be reassembled is judged as a whole, whatever its first part shows; all else is
+    dropped. Over IPv6, a first part without the complete TCP header is invalid (RFC 7112, 5). The kernel
+    reassembles packets before the rules, and accepts no overlap, so all of this holds without them too."""
     def halves(at):
         return lambda data, opened: [(0, data[:at], True), (at, data[at:], False)]
 
@@ -259,7 +259,7 @@ def fragments():
     for name, pieces, whole in (
         ("in two", halves(24), both | all_of_them), ("in two, the first one tiny", halves(8), all_of_them),
         ("in two, the last one first", lambda data, _: list(reversed(halves(24)(data, _))), both | all_of_them),
-        # an open port is in the part that is overwritten, in that which overwrites, or in neither's
+        # the open port is in the part that is overwritten, in the one that overwrites it, or in neither
         ("the second overlaps",
          lambda data, opened: [(0, opened[:24], True), (16, data[16:32], True), (32, data[32:], False)], ()),
         ("the first again, and longer",
@@ -275,14 +275,14 @@ def fragments():
             return cut(side, family, protocol, pieces(data, opened), 1000 + len(probes))
         for protocol, family in sorted(both | all_of_them):
             is_whole = (protocol, family) in whole
-            # which the kernel leaves to the rules in parts
+            # the kernel passes these to the rules in parts
             is_refused = name.endswith("tiny") and not is_whole
             port_probes("fragments", name, make, (family,), (protocol,), is_whole, without_rules=is_whole or is_refused)
 
 
 def vlan_tags():
-    """A tag of number 0 is a priority, and says nothing of who may come in (IEEE 802.1Q, 9.6). All other
-    networks are not ours."""
+    """A tag with number 0 is only a priority, and does not matter for the policy (IEEE 802.1Q, 9.6). All
+    other VLANs are not the gateway's."""
     for name, tags in (
         ("priority", [(frames.VLAN, 0xE000)]), ("service priority", [(frames.SERVICE_VLAN, 0xE000)]),
     ):
@@ -298,7 +298,7 @@ def vlan_tags():
 
 
 def lies():
-    """Addresses that are not the sender's, or not this side's."""
+    """False source addresses, and addresses of the other side."""
     lan_side, wan_side = SIDES[1], SIDES[0]
     for side, other in ((lan_side, wan_side), (wan_side, lan_side)):
         for family in (4, 6):
@@ -307,17 +307,17 @@ def lies():
                      ("a group as the source", own[0], "ff02::1" if family == 6 else "224.0.0.1"),
                      ("the other side as the source", own[0], other.sources[family])]
             if family == 4:
-                pairs += [("the other side", other.targets[4], own[1]), ("everybody as the source", own[0], "255.255.255.255")]
+                pairs += [("the other side", other.targets[4], own[1]), ("broadcast as the source", own[0], "255.255.255.255")]
             elif other is wan_side:
                 pairs += [("the other side", other.targets[6], own[1])]
             pairs += [("the loopback", "::1" if family == 6 else "127.0.0.1", own[1])]
             for name, to, source in pairs:
                 if family == 6 and frames.packed(source)[:2] == b"\xfe\x80":
-                    continue  # of a link, whichever that is
+                    continue  # a link-local address is valid on any link
                 for protocol in (TCP, UDP):
                     port = side.open[protocol, 4][0]
                     data = segment(side, family, protocol, port, source=source, to=to)
-                    # IPv4's kernel looks at the source when it looks for a way, IPv6's at once
+                    # the kernel checks the source when it routes for IPv4, and at once for IPv6
                     arrives = family == 4 or not {source, to} & {"::1", "ff02::1"}
                     probe("addresses", f"{name}, IPv{family}, protocol {protocol}", side,
                           frames.ip(source, to, protocol, data), False, arrives=arrives,
@@ -325,7 +325,7 @@ def lies():
 
 
 def other_frames():
-    """Not IP, whatever it says."""
+    """EtherTypes other than IP, with an IP packet inside."""
     for side in SIDES:
         inner = plain(side, 4, TCP, segment(side, 4, TCP, side.open[TCP, 4][0]))
         for kind in (0x0000, 0x0026, 0x0200, 0x0805, 0x6558, 0x8035, 0x8847, 0x8848, 0x8863, 0x8864, 0x888E,
@@ -346,7 +346,7 @@ def witnessed(name):
 
 
 def differing(kind, seen, attribute):
-    """Of this kind, what was seen and should not have been, or the other way round."""
+    """The probes of this kind that were seen and should not have been, or the other way round."""
     return [p.what for mac, p in probes.items() if p.kind == kind and (mac in seen) != getattr(p, attribute)]
 
 
@@ -355,18 +355,19 @@ for make in (protocols, icmp, groups, destinations, source_ports, tcp_flags, opt
     make()
 log.info(f"{len(probes)} packets in {len(queue)} frames")
 gateway.succeed(f"nft -f - <<'END'\n{WITNESS}\nEND")
-# a card that does not choose by itself what it takes in
+# so that the card itself does not filter frames
 gateway.succeed("ip link set wan promisc on", "ip link set lan promisc on")
 send_all()
 arrived, let_in = witnessed("arrived"), witnessed("let_in")
 KINDS = list(dict.fromkeys(p.kind for p in probes.values()))
 for kind in KINDS:
-    with subtest(f"{kind}: each one comes, and only what the policy names is let in"):
+    with subtest(f"{kind}: each one arrives, and only what the policy names is let in"):
         t.assertEqual([], differing(kind, arrived, "arrives"))
         t.assertEqual([], differing(kind, let_in, "let_in"))
 
-# What an open port says, and an echo. That a route in the header is not taken (RFC 5095, 3) is said of
-# packets to an open port only, since others don't come as far. ('and' and 'or' bind alike.)
+# The answers of an open port, and of echo requests. That a source route is refused (RFC 5095, 3) is only
+# answered for packets to an open port, since others don't get that far. ('and' and 'or' have the same
+# precedence.)
 REFUSED_ROUTE = "(ip6[6] = 58 and ip6[40] = 4 and ip6[54] = 43)"
 ANSWERS = {
     "wan": f"(tcp src port 443) or (ip6[6] = 6 and ip6[40:2] = 443) or {REFUSED_ROUTE}",
@@ -375,12 +376,12 @@ ANSWERS = {
 }
 NEIGHBOURS_TALK = "arp or (ip6[6] = 58 and (ip6[40] = 135 or ip6[40] = 136))"
 for side, network in zip(SIDES, (WAN, LAN)):
-    with subtest(f"{side.name.upper()}: only open ports answer, and echoes"):
+    with subtest(f"{side.name.upper()}: only open ports and echo requests are answered"):
         said = f"ether src {side.mac} and ether dst {side.endpoint.mac} and not ({NEIGHBOURS_TALK})"
         t.assertNotEqual([], networks[network].get_frames(f"{said} and ({ANSWERS[side.name]})"))
         t.assertEqual([], networks[network].get_frames(f"{said} and not ({ANSWERS[side.name]})"))
 
-with subtest("without the rules, and with source routes, each one is seen that the kernel takes"):
+with subtest("without the rules, and with source routes allowed, all packets that the kernel accepts are detected"):
     gateway.succeed(
         "nft insert rule inet gateway input accept",
         "sysctl -q -w net.ipv4.conf.all.accept_source_route=1",

@@ -1,5 +1,5 @@
-# What is kept where the firewall's rules are not loaded: services are for their side by their own settings,
-# and where the rules can't be loaded there is no network.
+# Without the firewall's rules, services are restricted to their side by their own settings; if the rules can't
+# be loaded, there is no network.
 from gateway_network import *
 
 scanners = {
@@ -11,7 +11,7 @@ ADDRESSES = {"wan": wan, "lan": GATEWAY_LAN}
 
 
 def ask_for_lease(side):
-    """A DHCPDISCOVER (RFC 2131, 2) to whoever serves leases there."""
+    """Broadcast a DHCPDISCOVER (RFC 2131, 2)."""
     card = bytes.fromhex(scanners[side].mac.replace(":", ""))
     head = bytes([1, 1, 6, 0]) + b"slot" + bytes(20) + card + bytes(10 + 64 + 128)
     discover = head + bytes([99, 130, 83, 99, 53, 1, 1, 255])
@@ -22,12 +22,12 @@ def ask_for_lease(side):
 
 
 def ask_for_time(side):
-    """An NTP client's request (RFC 5905, 7.3) to the gateway's address of that side."""
+    """Send an NTP request (RFC 5905, 7.3) to the gateway's address on that side."""
     scanners[side].send("udp", ADDRESSES[side], 123, payload=b"\x23" + bytes(47))
 
 
 def is_answered(side, port, timeout):
-    """Whether the gateway itself, of all who may be there, has answered from this port."""
+    """Whether the gateway itself, rather than another host, has answered from this port."""
     card = bytes.fromhex(scanners[side].resolve(ADDRESSES[side]).replace(":", ""))
     try:
         while True:
@@ -38,8 +38,8 @@ def is_answered(side, port, timeout):
         return False
 
 
-# The WAN is asked first: when the LAN has its answer, the program has dealt with the WAN's request too.
-with subtest("leases and time are for the LAN, without the rules too"):
+# The request on the WAN is sent first: when the LAN has its answer, the server has handled that one too.
+with subtest("leases and time are served on the LAN only, even without the rules"):
     gateway.succeed("nft flush ruleset")
     for ask, port in ((ask_for_lease, 67), (ask_for_time, 123)):
         for side in ("wan", "lan"):

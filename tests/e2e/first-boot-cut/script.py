@@ -1,13 +1,13 @@
-# The first boot makes slot B and data. Power fails while it does, and does again: the boot after that makes
-# what is missing, and nothing twice. The boots are cold: booting is the subject.
+# The first boot makes slot B and data. Power fails during it, twice: the next boot makes what is missing, and
+# nothing twice. The boots are cold, as booting is what is tested.
 from appliance import PARTITIONS, Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 KIB = 1024
 
 
 def table():
-    """What the partition table on the disk names, without asking the guest."""
+    """The names in the partition table on the disk, read without the guest."""
     entries = gateway.read_disk(2 * 512, 32 * 512)
     names = [entries[at + 56 : at + 128].decode("utf-16-le").rstrip("\0") for at in range(0, len(entries), 128)]
     return [name for name in names if name]
@@ -22,7 +22,7 @@ for cut in (1, 64 * KIB):
         seen.append(table())
         gateway.crash()
 
-with subtest("before there were all partitions, there were none of the new ones"):
+with subtest("at each cut there were either all of the new partitions or none"):
     gateway.log(f"the tables: {seen}")
     t.assertIn(PARTITIONS[:3], seen)
     for names in seen:

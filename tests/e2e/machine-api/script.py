@@ -1,5 +1,5 @@
-# What a script may ask of a machine, against a real guest: the answers, the errors, and that a wait
-# that cannot come true any more ends at once.
+# What a script can do with a machine, with a real guest: the results, the errors, and that a wait fails
+# immediately if its condition can't become true any more.
 import os
 
 from asking import LISTEN, failure, talk
@@ -7,7 +7,7 @@ from slotproof import MachineError
 
 
 def event_is_there(name):
-    """Whether there is such an event of QEMU's, which is taken."""
+    """Whether QEMU has sent this event; consumes it."""
     try:
         gateway.wait_for_qmp_event(name, timeout=0)
     except AssertionError:
@@ -32,8 +32,8 @@ with subtest("commands"):
     gateway.execute("sleep 1000 & echo $! >/run/left", check_output=True)
     gateway.succeed("kill -0 $(cat /run/left)", "kill $(cat /run/left)")
 
-# what is waited for is made late on purpose, so that the wait has begun
-with subtest("waits that come true"):
+# each condition becomes true late on purpose, when the wait has begun
+with subtest("waits that succeed"):
     gateway.execute("sleep 0.3; touch /run/appears", check_output=False)
     gateway.wait_for_file("/run/appears")
     gateway.wait_for_open_port(22)
@@ -48,7 +48,7 @@ with subtest("waits that come true"):
     gateway.wait_until_succeeds("systemctl list-jobs | grep ssh || systemctl is-active ssh")
     gateway.wait_for_unit("ssh")
 
-with subtest("a port is waited for without a connection"):
+with subtest("waiting for a port makes no connection"):
     gateway.succeed(LISTEN)
     gateway.wait_for_open_port(7007, "127.0.0.1")
     gateway.wait_for_open_port(7007)
@@ -57,7 +57,7 @@ with subtest("a port is waited for without a connection"):
     gateway.succeed("systemctl stop echo.socket")
     gateway.wait_for_closed_port(7007)
 
-with subtest("waits that do not"):
+with subtest("waits that fail"):
     message, seconds = failure(gateway.wait_for_unit, "no-such.service")
     t.assertIn("no such unit", message)
     t.assertLess(seconds, 30)
@@ -77,7 +77,7 @@ with subtest("why a unit does not become active"):
         ("bad", "[Service]\\nExecStrat=true\\n"),
     ]:
         gateway.succeed(f"printf '{lines}' >/run/systemd/system/{name}.service")
-    # what a target wants is not forgotten when it has ended
+    # systemd keeps a unit that a target wants when the unit has ended
     gateway.succeed(
         "ln -s /dev/null /run/systemd/system/barred.service",
         "mkdir -p /run/systemd/system/multi-user.target.wants",
@@ -128,7 +128,7 @@ with subtest("virtual terminals"):
     t.assertIn("* late", message)
     gateway.dump_tty_contents("1")
 
-with subtest("conditions that hold all along"):
+with subtest("polling conditions"):
     gateway.succeed("touch /run/tap")
 
     @polling_condition(seconds_interval=0.3)
@@ -143,23 +143,23 @@ with subtest("conditions that hold all along"):
         t.assertLess(seconds, 60)
     tap_is_open.wait(timeout=60)
 
-with subtest("files and folders, both ways"):
+with subtest("files and directories are copied both ways"):
     here = os.path.join(gateway.out_dir, "here")
     os.makedirs(os.path.join(here, "below"))
     with open(os.path.join(here, "below", "file"), "wb") as file:
         file.write(bytes(range(256)) * 5000)
     os.chmod(os.path.join(here, "below", "file"), 0o640)
     os.symlink("below/file", os.path.join(here, "link"))
-    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/folder/name")
-    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/folder")
+    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/directory/name")
+    gateway.copy_from_host(os.path.join(here, "below", "file"), "/run/new/directory")
     gateway.copy_from_host(here, "/run/new/tree")
     gateway.succeed(
-        "cmp /run/new/folder/name /run/new/folder/file",
-        "cmp /run/new/folder/name /run/new/tree/below/file",
+        "cmp /run/new/directory/name /run/new/directory/file",
+        "cmp /run/new/directory/name /run/new/tree/below/file",
         "test $(stat -c %a:%u /run/new/tree/below/file) = 640:0",
         "test $(readlink /run/new/tree/link) = below/file",
     )
-    gateway.copy_from_machine("/run/new/folder/name", "back")
+    gateway.copy_from_machine("/run/new/directory/name", "back")
     gateway.copy_from_machine("/run/new/tree", "back")
     for path in ["back/name", "back/tree/below/file"]:
         with open(os.path.join(gateway.out_dir, path), "rb") as copy:
@@ -170,11 +170,11 @@ with subtest("files and folders, both ways"):
     failure(gateway.copy_from_host, "/nowhere/at/all", "/run/x", kind=ValueError)
     t.assertEqual("", gateway.succeed("find /run/new -name '*new-*'"))
 
-with subtest("QEMU itself"):
+with subtest("QMP, the monitor, and written bytes"):
     t.assertEqual("running", gateway.qmp("query-status")["status"])
     message, _ = failure(gateway.qmp, "no-such-command", kind=Exception)
     t.assertIn("no-such-command", message)
-    # a checkpoint's going on leaves nothing that a script would find
+    # restoring a checkpoint leaves no event that a script could see
     t.assertFalse(event_is_there("RESUME"))
     gateway.qmp("stop")
     gateway.wait_for_qmp_event("STOP", timeout=10)
@@ -208,9 +208,9 @@ with subtest("snapshots"):
     t.assertIn("never saved", message)
     t.assertEqual("running", gateway.qmp("query-status")["status"])
 
-with subtest("a port of the host's that leads into the guest"):
+with subtest("a port of the host forwarded into the guest"):
     port = gateway.forward_port(0, 7007)
-    t.assertIn("reset", talk(port, 1000))  # nobody listens yet
+    t.assertIn("reset", talk(port, 1000))  # nothing listens yet
     gateway.succeed(LISTEN)
     t.assertEqual("", talk(port, 0, 1000, 5000000, 1000000, 1000))
     message, _ = failure(gateway.forward_port, port, kind=ValueError)
@@ -233,7 +233,7 @@ with subtest("console text is found once"):
     failure(gateway.wait_for_console_text, "^once$", timeout=1)
     gateway.wait_for_console_text("^more$")
 
-with subtest("a program that writes about a panic is not the kernel"):
+with subtest("a program that writes the words of a panic is not taken for the kernel"):
     for line in ["Kernel panic - not syncing: said", "[    1.234567] Kernel panic - not syncing: said"]:
         gateway.succeed(f"printf '\\r\\n{line}\\r\\n' >/dev/console")
         gateway.wait_for_console_text("not syncing: said$")

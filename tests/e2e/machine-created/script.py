@@ -1,7 +1,7 @@
-# A script may have machines that test.conf does not name.
+# A script can make machines that test.conf does not name.
 from asking import failure
 
-with subtest("a further machine"):
+with subtest("create_machine makes another machine"):
     failure(create_machine, "gateway", kind=ValueError)
     failure(create_machine, "other", networks=[3], kind=ValueError)
     failure(create_machine, "other", image="no-such-image", kind=ValueError)

@@ -1,9 +1,9 @@
-# A machine whose power is cut: what it had written is there when it starts again, and so is a forwarded port.
+# After a power cut, what a machine had written is there when it starts again, and so is a forwarded port.
 from asking import LISTEN, talk
 
 port = gateway.forward_port(0, 7007)
 
-with subtest("a power cut, and the disk as it was"):
+with subtest("the disk survives a power cut"):
     gateway.succeed(LISTEN)
     t.assertEqual("", talk(port, 1000))
     gateway.succeed("echo kept >/data/config/note", "sync -f /data")
@@ -14,11 +14,11 @@ with subtest("a power cut, and the disk as it was"):
     gateway.wait_for_unit("data.mount")
     t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
 
-with subtest("the port leads into the guest again"):
+with subtest("the port is forwarded to the guest again"):
     gateway.succeed(LISTEN)
     t.assertEqual("", talk(port, 1000))
 
-with subtest("it is off when it has shut down by itself"):
+with subtest("a machine that shuts down by itself is off"):
     gateway.succeed("systemd-run --no-block systemctl poweroff")
     gateway.wait_for_shutdown()
     t.assertFalse(gateway.is_up())

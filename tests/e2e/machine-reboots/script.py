@@ -14,7 +14,7 @@ def elapsed(function, *args, **kwargs):
     return time.monotonic() - begin, text
 
 
-with subtest("a time-out counts from the call, and says what was seen"):
+with subtest("a time-out counts from the call, and its message says what was seen"):
     m.start(allow_reboot=True)
     m.qmp("stop")
     for wait in (
@@ -35,12 +35,12 @@ with subtest("a time-out counts from the call, and says what was seen"):
     m.qmp("cont")
     m.wait_for_unit("basic.target")
 
-with subtest("another boot is told from this one, whatever starts it"):
+with subtest("another boot is recognised, whatever starts it"):
     boots: list[str | None] = [m.succeed("cat /proc/sys/kernel/random/boot_id").strip()]
     t.assertEqual(boots[0], m.boot_id)
     m.succeed("echo here >/run/boot")
     for reboot in ("systemctl reboot", "echo b >/proc/sysrq-trigger"):
-        # it comes when the call that follows has been in the old boot, where it was true
+        # the reboot comes after the call below has succeeded in the old boot
         m.execute(f"until [ -e /run/go ]; do sleep 0.1; done; {reboot}", check_output=False)
         t.assertEqual("here\n", m.succeed("cat /run/boot; touch /run/go"))
         m.connected = False
@@ -55,7 +55,7 @@ with subtest("another boot is told from this one, whatever starts it"):
     t.assertNotIn(m.boot_id, boots)
     t.assertEqual(m.boot_id, m.succeed("cat /proc/sys/kernel/random/boot_id").strip())
 
-with subtest("one that does not come is missed"):
+with subtest("a reboot that does not come is reported"):
     t.assertIn("still answers in the boot that it is to leave", failure(m.wait_for_boot, timeout=2))
     m.connected = False
     t.assertIn("in another boot than before", failure(m.succeed, "true", timeout=2))
@@ -63,7 +63,7 @@ with subtest("one that does not come is missed"):
     m.start()
     m.wait_for_unit("basic.target")
 
-with subtest("a unit that does not stop is told of where it keeps the guest"):
+with subtest("a unit that prevents the shutdown is named"):
     m.succeed(
         "printf '[Service]\\nExecStart=/bin/sleep infinity\\nExecStop=/bin/sleep infinity\\n"
         "TimeoutStopSec=infinity\\n' >/run/systemd/system/stays.service",

@@ -1,6 +1,6 @@
-# What a machine writes to its disk is recorded: known writes to slot B's boot partition, which nobody
-# uses, are found in the log, in their order and between the right flushes, and the log replayed on the
-# disk as it was is the disk as it is.
+# What a machine writes to its disk is recorded. Known writes to slot B's boot partition, which is not in use,
+# are found in the log, in their order and between the right flushes; and the log replayed on the former disk
+# gives the present one.
 import json
 import os
 import shutil
@@ -9,7 +9,7 @@ import struct
 from appliance import Appliance
 from slotproof import MachineError
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 KIB, MIB = 1024, 1024 * 1024
 FLUSH, DISCARD = 1, 4
 DEVICE = "/dev/disk/by-partlabel/boot-b"
@@ -30,8 +30,8 @@ class Entry:
         self.data = bytes(self.length) if self.flags else data[begin : self.end]
 
 
-def read_log(folder):
-    with open(f"{folder}/writes.log", "rb") as file:
+def read_log(directory):
+    with open(f"{directory}/writes.log", "rb") as file:
         data = file.read()
     _magic, version, count, sector = struct.unpack_from("<3QI", data)
     t.assertEqual((1, 512), (version, sector))
@@ -44,7 +44,7 @@ def read_log(folder):
 
 
 def write(letter, at, *options):
-    """4 KiB of the letter, past the guest's caches."""
+    """Write 4 KiB of the letter, bypassing the guest's caches."""
     gateway.succeed(
         f"head -c 4096 /dev/zero | tr '\\0' {letter} | dd of={DEVICE} bs=4096 iflag=fullblock "
         f"oflag=direct,seek_bytes seek={at} conv=notrunc{''.join(options)} status=none"
@@ -62,11 +62,11 @@ def flushes(entries, first, last):
     return sum(entry.flags == FLUSH for entry in entries[first:last])
 
 
-def compare(folder, entries, expected):
-    """That the log, replayed, is what was there at its end. What was discarded and not written since
-    may read as anything."""
+def compare(directory, entries, expected):
+    """The replayed log must give the expected disk. What was discarded and not written since may read as
+    anything."""
     unknown = {}
-    with open(f"{folder}/disk.raw", "r+b") as file:
+    with open(f"{directory}/disk.raw", "r+b") as file:
         for entry in entries:
             if entry.flags == FLUSH:
                 continue
@@ -92,8 +92,8 @@ def whole_disk():
 
 with subtest("known writes are recorded"):
     write("a", 0)
-    folder = gateway.record_disk()
-    t.assertEqual(gateway.out_dir / "recording", folder)
+    directory = gateway.record_disk()
+    t.assertEqual(gateway.out_dir / "recording", directory)
     write("b", 0)
     gateway.succeed(f"blockdev --flushbufs {DEVICE}; sync {DEVICE}")
     after_b = gateway.mark_recording("b is durable")
@@ -104,12 +104,12 @@ with subtest("known writes are recorded"):
     write("e", 8 * KIB)
     disk = whole_disk()
     gateway.stop_recording()
-    t.assertFalse(gateway.qmp("query-status")["running"], "the guest was stopped, and is not any more")
+    t.assertFalse(gateway.qmp("query-status")["running"], "the guest was stopped before, and runs now")
     gateway.qmp("cont")
     write("f", 8 * KIB)
 
-with subtest("each is in the log, in its order, also those after the last flush"):
-    log_entries = read_log(folder)
+with subtest("all are in the log, in order, also those after the last flush"):
+    log_entries = read_log(directory)
     b, c, d, e = (find(log_entries, letter) for letter in "bcde")
     t.assertLess(b, c)
     t.assertLess(c, d)
@@ -121,22 +121,22 @@ with subtest("each is in the log, in its order, also those after the last flush"
     t.assertIn((START + MIB, MIB), [(entry.offset, entry.length) for entry in discards])
     t.assertFalse(any(entry.data == b"f" * 4096 for entry in log_entries))
 
-with subtest("a mark lies behind what has happened"):
+with subtest("a mark comes after what had happened before it"):
     t.assertTrue(b < after_b <= c and d < after_d <= e, (b, after_b, c, d, after_d, e))
-    with open(f"{folder}/marks.json", "rb") as file:
+    with open(f"{directory}/marks.json", "rb") as file:
         marks = json.load(file)
     t.assertEqual([("b is durable", after_b), ("d is written", after_d)],
                   [(mark["name"], mark["entries"]) for mark in marks])  # fmt: skip
     t.assertTrue(0 < marks[0]["seconds"] <= marks[1]["seconds"])
 
-with subtest("the disk as it was, and the log replayed, are the disk as it is"):
-    with open(f"{folder}/disk.raw", "rb") as file:
+with subtest("replaying the log on the former disk gives the present disk"):
+    with open(f"{directory}/disk.raw", "rb") as file:
         file.seek(START)
         t.assertEqual(b"a" * 4096, file.read(4096))
-    compare(folder, log_entries, disk)
+    compare(directory, log_entries, disk)
 
 with subtest("a power cut ends a recording, and nothing that was written is missing"):
-    folder = gateway.record_disk("cut")
+    directory = gateway.record_disk("cut")
     gateway.execute(
         f"while :; do dd if=/dev/urandom of={DEVICE} bs=1M count=4 seek=4 oflag=direct conv=notrunc; done",
         check_return=False,
@@ -146,10 +146,10 @@ with subtest("a power cut ends a recording, and nothing that was written is miss
     write("g", 0)
     gateway.crash()
     gateway.stop_recording()
-    log_entries = read_log(folder)
+    log_entries = read_log(directory)
     t.assertEqual(START, log_entries[find(log_entries, "g")].offset)
 
-with subtest("what can't be is refused"):
+with subtest("impossible requests are refused"):
     with t.assertRaisesRegex(ValueError, "not being recorded"):
         gateway.stop_recording()
     with t.assertRaisesRegex(MachineError, "not running"):

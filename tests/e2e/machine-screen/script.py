@@ -1,4 +1,4 @@
-# A machine's screen: seen, read, and typed at, as one who sits before it does.
+# A machine's screen is seen and read, and its keyboard typed on, as by a person in front of it.
 import os
 import re
 import shutil
@@ -9,7 +9,7 @@ from slotproof import MachineError, RequestedAssertionFailed
 
 
 def read_png(name):
-    """Width and height of a picture in the machine's folder."""
+    """The width and height of an image in the machine's output directory."""
     with open(os.path.join(gateway.out_dir, name), "rb") as file:
         head = file.read(24)
     t.assertEqual(b"\x89PNG\r\n\x1a\n", head[:8])
@@ -17,7 +17,7 @@ def read_png(name):
 
 
 def plain(text):
-    """Without what reading mixes up."""
+    """The text without what reading confuses: white space and case."""
     return re.sub(r"\s+", " ", text).lower()
 
 
@@ -41,7 +41,7 @@ if can_read:
         gateway.succeed("printf '\\033c\\033[7m\\033[2J\\n\\n another message here' >/dev/tty1")
         gateway.wait_for_text("(?i)another message", timeout=60)
 
-    with subtest("text that comes is waited for, and what does not come is not"):
+    with subtest("a wait for text ends when the text appears, or at its time-out"):
         gateway.execute("sleep 2; printf '\\033c\\n\\n late but there\\n' >/dev/tty1", check_output=False)
         gateway.wait_for_text("late but there", timeout=60)
         begin = time.monotonic()
@@ -51,12 +51,12 @@ if can_read:
         with t.assertRaisesRegex(ValueError, "no regular expression"):
             gateway.wait_for_text("(")
 else:
-    with subtest("text can't be read here, and why"):
+    with subtest("without tesseract, reading text fails with the reason"):
         for call in [gateway.get_screen_text, gateway.get_screen_text_variants]:
             with t.assertRaisesRegex(ValueError, "apt-get install tesseract-ocr"):
                 call()
 
-with subtest("every key of the keyboard"):
+with subtest("every character can be typed"):
     everything = "".join(map(chr, range(32, 127)))
     gateway.execute("head -n 1 </dev/tty1 >/run/typed; touch /run/is-typed", check_output=False)
     gateway.wait_until_succeeds("pgrep -x head")
@@ -83,8 +83,8 @@ with subtest("ctrl-alt-delete"):
     gateway.wait_for_qmp_event("RESET", timeout=120)
     t.assertNotEqual(boot, gateway.succeed("cat /proc/sys/kernel/random/boot_id"))
 
-with subtest("a kernel's last words are on the screen"):
-    # they stay there only until the watchdog bites, which may be before they were read
+with subtest("a kernel's panic is on the screen"):
+    # it stays there only until the watchdog fires, which may be before it is read
     gateway.send_monitor_command("watchdog_action none")
     gateway.execute("sleep 0.5; echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger", check_output=False)
     gateway.wait_for_console_text("end Kernel panic")
@@ -92,7 +92,7 @@ with subtest("a kernel's last words are on the screen"):
         gateway.wait_for_text("(?i)kernel panic", timeout=60)
     gateway.screenshot("panic")
 
-with subtest("what is off has no screen"):
+with subtest("a machine that is off has no screen"):
     gateway.crash()
     calls: list = [gateway.screenshot, gateway.send_key, gateway.send_chars, gateway.send_console]
     for typed in calls:

@@ -15,21 +15,21 @@ systemctl start echo.socket
 
 
 def compute_until(condition):
-    """Python alone, and not one call of slotproof's."""
+    """Pure Python, without any call into slotproof."""
     end = time.monotonic() + 200
     while not condition():
-        t.assertLess(time.monotonic(), end, "nothing moved")
+        t.assertLess(time.monotonic(), end, "nothing happened")
         sum(range(10000))
 
 
 start_all()
 for machine, address in ((m, "10.9.0.1"), (n, "10.9.0.2")):
     machine.wait_for_unit("basic.target")
-    # it has the gateway's root, with its rules
+    # the peer has the gateway's root file system, with its rules
     machine.succeed(f"nft flush ruleset; ip link set wan up; ip address add {address}/24 dev wan")
 m.succeed(ECHO % PORT)
 
-with subtest("a forwarded port"):
+with subtest("a forwarded port is served"):
     port = m.forward_port(0, PORT)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(b"hello\n")
@@ -38,8 +38,8 @@ with subtest("a forwarded port"):
     result = subprocess.run(["bash", "-c", shell], stdout=subprocess.PIPE, timeout=60)
     t.assertEqual((0, b"there\n"), (result.returncode, result.stdout))
 
-with subtest("a network between two machines"):
-    # the guest says by its console that it is done, which is a file of the host's
+with subtest("a network between two machines is served"):
+    # the guest reports on its console, which is a file on the host, that it is done
     console = os.path.join(str(n.out_dir), "n.console")
     n.execute(
         f"for i in 1 2 3 4 5; do exec 3<>/dev/tcp/10.9.0.1/{PORT}; echo $i >&3; head -1 <&3; exec 3<&-; done "
@@ -49,7 +49,7 @@ with subtest("a network between two machines"):
     compute_until(lambda: "all-answered" in open(console, errors="replace").read())
     t.assertEqual("1\n2\n3\n4\n5\n", n.succeed("cat /run/answers"))
 
-with subtest("a console that is written to without end"):
+with subtest("a console that is flooded is served"):
     console = os.path.join(str(m.out_dir), "m.console")
     m.execute(
         "i=0; while [ $i -lt 1000 ]; do i=$((i+1)); echo line $i of a flood of a hundred characters or so, "
@@ -59,7 +59,7 @@ with subtest("a console that is written to without end"):
     compute_until(lambda: "line 1000 of" in open(console, errors="replace").read())
     m.wait_for_file("/run/written")
 
-with subtest("threads of the script's, each with its machine"):
+with subtest("the script's threads each have their machine"):
     answers = {}
 
     def work(machine):

@@ -1,11 +1,11 @@
-# A script may wait until a guest leaves its initramfs: the agent goes, and another one comes.
+# A script can wait until a guest leaves its initramfs, when one agent ends and another one starts.
 from asking import failure
 
-with subtest("leaving an initramfs"):
+with subtest("switch_root waits for the agent after the initramfs"):
     message, seconds = failure(gateway.switch_root)
     t.assertIn("initrd.target", message)
     t.assertLess(seconds, 120)
-    # what stands for it: a target that stops the agent, and has another one started
+    # a stand-in for it: a target that stops the agent, and starts another one
     gateway.succeed(
         "echo '[Unit]' >/etc/systemd/system/initrd.target",
         "printf '[Unit]\\nAllowIsolate=yes\\nRequires=basic.target next-agent.service\\n"

@@ -1,5 +1,5 @@
-# The LAN's client gets all it needs from the gateway, and nothing of the WAN: tried in each way that a
-# client has, and judged by what the two networks carried.
+# A client on the LAN gets all it needs from the gateway, and nothing from the WAN. Every way that a client
+# has is tried, and the frames that the two networks carried are the evidence.
 from gateway_network import *
 
 provider = Provider(client)
@@ -13,8 +13,8 @@ gateway_macs = {
     "lan": intruders["lan"].resolve(GATEWAY_LAN),
 }
 
-with subtest("the gateway's own lease is good for more"):
-    # it may be from before a checkpoint
+with subtest("the gateway renews its own lease"):
+    # the lease may be older than the checkpoint
     acknowledged = "udp src port 67 and dst port 68"
     before = len(networks[WAN].get_frames(acknowledged))
     gateway.succeed("networkctl renew wan")
@@ -22,21 +22,15 @@ with subtest("the gateway's own lease is good for more"):
     t.assertEqual(wan, addresses_of(gateway, "wan", "-4")[0])
 
 with subtest("the client gets its lease and its time from the gateway"):
-    client.succeed("systemctl start systemd-networkd")
-    client.wait_until_succeeds("ip -4 -o address show dev wan | grep -F 172.20.30.", timeout=120)
-    leased = addresses_of(client, "wan", "-4")[0]
+    leased = get_lease(client)
     t.assertIn(leased, gateway.succeed("cat /data/dnsmasq.leases"))
-    client.succeed("date -s '2020-02-02 02:02:02'")
-    client.succeed(
-        f"chronyd -q -t 60 -f /dev/null 'server {GATEWAY_LAN} iburst maxsamples 1' 2>&1", timeout=120
-    )
+    set_clock(client)
     t.assertGreater(int(client.succeed("date +%s")), 1600000000)
 
-# Each way that somebody has, as a function that does not mind the outcome; what came of it is in the
-# captures.
+# Each way is a function that ignores its outcome; the captures show what came of it.
 def attempt(command):
     status, output = client.execute(f"timeout 1 {command} 2>&1", timeout=30)
-    t.assertNotEqual(0, status, f"{command} came through:\n{output}")
+    t.assertNotEqual(0, status, f"{command} got through:\n{output}")
 
 
 def connections(source):
@@ -65,13 +59,13 @@ def gateways_wan_address_as_next_hop():
         f"ip route replace {PROVIDER}/32 via {wan} dev wan onlink",
     )
     connections(leased)
-    # nor is that address there for the LAN
+    # the address itself must not be reachable from the LAN either
     attempt(f"bash -c 'exec 3<>/dev/tcp/{wan}/443'")
     client.succeed(f"ip route del {PROVIDER}/32", f"ip route del {wan}/32")
 
 
 def packets_by_hand():
-    """Every protocol, from both sides, straight to the gateway's card."""
+    """Every protocol, from both sides, directly to the gateway's network card."""
     routes = {
         "lan": ((PROVIDER, "172.20.30.200"), (PROVIDER_V6, "fd00:30::200")),
         "wan": ((leased, "203.0.113.200"), ("fd00:30::200", "2001:db8:113::200")),
@@ -87,9 +81,9 @@ def packets_by_hand():
 
 WAYS = (static_route, spoofed_source, gateways_wan_address_as_next_hop, packets_by_hand)
 
-# A frame has crossed where a card of the other side sent it, or the gateway's card of this side did
-# and it is about the other side: by an address in it, or, should the gateway put its own in place of
-# one, by being of a kind that the gateway does not send by itself.
+# A frame has crossed if a card of the other side sent it, or if the gateway's card on this side sent it
+# and it concerns the other side: it has an address of the other side, or, in case the gateway replaced the
+# address by its own, it is of a kind that the gateway does not send by itself.
 CARDS = {
     "wan": [intruders["wan"].mac, gateway_macs["wan"], provider.succeed("cat /sys/class/net/eth0/address").strip()],
     "lan": [intruders["lan"].mac, gateway_macs["lan"], client.succeed("cat /sys/class/net/wan/address").strip()],
@@ -118,12 +112,12 @@ KNOWN = " or ".join(
 
 
 def settle():
-    """All that was said before has been dealt with: the gateway answers each side after it."""
+    """Wait until the gateway has handled everything sent before: it answers on each side after that."""
     for side, address in (("wan", wan), ("lan", GATEWAY_LAN)):
         intruders[side].probe(address, ports=[443])
 
 
-# dnsmasq asks whether an address is in use before it leases it: on the LAN, and before all this
+# before it leases an address, dnsmasq checks on the LAN whether it is in use: that was before all this
 BEFORE = crossings()
 t.assertEqual([], BEFORE["wan"])
 
@@ -132,31 +126,31 @@ for way in WAYS:
         before = len(networks[LAN].get_frames())
         way()
         settle()
-        t.assertGreater(len(networks[LAN].get_frames()), before, "nothing was tried")
+        t.assertGreater(len(networks[LAN].get_frames()), before, "nothing was sent")
         t.assertEqual(BEFORE, crossings())
 
-with subtest("the gateway itself reaches the host that nobody else did, over IPv4 and IPv6"):
+with subtest("the gateway itself reaches the provider, over IPv4 and IPv6"):
     for address in (PROVIDER, f"[{PROVIDER_V6}]"):
         t.assertIn("s_server", gateway.succeed(fetch(address)))
     after = crossings()
-    t.assertNotEqual([], after["wan"], "its own requests are not seen")
+    t.assertNotEqual([], after["wan"], "its own requests were not captured")
     t.assertEqual(BEFORE["lan"], after["lan"])
 
-with subtest("the gateway does not forward, by its kernel and by its rules, each by itself"):
-    known = crossings()  # what the gateway said itself
+with subtest("the kernel's settings and the rules each prevent forwarding on their own"):
+    known = crossings()  # those that the gateway sent itself
     t.assertEqual("0\n", gateway.succeed("cat /proc/sys/net/ipv4/ip_forward"))
     t.assertEqual("0\n", gateway.succeed("cat /proc/sys/net/ipv6/conf/all/forwarding"))
     gateway.succeed("sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
     packets_by_hand()
     settle()
-    t.assertEqual(known, crossings(), "by a kernel that forwards")
+    t.assertEqual(known, crossings(), "with a kernel that forwards")
     gateway.succeed("sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
     gateway.succeed("nft flush ruleset")
     packets_by_hand()
     settle()
     t.assertEqual(known, crossings(), "without rules")
 
-with subtest("a frame that does cross is seen"):
+with subtest("a frame that does cross is detected"):
     gateway.succeed("sysctl -q -w net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.lan.rp_filter=0")
     packets_by_hand()
     settle()

@@ -1,9 +1,9 @@
-# Written as nixpkgs' tests of booting and of the console are.
+# In the style of nixpkgs' tests of booting and of the console.
 machine.start(allow_reboot=True)
 machine.wait_for_unit("basic.target")
 boot_id = machine.succeed("cat /proc/sys/kernel/random/boot_id")
 
-with subtest("what was synced outlives a crash"):
+with subtest("synced data survives a crash"):
     machine.succeed("echo kept > /data/config/nixos", "sync")
     machine.crash()
     assert not machine.is_up()

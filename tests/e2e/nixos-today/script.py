@@ -1,5 +1,5 @@
-# Written as nixpkgs' tests are in autumn 2026: with timedeltas, Paths and annotations, and a machine
-# whose name has a hyphen.
+# In the style of nixpkgs' tests of autumn 2026: with timedeltas, Paths and annotations, and a machine whose
+# name has a hyphen.
 import datetime as dt
 import tempfile
 from pathlib import Path
@@ -36,7 +36,7 @@ def durations():
     assert status == 124
 
 
-@subtest("a try that blocks is made anew within the time for all")
+@subtest("an attempt that blocks is repeated within the total time")
 def attempts():
     my_box.wait_until_succeeds(
         "echo try >> /run/attempts; test $(wc -l < /run/attempts) -ge 3 || exec sleep 600",
@@ -46,7 +46,7 @@ def attempts():
     assert int(my_box.succeed("wc -l < /run/attempts")) == 3
 
 
-@subtest("files are waited for as a shell finds them")
+@subtest("wait_for_file expands patterns as a shell does")
 def files():
     my_box.execute("(sleep 1; touch ~/late-5.pid) >&2 &")
     my_box.wait_for_file("~/late-*.pid", timeout=dt.timedelta(minutes=1))
@@ -56,7 +56,7 @@ def files():
         my_box.wait_for_file("/nowhere/*", timeout=dt.timedelta(seconds=1))
 
 
-@subtest("files are copied by Paths")
+@subtest("files are copied by Path")
 def copies():
     note = my_box.tmp_dir / "note"
     note.write_text("a note\n")
@@ -81,7 +81,7 @@ def states():
     my_box.wait_for_unit_active_state("slow.service", "active", timeout=120)
 
 
-@subtest("QEMU says what it refuses")
+@subtest("QEMU's refusals have class and description")
 def refusals():
     assert my_box.qmp_client
     try:
@@ -95,7 +95,7 @@ def refusals():
     assert my_box.qmp_client.send("query-status")["running"]
 
 
-@subtest("the console's log begins anew with a start")
+@subtest("the console's log starts again when the machine does")
 def console():
     my_box.succeed("echo '<0>BEFORE_THE_RESTART' > /dev/kmsg")
     my_box.wait_for_console_text("BEFORE_THE_RESTART")

@@ -1,5 +1,5 @@
-# Written as nixpkgs' tests of a server and its client are: the client leases its address from the
-# gateway, asks it, is cut off, and reaches it again.
+# In the style of nixpkgs' tests of a server and its client: the client leases its address from the gateway,
+# connects to it, is cut off, and reaches it again.
 ASK = "timeout 10 bash -c 'exec 3<>/dev/tcp/172.20.30.1/22; head -n 1 <&3' | grep SSH-2.0"
 
 start_all()
@@ -14,13 +14,13 @@ with subtest("the client reaches the server"):
     address = client.succeed("ip -4 -o address show dev wan").split()[3].split("/")[0]
     gateway.succeed(f"grep -F {address} /data/dnsmasq.leases")
 
-with subtest("a server that is cut off is not reached, and is again when it is back"):
+with subtest("a server that is cut off can't be reached until it is back"):
     gateway.block()
     client.fail(ASK)
     gateway.unblock()
     client.wait_until_succeeds(ASK, timeout=60)
 
-with subtest("what the client shuts down, the server outlives"):
+with subtest("the server is still up after the client has shut down"):
     client.shutdown()
     assert not client.is_up() and gateway.is_up()
     gateway.succeed("true")

@@ -1,5 +1,5 @@
-# Written as nixpkgs' tests of one service are, with nothing of slotproof's own: what such a script
-# calls has the same meaning here.
+# In the style of nixpkgs' tests of one service, without any of slotproof's own calls: the calls in such a
+# script have the same meaning here.
 start_all()
 machine.wait_for_unit("nginx.service")
 machine.require_unit_state("nginx.service", "active")
@@ -7,14 +7,14 @@ machine.wait_for_open_port(443)
 
 ASK = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 20 openssl s_client -quiet -connect localhost:443 2>/dev/null"
 
-with subtest("it answers"):
+with subtest("the server answers"):
     assert "200 OK" in machine.succeed(ASK)
 
-with subtest("its workers have given up their rights"):
+with subtest("its workers have dropped their privileges"):
     status, workers = machine.execute("ps -o user= -C nginx | sort -u")
     assert status == 0 and "www-data" in workers.split(), workers
 
-with subtest("what is stopped does not answer"):
+with subtest("a stopped server does not answer"):
     machine.stop_job("nginx.service")
     machine.wait_for_closed_port(443, timeout=30)
     machine.fail(ASK + " | grep -F '200 OK'")
@@ -22,12 +22,12 @@ with subtest("what is stopped does not answer"):
     machine.wait_for_open_port(443)
     machine.succeed(ASK + " | grep -F '200 OK'")
 
-with subtest("a configuration that is wrong does not take it down"):
+with subtest("a wrong configuration does not take it down"):
     info = machine.get_unit_info("nginx.service")
     machine.fail("nginx -t -c /dev/null -g 'no such directive;'")
     machine.succeed("systemctl reload nginx.service")
     assert machine.get_unit_info("nginx.service")["MainPID"] == info["MainPID"]
 
-with subtest("systemd's own socket is there"):
+with subtest("systemd's own socket is open"):
     machine.wait_for_open_unix_socket("/run/systemd/private")
     machine.wait_for_file("/run/nginx.pid")

@@ -9,7 +9,7 @@ import subprocess
 
 from appliance import Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 OPTIONS = dict(word.split("=") for word in os.environ.get("SLOTPROOF_POWERCUT", "").split())
 SEED, SAMPLES = OPTIONS.get("seed", "0"), OPTIONS.get("samples", "16")
 BOOTS = int(OPTIONS.get("boots", "-1"))  # negative: one of each kind
@@ -48,7 +48,7 @@ def choose(classes):
 def boot(machine, found):
     """The release that was decided on runs, RAUC works, and where that release is the old one it is
     updated again, to the bytes that rauc-update boots."""
-    state = Appliance(machine)
+    state = Appliance(machine, t)
     machine.start(allow_reboot=True)
     machine.wait_for_unit("multi-user.target", timeout=600)
     slot = found["description"][0]

@@ -1,10 +1,10 @@
-# Each part of what must be well is looked at, and what the device itself asks for. The machine has virtual
-# time: a minute is over at once for us.
+# Each check that a release has to pass is made, including those that the device itself requires. The machine
+# has virtual time: a minute passes immediately.
 from verification import LIST, Verification
 
 dut = Verification(gateway, t)
 
-with subtest("what the device itself asks for must be well too"):
+with subtest("units that the device itself requires have to be active"):
     dut.unconfirm()
     for text, reason in [
         ("{", "unexpected end of data"),
@@ -28,7 +28,7 @@ with subtest("what the device itself asks for must be well too"):
     t.assertIn("slot A is confirmed", dut.verify(0))
     t.assertEqual((3, True), dut.slot_state("A"))
 
-with subtest("each part is looked at, again and again"):
+with subtest("each check is made repeatedly"):
     faults = {
         "dnsmasq.service": ("systemctl stop dnsmasq", "systemctl start dnsmasq"),
         "chrony.service": ("systemctl stop chrony", "systemctl start chrony"),
@@ -46,7 +46,7 @@ with subtest("each part is looked at, again and again"):
     }
     dut.unconfirm()
     for number, (reason, (fault, mend)) in enumerate(faults.items()):
-        # each at another time, up to the minute's end
+        # each at another time within the minute
         dut.check_fault(number + 1, reason, fault, mend)
     t.assertIn("slot A is confirmed", dut.verify(0))
 

@@ -1,5 +1,5 @@
-# A release is confirmed after a minute in which all was well, and only then. The machine has virtual
-# time: its clock and its journal show the minute, which is over at once for us.
+# A release is confirmed after it has been healthy for a minute, and not before. The machine has virtual
+# time: its clock and its journal show the minute, which passes immediately.
 from verification import Verification
 
 dut = Verification(gateway, t)
@@ -11,11 +11,11 @@ def time_of(text, entries):
     return times[0]
 
 
-with subtest("a slot that is good is left alone"):
+with subtest("a slot that is good already is not checked"):
     t.assertEqual(("A", "1.0"), dut.running())
     t.assertEqual(["slot A is good already"], [said for _, said in dut.entries()])
 
-with subtest("a slot with a service that fails is not confirmed (each part: rauc-confirm-checks)"):
+with subtest("a slot with a failed service is not confirmed (for each check see rauc-confirm-checks)"):
     dut.unconfirm()
     dut.check_fault(2, "dnsmasq.service", "systemctl stop dnsmasq", "systemctl start dnsmasq")
     gateway.succeed("rauc status mark-good booted")
@@ -34,7 +34,7 @@ with subtest("a good release is confirmed after a minute"):
     t.assertEqual((3, True), dut.slot_state("A"))
     t.assertEqual({"booted": "B", "primary": "B", "A": "good", "B": "good"}, dut.rauc())
     t.assertEqual("LAST_GOOD=B", gateway.succeed("head -n 1 /state/last-good").strip())
-    # not before the minute was over: the boot state was last written when it was confirmed
+    # not before the minute had passed: confirming was the last write to the boot state
     written = float(gateway.succeed("stat -c %.3Y /state/boot-state"))
     boot = float(gateway.succeed("sed -n 's/^btime //p' /proc/stat"))
     t.assertGreaterEqual(written - boot, confirmed - 2)

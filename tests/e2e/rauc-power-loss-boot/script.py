@@ -1,11 +1,11 @@
-# Power fails while an installation begins: at its first byte, where the state is told that slot B is
-# bad, and while the boot partition is written.
+# Power fails while an installation begins: at its first byte, when slot B is marked bad in the boot state, and
+# while the boot partition is written.
 from power_loss import MIB, Installation
 
 dut = Installation(gateway, t)
 cuts = []
 
-with subtest("an installation is watched at three instants"):
+with subtest("an installation is stopped at three instants"):
     dut.begin_slowly()
     for written in (1, 2 * MIB, 8 * MIB):
         cuts.append(dut.stop_after(written, set()))

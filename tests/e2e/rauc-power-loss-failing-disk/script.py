@@ -1,5 +1,5 @@
-# A disk that takes no writes any more, to one of the two partitions that an installation writes: the
-# slot that runs stays what it is, and boots.
+# The disk fails all writes to one of the two partitions that an installation writes: the running slot is
+# unchanged, and boots.
 import errno
 
 from appliance import SECTOR
@@ -12,7 +12,7 @@ gateway.save_snapshot("slot A, B empty")
 def fail_writes(partition):
     """From now on, writes to the partition return EIO."""
     start, size = dut.range_of(partition)
-    # a rule fails what covers its sector
+    # a rule fails writes that include its sector
     sectors = range(start // SECTOR, (start + size) // SECTOR, 64 * KIB // SECTOR)
     inject([{"iotype": "write", "errno": errno.EIO, "sector": sector} for sector in sectors])
 
@@ -49,7 +49,7 @@ for partition, slot in [("boot-b", "boot.1"), ("rootfs-b", "rootfs.1")]:
         left_behind.append(dut.boot_state())
         mend_disk()
         if partition == "rootfs-b":
-            # the other fault left the selector the very same to go by
+            # the other fault left the same boot state, so only this one is booted
             t.assertEqual(left_behind[0], left_behind[1])
             dut.reboot()
             t.assertEqual(("A", "1.0"), dut.running())

@@ -4,7 +4,7 @@ from power_loss import MIB, Installation
 dut = Installation(gateway, t)
 cuts = []
 
-with subtest("an installation is watched at two instants"):
+with subtest("an installation is stopped at two instants"):
     dut.begin_slowly()
     for written in (2 * MIB, dut.rootfs_size * 3 // 4):
         cuts.append(dut.stop_after(dut.boot_size + written, {"boot-b"}))

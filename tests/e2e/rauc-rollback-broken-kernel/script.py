@@ -1,11 +1,10 @@
-# A slot whose kernel or initramfs can't be read is left by the slot selector itself, which starts the
-# other one at once.
+# If the kernel or initramfs of a slot can't be read, the slot selector starts the other slot at once.
 from appliance import device
 from rollback import Rollback
 
 dut = Rollback(gateway, t)
 
-with subtest("a kernel that is broken or missing is an attempt used, without a reset"):
+with subtest("a damaged or missing kernel or initramfs uses an attempt, without a reset"):
     gateway.save_snapshot("boot-b whole")
     for breakage, reason in [
         ("rm /run/b/initrd.img", "slot B does not boot: boot-b: initrd.img: No such file"),
@@ -26,7 +25,7 @@ with subtest("a kernel that is broken or missing is an attempt used, without a r
         gateway.wait_for_console_text(r"slot-selector: slot A \(good\)")
         t.assertEqual([("B", "attempt 1 of 3"), ("A", "good")], dut.boots_since())
 
-with subtest("the last of them, booted to its end, knows why"):
+with subtest("the last of these boots, once complete, has logged why"):
     gateway.wait_for_unit("multi-user.target")
     t.assertEqual([("B", "attempt 1 of 3"), ("A", "good")], dut.boots_since())
     t.assertEqual(("A", "1.0"), dut.running())

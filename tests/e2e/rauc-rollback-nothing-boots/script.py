@@ -1,11 +1,11 @@
-# Where neither slot can be started the device does not stay where it is.
+# If neither slot can be started, the device resets and tries again.
 from appliance import device
 
-with subtest("where nothing boots, the console says so, and the machine tries again"):
+with subtest("if nothing boots, the console says so, and the device tries again"):
     for partition in ["boot-a", "boot-b"]:
         gateway.succeed(f"dd if=/dev/zero of={device(partition)} bs=1M count=1 oflag=direct")
     gateway.reboot()
-    # neither is passed over for another reason than that it can't be started
+    # each is rejected because it can't be started, not for another reason
     gateway.wait_for_console_text("slot-selector: slot B does not boot: ", timeout=120)
     gateway.wait_for_console_text("slot-selector: slot A does not boot: ", timeout=120)
     for _ in range(2):

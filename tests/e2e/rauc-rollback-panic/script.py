@@ -1,4 +1,4 @@
-# A release whose kernel panics is left by itself.
+# The device leaves a release whose kernel panics.
 from rollback import Rollback
 
 dut = Rollback(gateway, t)
@@ -10,7 +10,7 @@ with subtest("a release whose kernel panics is left after three boots"):
     t.assertEqual(3, dut.console().count("Kernel panic") - panics)
     dut.check_fallback()
 
-with subtest("a good release installs after it"):
+with subtest("a good release can be installed after that"):
     dut.check_recovery()
 
 gateway.crash()

@@ -1,4 +1,4 @@
-# Power that comes and goes does not move a slot that is good.
+# Repeated power failures do not make the device leave a good slot.
 import random
 import time
 
@@ -6,19 +6,19 @@ from rollback import Rollback
 
 dut = Rollback(gateway, t)
 
-with subtest("power cycles in quick succession leave a good slot where it is"):
+with subtest("a good slot still boots after power cycles in quick succession"):
     gateway.succeed("sync")
     moments = random.Random(0)
     gateway.crash()
-    # Most of them while the selector and the kernel run, where the boot state is read and may be
-    # written; the others at any instant until the system is up.
+    # Most cuts come while the selector and the kernel run, when the boot state is read and may be written;
+    # the others at any instant until the system is up.
     chosen = 0
     for until in [4] * 7 + [12] * 3:
         gateway.start(allow_reboot=True)
         time.sleep(moments.uniform(0, until))
         gateway.crash()
         chosen = len(dut.boots_since())
-    # and one that the selector is known to have been at
+    # and one cut certainly after the selector has chosen
     gateway.start(allow_reboot=True)
     gateway.wait_for_console_text(r"slot-selector: slot A \(good\)")
     gateway.crash()

@@ -1,4 +1,4 @@
-# A release that fails its health check is left by itself, and the device goes on with what it had.
+# The device leaves a release that fails its health check, and continues with the former one.
 from rollback import Rollback
 
 dut = Rollback(gateway, t)
@@ -11,10 +11,10 @@ with subtest("a release that fails its health check is left after three boots"):
     dut.reboot_until_left()
     dut.check_fallback()
     reasons = dut.messages().count("slot B stays unconfirmed: dnsmasq.service has failed")
-    t.assertEqual(3, reasons, "each boot of B must have said why it was not confirmed")
+    t.assertEqual(3, reasons, "each boot of B has to log why it is not confirmed")
     t.assertNotIn("slot B is confirmed", dut.messages())
 
-with subtest("a good release installs after it"):
+with subtest("a good release can be installed after that"):
     dut.check_recovery()
 
 gateway.crash()

@@ -1,4 +1,4 @@
-# What the first boot has made the second leaves as it is.
+# The second boot leaves what the first has made unchanged.
 from freshly_flashed import FreshlyFlashed
 
 dut = FreshlyFlashed(gateway, t)
@@ -8,7 +8,7 @@ def boot_id():
     return gateway.succeed("cat /proc/sys/kernel/random/boot_id")
 
 
-with subtest("the second boot repartitions nothing and keeps the data"):
+with subtest("the second boot makes no partition and keeps the data"):
     gateway.succeed("echo kept >/data/config/marker", "sync -f /data")
     first_table, first_digests, first_boot = dut.partitions(), dut.table_digests(), boot_id()
     gateway.reboot()

@@ -1,12 +1,12 @@
-# A freshly flashed device boots, makes the partitions that the factory leaves out, and has a RAUC
-# that knows all four slots. The boot is cold: booting is the subject.
+# A freshly flashed device boots and makes the partitions that the factory leaves out, and its RAUC knows all
+# four slots. The boot is cold, as booting is what is tested.
 import json
 
 from freshly_flashed import FreshlyFlashed
 
 dut = FreshlyFlashed(gateway, t)
 MIB = 1024 * 1024
-# name, size in MiB (None: the rest of the disk), made at the first boot
+# name, size in MiB (None: the rest of the disk), whether the first boot makes it
 PARTITIONS = [
     ("state", 8, False),
     ("boot-a", 32, False),

@@ -1,9 +1,9 @@
-# What must not be installed is refused before a byte is written.
+# Bundles that must not be installed are refused before a byte is written.
 from appliance import PAIRS, Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 
-# name of the bundle: a part of what RAUC has to say
+# name of the bundle: a part of the message that RAUC has to log
 BAD_BUNDLES = {
     "bad-signature": "signature verification failed",
     "bad-expired": "certificate has expired",
@@ -14,13 +14,13 @@ BAD_BUNDLES = {
 }
 
 
-# RAUC takes a bundle's last bytes for the size of its signature, most significant byte first (RAUC
-# manual, "Bundle Formats"). Where a bundle is cut these are others: what they are decides the reason.
+# RAUC reads the size of the signature from a bundle's last bytes, most significant byte first (RAUC manual,
+# "Bundle Formats"). A truncated bundle ends in other bytes, which decide why it is refused.
 TRAILER = 8
 
 
 def cut_at(file, size):
-    """The bytes to keep, size or a little less, for a cut bundle that ends in a number larger than any
+    """The number of bytes to keep, size or slightly less, so that the bundle ends in a number larger than any
     file: its highest byte is not 0."""
     begin = max(0, size - 4096)
     file.seek(begin)
@@ -29,7 +29,7 @@ def cut_at(file, size):
 
 
 def must_refuse(path, reason):
-    """The bundle at path is refused, and says why."""
+    """RAUC must refuse the bundle at path for this reason."""
     t.assertIn(reason, dut.fail_to_install(path), f"{path} was refused for another reason")
 
 
@@ -48,15 +48,15 @@ def check_nothing_is_written():
     t.assertEqual("A", dut.rauc()["primary"])
 
 
-with subtest("bundles that are not for this device, or not whole, are refused"):
+with subtest("bundles that are not for this device, or incomplete, are refused"):
     for name, reason in BAD_BUNDLES.items():
         must_refuse(dut.bundle(name), reason)
         gateway.succeed(f"rm /data/{name}.raucb")
     check_nothing_is_written()
 
-with subtest("bundles with a bit flipped are refused"):
+with subtest("bundles with a flipped bit are refused"):
     size = int(gateway.succeed(f"stat -c %s {good}"))
-    # the payload's first half is read after much else was: with RAUC alone that is too late
+    # RAUC alone would read the first half of the payload only after it has written much already
     for offset in [size // 3, size * 2 // 3]:
         gateway.succeed(
             f"cp {good} /data/flipped.raucb",
@@ -68,13 +68,13 @@ with subtest("bundles with a bit flipped are refused"):
         must_refuse("/data/flipped.raucb", "is damaged or can't be read: Input/output error")
     check_nothing_is_written()
 
-with subtest("bundles that are cut off, and what is none, are refused"):
+with subtest("truncated bundles, and files that are not bundles, are refused"):
     with open(f"{gateway.image_dir}/release-2.0.raucb", "rb") as file:
         cuts = [cut_at(file, kept) for kept in [size // 2, size - 1, 100]]
     for kept in cuts:
         gateway.succeed(f"head -c {kept} {good} >/data/cut.raucb")
         must_refuse("/data/cut.raucb", "exceeds bundle size")
-    # one whose end could be that of a bundle: 512 bytes that are no signature, and their number
+    # one that ends as a bundle does: 512 bytes, which are not a signature, and their number
     gateway.succeed(rf"{{ head -c {size // 2} {good}; printf '%512s\0\0\0\0\0\0\2\0' x; }} >/data/cut.raucb")
     must_refuse("/data/cut.raucb", "Signature data is no valid CMS")
     gateway.succeed(r"head -c 1000000 /dev/zero | tr '\0' x >/data/garbage.raucb", ": >/data/empty.raucb")

@@ -1,9 +1,9 @@
-# RAUC's own account of what it installed outlives damage to its file.
+# RAUC's record of what it installed survives damage to its file.
 from appliance import Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 
-# or it confirms the release meanwhile, and has RAUC started by D-Bus in the middle of a fault
+# otherwise it would confirm the release during the test, and D-Bus would start RAUC in the middle of a fault
 gateway.succeed("systemctl stop os-verification")
 
 

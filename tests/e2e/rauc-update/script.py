@@ -1,8 +1,8 @@
-# An installation goes to the inactive slot pair and nowhere else, and what was installed boots. What
-# must not be installed is refused before a byte is written (more of that: rauc-update-bad-bundles).
+# A bundle is installed into the inactive slot pair and nowhere else, and what was installed boots. A bundle
+# that must not be installed is refused before a byte is written (see also rauc-update-bad-bundles).
 from appliance import PAIRS, Appliance, device
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 
 with subtest("release 1.0 runs in slot A"):
     t.assertEqual(("A", "1.0"), dut.running())
@@ -12,14 +12,14 @@ with subtest("release 1.0 runs in slot A"):
     b_images = dict(zip(PAIRS["B"], dut.images("2.0")))
     state = dut.boot_state()
 
-with subtest("a bundle that somebody else has signed is refused"):
+with subtest("a bundle with a foreign signature is refused"):
     t.assertIn("signature verification failed", dut.fail_to_install(dut.bundle("bad-signature")))
     t.assertEqual(slot_b, dut.digests(*PAIRS["B"]))
     t.assertEqual(table, dut.table_digests())
     t.assertEqual(state, dut.boot_state())
     t.assertEqual("A", dut.rauc()["primary"])
 
-with subtest("a good one is installed into slot B"):
+with subtest("a good bundle is installed into slot B"):
     dut.install("release-2.0")
     t.assertEqual(set(PAIRS["B"]), dut.arrived(b_images))
     t.assertEqual(
@@ -29,7 +29,7 @@ with subtest("a good one is installed into slot B"):
     t.assertEqual((3, False), dut.slot_state("B"))
     t.assertEqual((3, True), dut.slot_state("A"))
     t.assertEqual(("A", "1.0"), dut.running())
-    # this is what other tests leave it at, where their installations come to the same
+    # other tests only compare with this state, and rely on this test to boot it
     t.assertEqual(dut.updated_basis(table), dut.boot_basis())
 
 with subtest("slot B boots and runs the new release"):
@@ -42,8 +42,8 @@ with subtest("slot B boots and runs the new release"):
     t.assertEqual((2, False), dut.slot_state("B"))
     t.assertEqual("B", dut.rauc()["booted"])
 
-with subtest("slot A and the data are as they were"):
-    # neither the installation nor the boot has written to it
+with subtest("slot A and the data are unchanged"):
+    # neither the installation nor the boot has written to slot A
     t.assertEqual(slot_a, dut.digests(*PAIRS["A"]), "slot A was written to")
     t.assertEqual(table, dut.table_digests())
     t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))

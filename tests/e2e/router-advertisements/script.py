@@ -1,5 +1,5 @@
-# What a network may tell the gateway of addresses, routes and neighbours. On the WAN that is a router's
-# advertisement and a lease; on the LAN, and in redirects on both sides, it is a lie.
+# What the gateway accepts from its networks about addresses, routes and neighbours: on the WAN, a router's
+# advertisement and a lease; on the LAN nothing, and redirects on neither side.
 import re
 
 import frames
@@ -17,7 +17,7 @@ links = {side: addresses_of(gateway, side, "-6", "link")[0] for side in liars}
 
 
 def say(side, to, protocol, data, ttl=255, source=None):
-    """Data of one IP packet, from an address of the liar's own if not said otherwise."""
+    """Send the payload of one IP packet, by default from one of the liar's own addresses."""
     liar = liars[side]
     source = source or (liar.link_local if frames.is_v6(to) else "172.20.30.200" if side == "lan" else "203.0.113.200")
     mac = macs[side]
@@ -30,7 +30,7 @@ def say(side, to, protocol, data, ttl=255, source=None):
 
 
 def settle():
-    """The gateway has dealt with what was said on both sides before."""
+    """Wait until the gateway has handled everything sent on both sides before."""
     for side, liar in liars.items():
         liar.resolve(targets[side])
 
@@ -48,8 +48,8 @@ def wait_for_prefix(prefix):
 
 
 def told(side):
-    """What the gateway may have been told on a side: addresses, routes, the ways to others, and who the switch
-    is; without what only tells how old that is."""
+    """What the gateway may have learnt on a side: addresses, routes, cached routes and LLDP neighbours,
+    without their ages and lifetimes."""
     text = gateway.succeed(
         f"ip -o address show dev {side}",
         f"ip -4 route show table all dev {side}",
@@ -62,12 +62,12 @@ def told(side):
 
 
 def known(side, address):
-    """The neighbour that the gateway knows by this address, if it does."""
+    """The gateway's neighbour entry for this address, or ""."""
     return gateway.succeed(f"ip neighbour show to {address} dev {side}").strip()
 
 
-# A host behind the provider's, so that there is a way to it that a router may change (RFC 1122, 3.2.2.2), and
-# that the gateway speaks to: an error about a connection that there is comes in with it.
+# A host behind the provider, with a route that a redirect could change (RFC 1122, 3.2.2.2). The gateway talks
+# to it, so that the rules let in ICMP errors that belong to that connection.
 FAR = {4: "198.51.100.7", 6: "2001:db8:51::7"}
 OWN = {4: wan, 6: addresses_of(gateway, "wan", "-6")[0]}
 for family, far in FAR.items():
@@ -87,7 +87,7 @@ def quote(family):
 
 
 def redirect():
-    """As the router: the liar is a better way. Twice, since the gateway first asks who that is."""
+    """As the router: the liar is a better next hop. Sent twice, since the gateway first resolves its address."""
     target = frames.packed(liars["wan"].link_local) + frames.packed(FAR[6]) + frames.link_option(2, liars["wan"].mac)
     for _ in range(2):
         say("wan", wan, frames.ICMP,
@@ -98,13 +98,13 @@ def redirect():
 
 
 def redirected():
-    """Whether the gateway has believed it, over IPv4 and IPv6: it goes to the far host by the liar, and knows
-    the liar, which it never speaks to otherwise, as a router."""
+    """Whether the gateway has accepted it, over IPv4 and IPv6: it routes to the far host through the liar, and
+    knows the liar, with which it has no other business, as a router."""
     way = gateway.succeed(f"ip route get {FAR[4]}")
     return "via 203.0.113.200 " in way, " router" in known("wan", liars["wan"].link_local)
 
 
-with subtest("a redirect changes no way, by the rules and by the kernel, each by itself"):
+with subtest("a redirect changes no route: the rules and the kernel each prevent it on their own"):
     t.assertEqual((False, False), redirected())
     redirect()
     t.assertEqual((False, False), redirected())
@@ -112,11 +112,11 @@ with subtest("a redirect changes no way, by the rules and by the kernel, each by
     redirect()
     t.assertEqual((False, False), redirected())
 
-with subtest("a redirect that is taken is seen"):
+with subtest("a redirect that is accepted is detected"):
     gateway.succeed("sysctl -q -w net.ipv4.conf.wan.accept_redirects=1 net.ipv6.conf.wan.accept_redirects=1")
     redirect()
     t.assertEqual((True, True), redirected())
-    # as it was
+    # restore the settings
     gateway.succeed(
         "sysctl -q -w net.ipv4.conf.wan.accept_redirects=0 net.ipv6.conf.wan.accept_redirects=0", "nft -f /etc/nftables.conf",
         "systemctl stop talk-4 talk-6", "ip route flush cache", "ip -6 route flush cache",
@@ -128,14 +128,14 @@ with subtest("a router's advertisement on the LAN changes nothing; on the WAN it
     for to in ("ff02::1", links["lan"]):
         advertise("lan", "fd00:66::/64", to)
     settle()
-    # what networkd was told on the LAN it has done before what it was told later on the WAN, twice
+    # networkd has handled what it got on the LAN before what it got on the WAN later, twice
     for prefix in ("2001:db8:666:", "2001:db8:667:"):
         advertise("wan", f"{prefix}:/64")
         wait_for_prefix(prefix)
     t.assertEqual(before, told("lan"))
     t.assertNotIn("fd00:66:", gateway.succeed("ip -6 address; ip -6 route show table all"))
 
-with subtest("from beyond the link it is none, on the WAN either"):
+with subtest("an advertisement from beyond the link is ignored, also on the WAN"):
     advertise("wan", "2001:db8:668::/64", ttl=254)
     advertise("wan", "2001:db8:669::/64")
     wait_for_prefix("2001:db8:669:")
@@ -147,7 +147,7 @@ def asked_for_leases(network):
     ))
 
 
-with subtest("the WAN is asked for a lease, and the LAN is not"):
+with subtest("the gateway requests a lease on the WAN, and not on the LAN"):
     t.assertEqual(0, asked_for_leases(LAN))
     before = asked_for_leases(WAN)
     gateway.succeed("networkctl reconfigure lan", "networkctl reconfigure wan")
@@ -157,9 +157,9 @@ with subtest("the WAN is asked for a lease, and the LAN is not"):
     t.assertEqual([GATEWAY_LAN], addresses_of(gateway, "lan", "-4"))
 
 
-with subtest("a lease that nobody asked for changes nothing, on both sides"):
+with subtest("an unsolicited lease changes nothing, on either side"):
     def lease(kind):
-        """A DHCPOFFER or DHCPACK (RFC 2131, 2) of an address, and a way to all."""
+        """A DHCPOFFER or DHCPACK (RFC 2131, 2) of an address, with a default route."""
         card = frames.mac_bytes(macs[side]) + bytes(10)
         options = bytes([53, 1, kind, 54, 4]) + frames.packed(liar) + bytes([51, 4, 0, 0, 14, 16, 1, 4, 255, 255, 255, 0, 3, 4])
         head = bytes([2, 1, 6, 0]) + b"slot" + bytes(8) + frames.packed(offered) + frames.packed(liar) + bytes(4) + card
@@ -176,7 +176,7 @@ with subtest("a lease that nobody asked for changes nothing, on both sides"):
 
 
 def lie_about(side, address, mac):
-    """ARP or an advertisement, in all the ways in which one says who has an address."""
+    """Claim an address with every kind of ARP packet or neighbour discovery message that can do so."""
     liar = liars[side]
     if frames.is_v6(address):
         link = links[side]
@@ -193,7 +193,7 @@ def lie_about(side, address, mac):
             liar.send_frame(frames.ethernet(to, liar.mac, frames.ARP, frames.arp(operation, mac, address, macs[side], target)))
 
 
-with subtest("who is on the WAN is not the LAN's to say, nor who the gateway is"):
+with subtest("the LAN can't claim addresses of the WAN, or those of the gateway"):
     gateway.succeed(fetch(PROVIDER), fetch(f"[{PROVIDER_V6}]"))
     before = {side: told(side) for side in liars}
     ways_before = {address: re.sub(r" [A-Z]+$", "", known("wan", address)) for address in (PROVIDER, PROVIDER_V6, router_v6)}
@@ -208,8 +208,8 @@ with subtest("who is on the WAN is not the LAN's to say, nor who the gateway is"
     gateway.succeed(fetch(PROVIDER), fetch(f"[{PROVIDER_V6}]"))
     liars["lan"].ping(GATEWAY_LAN)
 
-with subtest("an advertisement of a neighbour from beyond the link is none"):
-    # one that the gateway knows, on the LAN itself
+with subtest("a neighbour advertisement from beyond the link is ignored"):
+    # a neighbour on the LAN that the gateway knows
     friend = networks[LAN].create_endpoint("friend", ["172.20.30.210/24"])
     friend.ping(links["lan"])
     lladdr = f"lladdr {friend.mac}"
@@ -219,13 +219,13 @@ with subtest("an advertisement of a neighbour from beyond the link is none"):
     say("lan", links["lan"], frames.ICMPV6, data, 254, friend.link_local)
     settle()
     t.assertIn(lladdr, known("lan", friend.link_local))
-    # and from the link it is one, as on each LAN
+    # from the link itself it is accepted, as on any LAN
     say("lan", links["lan"], frames.ICMPV6, data, 255, friend.link_local)
     settle()
     t.assertIn(f"lladdr {liars['lan'].mac}", known("lan", friend.link_local))
 
 LLDP = frames.mac_bytes("01:80:c2:00:00:0e")
-with subtest("nobody listens to what a switch says of itself"):
+with subtest("the gateway does not listen to what a switch says of itself (LLDP)"):
     before = {side: told(side) for side in liars}
     for side, station in liars.items():
         chassis = b"\x02\x07\4" + frames.mac_bytes(station.mac)
@@ -234,10 +234,10 @@ with subtest("nobody listens to what a switch says of itself"):
     gateway.succeed("networkctl status wan lan")
     for side in liars:
         t.assertEqual(before[side], told(side))
-    # the raw sockets that are there: of the WAN's DHCP client, between two leases, and else of nobody
+    # the only raw sockets are those of the WAN's DHCP client, between two leases
     t.assertEqual("", gateway.succeed("ss -0Hnp | grep -v -E '\\[?(ip|2048)\\]?:wan'  || true"))
 
-with subtest("where the LAN's advertisements were let in and listened to, they are seen"):
+with subtest("advertisements on the LAN that are let in and accepted are detected"):
     gateway.succeed(
         "sed -i s/IPv6AcceptRA=no/IPv6AcceptRA=yes/ /etc/systemd/network/10-lan.network",
         "networkctl reload",

@@ -1,31 +1,31 @@
-# SSH on the WAN is opened once, however often it is asked for, and at last what the flag says.
+# However often the flag changes, there is at most one rule, and in the end the flag decides.
 from ssh_wan import FLAG, RULE, TOGGLE, Toggle
 
 toggle = Toggle(gateway, client, networks, t)
 
-with subtest("the flag opens it"):
+with subtest("the flag opens SSH on the WAN"):
     toggle.open()
     t.assertEqual([RULE], toggle.rules())
 
-with subtest("to run it again changes nothing"):
+with subtest("running the program again changes nothing"):
     for _ in range(2):
         gateway.succeed(TOGGLE)
         t.assertEqual([RULE], toggle.rules())
 
-with subtest("to load the rules anew changes nothing"):
+with subtest("reloading the rules changes nothing"):
     gateway.succeed("systemctl reload nftables")
     t.assertEqual([RULE], toggle.rules())
 
-with subtest("no flag, and no rule is left"):
+with subtest("without the flag no rule is left"):
     toggle.close()
 
-with subtest("a hundred times: one rule or none, and at last what the flag says"):
-    # slowly: each change has its effect
+with subtest("after a hundred changes there is one rule or none, as the flag says"):
+    # slowly, so that each change takes effect
     for _ in range(10):
         toggle.open()
         t.assertEqual([RULE], toggle.rules())
         toggle.close()
-    # and as fast as it goes
+    # and as fast as possible
     for last, number in (("touch", 1), ("rm", 0)):
         gateway.succeed(
             f"for i in $(seq 20); do touch {FLAG}; n=$(nft list chain inet gateway ssh_wan | grep -c accept || true); "

@@ -1,22 +1,22 @@
-# SSH on the WAN: closed, unless the flag file is there.
+# SSH on the WAN is closed unless the flag file exists.
 from gateway_network import *
 from ssh_wan import FLAG, RULE, Toggle
 
 toggle = Toggle(gateway, client, networks, t)
 
-with subtest("closed by default"):
+with subtest("SSH on the WAN is closed by default"):
     gateway.fail(f"test -e {FLAG}")
     toggle.assert_closed()
 
-with subtest("the flag opens it, to a key and to nothing else"):
+with subtest("the flag opens it, to a key and nothing else"):
     toggle.open()
     toggle.assert_open()
     refusal = toggle.provider.fail(f"{SSH} -o IdentitiesOnly=yes -o PreferredAuthentications=none root@{toggle.addresses[0]} 2>&1")
     t.assertIn("Permission denied (publickey).", refusal)
 
-with subtest("within a second"):
-    # By the guest's own clock, from the file's being there to the service's saying that it has opened
-    # the port. Once in five times will do, since the host may have better things to do.
+with subtest("the flag opens it within a second"):
+    # By the guest's own clock, from the creation of the file until the service reports that it has opened
+    # the port. Once in five attempts is enough, since the host may be busy.
     waits: list[float] = []
     while len(waits) < 5 and min(waits, default=1) >= 1:
         toggle.close()
@@ -29,7 +29,7 @@ with subtest("within a second"):
     log.info(f"the port was open after {sorted(waits)} s")
     t.assertLess(min(waits), 1)
 
-with subtest("the flag outlives a reboot, and at no instant of it another port is open"):
+with subtest("the flag survives a reboot, and no other port is open at any instant of it"):
     links = {
         WAN: addresses_of(gateway, "wan", "-6", "link")[0],
         LAN: addresses_of(gateway, "lan", "-6", "link")[0],
@@ -38,7 +38,7 @@ with subtest("the flag outlives a reboot, and at no instant of it another port i
             for network, card in ((WAN, "wan"), (LAN, "lan"))}
     knockers: list = []
     for network in (WAN, LAN):
-        # Ports where the gateway listens on the other side, or nobody does: a reset is as bad.
+        # Ports on which the gateway listens on the other side only, or not at all: a reset would be as bad.
         for to, port in ((links[network], 80), (links[network], 443 if network == LAN else 23),
                          (GATEWAY_LAN if network == LAN else toggle.addresses[0], 444)):
             knocker = networks[network].create_endpoint(
@@ -63,12 +63,12 @@ with subtest("the flag outlives a reboot, and at no instant of it another port i
             f"(ip6[6] = 6 and (ip6[40:2] = 80 or ip6[40:2] = 23 or ip6[40:2] = 444{' or ip6[40:2] = 443' if network == LAN else ''})))"
         )
         t.assertEqual([], answers)
-    # the knocking came through at all
+    # the requests reached the gateway at all
     t.assertNotEqual(
         [], networks[WAN].get_frames(f"ether src {macs[WAN]} and ether dst {welcome.mac} and ip6[6] = 6")
     )
     toggle.assert_open()
 
-with subtest("no flag, no login, and no rule is left"):
+with subtest("without the flag there is no login, and no rule is left"):
     toggle.close()
     toggle.assert_closed()

@@ -1,3 +1,3 @@
 from appliance import Appliance
 
-Appliance(gateway).start()
+Appliance(gateway, t).start()

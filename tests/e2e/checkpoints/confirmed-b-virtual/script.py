@@ -1,6 +1,6 @@
 from appliance import Appliance
 
-dut = Appliance(gateway)
+dut = Appliance(gateway, t)
 dut.install("release-2.0")
 dut.reboot()
 t.assertEqual(("B", "2.0"), dut.running())
