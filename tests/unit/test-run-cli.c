@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,24 +97,27 @@ static void test_two_runs(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *go = g_build_filename(f->dir, "go", NULL);
     g_autofree char *there = g_build_filename(f->dir, "there", NULL);
-    g_autofree char *script = g_strdup_printf(
-        "import os, time\nopen('%s', 'w').close()\nwhile not os.path.exists('%s'):\n"
-        "    time.sleep(0.05)\n",
-        there, go);
+    g_autofree char *script =
+        g_strdup_printf("open('%s', 'w').close()\nopen('%s').read()\n", there, go);
     const char *const argv[] = {SLOTPROOF, "run", "--rerun", "--tests", f->tests, "--images",
         f->images, "--out", f->out, "slow", NULL};
     g_autofree char *process = NULL;
     GPid pid;
-    int status;
+    int status, fd;
 
+    g_assert_cmpint(mkfifo(there, 0600), ==, 0);
+    g_assert_cmpint(mkfifo(go, 0600), ==, 0);
     runner_add_test(f, "slow", script);
     g_assert_true(g_spawn_async(f->dir, (char **)argv, NULL,
         G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, &pid, NULL));
     process = g_strdup_printf("process %d", pid);
-    while (!g_file_test(there, G_FILE_TEST_EXISTS))
-        g_usleep(10000);
+    fd = open(there, O_RDONLY | O_CLOEXEC); /* until the script opens it too */
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
     RUN(f, NULL, 0, f->out, "ok", 2, f->out, "in use", process);
-    g_assert_true(g_file_set_contents(go, "", 0, NULL));
+    fd = open(go, O_WRONLY | O_CLOEXEC);
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
     g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
     g_assert_cmpint(status, ==, 0);
     RUN(f, NULL, 0, f->out, "ok", 0, "1 passed");
