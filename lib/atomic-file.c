@@ -48,15 +48,15 @@ static int open_retry(int dirfd, const char *name, int flags, mode_t mode)
     return fd < 0 ? -errno : fd;
 }
 
-/* The file's bytes must be on the disk before its name can lead to them: some file systems write
- * the rename first. */
+/* The data must be on the disk before the name refers to it: some file systems write the rename
+ * first. */
 static int write_temporary(
     int dirfd, const char *name, const void *data, size_t length, mode_t mode)
 {
     sp_auto_close int fd = -1;
     int r;
 
-    /* left by a power cut, or a link that somebody put there */
+    /* left by a power cut, or a link that somebody planted */
     if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
         return -errno;
     fd = open_retry(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, mode);
@@ -99,7 +99,7 @@ ssize_t sp_read_file_at(int dirfd, const char *name, void *buffer, size_t size)
     if (fd < 0)
         return fd;
     for (;;) {
-        /* one byte past a full buffer tells a file that just fits from one that is longer */
+        /* reading one more byte distinguishes a file that just fits from a longer one */
         bool is_full = length == size;
         ssize_t n = is_full ? read(fd, &extra, 1) : read(fd, out + length, size - length);
 

@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * Cleanup attributes for code on libc alone. A variable that carries one is initialised where it
- * is declared, and is freed where its scope ends:
+ * Cleanup attributes for code that uses libc only. A variable with one must be initialised where it
+ * is declared, and is freed at the end of its scope:
  *
  *   sp_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
  *   sp_auto_free char *text = malloc(length);
  *
- * errno is kept. sp_steal_fd() hands a descriptor out of its scope.
+ * errno is preserved. sp_steal_fd() moves a descriptor out of its scope.
  */
 
 #include <dirent.h>
@@ -49,16 +49,16 @@ static inline void sp_cleanup_fclose(FILE **file)
     errno = saved;
 }
 
-/** A descriptor; a negative one is left alone. */
+/** Closes a descriptor, unless it is negative. */
 #define sp_auto_close __attribute__((cleanup(sp_cleanup_close)))
-/** What malloc() gave. */
+/** Frees memory from malloc(). */
 #define sp_auto_free __attribute__((cleanup(sp_cleanup_free)))
-/** A DIR *, or NULL. */
+/** Closes a DIR *; accepts NULL. */
 #define sp_auto_closedir __attribute__((cleanup(sp_cleanup_closedir)))
-/** A FILE *, or NULL. What a writer must know of fclose() it asks itself. */
+/** Closes a FILE *; accepts NULL. A writer that needs fclose()'s result calls it itself. */
 #define sp_auto_fclose __attribute__((cleanup(sp_cleanup_fclose)))
 
-/** Return *@fd and leave -1 in it, so that its scope does not close it. */
+/** Returns *@fd and sets it to -1, so that its scope does not close it. */
 static inline int sp_steal_fd(int *fd)
 {
     int stolen = *fd;

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /**
- * The CRC-32 of IEEE 802.3, as zlib's crc32() and gzip have it, of @length bytes at @data.
+ * The CRC-32 of IEEE 802.3, as in zlib's crc32() and gzip, of @length bytes at @data.
  *
- * Without a table: for small things in programs that cannot link zlib.
+ * Bit by bit, without a table: for small data in programs that cannot link zlib.
  */
 uint32_t sp_crc32(const void *data, size_t length);

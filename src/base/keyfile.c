@@ -14,7 +14,7 @@ struct SpKeyFile {
     char **lines;
 };
 
-/* GLib does not tell where a key stands: the line, from 1, of @group's header or of @key in it. */
+/* The line number of @group's header or of @key in it, which GLib does not report. */
 static guint find_line(SpKeyFile *file, const char *group, const char *key)
 {
     g_autofree char *header = g_strdup_printf("[%s]", group);
@@ -63,10 +63,10 @@ static bool group_matches(const char *pattern, const char *group)
     return strncmp(pattern, group, stem - 1) == 0 && group[stem - 1] != 0;
 }
 
-/* The names that are known, for a message. @group NULL: of groups. */
+/* The known keys of @group for a message, or the known groups if it is NULL. */
 static char *list_known(const SpKey *keys, const char *group)
 {
-    GString *text = g_string_new(group ? "one of" : "a group out of");
+    GString *text = g_string_new(group ? "one of" : "one of the groups");
     const char *last = NULL;
 
     for (; keys->group; keys++) {
@@ -83,7 +83,7 @@ static char *list_known(const SpKey *keys, const char *group)
     return g_string_free(text, FALSE);
 }
 
-/* GLib leaves out of a value what it does not understand. */
+/* GLib silently drops invalid escapes from a value. */
 static bool check_escapes(SpKeyFile *file, const char *group, const char *key, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -128,7 +128,7 @@ static bool check_group(SpKeyFile *file, const SpKey *keys, const char *group, G
     return true;
 }
 
-/* The key file takes the last of two equal keys: what its writer meant is anybody's guess. */
+/* GLib takes the last of two equal keys, but the author may have meant either. */
 static bool check_doubles(SpKeyFile *file, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -149,7 +149,7 @@ static bool check_doubles(SpKeyFile *file, GError **error)
         }
         if (name && !g_hash_table_add(seen, g_steal_pointer(&name))) {
             g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-                "%s:%u: this stands in the file already: expected it once: %s", file->path, i + 1,
+                "%s:%u: this appears twice in the file: expected it once: %s", file->path, i + 1,
                 line);
             return false;
         }
@@ -157,7 +157,7 @@ static bool check_doubles(SpKeyFile *file, GError **error)
     return true;
 }
 
-/* GLib's words lack the line: it is the first that is neither comment, group nor key. */
+/* GLib's message lacks the line number: the first line that is not a comment, group or key. */
 static bool refuse_syntax(SpKeyFile *file, const GError *cause, GError **error)
 {
     guint i;
@@ -189,7 +189,7 @@ SpKeyFile *sp_key_file_parse(
             "%s:1: expected a text file in UTF-8 of at most 1 MiB", path);
         return NULL;
     }
-    /* as some editors write it */
+    /* some editors write a byte order mark */
     if (length >= strlen(BYTE_ORDER_MARK) &&
         memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) {
         text += strlen(BYTE_ORDER_MARK);
@@ -197,7 +197,7 @@ SpKeyFile *sp_key_file_parse(
     }
     g_autofree char *copy = g_strndup(text, length);
     file->lines = g_strsplit(copy, "\n", -1);
-    /* without its flag, translated keys of all languages but the user's are passed over */
+    /* without this flag GLib skips translated keys of all languages but the user's */
     if (!g_key_file_load_from_data(
             file->keys, copy, length, G_KEY_FILE_KEEP_TRANSLATIONS, &local)) {
         refuse_syntax(file, local, error);
@@ -258,7 +258,7 @@ bool sp_key_file_path(SpKeyFile *file, const char *group, const char *key, const
     if (path && (strchr("~\"'", *value) || strpbrk(value, "$*")) &&
         !g_file_test(path, G_FILE_TEST_EXISTS))
         return sp_key_file_refuse(file, group, key,
-            "a path as it is, absolute or relative to this file: quotes, '~', '$' and '*' mean "
+            "a literal path, absolute or relative to this file: quotes, '~', '$' and '*' mean "
             "nothing here",
             error);
     *ret_path = g_steal_pointer(&path);

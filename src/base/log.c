@@ -12,17 +12,17 @@
 #include <unistd.h>
 
 #define INDENT 2u
-/* What is written where there is no more room. */
+/* Written when a file is full. */
 #define ROOM_FOR_LASTS 256u
 
 typedef struct {
     gint64 begin;
     char *text;
     char *machine;
-    JsonObject *result; /* NULL where it has none */
+    JsonObject *result; /* NULL if it has none */
 } Step;
 
-/* Each has room of its own in a file, so that none is in the way of another. */
+/* Each has its own share of a file, so that none crowds out another. */
 typedef enum {
     FOR_STEPS, /* and messages */
     FOR_CONSOLES,
@@ -41,21 +41,21 @@ struct SpLog {
     File events;
     int stream_fd;
     bool with_consoles;
-    bool has_warned; /* that a file can't be written */
+    bool has_warned; /* about a file that can't be written */
     gint64 begin;
     GArray *steps; /* of Step */
     SpLogStepFunc step_func;
     void *step_data;
-    GThread *owner; /* whose steps these are */
+    GThread *owner; /* the thread that has steps */
     SpLogGatherFunc gather_func;
     void *gather_data;
 };
 
-/* What programs write is logged by a thread of its own. Of all logs, so that a process that forks
- * can hold it meanwhile: the child may log too. */
+/* A separate thread logs the output of programs. One lock for all logs, so that a process can hold
+ * it while it forks: the child may log too. */
 static GMutex lock;
 static GCond is_free;
-static gint waiting; /* others than that thread, which would leave them no gap */
+static gint waiting; /* threads that wait for the lock: that thread lets them go first */
 
 static void lock_all(void)
 {
@@ -102,7 +102,7 @@ static bool write_all(int fd, const char *data, gsize length)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN) {
-            /* a terminal or pipe that someone else with it has set so */
+            /* another process has made this terminal or pipe non-blocking */
             struct pollfd room = {fd, POLLOUT, 0};
             poll(&room, 1, -1);
             continue;
@@ -115,7 +115,7 @@ static bool write_all(int fd, const char *data, gsize length)
     return true;
 }
 
-/* A log that can't be written is given up, and that is said once: the test is worth more. */
+/* Gives up on a log that can't be written and warns once: the test matters more. */
 static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
 {
     g_autofree char *note = NULL;
@@ -131,7 +131,7 @@ static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
     log->has_warned = true;
 }
 
-/* Nothing where there is no room: the file says so where it stops. */
+/* Drops what does not fit: the file says where it stops. */
 static void write_file(SpLog *log, File *file, Purpose purpose, const char *line, const char *last)
 {
     gsize length = strlen(line);
@@ -158,8 +158,8 @@ static void write_line(
 {
     static const char *const lasts[] = {
         [FOR_STEPS] = "[this log is full]\n",
-        [FOR_CONSOLES] = "[consoles go on in their own files only]\n",
-        [FOR_PRINTED] = "[what is printed is left out from here on]\n",
+        [FOR_CONSOLES] = "[further console lines are only in the consoles' own files]\n",
+        [FOR_PRINTED] = "[further printed lines are left out]\n",
         [FOR_FAILURE] = "[this log is full]\n",
     };
     g_autofree char *clean = sp_text_printable(text);
@@ -177,7 +177,7 @@ static void write_lines(
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (char **line = lines; *line; line++) {
-        /* what follows the newline at the end is no line */
+        /* there is no line after the final newline */
         if (**line || line[1] || line == lines)
             write_line(log, machine, *line, purpose, to_stream);
     }
@@ -231,7 +231,7 @@ static bool open_file(File *file, const SpLogConfig *config, const char *name, G
     file->room[FOR_FAILURE] = SP_LOG_FILE_MAX / 64;
     file->room[FOR_STEPS] = SP_LOG_FILE_MAX / 2 - file->room[FOR_FAILURE] - ROOM_FOR_LASTS;
     if (file->fd < 0)
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the log '%s' can't be made: %s", path,
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the log '%s' can't be created: %s", path,
             g_strerror(errno));
     return file->fd >= 0;
 }
@@ -264,7 +264,7 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
     if (config->dir && (!open_file(&log->text, config, "log.txt", error) ||
                            !open_file(&log->events, config, "events.jsonl", error)))
         return NULL;
-    /* who wrote before may have been killed within a line */
+    /* the previous writer may have been killed in the middle of a line */
     if (config->dir && config->is_continued)
         write_or_close(log, &log->events.fd, "\n", 1);
     return g_steal_pointer(&log);
@@ -282,14 +282,14 @@ void sp_log_free(SpLog *log)
     g_free(log);
 }
 
-/* What programs wrote up to now stands before what is logged next. */
+/* Logs pending program output before what is logged next. */
 static void gather(SpLog *log)
 {
     if (log->gather_func)
         log->gather_func(log->gather_data);
 }
 
-/* As much of it as is worth keeping. */
+/* Cuts @text to the length worth keeping. */
 static char *format_text(const char *format, va_list args) G_GNUC_PRINTF(1, 0);
 static char *format_text(const char *format, va_list args)
 {
@@ -399,7 +399,7 @@ void sp_log_failure(SpLog *log, const char *text, JsonObject *members)
         write_object(log, FOR_FAILURE, "failure", g_steal_pointer(&object));
 }
 
-/* Steps of other threads would end in another order than they began in. */
+/* Steps of other threads would not nest. */
 static bool has_steps(const SpLog *log)
 {
     return log && log->owner == g_thread_self();

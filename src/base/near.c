@@ -7,7 +7,7 @@
 
 typedef struct {
     const char *word;
-    gsize alike; /* bytes at the beginning and at the end */
+    gsize alike; /* bytes that match at the beginning and at the end */
 } Candidate;
 
 static gsize count_alike(const char *a, const char *b)
@@ -25,7 +25,7 @@ static gsize count_alike(const char *a, const char *b)
     return count;
 }
 
-/* The most alike first; of those, the shortest. */
+/* Orders by similarity, then by length, the shortest first. */
 static int compare(const void *a, const void *b)
 {
     const Candidate *one = a, *other = b;

@@ -4,8 +4,8 @@
 #include <glib.h>
 
 /**
- * Those of @words (ended by NULL) that @given may be a misspelling of, as "a, b or c": the nearest
- * first, three at most. Near are words that begin and end as @given does for at least half of its
- * length. Returns NULL if none is near. Free with g_free().
+ * The words of which @given may be a misspelling, as "a, b or c": at most three of @words (ended by
+ * NULL), the most similar first. A word is similar if its beginning and end together match @given
+ * for at least half of its length. Returns NULL if there are none. Free with g_free().
  */
 char *sp_near_words(const char *given, const char *const *words);

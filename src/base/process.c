@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Above every number that a child is given a descriptor by. */
+/* Above every descriptor number that a child is given. */
 #define HIGH_FD 64
 #define MAX_FDS 16
-/* By a test with a few machines. */
+/* Open files that a test with a few machines needs. */
 #define FILES_NEEDED 256u
-/* Of a whole buffer each: more than a pipe holds. */
+/* Reads of a whole buffer each: together more than a pipe holds. */
 #define LAST_READS 64u
 
 struct SpProcess {
@@ -39,20 +39,20 @@ struct SpProcess {
     void *line_data;
 };
 
-/* What looks into file systems lies where an ordinary user's PATH does not lead. Called after
- * fork(), as what follows. */
+/* File system tools are in /usr/sbin, which an ordinary user's PATH lacks. Runs after fork(), like
+ * the functions below. */
 static void exec_from_sbin(char *const *argv)
 {
-    static const char folder[] = "/usr/sbin/";
-    char path[sizeof folder + NAME_MAX];
+    static const char dir[] = "/usr/sbin/";
+    char path[sizeof dir + NAME_MAX];
 
     if (strchr(argv[0], '/') || strlen(argv[0]) > NAME_MAX)
         return;
-    memcpy(stpcpy(path, folder), argv[0], strlen(argv[0]) + 1);
+    memcpy(stpcpy(path, dir), argv[0], strlen(argv[0]) + 1);
     execv(path, argv);
 }
 
-/* After fork(): only calls that are safe there. Does not return. */
+/* Only async-signal-safe calls. Does not return. */
 static void child(char **argv, const SpProcessFd *fds, gsize n_fds, int output, int report,
     pid_t parent) G_GNUC_NORETURN;
 static void child(
@@ -71,7 +71,7 @@ static void child(
         signal(i, SIG_DFL);
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
         goto fail;
-    /* out of the way first, as one's source may be another's target */
+    /* move all out of the way first: one's source may be another's target */
     output = fcntl(output, F_DUPFD_CLOEXEC, HIGH_FD);
     moved_report = fcntl(report, F_DUPFD_CLOEXEC, HIGH_FD);
     if (output < 0 || moved_report < 0)
@@ -132,7 +132,7 @@ static void stop_source(GSource **source)
     g_clear_pointer(source, g_source_unref);
 }
 
-/* Read what is there; false at the end of it. */
+/* Read what is available. Returns false at end of file. */
 static bool read_output(SpProcess *process)
 {
     char buffer[16384];
@@ -158,7 +158,7 @@ static gboolean on_output(int fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Until the child is reaped its number, which is its group's too, is nobody else's. */
+/* Until the child is reaped, no other process or group can get its number. */
 static void kill_group_at_end(SpProcess *process)
 {
     siginfo_t info;
@@ -177,8 +177,8 @@ static void reap(SpProcess *process)
         ;
     process->has_ended = true;
     stop_source(&process->exit_source);
-    /* What it wrote fits in the pipe. One that left its group may still be writing: it does not
-     * keep us. */
+    /* What it wrote fits in the pipe. A process that left its group may still be writing: don't
+     * wait for it. */
     for (guint i = 0; i < LAST_READS && read_output(process); i++)
         ;
     stop_source(&process->output_source);
@@ -207,11 +207,11 @@ typedef struct {
     gsize n_fds;
     int output;
     int report;
-    pid_t pid;  /* of the child; negative: it could not be made */
-    int number; /* errno, then */
+    pid_t pid;  /* of the child; negative if fork() failed */
+    int number; /* errno in that case */
 } Fork;
 
-/* A child dies with the thread that made it, so that must not be one that a script starts. */
+/* A child dies with the thread that forked it, so this must not run in a script's thread. */
 static void fork_child(void *data)
 {
     Fork *job = data;
@@ -223,7 +223,7 @@ static void fork_child(void *data)
     job->number = job->pid < 0 ? errno : 0;
 }
 
-/* 0 once exec() has happened, otherwise the errno that kept it from happening. */
+/* Returns 0 once exec() has succeeded, otherwise its errno. */
 static int read_report(int fd)
 {
     int number = 0;
@@ -235,8 +235,8 @@ static int read_report(int fd)
     return n == sizeof number ? number : 0;
 }
 
-/* Whoever started us may have left SIGCHLD ignored: then the kernel drops a child's status, and
- * waitpid() does not find the child. */
+/* Our parent may have left SIGCHLD ignored: then the kernel drops a child's status, and waitpid()
+ * does not find the child. */
 static void keep_ended_children(void)
 {
     struct sigaction now;
@@ -245,8 +245,7 @@ static void keep_ended_children(void)
         signal(SIGCHLD, SIG_DFL);
 }
 
-/* The child moves its descriptors above HIGH_FD, which the kernel would call an invalid argument.
- */
+/* The child moves its descriptors above HIGH_FD: beyond the limit that fails with just EINVAL. */
 static bool check_limit(const char *program, GError **error)
 {
     struct rlimit limit;

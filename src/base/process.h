@@ -8,57 +8,56 @@
 #include <sys/types.h>
 
 /**
- * A child process that does not outlive us, however we end.
+ * A child process that never outlives us, however we end.
  *
- * It runs in a session and process group of its own, with stdin from /dev/null; it gets SIGKILL
- * when the thread that started it ends. What it started and left in its group gets SIGKILL once it
- * has ended itself, unless we were killed and are not there to see it. What it writes to stdout and
- * stderr is read while the default main context turns; the last SP_PROCESS_OUTPUT_MAX bytes are
- * kept. Main thread only.
+ * It runs in its own session and process group, with stdin from /dev/null, and gets SIGKILL when
+ * the thread that started it ends. Once it has ended, whatever it left in its process group is
+ * killed too, unless we were killed first. Its stdout and stderr are read while the default main
+ * context runs; the last SP_PROCESS_OUTPUT_MAX bytes are kept. Main thread only.
  */
 typedef struct SpProcess SpProcess;
 
 #define SP_PROCESS_OUTPUT_MAX 65536u
 
-/** Our descriptor @from is the child's @to (3 or above). */
+/** Our descriptor @from becomes the child's descriptor @to (3 or above). */
 typedef struct {
     int from;
     int to;
 } SpProcessFd;
 
-/** Whole lines of the child's output, without the line's end, as they come. */
+/** Called for each complete line of the child's output, without its newline. */
 typedef void (*SpProcessLineFunc)(const char *line, void *data);
 
 /**
- * Start @argv; argv[0] is a path or found in PATH or /usr/sbin. None of our descriptors but those
- * of @fds gets into it. SP_ERROR_USAGE if there is no such program, SP_ERROR_HOST otherwise.
+ * Start @argv; argv[0] is a path, or is looked up in PATH and /usr/sbin. The child inherits no
+ * descriptors but those in @fds. SP_ERROR_USAGE if there is no such program, otherwise
+ * SP_ERROR_HOST.
  */
-SpProcess *sp_process_start(
-    const char *const *argv, const SpProcessFd *fds, gsize n_fds, GError **error);
-/** Kills it if it runs, and reaps it. NULL is fine. */
+SpProcess *sp_process_start(const char *const *argv, const SpProcessFd *fds, gsize n_fds,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** Kills it if it is running, and reaps it. Accepts NULL. */
 void sp_process_free(SpProcess *process);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpProcess, sp_process_free)
 
 void sp_process_set_line_func(SpProcess *process, SpProcessLineFunc func, void *data);
 pid_t sp_process_pid(SpProcess *process);
-/** True once it has ended and was reaped. */
+/** True once it has ended and has been reaped. */
 bool sp_process_has_ended(SpProcess *process);
-/** As of waitpid(2); only once it has ended. */
+/** Its status as of waitpid(2). Only valid once it has ended. */
 int sp_process_wait_status(SpProcess *process);
-/** "ended with status 1", "was killed by signal 9 (Killed)"; only once it has ended. */
+/** "ended with status 1", "was killed by signal 9 (Killed)". Only valid once it has ended. */
 char *sp_process_describe_end(SpProcess *process);
-/** The end of what it wrote, as valid UTF-8. */
+/** The end of its output, as valid UTF-8. */
 char *sp_process_output(SpProcess *process);
-/** Send a signal; nothing where it has ended. */
+/** Send a signal. Does nothing if it has ended. */
 void sp_process_signal(SpProcess *process, int signal_number);
-/** Wait for its end; false with SP_ERROR_TIMEOUT or SP_ERROR_INTERRUPTED. */
-bool sp_process_wait(
-    SpProcess *process, gint64 deadline, const SpInterrupt *interrupt, GError **error);
+/** Wait until it has ended. Fails with SP_ERROR_TIMEOUT or SP_ERROR_INTERRUPTED. */
+bool sp_process_wait(SpProcess *process, gint64 deadline, const SpInterrupt *interrupt,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
- * Start @argv, wait for its end and expect status 0.
- *
- * SP_ERROR_HOST with the end of its output in the message if it fails.
+ * Run @argv to its end. SP_ERROR_HOST, with the end of its output in the message, if its status is
+ * not 0.
  */
 bool sp_process_run(const char *const *argv, const SpProcessFd *fds, gsize n_fds, gint64 timeout_ms,
-    GError **error);
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;

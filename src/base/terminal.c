@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define READ_MAX 4096u
-/* What a terminal that does not tell has. */
+/* The size assumed if a terminal does not report one. */
 #define ROWS 24u
 #define COLUMNS 80u
 
@@ -22,12 +22,12 @@ struct SpTerminal {
     struct termios former;
     SpTerminalOps ops;
     void *data;
-    guint input_source; /* 0 while there is no room */
+    guint input_source; /* 0 while input() accepts nothing */
     guint resize_source;
     bool was_left;
 };
 
-/* Pass on what was typed, up to the key that leaves. */
+/* Pass on what was typed, up to the key that leaves the terminal. */
 static gboolean on_input(int fd, GIOCondition condition, void *data)
 {
     SpTerminal *terminal = data;
@@ -80,14 +80,14 @@ SpTerminal *sp_terminal_open(
     struct termios former, raw;
 
     if (tcgetattr(input_fd, &former) < 0 || !isatty(output_fd)) {
-        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
-            "there is no terminal to talk on: 'slotproof debug' has one");
+        g_set_error_literal(
+            error, SP_ERROR, SP_ERROR_USAGE, "this needs a terminal: use 'slotproof debug'");
         return NULL;
     }
     raw = former;
     cfmakeraw(&raw);
     if (tcsetattr(input_fd, TCSADRAIN, &raw) < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the terminal can't be made raw: %s",
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "can't put the terminal into raw mode: %s",
             g_strerror(errno));
         return NULL;
     }

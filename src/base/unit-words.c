@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* As a new string; NULL where it is missing or empty. */
+/* Returns a new string; NULL if the property is missing or empty. */
 static char *get_property(const char *properties, const char *name)
 {
     gsize length = strlen(name);
@@ -28,7 +28,7 @@ static bool has_value(const char *properties, const char *name, const char *want
     return g_strcmp0(value, wanted) == 0;
 }
 
-/* Whether it ever was: systemd has 0 for never. */
+/* Whether the time stamp is set: systemd prints 0 for never. */
 static bool has_time(const char *properties, const char *name)
 {
     g_autofree char *value = get_property(properties, name);
@@ -41,7 +41,7 @@ static const char *find_reason(const char *properties)
     static const struct {
         const char *state, *reason;
     } loads[] = {
-        {"masked", "it is masked, so nothing can start it"},
+        {"masked", "it is masked: nothing can start it"},
         {"not-found", "there is no such unit"},
         {"bad-setting", "a setting in its file is wrong ('systemd-analyze verify' says which)"},
         {"error", "its file can't be loaded"},
@@ -53,11 +53,11 @@ static const char *find_reason(const char *properties)
     }
     if (has_time(properties, "ConditionTimestampMonotonic") &&
         has_value(properties, "ConditionResult", "no"))
-        return "a condition of it was not met (Condition...= in its file)";
+        return "one of its conditions was not met (Condition...= in its file)";
     if (has_time(properties, "AssertTimestampMonotonic") &&
         has_value(properties, "AssertResult", "no"))
-        return "an assertion of it does not hold (Assert...= in its file)";
-    /* systemd forgets all of it where nothing refers to a unit that is inactive */
+        return "one of its assertions does not hold (Assert...= in its file)";
+    /* systemd forgets all of this when nothing refers to an inactive unit */
     if (!has_time(properties, "ExecMainStartTimestampMonotonic"))
         return has_value(properties, "Type", "oneshot")
                    ? "it was not started, or has ended: a oneshot without RemainAfterExit=yes is "
@@ -98,10 +98,10 @@ const char *sp_unit_name_fault(const char *unit)
     if (!*unit || dot == unit)
         return "the name is empty";
     if (strpbrk(unit, "*?["))
-        return "a pattern is no name: wait for each of the units that it stands for";
+        return "it is a pattern, not a name: wait for each of the matching units";
     if ((dot && dot[-1] == '@') || g_str_has_suffix(unit, "@"))
-        return "a template is not started itself: name an instance of it, as in 'name@1.service'";
+        return "a template can't be started: name an instance, as in 'name@1.service'";
     if (strpbrk(unit, " \t\r\n"))
-        return "a unit's name has no blanks";
-    return "it is no unit's name";
+        return "a unit's name contains no spaces";
+    return "it is not a unit's name";
 }

@@ -3,19 +3,19 @@
 
 #include <glib.h>
 
-/* What is said of systemd's units: why one does not become active, and why a name is none. */
+/* Explanations about systemd units: why one does not become active, and why a name is invalid. */
 
-/** For `systemctl show --property=`: what sp_unit_why_inactive() goes by. */
+/** For `systemctl show --property=`: the properties that sp_unit_why_inactive() reads. */
 #define SP_UNIT_PROPERTIES                                                                         \
     "Type,LoadState,LoadError,SubState,Result,ConditionResult,ConditionTimestampMonotonic,"        \
     "AssertResult,AssertTimestampMonotonic,ExecMainStartTimestampMonotonic"
 
 /**
- * Why a unit that is inactive, and that no job starts, stays so: a clause, with what systemd says
- * in parentheses. @properties is what `systemctl show` printed, one NAME=VALUE a line; it may lack
- * any.
+ * Why a unit that is inactive and has no start job stays inactive: a clause, with systemd's own
+ * words in parentheses. @properties is the output of `systemctl show`, one NAME=VALUE per line; any
+ * may be missing.
  */
 char *sp_unit_why_inactive(const char *properties);
 
-/** What is wrong with @unit, which the manager does not take for a unit's name: a clause. */
+/** What is wrong with @unit, which the manager rejects as a unit name: a clause. */
 const char *sp_unit_name_fault(const char *unit);

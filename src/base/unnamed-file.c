@@ -8,19 +8,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-const char *sp_temporary_folder(void)
+const char *sp_temporary_directory(void)
 {
-    const char *folder = g_getenv("TMPDIR");
+    const char *dir = g_getenv("TMPDIR");
 
-    return folder && *folder ? folder : "/var/tmp";
+    return dir && *dir ? dir : "/var/tmp";
 }
 
-/* Some file systems can only make one with a name, and take that away. */
+/* Some file systems lack O_TMPFILE: create a named file and unlink it. */
 int sp_unnamed_file_open(GError **error)
 {
-    const char *folder = sp_temporary_folder();
-    g_autofree char *name = g_build_filename(folder, "slotproof-XXXXXX", NULL);
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    const char *dir = sp_temporary_directory();
+    g_autofree char *name = g_build_filename(dir, "slotproof-XXXXXX", NULL);
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
     if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
         fd = mkostemp(name, O_CLOEXEC);
@@ -29,7 +29,7 @@ int sp_unnamed_file_open(GError **error)
     }
     if (fd < 0)
         g_set_error(error, SP_ERROR, SP_ERROR_HOST,
-            "no temporary file for a disk in '%s': %s (set TMPDIR to a folder with room)", folder,
+            "can't create a temporary file in '%s': %s (set TMPDIR to a directory with space)", dir,
             g_strerror(errno));
     return fd;
 }

@@ -16,13 +16,13 @@ static gboolean on_timer(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* A signal interrupts poll(), after which the turn ends; but it may also come just before poll(),
- * or to another thread, so no single turn is longer than this. */
+/* A signal interrupts poll() and so ends the iteration; but it may also arrive just before poll()
+ * or in another thread, so this limits the length of an iteration. */
 #define TURN_MAX_MS 250
 
-/* Sources that end a turn: one again and again, one at the deadline. They are set once a wait,
- * since setting a source's time wakes the context up, and a loop that does so in each turn never
- * sleeps. */
+/* Sources that end an iteration: one periodically, one at the deadline. They are set once per wait:
+ * setting a source's time wakes the context up, so a loop that did so in each iteration would never
+ * sleep. */
 static GSource *add_timer(guint interval_ms, gint64 ready_time)
 {
     GSource *source = g_timeout_source_new(interval_ms);
@@ -94,13 +94,11 @@ static bool never(void *data, GError **error)
 
 bool sp_pause(gint64 timeout_ms, const SpInterrupt *interrupt, GError **error)
 {
-    GError *local = NULL;
+    g_autoptr(GError) local = NULL;
 
-    sp_wait(never, NULL, sp_deadline(timeout_ms), interrupt, &local);
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
-        g_error_free(local);
+    if (sp_wait(never, NULL, sp_deadline(timeout_ms), interrupt, &local) ||
+        g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
         return true;
-    }
-    g_propagate_error(error, local);
+    g_propagate_error(error, g_steal_pointer(&local));
     return false;
 }

@@ -105,7 +105,7 @@ static bool create(
 
     if (sp_qcow2_create(overlay->rw_fd, below, format, below_fd, &local))
         return true;
-    g_prefix_error(&local, "no overlay on '%s' in '%s': ", below, sp_temporary_folder());
+    g_prefix_error(&local, "no overlay on '%s' in '%s': ", below, sp_temporary_directory());
     g_propagate_error(error, g_steal_pointer(&local));
     return false;
 }

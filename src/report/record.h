@@ -119,7 +119,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpRecord, sp_record_free)
 bool sp_record_take(SpRecord *record, const char *line, gsize length);
 /** The record in the folder @dir; SP_ERROR_HOST where it can't be read. One without a result was
  * stopped. */
-SpRecord *sp_record_load(const char *dir, GError **error);
+SpRecord *sp_record_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** The record of @name whose lines are @text. */
 SpRecord *sp_record_parse(const char *name, const char *text, gsize length);
@@ -139,4 +139,5 @@ typedef struct {
 /** A test of which nothing else is known. */
 SpRecord *sp_record_of_result(const SpRecordResult *result);
 /** Append it to the record in the folder @dir, which is made if there is none. */
-bool sp_record_append(const char *dir, const SpRecordResult *result, GError **error);
+bool sp_record_append(
+    const char *dir, const SpRecordResult *result, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -16,4 +16,5 @@ typedef struct {
 guint sp_summary_count(const SpSummary *summary, SpResultKind kind);
 
 /** Write junit.xml and report.html to the folder @out, in which the tests' folders are. */
-bool sp_summary_write(const SpSummary *summary, const char *out, GError **error);
+bool sp_summary_write(
+    const SpSummary *summary, const char *out, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -222,8 +222,9 @@ static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
     SpResult result = {0};
     Running running;
     guint i;
+    bool is_done = sp_wait(one_is_done, run, SP_FOREVER, NULL, NULL);
 
-    sp_wait(one_is_done, run, SP_FOREVER, NULL, NULL);
+    g_assert(is_done); /* nothing interrupts this wait */
     i = find_done(run);
     running = g_array_index(run->running, Running, i);
     g_array_remove_index(run->running, i);

@@ -28,7 +28,7 @@ static PyObject *exception_of(SpPyState *state, const GError *error)
     case SP_ERROR_MACHINE:
     case SP_ERROR_PROTOCOL:
     case SP_ERROR_HOST:
-    case SP_ERROR_NO_ROOM:
+    case SP_ERROR_NO_SPACE:
     case SP_ERROR_DENIED:
         break;
     }

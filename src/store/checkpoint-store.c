@@ -238,7 +238,7 @@ static bool is_full(const char *path)
         close(fd);
         g_unlink(file);
     }
-    return sp_error_code_of_errno(number) == SP_ERROR_NO_ROOM;
+    return sp_error_code_of_errno(number) == SP_ERROR_NO_SPACE;
 }
 
 /* Others make room for it. */
@@ -246,7 +246,7 @@ static bool make_work_folder(const char *folder, const char *work, GError **erro
 {
     if (g_mkdir(work, 0700) == 0)
         return true;
-    if (sp_error_code_of_errno(errno) == SP_ERROR_NO_ROOM) {
+    if (sp_error_code_of_errno(errno) == SP_ERROR_NO_SPACE) {
         sp_checkpoints_make_room(folder, SPARE_BYTES);
         if (g_mkdir(work, 0700) == 0)
             return true;
@@ -274,7 +274,7 @@ static bool make_it(const char *folder, const char *key, const char *name,
     }
     if (is_full(work)) {
         local->domain = SP_ERROR;
-        local->code = SP_ERROR_NO_ROOM;
+        local->code = SP_ERROR_NO_SPACE;
     }
     g_propagate_error(error, g_steal_pointer(&local));
     remove_folder(work);

@@ -29,7 +29,7 @@ typedef struct SpCheckpoint SpCheckpoint;
 /**
  * The checkpoint @key of @folder, called @name; if there is none it is made by @make first, which
  * somebody else may be doing: then this waits. Fails as @make does, or with SP_ERROR_HOST;
- * whatever fails on a disk that is full fails with SP_ERROR_NO_ROOM.
+ * whatever fails on a disk that is full fails with SP_ERROR_NO_SPACE.
  */
 SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char *name,
     SpCheckpointMakeFunc make, void *data, GError **error);

@@ -77,7 +77,7 @@ static bool judge(Making *data, SpProcess *worker, int report_fd, GError **error
         return true;
     }
     if (g_strcmp0(result.word, SP_REPORT_NO_ROOM) == 0) {
-        g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_ROOM, result.text);
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_SPACE, result.text);
         return false;
     }
     g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
@@ -170,7 +170,7 @@ bool sp_checkpoint_has_room(
     }
     if (room >= needed)
         return true;
-    g_set_error(error, SP_ERROR, SP_ERROR_NO_ROOM,
+    g_set_error(error, SP_ERROR, SP_ERROR_NO_SPACE,
         "the disk of '%s' has room for %" G_GUINT64_FORMAT " MiB, its machines may need "
         "%" G_GUINT64_FORMAT " (see XDG_CACHE_HOME)",
         folder, room / MIB, needed / MIB);

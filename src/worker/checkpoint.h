@@ -20,7 +20,7 @@ typedef struct {
  * user's cache, or made by a worker of its own: then @ret_made_s is the text of SP_REPORT_SCRIPT,
  * otherwise NULL. Free with g_free().
  *
- * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_ROOM
+ * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_SPACE
  * where the cache's disk can't hold it, whatever is evicted; SP_ERROR_DENIED where what it
  * depends on may not be read.
  */
@@ -31,7 +31,7 @@ SpCheckpoint *sp_checkpoint_prepare(
  * Whether the disk has room for a checkpoint that is made in @dir, of machines as @configs say that
  * go on from the one in @below (NULL: from none): all of their memory, although most of it stays a
  * hole, since QEMU is killed where its memory finds the disk full; and what the one below holds
- * besides. Others are evicted for it. SP_ERROR_NO_ROOM.
+ * besides. Others are evicted for it. SP_ERROR_NO_SPACE.
  */
 bool sp_checkpoint_has_room(
     const char *dir, const GPtrArray *configs, const char *below, GError **error);

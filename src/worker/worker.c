@@ -480,7 +480,7 @@ static bool have_checkpoint(Worker *worker, const char *images, const char *out_
             sp_checkpoint_fault(worker->checkpoint));
     if (worker->checkpoint)
         return true;
-    if (!g_error_matches(local, SP_ERROR, SP_ERROR_NO_ROOM) &&
+    if (!g_error_matches(local, SP_ERROR, SP_ERROR_NO_SPACE) &&
         !g_error_matches(local, SP_ERROR, SP_ERROR_DENIED)) {
         g_propagate_error(error, g_steal_pointer(&local));
         return false;
@@ -568,7 +568,7 @@ static void look_at_failure(
 
 static const char *word_of(const Worker *worker, const GError *error)
 {
-    if (worker->checkpoint_dir && g_error_matches(error, SP_ERROR, SP_ERROR_NO_ROOM))
+    if (worker->checkpoint_dir && g_error_matches(error, SP_ERROR, SP_ERROR_NO_SPACE))
         return SP_REPORT_NO_ROOM;
     return g_error_matches(error, SP_ERROR, SP_ERROR_USAGE) ? "error" : "failed";
 }

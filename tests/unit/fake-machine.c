@@ -171,21 +171,10 @@ void sp_command_result_clear(SpCommandResult *result)
     memset(result, 0, sizeof *result);
 }
 
-static bool never(void *data, GError **error)
-{
-    return false;
-}
-
 static bool hang(SpMachine *machine, gint64 timeout_ms, int *ret_status, GError **error)
 {
-    g_autoptr(GError) local = NULL;
-
-    sp_wait(never, NULL, sp_deadline(timeout_ms), &machine->interrupt, &local);
     *ret_status = 124;
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
-        return true;
-    g_propagate_error(error, g_steal_pointer(&local));
-    return false;
+    return sp_pause(timeout_ms, &machine->interrupt, error);
 }
 
 static bool fail(GError **error, SpErrorCode code, const char *message)

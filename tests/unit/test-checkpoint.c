@@ -621,7 +621,7 @@ static void assert_no_room(Fixture *f, SpCheckpointMakeFunc func, Maker *maker)
     g_autoptr(GError) error = NULL;
 
     g_assert_null(sp_checkpoint_get(f->cache, KEY_A, "booted", func, maker, &error));
-    g_assert_error(error, SP_ERROR, SP_ERROR_NO_ROOM);
+    g_assert_error(error, SP_ERROR, SP_ERROR_NO_SPACE);
 }
 
 static void check_full(Fixture *f)
@@ -686,7 +686,7 @@ static void check_room(Fixture *f)
     g_assert_true(g_file_set_contents(disk, bytes, 1024 * 1024, NULL));
     g_assert_true(sp_checkpoint_has_room(dir, f->configs, NULL, NULL));
     g_assert_false(sp_checkpoint_has_room(dir, f->configs, below, &error));
-    g_assert_error(error, SP_ERROR, SP_ERROR_NO_ROOM);
+    g_assert_error(error, SP_ERROR, SP_ERROR_NO_SPACE);
 }
 
 static void test_room(Fixture *f, gconstpointer data)

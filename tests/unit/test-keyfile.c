@@ -29,12 +29,12 @@ static void test_refused(void)
 
     refuses("[One]\nA=1\nC=2\n", "x.conf:3:", "unknown key 'C' in [One]: expected one of A B");
     refuses("# c\n\n[Two]\nA=1\n", "x.conf:3:",
-        "unknown group [Two]: expected a group out of [One] [Two Words] [Machine NAME] "
+        "unknown group [Two]: expected one of the groups [One] [Two Words] [Machine NAME] "
         "[Far Network NAME]");
     refuses("[One]\nA=1\nnonsense\n", "x.conf:3:", "expected '[Group]'");
     refuses("A=1\n", "x.conf:1:", "expected");
-    refuses("[One]\nA=1\nB=2\nA=3\n", "x.conf:4:", "already");
-    refuses("[One]\nA=1\n[One]\nB=1\n", "x.conf:3:", "already");
+    refuses("[One]\nA=1\nB=2\nA=3\n", "x.conf:4:", "twice");
+    refuses("[One]\nA=1\n[One]\nB=1\n", "x.conf:3:", "twice");
     refuses("[Machine ]\n", "x.conf:1:", "unknown group");
     refuses("[One]\nA=\xff\n", "x.conf:1:", "UTF-8");
     /* nothing is passed over, or guessed */

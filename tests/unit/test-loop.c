@@ -114,7 +114,7 @@ static void *wait_forever(void *data)
     Ticks never = {.wanted = 1};
     GError *error = NULL;
 
-    sp_wait(has_ticked, &never, SP_FOREVER, NULL, &error);
+    g_assert_false(sp_wait(has_ticked, &never, SP_FOREVER, NULL, &error));
     return error;
 }
 

@@ -18,7 +18,7 @@ static void run(const char *const *argv)
 {
     g_autoptr(GError) error = NULL;
 
-    sp_process_run(argv, NULL, 0, 60000, &error);
+    g_assert_true(sp_process_run(argv, NULL, 0, 60000, &error));
     g_assert_no_error(error);
 }
 

@@ -102,7 +102,7 @@ static void test_flood(RunnerFixture *f, gconstpointer data)
     g_assert_cmpint(runner_run(f), ==, 1);
     log = contents(f, "a/log.txt");
     g_assert_cmpuint(strlen(log), <, 20000000);
-    EXPECT_IN(log, "0123456789", "[what is printed is left out from here on]\n", "the end\n",
+    EXPECT_IN(log, "0123456789", "[further printed lines are left out]\n", "the end\n",
         "AssertionError: this one");
     g_assert_cmpuint(strlen(f->output), <, 65536);
 }

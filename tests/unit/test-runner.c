@@ -252,7 +252,6 @@ static void test_jobs_stopped(RunnerFixture *f, gconstpointer data)
 /* Where the test or the user asks for it, and for the networks that there are. */
 static void test_capture(RunnerFixture *f, gconstpointer data)
 {
-    static const char *const conf = "[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n";
     static const struct {
         const char *word;
         bool is_captured, is_there;
@@ -261,7 +260,8 @@ static void test_capture(RunnerFixture *f, gconstpointer data)
 
     runner_add_test(f, "a", "pass\n");
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *text = g_strdup_printf(conf, cases[i].word);
+        g_autofree char *text = g_strdup_printf(
+            "[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n", cases[i].word);
 
         runner_write_file(dir, "test.conf", text, -1);
         f->is_captured = cases[i].is_captured;

@@ -20,14 +20,14 @@ static const struct {
         "ConditionResult=yes)"},
     {"LoadState=masked\nSubState=dead\nLoadError=org.freedesktop.systemd1.UnitMasked \"Unit x is "
      "masked.\"\n",
-        "it is masked, so nothing can start it (LoadState=masked, SubState=dead, "
+        "it is masked: nothing can start it (LoadState=masked, SubState=dead, "
         "LoadError=org.freedesktop.systemd1.UnitMasked \"Unit x is masked.\")"},
     {BEFORE "LoadState=loaded\nConditionResult=no\nConditionTimestampMonotonic=5\n"
             "ExecMainStartTimestampMonotonic=0\n",
-        "a condition of it was not met (Condition...= in its file) (LoadState=loaded, "
+        "one of its conditions was not met (Condition...= in its file) (LoadState=loaded, "
         "SubState=dead, ConditionResult=no)"},
     {BEFORE "LoadState=loaded\nAssertResult=no\nAssertTimestampMonotonic=5\n",
-        "an assertion of it does not hold (Assert...= in its file) (LoadState=loaded, "
+        "one of its assertions does not hold (Assert...= in its file) (LoadState=loaded, "
         "SubState=dead)"},
     {BEFORE NEVER "LoadState=loaded\nConditionResult=no\nAssertResult=no\n",
         "it was not started, or has ended: a oneshot without RemainAfterExit=yes is not active "
@@ -61,9 +61,9 @@ static void test_name_fault(void)
 {
     static const struct {
         const char *name, *word;
-    } names[] = {{"", "empty"}, {".service", "empty"}, {"foo bar", "blanks"},
-        {"foo bar.service", "blanks"}, {"inst@", "template"}, {"inst@.service", "template"},
-        {"ssh*", "pattern"}, {"ssh?.socket", "pattern"}, {"x.unheard-of", "no unit's name"}};
+    } names[] = {{"", "empty"}, {".service", "empty"}, {"foo bar", "spaces"},
+        {"foo bar.service", "spaces"}, {"inst@", "template"}, {"inst@.service", "template"},
+        {"ssh*", "pattern"}, {"ssh?.socket", "pattern"}, {"x.unheard-of", "not a unit's name"}};
 
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
         g_assert_nonnull(strstr(sp_unit_name_fault(names[i].name), names[i].word));
