@@ -1,20 +1,22 @@
 {
-  description = "slotproof: proves in virtual machines that a device survives its own updates";
+  description = "slotproof: prove in virtual machines that a device survives its own updates";
 
-  # No inputs: what a test needs is the host's, a Debian with what './run' installs: a build runs with the
-  # host's /usr/bin, so without nix's sandbox; the image's root has files of other groups, which nix's
-  # filter of system calls forbids; and as root nix wants other users to build as.
+  # No inputs: a check uses the host's programs in /usr/bin, those of a Debian with the packages that './run'
+  # installs, so it needs nix's sandbox off. It also needs the system call filter off, since the image's root
+  # has files of several groups; and, if run as root, no build users.
   #
   #   nix --extra-experimental-features 'nix-command flakes' --option sandbox false \
   #       --option build-users-group '' --option filter-syscalls false \
   #       build .#checks.x86_64-linux.rauc-slots --no-link -L
   outputs = { self }:
     let
-      tests = [
-        "rauc-slots" "rauc-update" "rauc-rollback" "rauc-confirm" "rauc-power-loss" "rauc-watchdog"
-        "firewall" "network-isolation" "ssh-wan-toggle"
-      ];
-      # Of a checkout that is in use ("path:...") not what was built in it: that is of another place.
+      # A check for each reference test: those with the tag "nine".
+      confs = builtins.filter (name: builtins.pathExists "${self}/tests/e2e/${name}/test.conf")
+        (builtins.attrNames (builtins.readDir "${self}/tests/e2e"));
+      isNine = name: builtins.match ".*\nTags=([^\n]* )?nine( [^\n]*)?\n.*"
+        (builtins.readFile "${self}/tests/e2e/${name}/test.conf") != null;
+      tests = builtins.filter isNine confs;
+      # Without what was built in the checkout ("path:..."), which names another place.
       source = builtins.path {
         path = self.outPath;
         name = "slotproof-source";

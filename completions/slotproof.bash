@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-# bash completion for slotproof. The options are those that --help tells of, the tests those that
-# 'slotproof list' does.
+# bash completion for slotproof. The options come from --help, the tests from 'slotproof list'.
 
 _slotproof_tests() {
     "$1" list 2>/dev/null | awk '{ print $1 }'
