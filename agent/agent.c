@@ -5,18 +5,20 @@
 
 #include "agent/connect.h"
 #include "agent/connection.h"
+#include "agent/loop.h"
 
 #include "lib/agent-frame.h"
+#include "lib/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <netdb.h>
-#include <nss.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@ struct options {
     int fd; /* -1 unless given */
 };
 
-static void usage(void)
+static void print_usage(void)
 {
     puts("usage: slotproof-agent [--port PATH | --fd NUMBER]\n"
          "       slotproof-agent connect HOST PORT\n"
@@ -54,7 +56,7 @@ static int parse_fd(const char *text)
 }
 
 /* 0 to go on, 1 to end well, or -EINVAL. */
-static int parse(int argc, char **argv, struct options *options)
+static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option table[] = {
         {"port", required_argument, NULL, 'p'},
@@ -77,7 +79,7 @@ static int parse(int argc, char **argv, struct options *options)
             fprintf(stderr, "slotproof-agent: --fd %s is no open descriptor\n", optarg);
             return -EINVAL;
         case 'h':
-            usage();
+            print_usage();
             return 1;
         case 'v':
             puts("slotproof-agent " SLOTPROOF_VERSION);
@@ -117,60 +119,77 @@ static void default_reserved_signals(void)
         syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
 }
 
-static int prepare(sd_event *event)
+static void on_ending_signal(void *data, uint32_t events)
 {
+    loop_end(data);
+}
+
+/* Returns a descriptor that the loop watches, or a negative errno. */
+static int watch_ending_signals(struct loop *loop)
+{
+    sp_auto_close int fd = -1;
+    struct loop_source *source;
     sigset_t ending;
     int r;
 
-    open_standard_streams();
-    default_reserved_signals();
-    signal(SIGPIPE, SIG_IGN);
-    /* A name server would be waited for: names are those of /etc/hosts. */
-    __nss_configure_lookup("hosts", "files");
     sigemptyset(&ending);
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGINT);
     if (sigprocmask(SIG_BLOCK, &ending, NULL) < 0)
         return -errno;
-    r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
-    return r < 0 ? r : sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+    fd = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    r = loop_add_fd(loop, fd, EPOLLIN, on_ending_signal, loop, &source);
+    return r < 0 ? r : sp_steal_fd(&fd);
 }
 
-static int serve(sd_event *event, const struct options *options)
+static int serve_driver(struct loop *loop, const struct options *options)
 {
     struct connection *connection = NULL;
-    int r = prepare(event);
+    int r;
 
-    if (r >= 0)
-        r = options->fd >= 0 ? connection_new_fd(event, options->fd, &connection)
-                             : connection_new_port(event, options->port, &connection);
-    while (r >= 0 && sd_event_get_state(event) != SD_EVENT_FINISHED) {
-        r = sd_event_run(event, UINT64_MAX);
+    r = options->fd >= 0 ? connection_new_fd(loop, options->fd, &connection)
+                         : connection_new_port(loop, options->port, &connection);
+    while (r >= 0 && !loop_has_ended(loop)) {
+        r = loop_turn(loop);
         connection_settle(connection);
     }
     connection_free(connection);
     return r;
 }
 
+static int run_agent(const struct options *options)
+{
+    sp_auto_close int signals = -1;
+    struct loop *loop = NULL;
+    int r;
+
+    open_standard_streams();
+    default_reserved_signals();
+    signal(SIGPIPE, SIG_IGN);
+    r = loop_new(&loop);
+    if (r >= 0)
+        r = signals = watch_ending_signals(loop);
+    if (r >= 0)
+        r = serve_driver(loop, options);
+    loop_free(loop);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {.port = PORT_PATH, .fd = -1};
-    sd_event *event = NULL;
     int r;
 
     if (argc > 1 && strcmp(argv[1], "connect") == 0) {
         signal(SIGPIPE, SIG_IGN);
-        /* as for watches, see prepare() */
-        __nss_configure_lookup("hosts", "files");
         return connect_main(argc - 1, argv + 1);
     }
-    r = parse(argc, argv, &options);
+    r = parse_options(argc, argv, &options);
     if (r != 0)
         return r < 0 ? 2 : 0;
-    r = sd_event_new(&event);
-    if (r >= 0)
-        r = serve(event, &options);
-    sd_event_unref(event);
+    r = run_agent(&options);
     if (r < 0)
         fprintf(stderr, "slotproof-agent: %s\n", strerror(-r));
     return r < 0;

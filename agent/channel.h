@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "agent/loop.h"
 #include "agent/queue.h"
 
 #include "lib/agent-frame.h"
@@ -8,11 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
 /*
  * A request of the driver is a channel, of one of the kinds below; each kind has a file of its own.
- * One thread, one loop (sd-event); nothing blocks but the disk.
+ * One thread, one loop; nothing blocks but the disk.
  */
 
 struct channel;
@@ -44,9 +44,9 @@ extern const struct channel_ops command_ops, put_ops, get_ops, watch_ops, restor
 
 /** All channels of the connection. */
 struct channels {
-    sd_event *event;     /* not owned */
+    struct loop *loop;   /* not owned */
     struct queue *queue; /* not owned */
-    struct units *units; /* made by the first watch of a unit (agent-units.h) */
+    struct units *units; /* made by the first watch of a unit (units.h) */
     struct channel *list;
     unsigned count;
     bool is_held; /* some channel waits for room in the queue */

@@ -37,7 +37,7 @@ struct output {
     enum sp_stream stream;
     size_t size; /* of the pipe */
     size_t rest; /* what is still to be read once the command has ended */
-    sd_event_source *source;
+    struct loop_source *source;
 };
 
 struct command {
@@ -51,16 +51,16 @@ struct command {
     bool lingers;           /* it has ended, others hold its output and may be writing to it */
     unsigned looks, asleep; /* at them; in a row, without anything new */
     size_t rest_at_look;    /* of both outputs */
-    sd_event_source *look_source;
+    struct loop_source *look_source;
     char held[CHANNEL_HELD_MAX]; /* who holds its output at its end */
-    sd_event_source *exit_source;
+    struct loop_source *exit_source;
     struct output outputs[2];
     struct input input; /* with a pty a copy of the output's descriptor */
 };
 
 static void output_close(struct output *output)
 {
-    output->source = sd_event_source_disable_unref(output->source);
+    output->source = loop_source_free(output->source);
     if (output->fd >= 0)
         close(output->fd);
     output->fd = -1;
@@ -132,7 +132,7 @@ static void end_lingering(struct command *command)
     int rest;
 
     command->lingers = false;
-    command->look_source = sd_event_source_disable_unref(command->look_source);
+    command->look_source = loop_source_free(command->look_source);
     name_holders(command);
     for (size_t i = 0; i < 2; i++) {
         struct output *output = &command->outputs[i];
@@ -141,7 +141,7 @@ static void end_lingering(struct command *command)
     }
 }
 
-static int on_look(sd_event_source *source, uint64_t now, void *data)
+static void on_look(void *data, uint32_t events)
 {
     struct command *command = data;
     const ino_t pipes[] = {
@@ -154,18 +154,17 @@ static int on_look(sd_event_source *source, uint64_t now, void *data)
         command->asleep++;
     command->rest_at_look = rest;
     if (++command->looks < LOOKS_MAX && command->asleep < LOOKS_ASLEEP) {
-        sd_event_source_set_time_relative(source, LOOK_US);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        loop_source_start(command->look_source, LOOK_US);
+        return;
     }
     end_lingering(command);
     finish(command);
-    return 0;
 }
 
 /* The command has ended; somebody may hold its pipes. Without a timer nobody is waited for. */
 static void begin_lingering(struct command *command)
 {
-    sd_event *event = command->channel->all->event;
+    struct loop *loop = command->channel->all->loop;
 
     for (size_t i = 0; i < 2; i++) {
         struct output *output = &command->outputs[i];
@@ -173,23 +172,22 @@ static void begin_lingering(struct command *command)
     }
     command->rest_at_look = command->outputs[0].rest + command->outputs[1].rest;
     command->lingers = !command->is_pty;
-    if (command->lingers && sd_event_add_time_relative(event, &command->look_source,
-                                CLOCK_MONOTONIC, LOOK_US, 0, on_look, command) < 0)
+    if (command->lingers &&
+        loop_add_timer(loop, LOOK_US, on_look, command, &command->look_source) < 0)
         end_lingering(command);
 }
 
-static int on_output(sd_event_source *source, int fd, uint32_t events, void *data)
+static void on_output(void *data, uint32_t events)
 {
     struct output *output = data;
     struct command *command = output->channel->data;
 
     if (!channel_may_send(output->channel))
-        return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-    if (command->pid > 0)
+        loop_source_set_events(output->source, 0);
+    else if (command->pid > 0)
         output_read(output, false);
     else
         finish(command);
-    return 0;
 }
 
 static void command_resume(struct channel *channel)
@@ -198,10 +196,10 @@ static void command_resume(struct channel *channel)
 
     for (size_t i = 0; i < 2; i++) {
         if (command->outputs[i].source)
-            sd_event_source_set_enabled(command->outputs[i].source, SD_EVENT_ON);
+            loop_source_set_events(command->outputs[i].source, EPOLLIN);
     }
     if (command->pid == 0) /* an ended process' pidfd stays readable: on to finish() */
-        sd_event_source_set_enabled(command->exit_source, SD_EVENT_ON);
+        loop_source_set_events(command->exit_source, EPOLLIN);
 }
 
 /* False if the command has not ended after all. */
@@ -215,20 +213,21 @@ static bool reap(struct command *command)
     return true;
 }
 
-static int on_exit_event(sd_event_source *source, int fd, uint32_t events, void *data)
+static void on_exit_event(void *data, uint32_t events)
 {
     struct command *command = data;
 
     if (command->pid > 0 && !reap(command))
-        return 0;
-    if (!command->channel)
-        return sd_event_source_set_floating(source, false); /* frees it, and the command */
-    sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return;
+    if (!command->channel) {
+        loop_source_free(command->exit_source); /* and the command with it */
+        return;
+    }
+    loop_source_set_events(command->exit_source, 0);
     if (!command->has_ended)
         begin_lingering(command);
     command->has_ended = true;
     finish(command);
-    return 0;
 }
 
 static int command_data(struct channel *channel, const uint8_t *bytes, size_t length)
@@ -262,7 +261,7 @@ static int command_cancel(struct channel *channel)
         return command_signal(channel, SIGKILL); /* its EXIT follows */
     output_close(&command->outputs[0]);
     output_close(&command->outputs[1]);
-    command->look_source = sd_event_source_disable_unref(command->look_source);
+    command->look_source = loop_source_free(command->look_source);
     finish(command);
     return 0;
 }
@@ -286,7 +285,7 @@ static void command_free(struct channel *channel)
     output_close(&command->outputs[0]);
     output_close(&command->outputs[1]);
     input_close(&command->input);
-    command->look_source = sd_event_source_disable_unref(command->look_source);
+    command->look_source = loop_source_free(command->look_source);
     command->channel = NULL;
     if (command->pid > 0)
         kill(-command->pid, SIGKILL);
@@ -295,14 +294,9 @@ static void command_free(struct channel *channel)
         return;
     }
     /* A killed command may take its time to end: it is reaped when it has. */
-    sd_event_source_set_destroy_callback(command->exit_source, command_destroy);
-    if (command->pid > 0) {
-        sd_event_source_set_enabled(command->exit_source, SD_EVENT_ON);
-        sd_event_source_set_floating(command->exit_source, true);
-        sd_event_source_unref(command->exit_source);
-    } else {
-        sd_event_source_disable_unref(command->exit_source);
-    }
+    loop_source_set_destroy(command->exit_source, command_destroy);
+    if (command->pid == 0)
+        loop_source_free(command->exit_source);
 }
 
 struct ends {
@@ -347,19 +341,18 @@ static int open_pty(struct command *command, struct ends *ends, const struct spa
 
 static int watch(struct command *command)
 {
-    sd_event *event = command->channel->all->event;
+    struct loop *loop = command->channel->all->loop;
     int r;
 
     command->session = command->pid;
     command->pidfd = pidfd_open(command->pid, 0);
     if (command->pidfd < 0)
         return -errno;
-    r = sd_event_add_io(
-        event, &command->exit_source, command->pidfd, EPOLLIN, on_exit_event, command);
+    r = loop_add_fd(loop, command->pidfd, EPOLLIN, on_exit_event, command, &command->exit_source);
     for (size_t i = 0; i < 2 && r >= 0; i++) {
         struct output *output = &command->outputs[i];
         if (output->fd >= 0)
-            r = sd_event_add_io(event, &output->source, output->fd, EPOLLIN, on_output, output);
+            r = loop_add_fd(loop, output->fd, EPOLLIN, on_output, output, &output->source);
     }
     return r;
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/connect.h"
 
+#include "agent/address.h"
 #include "lib/agent-frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define ADDRESSES_MAX 8
 
 /* One direction. */
 struct pump {
@@ -35,14 +37,14 @@ bool connect_is_to_itself(int fd)
 }
 
 /* A connected socket, or a negative errno. */
-static int try_address(const struct addrinfo *info)
+static int connect_to_address(const struct address *address)
 {
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int r = 0;
 
     if (fd < 0)
         return -errno;
-    if (connect(fd, info->ai_addr, info->ai_addrlen) < 0)
+    if (connect(fd, &address->any, address->length) < 0)
         r = -errno;
     else if (connect_is_to_itself(fd))
         r = -ECONNREFUSED;
@@ -52,18 +54,14 @@ static int try_address(const struct addrinfo *info)
     return r;
 }
 
-static int connect_to(const char *host, const char *port)
+static int connect_to_host(const char *host, const char *port)
 {
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-    int fd = -EADDRNOTAVAIL;
+    struct address addresses[ADDRESSES_MAX];
+    int n = address_find(host, port, addresses, ADDRESSES_MAX);
+    int fd = n;
 
-    if (getaddrinfo(host, port, &hints, &list) != 0)
-        return -EADDRNOTAVAIL;
-    for (const struct addrinfo *info = list; info && fd < 0; info = info->ai_next)
-        fd = try_address(info);
-    freeaddrinfo(list);
+    for (int i = 0; i < n && (i == 0 || fd < 0); i++)
+        fd = connect_to_address(&addresses[i]);
     return fd;
 }
 
@@ -152,18 +150,13 @@ static int set_nonblocking(int fd)
 
 int connect_main(int argc, char **argv)
 {
-    bool is_local;
     int fd, r;
 
     if (argc != 3) {
         fputs("slotproof-agent: expected 'connect HOST PORT'\n", stderr);
         return 2;
     }
-    /* whatever /etc/hosts says, or does not */
-    is_local = strcmp(argv[1], "localhost") == 0;
-    fd = connect_to(is_local ? "127.0.0.1" : argv[1], argv[2]);
-    if (fd < 0 && is_local)
-        fd = connect_to("::1", argv[2]);
+    fd = connect_to_host(argv[1], argv[2]);
     r = fd;
     if (fd >= 0 && (set_nonblocking(fd) < 0 || set_nonblocking(STDIN_FILENO) < 0 ||
                        set_nonblocking(STDOUT_FILENO) < 0))

@@ -24,17 +24,16 @@
  * their turn. */
 #define TURN_SIZE (128u * 1024)
 /* How long a HELLO within a frame must have been the last that came. */
-#define LOST_HELLO_USEC 200000u
-#define REOPEN_USEC 100000u
+#define LOST_HELLO_US 200000u
+#define REOPEN_US 100000u
 
 struct connection {
-    sd_event *event;
-    sd_event_source *io;
-    sd_event_source *reopen;
-    sd_event_source *lost_hello;
+    struct loop *loop;
+    struct loop_source *io;
+    struct loop_source *reopen;
+    struct loop_source *lost_hello;
     const char *path; /* NULL for a given descriptor */
     int fd;
-    uint32_t io_events;  /* what io waits for */
     bool is_connected;   /* a HELLO was answered */
     bool is_hung_up;     /* nobody is at the other end of the port */
     bool input_waits;    /* frames were left in the input: too much waits to be sent */
@@ -55,10 +54,8 @@ static void want_events(struct connection *c, bool wants_to_write)
     /* A hang-up would be reported again and again; with an edge only what comes after it is. */
     if (c->is_hung_up)
         events = EPOLLIN | EPOLLET;
-    if (!c->io || events == c->io_events)
-        return;
-    if (sd_event_source_set_io_events(c->io, events) >= 0)
-        c->io_events = events;
+    if (c->io)
+        loop_source_set_events(c->io, events);
 }
 
 static void disconnect(struct connection *c)
@@ -193,14 +190,13 @@ static void take_input(struct connection *c)
     make_room(c);
 }
 
-static int on_lost_hello(sd_event_source *source, uint64_t usec, void *data)
+static void on_lost_hello(void *data, uint32_t events)
 {
     struct connection *c = data;
 
     disconnect(c);
     c->begin = c->end - HELLO_FRAME_SIZE;
     take_input(c);
-    return 0;
 }
 
 /* The last bytes that came are a HELLO, but were not taken as one: they stand within a frame, as
@@ -215,52 +211,40 @@ static void look_for_lost_hello(struct connection *c)
         sp_agent_frame_find_hello(hello, HELLO_FRAME_SIZE) == 0 &&
         sp_agent_frame_decode(hello, HELLO_FRAME_SIZE, &frame) == (ssize_t)HELLO_FRAME_SIZE;
 
-    c->lost_hello = sd_event_source_disable_unref(c->lost_hello);
-    if (is_lost)
-        sd_event_add_time_relative(
-            c->event, &c->lost_hello, CLOCK_MONOTONIC, LOST_HELLO_USEC, 10000, on_lost_hello, c);
-}
-
-static int port_open(struct connection *c);
-
-static int on_reopen(sd_event_source *source, uint64_t usec, void *data)
-{
-    return port_open(data);
+    loop_source_start(c->lost_hello, is_lost ? LOST_HELLO_US : LOOP_NEVER);
 }
 
 static void forget_input(struct connection *c)
 {
     disconnect(c);
     c->begin = c->end = 0;
-    c->lost_hello = sd_event_source_disable_unref(c->lost_hello);
+    loop_source_start(c->lost_hello, LOOP_NEVER);
 }
 
 /* The port itself is gone, or is not there yet. */
-static int port_lost(struct connection *c)
+static void lose_port(struct connection *c)
 {
-    c->io = sd_event_source_disable_unref(c->io);
+    c->io = loop_source_free(c->io);
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
-    c->reopen = sd_event_source_disable_unref(c->reopen);
-    return sd_event_add_time_relative(
-        c->event, &c->reopen, CLOCK_MONOTONIC, REOPEN_USEC, 10000, on_reopen, c);
+    loop_source_start(c->reopen, REOPEN_US);
 }
 
-static int on_end(struct connection *c, int error)
+static void take_end(struct connection *c, int error)
 {
     if (c->is_hung_up && error == 0)
-        return 0;
+        return;
     forget_input(c);
     if (!c->path)
-        return sd_event_exit(c->event, 0);
-    if (error != 0)
-        return port_lost(c);
-    c->is_hung_up = true;
-    return 0;
+        loop_end(c->loop);
+    else if (error != 0)
+        lose_port(c);
+    else
+        c->is_hung_up = true;
 }
 
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
+static void on_io(void *data, uint32_t events)
 {
     struct connection *c = data;
     size_t total = 0;
@@ -269,12 +253,15 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
 
     /* What is to be written, connection_settle() writes. */
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-        return 0;
+        return;
     /* Nothing is read while the queue is full; but then nobody will ever empty it. */
-    if (c->input_waits)
-        return events & (EPOLLHUP | EPOLLERR) ? on_end(c, 0) : 0;
+    if (c->input_waits) {
+        if (events & (EPOLLHUP | EPOLLERR))
+            take_end(c, 0);
+        return;
+    }
     while (total < TURN_SIZE && c->end < INPUT_SIZE) {
-        n = read(fd, c->input + c->end, INPUT_SIZE - c->end);
+        n = read(c->fd, c->input + c->end, INPUT_SIZE - c->end);
         if (n <= 0)
             break;
         c->end += (size_t)n;
@@ -287,8 +274,9 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
         look_for_lost_hello(c);
     }
     if (n == 0)
-        return on_end(c, 0);
-    return error == 0 || error == EAGAIN || error == EINTR ? 0 : on_end(c, error);
+        take_end(c, 0);
+    else if (error != 0 && error != EAGAIN && error != EINTR)
+        take_end(c, error);
 }
 
 void connection_settle(struct connection *c)
@@ -311,58 +299,63 @@ void connection_settle(struct connection *c)
     want_events(c, r == -EAGAIN);
 }
 
-static int serve(struct connection *c)
+static int watch_fd(struct connection *c)
 {
-    int r = sd_event_add_io(c->event, &c->io, c->fd, EPOLLIN, on_io, c);
-
-    c->io_events = EPOLLIN;
     c->is_hung_up = false;
-    return r;
+    return loop_add_fd(c->loop, c->fd, EPOLLIN, on_io, c, &c->io);
 }
 
-static int port_open(struct connection *c)
+static void open_port(struct connection *c)
 {
     int r;
 
     c->fd = open(c->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    r = c->fd < 0 ? -errno : serve(c);
+    r = c->fd < 0 ? -errno : watch_fd(c);
     if (r >= 0)
-        return 0;
+        return;
     if (!c->has_complained)
         fprintf(stderr, "slotproof-agent: %s: %s; trying again\n", c->path, strerror(-r));
     c->has_complained = true;
-    return port_lost(c);
+    lose_port(c);
 }
 
-static int connection_new(sd_event *event, struct connection **ret)
+static void on_reopen(void *data, uint32_t events)
+{
+    open_port(data);
+}
+
+static int connection_new(struct loop *loop, struct connection **ret)
 {
     struct connection *c = calloc(1, sizeof *c);
 
     if (!c)
         return -ENOMEM;
-    c->event = event;
+    c->loop = loop;
     c->fd = -1;
     c->input = malloc(INPUT_SIZE);
-    if (!c->input || queue_init(&c->queue) < 0) {
+    if (!c->input || queue_init(&c->queue) < 0 ||
+        loop_add_timer(loop, LOOP_NEVER, on_reopen, c, &c->reopen) < 0 ||
+        loop_add_timer(loop, LOOP_NEVER, on_lost_hello, c, &c->lost_hello) < 0) {
         connection_free(c);
         return -ENOMEM;
     }
-    c->channels = (struct channels){.event = event, .queue = &c->queue};
+    c->channels = (struct channels){.loop = loop, .queue = &c->queue};
     *ret = c;
     return 0;
 }
 
-int connection_new_port(sd_event *event, const char *path, struct connection **ret)
+int connection_new_port(struct loop *loop, const char *path, struct connection **ret)
 {
-    int r = connection_new(event, ret);
+    int r = connection_new(loop, ret);
 
     if (r < 0)
         return r;
     (*ret)->path = path;
-    return port_open(*ret);
+    open_port(*ret);
+    return 0;
 }
 
-int connection_new_fd(sd_event *event, int fd, struct connection **ret)
+int connection_new_fd(struct loop *loop, int fd, struct connection **ret)
 {
     int flags = fcntl(fd, F_GETFL);
     int r;
@@ -370,11 +363,11 @@ int connection_new_fd(sd_event *event, int fd, struct connection **ret)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
-    r = connection_new(event, ret);
+    r = connection_new(loop, ret);
     if (r < 0)
         return r;
     (*ret)->fd = fd;
-    return serve(*ret);
+    return watch_fd(*ret);
 }
 
 void connection_free(struct connection *c)
@@ -383,9 +376,9 @@ void connection_free(struct connection *c)
         return;
     channels_end(&c->channels);
     units_free(c->channels.units);
-    sd_event_source_disable_unref(c->io);
-    sd_event_source_disable_unref(c->reopen);
-    sd_event_source_disable_unref(c->lost_hello);
+    loop_source_free(c->io);
+    loop_source_free(c->reopen);
+    loop_source_free(c->lost_hello);
     if (c->fd >= 0)
         close(c->fd);
     queue_clear(&c->queue);

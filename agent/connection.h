@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include <systemd/sd-event.h>
+#include "agent/loop.h"
 
 /**
  * The connection to the driver: takes its frames, hands them to their channels and writes what
@@ -14,9 +14,9 @@
 struct connection;
 
 /** Serve the virtio-serial port @path. While it can't be opened, that is tried again and again. */
-int connection_new_port(sd_event *event, const char *path, struct connection **ret);
+int connection_new_port(struct loop *loop, const char *path, struct connection **ret);
 /** Serve the stream socket @fd, which is taken; its end ends the loop. */
-int connection_new_fd(sd_event *event, int fd, struct connection **ret);
+int connection_new_fd(struct loop *loop, int fd, struct connection **ret);
 /** Ends all channels. NULL is fine. */
 void connection_free(struct connection *connection);
 

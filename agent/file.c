@@ -24,7 +24,7 @@ struct put {
 struct get {
     int fd;
     char *path;
-    sd_event_source *source; /* reads on in turn with other channels */
+    struct loop_source *source; /* a timer: reads on in turn with other channels */
 };
 
 /* A name in the same folder as @path, whatever the length of its last part. */
@@ -113,38 +113,24 @@ static void put_free(struct channel *channel)
     free(put);
 }
 
-static int on_get(sd_event_source *source, void *data);
-
-/* A source that stays enabled would always be the oldest that is pending, and so keep all others
- * from their turn: each turn takes a new one. */
-static int get_another_turn(struct channel *channel)
-{
-    struct get *get = channel->data;
-
-    get->source = sd_event_source_disable_unref(get->source);
-    return sd_event_add_defer(channel->all->event, &get->source, on_get, channel);
-}
-
-static int on_get(sd_event_source *source, void *data)
+static void on_get(void *data, uint32_t events)
 {
     struct channel *channel = data;
     struct get *get = channel->data;
     ssize_t n;
 
     if (!channel_may_send(channel))
-        return 0; /* until resume */
+        return; /* until resume */
     n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_AGENT_FRAME_PAYLOAD_MAX);
     if (n == 0) {
         queue_frame(
             channel->all->queue, SP_AGENT_FRAME_END, SP_STREAM_STDOUT, channel->id, NULL, 0);
         channel_exit(channel, false, 0, NULL);
-        return 0;
-    }
-    if (n > 0)
-        n = get_another_turn(channel);
-    if (n < 0)
+    } else if (n < 0) {
         channel_fail(channel, (int)n);
-    return 0;
+    } else {
+        loop_source_start(get->source, 0);
+    }
 }
 
 static int check_type(const struct stat *st)
@@ -182,14 +168,14 @@ static int get_open(struct channel *channel, struct sp_payload *payload)
     if (get->fd < 0 || fstat(get->fd, &st) < 0)
         return -errno;
     r = check_type(&st);
-    return r < 0 ? r : get_another_turn(channel);
+    return r < 0 ? r : loop_add_timer(channel->all->loop, 0, on_get, channel, &get->source);
 }
 
 static void get_resume(struct channel *channel)
 {
     struct get *get = channel->data;
 
-    sd_event_source_set_enabled(get->source, SD_EVENT_ONESHOT);
+    loop_source_start(get->source, 0);
 }
 
 static void get_free(struct channel *channel)
@@ -198,7 +184,7 @@ static void get_free(struct channel *channel)
 
     if (!get)
         return;
-    sd_event_source_disable_unref(get->source);
+    loop_source_free(get->source);
     if (get->fd >= 0)
         close(get->fd);
     free(get->path);

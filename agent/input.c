@@ -19,7 +19,7 @@ void input_init(struct input *input, struct channel *channel)
 
 void input_close(struct input *input)
 {
-    input->source = sd_event_source_disable_unref(input->source);
+    input->source = loop_source_free(input->source);
     if (input->fd >= 0)
         close(input->fd);
     input->fd = -1;
@@ -29,7 +29,7 @@ void input_close(struct input *input)
 }
 
 /* How much of @bytes the reader takes now, or -EPIPE if there is none any more. */
-static ssize_t write_some(struct input *input, const uint8_t *bytes, size_t length)
+static ssize_t write_input(struct input *input, const uint8_t *bytes, size_t length)
 {
     size_t done = 0;
 
@@ -47,9 +47,9 @@ static ssize_t write_some(struct input *input, const uint8_t *bytes, size_t leng
     return (ssize_t)done;
 }
 
-static void write_kept(struct input *input)
+static void write_kept_input(struct input *input)
 {
-    ssize_t n = write_some(input, input->data + input->begin, input->end - input->begin);
+    ssize_t n = write_input(input, input->data + input->begin, input->end - input->begin);
 
     if (n < 0)
         channel_took(input->channel, input->end - input->begin);
@@ -62,16 +62,15 @@ static void write_kept(struct input *input)
         return;
     }
     input->begin = input->end = 0;
-    sd_event_source_set_enabled(input->source, SD_EVENT_OFF);
+    loop_source_set_events(input->source, 0);
 }
 
-static int on_writable(sd_event_source *source, int fd, uint32_t events, void *data)
+static void on_writable(void *data, uint32_t events)
 {
-    write_kept(data);
-    return 0;
+    write_kept_input(data);
 }
 
-static int keep(struct input *input, const uint8_t *bytes, size_t length)
+static int keep_input(struct input *input, const uint8_t *bytes, size_t length)
 {
     if (length > INPUT_SIZE - (input->end - input->begin))
         return -EPROTO;
@@ -86,13 +85,15 @@ static int keep(struct input *input, const uint8_t *bytes, size_t length)
     }
     memcpy(input->data + input->end, bytes, length);
     input->end += length;
-    if (input->source)
-        return sd_event_source_set_enabled(input->source, SD_EVENT_ON);
+    if (input->source) {
+        loop_source_set_events(input->source, EPOLLOUT);
+        return 0;
+    }
     /* Much is coming: fewer turns with a larger pipe, if that is allowed. */
     if (!input->is_pty)
         fcntl(input->fd, F_SETPIPE_SZ, PIPE_SIZE);
-    return sd_event_add_io(
-        input->channel->all->event, &input->source, input->fd, EPOLLOUT, on_writable, input);
+    return loop_add_fd(
+        input->channel->all->loop, input->fd, EPOLLOUT, on_writable, input, &input->source);
 }
 
 int input_append(struct input *input, const uint8_t *bytes, size_t length)
@@ -100,7 +101,7 @@ int input_append(struct input *input, const uint8_t *bytes, size_t length)
     ssize_t n = 0;
 
     if (input->fd >= 0 && !input->is_at_end && input->begin == input->end)
-        n = write_some(input, bytes, length);
+        n = write_input(input, bytes, length);
     if (n < 0)
         input_close(input);
     if (input->fd < 0 || input->is_at_end) {
@@ -108,7 +109,7 @@ int input_append(struct input *input, const uint8_t *bytes, size_t length)
         return 0;
     }
     length -= (size_t)n;
-    return length > 0 ? keep(input, bytes + n, length) : 0;
+    return length > 0 ? keep_input(input, bytes + n, length) : 0;
 }
 
 int input_end(struct input *input)
@@ -120,7 +121,7 @@ int input_end(struct input *input)
     if (input->is_pty) {
         if (input->begin == input->end && write(input->fd, &end_of_file, 1) == 1)
             return 0;
-        return input->end - input->begin < INPUT_SIZE ? keep(input, &end_of_file, 1) : 0;
+        return input->end - input->begin < INPUT_SIZE ? keep_input(input, &end_of_file, 1) : 0;
     }
     input->is_at_end = true;
     if (input->begin == input->end)

@@ -12,7 +12,7 @@ struct input {
     int fd; /* non-blocking; -1 when it is closed */
     bool is_pty;
     bool is_at_end; /* to be closed when all is written */
-    sd_event_source *source;
+    struct loop_source *source;
     uint8_t *data;
     size_t begin, end;
 };

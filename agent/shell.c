@@ -45,19 +45,6 @@ static bool is_plain(const struct spawn_request *request)
     return length > 0 && length < SHELL_COMMAND_MAX;
 }
 
-/* The builtin's file lies beside the agent's. */
-static bool find_builtin(char ret_path[static PATH_MAX])
-{
-    ssize_t length = readlink("/proc/self/exe", ret_path, PATH_MAX - sizeof SHELL_BUILTIN);
-
-    if (length <= 0)
-        return false;
-    while (length > 0 && ret_path[length - 1] != '/')
-        length--;
-    memcpy(ret_path + length, SHELL_BUILTIN, sizeof SHELL_BUILTIN);
-    return access(ret_path, R_OK) == 0;
-}
-
 /* It gets the socket as its stdout: with one as its stdin, bash would take itself for a login from
  * another host, and read /etc/bash.bashrc. What it might say is not heard. */
 static int shell_spawn(const char *builtin, int socket)
@@ -82,7 +69,7 @@ static bool shell_prepare(void)
     char builtin[PATH_MAX];
     int ends[2], r;
 
-    shell.has_failed = !find_builtin(builtin);
+    shell.has_failed = !spawn_find_beside(SHELL_BUILTIN, builtin);
     if (shell.has_failed || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return false;
     shell.has_answered = false;

@@ -129,6 +129,19 @@ void spawn_request_clear(struct spawn_request *request)
     request->argv = request->env = NULL;
 }
 
+bool spawn_find_beside(const char *name, char ret_path[static PATH_MAX])
+{
+    size_t size = strlen(name) + 1;
+    ssize_t length = readlink("/proc/self/exe", ret_path, PATH_MAX - size);
+
+    if (length <= 0)
+        return false;
+    while (length > 0 && ret_path[length - 1] != '/')
+        length--;
+    memcpy(ret_path + length, name, size);
+    return access(ret_path, R_OK) == 0;
+}
+
 /* execvp() would look along our own PATH. */
 static int find_program(const struct spawn_request *request, char out[static PATH_MAX])
 {
@@ -230,7 +243,7 @@ int spawn_start(const struct spawn_request *request, const int streams[static 3]
     if (r == 0)
         r = set_attributes(&attributes);
     if (r == 0) {
-        oom = oom_lower(saved);
+        oom = request->keeps_oom_score ? -1 : oom_lower(saved);
         r = posix_spawn(&pid, program, &actions, &attributes, request->argv, request->env);
         oom_restore(oom, saved);
     }

@@ -3,6 +3,7 @@
 
 #include "lib/agent-frame.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,7 +13,8 @@ struct spawn_request {
     bool is_pty;
     uint16_t rows, columns;
     char **argv;
-    char **env; /* with what it leaves out filled in; the same block as argv */
+    char **env;           /* with what it leaves out filled in; the same block as argv */
+    bool keeps_oom_score; /* the agent's, which commands don't get */
 };
 
 /** Returns 0, -EPROTO or -ENOMEM. */
@@ -20,6 +22,8 @@ int spawn_parse(struct sp_payload *payload, struct spawn_request *ret_request);
 /** The same for a command of our own, with the default environment: @argv, ended by NULL, is not
  * copied. Returns 0 or -ENOMEM. */
 int spawn_make(struct spawn_request *request, const char *const argv[]);
+/** Find the file @name in the agent's own directory. Returns false if it is not there. */
+bool spawn_find_beside(const char *name, char ret_path[static PATH_MAX]);
 /** Whether it asks for no variable of its own. */
 bool spawn_has_default_env(const struct spawn_request *request);
 void spawn_request_clear(struct spawn_request *request);

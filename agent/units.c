@@ -1,318 +1,222 @@
 /* SPDX-License-Identifier: MIT */
-
-/* The interfaces are in org.freedesktop.systemd1(5). */
-
 #include "agent/units.h"
 
+#include "agent/spawn.h"
+#include "agent/units-wire.h"
+#include "lib/cleanup.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#define ADDRESS "unix:path=/run/systemd/private"
 #define ADDRESS_VARIABLE "SLOTPROOF_MANAGER_ADDRESS"
-#define MANAGER_PATH "/org/freedesktop/systemd1"
-#define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
-#define RETRY_USEC 50000u
-/* With nobody to tell, the manager's signals only cost both sides time. */
-#define LINGER_USEC 1000000u
 
 struct units {
-    sd_event *event; /* not owned */
-    sd_bus *bus;
-    sd_event_source *timer; /* connect, ask again, or disconnect: see on_timer() */
+    struct loop *loop; /* not owned */
+    pid_t pid;         /* of the program; 0: it does not run */
+    int socket;
+    struct loop_source *source;
+    uint32_t last_id;
     struct unit *list;
 };
 
 struct unit {
     struct units *units;
     struct unit *next;
-    char *name;
-    char *path; /* of the manager's object; NULL until it told */
+    uint32_t id; /* the channel of its frames */
     unit_func func;
     void *data;
-    sd_bus_slot *call; /* the question under way */
-    bool is_stale;     /* something changed since it was asked, or the answer was an error */
-    bool is_known;
-    struct unit_state asked, told;
+    uint8_t state[UNITS_STATE_MAX];
+    size_t length;
 };
 
-static void unit_ask(struct unit *unit);
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *data);
-
-static int wake_in(struct units *units, uint64_t usec)
+static void stop_program(struct units *units)
 {
-    units->timer = sd_event_source_disable_unref(units->timer);
-    return sd_event_add_time_relative(
-        units->event, &units->timer, CLOCK_MONOTONIC, usec, 1000, on_timer, units);
-}
-
-/* The state in @unit->asked is whole. */
-static void unit_answered(struct unit *unit)
-{
-    bool is_new = !unit->is_known || memcmp(&unit->asked, &unit->told, sizeof unit->told) != 0;
-
-    unit->call = sd_bus_slot_unref(unit->call);
-    if (unit->is_stale)
-        unit_ask(unit);
-    if (!is_new)
+    if (units->pid == 0)
         return;
-    unit->is_known = true;
-    unit->told = unit->asked;
-    unit->func(unit->data, 0);
+    units->source = loop_source_free(units->source);
+    close(units->socket);
+    kill(units->pid, SIGKILL);
+    while (waitpid(units->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    units->pid = 0;
 }
 
-/* The manager may be too busy, or be about to restart: ask again soon. */
-static void unit_unanswered(struct unit *unit)
+static struct unit *find_unit(struct units *units, uint32_t id)
 {
-    unit->call = sd_bus_slot_unref(unit->call);
-    unit->is_stale = true;
-    wake_in(unit->units, RETRY_USEC);
+    struct unit *unit = units->list;
+
+    while (unit && unit->id != id)
+        unit = unit->next;
+    return unit;
 }
 
-static void copy(char to[static 32], const char *from)
+static void take_error(struct unit *unit, struct sp_payload *payload)
 {
-    snprintf(to, 32, "%s", from);
+    uint32_t number;
+
+    if (sp_payload_take_u32(payload, &number) < 0 || number == 0 || number > INT_MAX)
+        number = EPROTO;
+    unit->func(unit->data, -(int)number);
 }
 
-static int on_result(sd_bus_message *reply, void *data, sd_bus_error *error)
+static void take_answer(struct unit *unit, const struct sp_agent_frame *frame)
 {
-    struct unit *unit = data;
-    const char *result;
+    struct sp_payload payload;
 
-    if (!sd_bus_message_is_method_error(reply, NULL) &&
-        sd_bus_message_read(reply, "v", "s", &result) > 0)
-        copy(unit->asked.result, result);
-    unit_answered(unit);
-    return 0;
-}
-
-/* The interface that has a Result depends on the type; targets, devices and slices have none. */
-static bool ask_result(struct unit *unit)
-{
-    static const struct {
-        const char *suffix, *interface;
-    } types[] = {
-        {".service", "org.freedesktop.systemd1.Service"},
-        {".socket", "org.freedesktop.systemd1.Socket"},
-        {".mount", "org.freedesktop.systemd1.Mount"},
-        {".automount", "org.freedesktop.systemd1.Automount"},
-        {".swap", "org.freedesktop.systemd1.Swap"},
-        {".timer", "org.freedesktop.systemd1.Timer"},
-        {".path", "org.freedesktop.systemd1.Path"},
-        {".scope", "org.freedesktop.systemd1.Scope"},
-    };
-    const char *suffix = strrchr(unit->name, '.');
-
-    for (size_t i = 0; suffix && i < sizeof types / sizeof *types; i++) {
-        if (strcmp(types[i].suffix, suffix) != 0)
-            continue;
-        unit->call = sd_bus_slot_unref(unit->call);
-        return sd_bus_call_method_async(unit->units->bus, &unit->call, NULL, unit->path,
-                   "org.freedesktop.DBus.Properties", "Get", on_result, unit, "ss",
-                   types[i].interface, "Result") >= 0;
+    sp_payload_init(&payload, frame);
+    if (frame->type == SP_AGENT_FRAME_ERROR) {
+        take_error(unit, &payload);
+    } else if (frame->type == SP_AGENT_FRAME_STATE && frame->length <= sizeof unit->state) {
+        memcpy(unit->state, frame->payload, frame->length);
+        unit->length = frame->length;
+        unit->func(unit->data, 0);
     }
-    return false;
 }
 
-/* The answer's row: 1, 0 if the manager knows no unit of such a name, or a negative errno. */
-static int read_state(struct unit *unit, sd_bus_message *reply)
+static void on_answer(void *data, uint32_t events)
 {
-    const char *load, *active, *sub, *path;
-    uint32_t job;
-    int r;
+    struct units *units = data;
+    uint8_t message[UNITS_MESSAGE_MAX];
+    ssize_t length = recv(units->socket, message, sizeof message, MSG_DONTWAIT);
+    struct sp_agent_frame frame;
+    struct unit *unit;
 
-    r = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
-    if (r >= 0)
-        r = sd_bus_message_read(
-            reply, "(ssssssouso)", NULL, NULL, &load, &active, &sub, NULL, &path, &job, NULL, NULL);
-    if (r <= 0)
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (length <= 0 || sp_agent_frame_decode(message, (size_t)length, &frame) != length) {
+        stop_program(units);
+        while (units->list)
+            units->list->func(units->list->data, -EPIPE);
+        return;
+    }
+    /* One that is no longer followed may still be answered. */
+    unit = find_unit(units, frame.channel);
+    if (unit)
+        take_answer(unit, &frame);
+}
+
+/* It has the agent's protection from the OOM killer, and its stderr. */
+static int spawn_program(const char *path, int socket, pid_t *ret_pid)
+{
+    sp_auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const char *const argv[] = {path, getenv(ADDRESS_VARIABLE), NULL};
+    const int streams[] = {socket, null, STDERR_FILENO};
+    struct spawn_request request = {0};
+    int r = null < 0 ? -errno : spawn_make(&request, argv);
+
+    request.keeps_oom_score = true;
+    if (r == 0)
+        r = spawn_start(&request, streams, NULL, ret_pid);
+    spawn_request_clear(&request);
+    return r;
+}
+
+static int start_program(struct units *units)
+{
+    sp_auto_close int ours = -1, theirs = -1;
+    char path[PATH_MAX];
+    int ends[2], r;
+
+    if (!spawn_find_beside(UNITS_PROGRAM, path))
+        return -ENOSYS;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    ours = ends[0];
+    theirs = ends[1];
+    r = loop_add_fd(units->loop, ours, EPOLLIN, on_answer, units, &units->source);
+    if (r == 0)
+        r = spawn_program(path, theirs, &units->pid);
+    if (r == 0)
+        units->socket = sp_steal_fd(&ours);
+    else
+        units->source = loop_source_free(units->source);
+    return r;
+}
+
+static int send_to_program(
+    const struct unit *unit, enum sp_agent_frame_type type, const void *payload, size_t length)
+{
+    uint8_t message[UNITS_MESSAGE_MAX];
+    int r = sp_agent_frame_encode_header(message, type, 0, unit->id, length);
+
+    if (r < 0 || length > sizeof message - SP_AGENT_FRAME_HEADER_SIZE)
+        return -EMSGSIZE;
+    if (length > 0)
+        memcpy(message + SP_AGENT_FRAME_HEADER_SIZE, payload, length);
+    return send(unit->units->socket, message, SP_AGENT_FRAME_HEADER_SIZE + length,
+               MSG_DONTWAIT | MSG_NOSIGNAL) < 0
+               ? -errno
+               : 0;
+}
+
+static int ask_program(struct unit *unit, const char *name)
+{
+    uint8_t payload[4 + UNITS_NAME_MAX];
+    size_t size = strlen(name) + 1;
+    int r = 0;
+
+    if (size > UNITS_NAME_MAX)
+        return -EINVAL;
+    if (unit->units->pid == 0)
+        r = start_program(unit->units);
+    if (r < 0)
         return r;
-    if (!unit->path || strcmp(unit->path, path) != 0) {
-        free(unit->path);
-        unit->path = strdup(path);
-        if (!unit->path)
-            return -ENOMEM;
-    }
-    memset(&unit->asked, 0, sizeof unit->asked); /* compared as bytes */
-    copy(unit->asked.load, load);
-    copy(unit->asked.active, active);
-    copy(unit->asked.sub, sub);
-    unit->asked.job = job;
-    return 1;
+    sp_put_u32(payload, SP_WATCH_UNIT);
+    memcpy(payload + 4, name, size);
+    return send_to_program(unit, SP_AGENT_FRAME_WATCH, payload, 4 + size);
 }
 
-static int on_state(sd_bus_message *reply, void *data, sd_bus_error *error)
-{
-    struct unit *unit = data;
-    int r = -EIO;
-
-    if (!sd_bus_message_is_method_error(reply, NULL))
-        r = read_state(unit, reply);
-    else if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_INVALID_ARGS))
-        r = 0; /* a template, which can't be a unit itself */
-    if (r < 0) {
-        unit_unanswered(unit);
-    } else if (r == 0) {
-        unit->call = sd_bus_slot_unref(unit->call);
-        unit->func(unit->data, -EINVAL);
-    } else if (!ask_result(unit)) {
-        unit_answered(unit);
-    }
-    return 0;
-}
-
-/* One call has all that belongs together, job included, and loads the unit where need be. */
-static void unit_ask(struct unit *unit)
-{
-    unit->is_stale = unit->call || !unit->units->bus;
-    if (unit->is_stale)
-        return;
-    if (sd_bus_call_method_async(unit->units->bus, &unit->call, NULL, MANAGER_PATH,
-            MANAGER_INTERFACE, "ListUnitsByNames", on_state, unit, "as", 1, unit->name) < 0)
-        unit_unanswered(unit);
-}
-
-static void ask_all(struct units *units)
-{
-    for (struct unit *unit = units->list; unit; unit = unit->next)
-        unit_ask(unit);
-}
-
-/* A job came or went; also of units whose own object says nothing yet. */
-static void on_job(struct units *units, sd_bus_message *m)
-{
-    const char *name;
-
-    if (sd_bus_message_read(m, "uos", NULL, NULL, &name) < 0)
-        return;
-    for (struct unit *unit = units->list; unit; unit = unit->next) {
-        if (strcmp(unit->name, name) == 0)
-            unit_ask(unit);
-    }
-}
-
-/* The manager sends all its signals to its own socket. */
-static int on_message(sd_bus_message *m, void *data, sd_bus_error *error)
-{
-    struct units *units = data;
-    const char *path = sd_bus_message_get_path(m);
-
-    if (!path)
-        return 0;
-    if (sd_bus_message_is_signal(m, MANAGER_INTERFACE, "JobNew") ||
-        sd_bus_message_is_signal(m, MANAGER_INTERFACE, "JobRemoved")) {
-        on_job(units, m);
-        sd_bus_message_rewind(m, true);
-    } else if (sd_bus_message_is_signal(m, MANAGER_INTERFACE, "Reloading") ||
-               sd_bus_message_is_signal(m, MANAGER_INTERFACE, "UnitFilesChanged")) {
-        ask_all(units);
-    } else if (sd_bus_message_is_signal(
-                   m, "org.freedesktop.DBus.Properties", "PropertiesChanged")) {
-        for (struct unit *unit = units->list; unit; unit = unit->next) {
-            if (unit->path && strcmp(unit->path, path) == 0)
-                unit_ask(unit);
-        }
-    }
-    return 0;
-}
-
-static void disconnect(struct units *units)
-{
-    for (struct unit *unit = units->list; unit; unit = unit->next) {
-        unit->call = sd_bus_slot_unref(unit->call);
-        unit->is_stale = true;
-        free(unit->path);
-        unit->path = NULL;
-    }
-    units->bus = sd_bus_close_unref(units->bus);
-}
-
-static int on_disconnected(sd_bus_message *m, void *data, sd_bus_error *error)
-{
-    struct units *units = data;
-
-    /* Not from within the bus' own callback. */
-    return wake_in(units, RETRY_USEC);
-}
-
-static int connect_now(struct units *units)
-{
-    const char *address = getenv(ADDRESS_VARIABLE);
-    sd_bus *bus = NULL;
-    int r = sd_bus_new(&bus);
-
-    if (r >= 0)
-        r = sd_bus_set_address(bus, address ? address : ADDRESS);
-    if (r >= 0)
-        r = sd_bus_set_exit_on_disconnect(bus, false);
-    if (r >= 0)
-        r = sd_bus_start(bus);
-    if (r >= 0)
-        r = sd_bus_attach_event(bus, units->event, SD_EVENT_PRIORITY_NORMAL);
-    if (r >= 0)
-        r = sd_bus_add_filter(bus, NULL, on_message, units);
-    if (r >= 0)
-        r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
-            "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, units);
-    if (r < 0) {
-        sd_bus_close_unref(bus);
-        return r;
-    }
-    units->bus = bus;
-    ask_all(units);
-    return 0;
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *data)
-{
-    struct units *units = data;
-
-    if (units->bus && (!units->list || sd_bus_is_open(units->bus) <= 0))
-        disconnect(units);
-    if (!units->list)
-        return 0;
-    if (!units->bus)
-        return connect_now(units) < 0 ? wake_in(units, RETRY_USEC) : 0;
-    for (struct unit *unit = units->list; unit; unit = unit->next) {
-        if (unit->is_stale && !unit->call)
-            unit_ask(unit);
-    }
-    return 0;
-}
-
-int units_follow(struct units **units, sd_event *event, const char *name, unit_func func,
+int units_follow(struct units **units, struct loop *loop, const char *name, unit_func func,
     void *data, struct unit **ret)
 {
     struct unit *unit;
+    int r;
 
     if (!*units)
         *units = calloc(1, sizeof **units);
     unit = *units ? calloc(1, sizeof *unit) : NULL;
     if (!unit)
         return -ENOMEM;
-    (*units)->event = event;
-    *unit = (struct unit){.units = *units, .name = strdup(name), .func = func, .data = data};
-    if (!unit->name) {
+    (*units)->loop = loop;
+    *unit = (struct unit){.units = *units, .id = ++(*units)->last_id, .func = func, .data = data};
+    r = ask_program(unit, name);
+    if (r < 0) {
         free(unit);
-        return -ENOMEM;
+        return r;
     }
     unit->next = (*units)->list;
     (*units)->list = unit;
     *ret = unit;
-    if ((*units)->bus)
-        unit_ask(unit);
-    else if (connect_now(*units) < 0)
-        return wake_in(*units, RETRY_USEC);
     return 0;
 }
 
-const struct unit_state *unit_get_state(const struct unit *unit)
+const char *units_explain(int error)
 {
-    return &unit->told;
+    switch (error) {
+    case -ENOSYS:
+        return "this guest has no " UNITS_PROGRAM ", which watches units";
+    case -EOPNOTSUPP:
+        return "this guest does not run systemd, so it has no units";
+    case -EPIPE:
+        return UNITS_PROGRAM " has ended";
+    default:
+        return NULL;
+    }
+}
+
+const uint8_t *unit_get_state(const struct unit *unit, size_t *ret_length)
+{
+    *ret_length = unit->length;
+    return unit->state;
 }
 
 void unit_free(struct unit *unit)
@@ -325,11 +229,9 @@ void unit_free(struct unit *unit)
             break;
         }
     }
-    if (!unit->units->list && unit->units->bus)
-        wake_in(unit->units, LINGER_USEC);
-    sd_bus_slot_unref(unit->call);
-    free(unit->path);
-    free(unit->name);
+    /* Unless it can be told, it would go on following the unit. */
+    if (unit->units->pid != 0 && send_to_program(unit, SP_AGENT_FRAME_CANCEL, NULL, 0) < 0)
+        shutdown(unit->units->socket, SHUT_RDWR); /* seen by on_answer() as its end */
     free(unit);
 }
 
@@ -337,7 +239,6 @@ void units_free(struct units *units)
 {
     if (!units)
         return;
-    sd_event_source_disable_unref(units->timer);
-    sd_bus_close_unref(units->bus);
+    stop_program(units);
     free(units);
 }

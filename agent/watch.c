@@ -3,51 +3,38 @@
 /* WATCH: units by the manager's signals; files and sockets, for which there are no events to rely
  * on (a mount over a folder, another network namespace), by looking often. */
 
+#include "agent/address.h"
 #include "agent/channel.h"
 #include "agent/connect.h"
 #include "agent/listen.h"
 #include "agent/units.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define LOOK_USEC 25000u
+#define LOOK_US 25000u
 /* Each connection that comes about costs the service that takes it. */
-#define LOOK_CONNECTED_USEC 1000000u
+#define LOOK_CONNECTED_US 1000000u
 /* A connection that is neither accepted nor refused counts as closed after this. */
-#define CONNECT_USEC 1000000u
+#define CONNECT_US 1000000u
 #define ADDRESSES_MAX 8u
-
-struct address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_un un;
-    };
-    socklen_t length;
-    int type;
-};
 
 struct watch {
     struct channel *channel;
     uint32_t kind;
     struct unit *unit;
-    sd_event_source *timer;
+    struct loop_source *timer;
     char *path;
+    int socket_type;
     struct address addresses[ADDRESSES_MAX];
     size_t n_addresses, next_address;
     int fd; /* a connection being made */
-    sd_event_source *io;
+    struct loop_source *io;
     char told;    /* the last STATE: '0', '1', or 0 for none yet */
     bool is_held; /* a unit's state was not told for want of room */
 };
@@ -65,15 +52,17 @@ static void tell(struct watch *watch, bool is_there)
 
 static void tell_unit(struct watch *watch)
 {
-    const struct unit_state *state = unit_get_state(watch->unit);
-    char job[16], payload[sizeof *state + sizeof job];
-    const char *strings[] = {state->load, state->active, state->sub, state->result, job};
-    char *end = payload;
+    size_t length;
+    const uint8_t *state = unit_get_state(watch->unit, &length);
 
-    snprintf(job, sizeof job, "%u", state->job);
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
-        end = stpcpy(end, strings[i]) + 1;
-    channel_send(watch->channel, SP_AGENT_FRAME_STATE, payload, (size_t)(end - payload));
+    channel_send(watch->channel, SP_AGENT_FRAME_STATE, state, length);
+}
+
+static int fail_unit(struct watch *watch, int error)
+{
+    watch->channel->about = units_explain(error);
+    /* what is not there is not supported, whatever it is that is not there */
+    return error == -ENOSYS ? -EOPNOTSUPP : error;
 }
 
 static void on_unit(void *data, int error)
@@ -81,7 +70,7 @@ static void on_unit(void *data, int error)
     struct watch *watch = data;
 
     if (error < 0)
-        channel_fail(watch->channel, error);
+        channel_fail(watch->channel, fail_unit(watch, error));
     else if (channel_may_send(watch->channel))
         tell_unit(watch);
     else
@@ -98,67 +87,64 @@ static void watch_resume(struct channel *channel)
     tell_unit(watch);
 }
 
-static int look_again(struct watch *watch, uint64_t usec)
-{
-    int r = sd_event_source_set_time_relative(watch->timer, usec);
-
-    return r < 0 ? r : sd_event_source_set_enabled(watch->timer, SD_EVENT_ONESHOT);
-}
-
 static void drop_connection(struct watch *watch)
 {
-    watch->io = sd_event_source_disable_unref(watch->io);
+    watch->io = loop_source_free(watch->io);
     if (watch->fd >= 0)
         close(watch->fd);
     watch->fd = -1;
 }
 
-static int on_connected(sd_event_source *source, int fd, uint32_t events, void *data);
+static void on_connected(void *data, uint32_t events);
 
 /* 0 if a connection was made, -EINPROGRESS if that takes time, or another errno. */
 static int try_address(struct watch *watch, const struct address *address)
 {
     int r;
 
-    watch->fd = socket(address->any.sa_family, address->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    watch->fd =
+        socket(address->any.sa_family, watch->socket_type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (watch->fd < 0)
         return -errno;
     if (connect(watch->fd, &address->any, address->length) == 0)
         return connect_is_to_itself(watch->fd) ? -ECONNREFUSED : 0;
     if (errno != EINPROGRESS)
         return -errno;
-    r = sd_event_add_io(
-        watch->channel->all->event, &watch->io, watch->fd, EPOLLOUT, on_connected, watch);
+    r = loop_add_fd(
+        watch->channel->all->loop, watch->fd, EPOLLOUT, on_connected, watch, &watch->io);
     return r < 0 ? r : -EINPROGRESS;
 }
 
 /* Look at the addresses from the next one on, after @r of the one before. */
-static int look_on(struct watch *watch, int r)
+static void look_on(struct watch *watch, int r)
 {
     while (r < 0 && watch->next_address < watch->n_addresses) {
         drop_connection(watch);
         r = try_address(watch, &watch->addresses[watch->next_address++]);
-        if (r == -EINPROGRESS)
-            return look_again(watch, CONNECT_USEC);
+        if (r == -EINPROGRESS) {
+            loop_source_start(watch->timer, CONNECT_US);
+            return;
+        }
     }
     drop_connection(watch);
     watch->next_address = 0;
     /* A unix socket whose queue is full is there, but takes no connection now: that is no news. */
     if (r != -EAGAIN)
         tell(watch, r == 0);
-    return look_again(watch, r == 0 ? LOOK_CONNECTED_USEC : LOOK_USEC);
+    loop_source_start(watch->timer, r == 0 ? LOOK_CONNECTED_US : LOOK_US);
 }
 
-static int on_connected(sd_event_source *source, int fd, uint32_t events, void *data)
+static void on_connected(void *data, uint32_t events)
 {
+    struct watch *watch = data;
     int error = 0;
     socklen_t length = sizeof error;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+    if (getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
-    if (error == 0 && connect_is_to_itself(fd))
+    if (error == 0 && connect_is_to_itself(watch->fd))
         error = ECONNREFUSED;
-    return look_on(data, -error);
+    look_on(watch, -error);
 }
 
 /* Where nobody listens a connection may come about all the same, by a packet filter that leads it
@@ -172,61 +158,38 @@ static bool has_listener(const struct watch *watch)
     return false;
 }
 
-static int on_timer(sd_event_source *source, uint64_t usec, void *data)
+static void on_look_timer(void *data, uint32_t events)
 {
     struct watch *watch = data;
 
-    if (watch->kind == SP_WATCH_PORT && !watch->io && has_listener(watch)) {
+    if (watch->kind == SP_WATCH_FILE) {
+        tell(watch, access(watch->path, F_OK) == 0);
+        loop_source_start(watch->timer, LOOK_US);
+    } else if (watch->kind == SP_WATCH_PORT && !watch->io && has_listener(watch)) {
         tell(watch, true);
-        return look_again(watch, LOOK_USEC);
+        loop_source_start(watch->timer, LOOK_US);
+    } else {
+        look_on(watch, -ETIMEDOUT);
     }
-    if (watch->kind != SP_WATCH_FILE)
-        return look_on(watch, -ETIMEDOUT);
-    tell(watch, access(watch->path, F_OK) == 0);
-    return look_again(watch, LOOK_USEC);
 }
 
-static void add_address(struct watch *watch, const struct addrinfo *info)
-{
-    struct address *address = &watch->addresses[watch->n_addresses];
-
-    if (watch->n_addresses == ADDRESSES_MAX || info->ai_addrlen > sizeof address->in6)
-        return;
-    memcpy(&address->in6, info->ai_addr, info->ai_addrlen);
-    address->length = info->ai_addrlen;
-    address->type = SOCK_STREAM;
-    watch->n_addresses++;
-}
-
-static int add_host(struct watch *watch, const char *host, const char *port)
-{
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *list = NULL;
-
-    if (getaddrinfo(host, port, &hints, &list) != 0)
-        return -EADDRNOTAVAIL;
-    for (const struct addrinfo *info = list; info; info = info->ai_next)
-        add_address(watch, info);
-    freeaddrinfo(list);
-    return 0;
-}
-
-/* Names are looked up once, in /etc/hosts only. */
+/* A name is looked up once. */
 static int parse_port(struct watch *watch, const char *what)
 {
-    const char *blank = strrchr(what, ' ');
+    const char *space = strrchr(what, ' ');
     char host[256];
-    int r;
+    int n;
 
-    if (!blank || (size_t)(blank - what) >= sizeof host)
+    if (!space || (size_t)(space - what) >= sizeof host)
         return -EINVAL;
-    memcpy(host, what, (size_t)(blank - what));
-    host[blank - what] = 0;
-    if (strcmp(host, "localhost") != 0)
-        return add_host(watch, host, blank + 1);
-    r = add_host(watch, "127.0.0.1", blank + 1);
-    return r < 0 ? r : add_host(watch, "::1", blank + 1);
+    memcpy(host, what, (size_t)(space - what));
+    host[space - what] = 0;
+    n = address_find(host, space + 1, watch->addresses, ADDRESSES_MAX);
+    if (n < 0)
+        return n;
+    watch->n_addresses = (size_t)n;
+    watch->socket_type = SOCK_STREAM;
+    return 0;
 }
 
 static int parse_unix(struct watch *watch, const char *what)
@@ -235,9 +198,9 @@ static int parse_unix(struct watch *watch, const char *what)
     const char *path = strchr(what, ' ');
 
     if (strncmp(what, "stream ", 7) == 0)
-        address->type = SOCK_STREAM;
+        watch->socket_type = SOCK_STREAM;
     else if (strncmp(what, "dgram ", 6) == 0)
-        address->type = SOCK_DGRAM;
+        watch->socket_type = SOCK_DGRAM;
     else
         return -EINVAL;
     path++;
@@ -265,10 +228,17 @@ static int parse(struct watch *watch, const char *what)
     }
 }
 
+static int follow_unit(struct watch *watch, const char *name)
+{
+    struct channels *all = watch->channel->all;
+    int r = units_follow(&all->units, all->loop, name, on_unit, watch, &watch->unit);
+
+    return r < 0 ? fail_unit(watch, r) : 0;
+}
+
 static int watch_open(struct channel *channel, struct sp_payload *payload)
 {
     struct watch *watch = calloc(1, sizeof *watch);
-    sd_event *event = channel->all->event;
     const char *what;
     int r;
 
@@ -281,12 +251,11 @@ static int watch_open(struct channel *channel, struct sp_payload *payload)
         sp_payload_take_string(payload, &what) < 0)
         return -EPROTO;
     if (watch->kind == SP_WATCH_UNIT)
-        return units_follow(&channel->all->units, event, what, on_unit, watch, &watch->unit);
+        return follow_unit(watch, what);
     r = parse(watch, what);
     if (r < 0)
         return r;
-    return sd_event_add_time_relative(
-        event, &watch->timer, CLOCK_MONOTONIC, 0, 1000, on_timer, watch);
+    return loop_add_timer(channel->all->loop, 0, on_look_timer, watch, &watch->timer);
 }
 
 static void watch_free(struct channel *channel)
@@ -297,7 +266,7 @@ static void watch_free(struct channel *channel)
         return;
     unit_free(watch->unit);
     drop_connection(watch);
-    sd_event_source_disable_unref(watch->timer);
+    loop_source_free(watch->timer);
     free(watch->path);
     free(watch);
 }
