@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ typedef struct {
     gint64 begin;
     char *text;
     char *machine;
-    JsonObject *result; /* NULL if it has none */
+    json_t *result; /* NULL if it has none */
 } Step;
 
 /* Each has its own share of a file, so that none crowds out another. */
@@ -183,24 +184,23 @@ static void write_lines(
     }
 }
 
-static void set_text(JsonObject *object, const char *name, const char *bytes, gsize length)
+static void set_text(json_t *object, const char *name, const char *bytes, gsize length)
 {
     g_autofree char *text = sp_text_excerpt(bytes, length, SP_LOG_TEXT_MAX);
 
-    json_object_set_string_member(object, name, text);
+    json_object_set_new(object, name, json_string(text));
 }
 
 /* @object is taken. */
-static void write_object(SpLog *log, Purpose purpose, const char *event, JsonObject *object)
+static void write_object(SpLog *log, Purpose purpose, const char *event, json_t *object)
 {
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    json_auto_t *taken = object;
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
 
-    json_object_set_double_member(object, "time", seconds_since(log->begin));
-    json_object_set_string_member(object, "event", event);
-    json_node_take_object(node, object);
-    text = json_to_string(node, FALSE);
+    json_object_set_new(taken, "time", json_real(seconds_since(log->begin)));
+    json_object_set_new(taken, "event", json_string(event));
+    text = sp_json_format(taken);
     line = g_strconcat(text, "\n", NULL);
     write_file(log, &log->events, purpose, line, "{\"event\":\"full\"}\n");
 }
@@ -208,15 +208,15 @@ static void write_object(SpLog *log, Purpose purpose, const char *event, JsonObj
 static void write_event(SpLog *log, Purpose purpose, const char *event, const char *machine,
     const char *kind, const char *text)
 {
-    JsonObject *object;
+    json_t *object;
 
     if (log->events.fd < 0 || log->events.room[purpose] == 0)
         return;
-    object = json_object_new();
+    object = json_object();
     if (machine)
-        json_object_set_string_member(object, "machine", machine);
+        json_object_set_new(object, "machine", json_string(machine));
     if (kind)
-        json_object_set_string_member(object, "kind", kind);
+        json_object_set_new(object, "kind", json_string(kind));
     set_text(object, "text", text, strlen(text));
     write_object(log, purpose, event, object);
 }
@@ -242,7 +242,7 @@ static void clear_step(void *data)
 
     g_free(step->text);
     g_free(step->machine);
-    g_clear_pointer(&step->result, json_object_unref);
+    g_clear_pointer(&step->result, json_decref);
 }
 
 SpLog *sp_log_new(const SpLogConfig *config, GError **error)
@@ -385,9 +385,9 @@ void sp_log_program(SpLog *log, const char *line)
     g_mutex_unlock(&lock);
 }
 
-void sp_log_failure(SpLog *log, const char *text, JsonObject *members)
+void sp_log_failure(SpLog *log, const char *text, json_t *members)
 {
-    g_autoptr(JsonObject) object = members;
+    json_auto_t *object = members;
     g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
 
     if (!log)
@@ -448,9 +448,9 @@ void sp_log_result(SpLog *log, int status, const GString *output, const GString 
     if (!has_steps(log) || log->steps->len == 0)
         return;
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
-    g_clear_pointer(&step->result, json_object_unref);
-    step->result = json_object_new();
-    json_object_set_int_member(step->result, "status", status);
+    g_clear_pointer(&step->result, json_decref);
+    step->result = json_object();
+    json_object_set_new(step->result, "status", json_integer(status));
     if (output && output->len > 0)
         set_text(step->result, "output", output->str, output->len);
     if (errors && errors->len > 0)
@@ -462,7 +462,7 @@ void sp_log_end(SpLog *log, const char *failure)
     g_autofree char *text = NULL;
     g_autofree char *machine = NULL;
     g_autoptr(Lock) G_GNUC_UNUSED taken = NULL;
-    JsonObject *object;
+    json_t *object;
     double duration;
     Step *step;
 
@@ -477,24 +477,24 @@ void sp_log_end(SpLog *log, const char *failure)
     machine = g_steal_pointer(&step->machine);
     text =
         g_strdup_printf("(%s: %s, %.2f s)", failure ? "failed" : "finished", step->text, duration);
-    object = step->result ? g_steal_pointer(&step->result) : json_object_new();
+    object = step->result ? g_steal_pointer(&step->result) : json_object();
     g_array_set_size(log->steps, log->steps->len - 1);
     if (failure)
         set_text(object, "text", failure, strlen(failure));
-    json_object_set_double_member(object, "seconds", duration);
+    json_object_set_new(object, "seconds", json_real(duration));
     write_object(log, FOR_STEPS, "end", object);
     write_line(log, machine, text, FOR_STEPS, true);
     tell_step(log);
 }
 
-void sp_log_event(SpLog *log, const char *event, JsonObject *members)
+void sp_log_event(SpLog *log, const char *event, json_t *members)
 {
     g_autoptr(Lock) G_GNUC_UNUSED taken = log ? take_lock() : NULL;
 
     if (log && log->events.fd >= 0)
         write_object(log, FOR_STEPS, event, members);
     else
-        json_object_unref(members);
+        json_decref(members);
 }
 
 guint sp_log_depth(SpLog *log)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <glib.h>
-#include <json-glib/json-glib.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 /**
@@ -71,7 +71,7 @@ void sp_log_program(SpLog *log, const char *line);
 
 /** Log why the script failed. @text goes to the file only, since the user is shown it at the end;
  * @members, which are taken, become the event. */
-void sp_log_failure(SpLog *log, const char *text, JsonObject *members);
+void sp_log_failure(SpLog *log, const char *text, json_t *members);
 
 /**
  * Begin a timed step inside the innermost open one. @kind is a word for reports ("command", "wait",
@@ -86,7 +86,7 @@ void sp_log_result(SpLog *log, int status, const GString *output, const GString 
 void sp_log_end(SpLog *log, const char *failure);
 
 /** Write an event of the caller's own to the events file only. @members is taken. */
-void sp_log_event(SpLog *log, const char *event, JsonObject *members);
+void sp_log_event(SpLog *log, const char *event, json_t *members);
 
 /** The number of open steps: for ending those that an error left open. */
 guint sp_log_depth(SpLog *log);

@@ -4,6 +4,7 @@
  * power-on.h. */
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/unnamed-file.h"
 #include "machine/boot-snapshot.h"
 #include "machine/machine-private.h"
@@ -14,7 +15,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define QMP_TIMEOUT_MS 60000
 #define FIRST_READ_TIMEOUT_MS 60000
 #define CREATE_TIMEOUT_MS 60000
 #define NODE "power-on0"
@@ -22,12 +22,6 @@
 /* After a reset that we hear of later than this, the guest may have read something: no kernel is up
  * so soon. */
 #define RESET_HEARD_US (G_TIME_SPAN_SECOND / 10)
-
-static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
-{
-    return sp_qmp_execute(
-        machine->qmp, command, arguments, QMP_TIMEOUT_MS, &machine->config.interrupt, NULL, error);
-}
 
 static char *file_of(const SpMachineConfig *config, const char *dir)
 {
@@ -38,17 +32,9 @@ static char *file_of(const SpMachineConfig *config, const char *dir)
 
 static bool add_node(SpMachine *machine, const char *path, GError **error)
 {
-    JsonObject *arguments = json_object_new(), *file = json_object_new(),
-               *cache = json_object_new();
-
-    json_object_set_string_member(file, "driver", "file");
-    json_object_set_string_member(file, "filename", path);
-    json_object_set_boolean_member(cache, "no-flush", TRUE);
-    json_object_set_string_member(arguments, "driver", "qcow2");
-    json_object_set_string_member(arguments, "node-name", NODE);
-    json_object_set_object_member(arguments, "cache", cache);
-    json_object_set_object_member(arguments, "file", file);
-    return execute(machine, "blockdev-add", arguments, error);
+    return sp_machine_command(machine, error, "blockdev-add", "{s:s, s:s, s:{s:b}, s:{s:s, s:s}}",
+        "driver", "qcow2", "node-name", NODE, "cache", "no-flush", 1, "file", "driver", "file",
+        "filename", path);
 }
 
 static bool wait_for_first_read(SpMachine *machine, GError **error)
@@ -82,9 +68,7 @@ static bool make(SpMachine *machine, const char *path, GError **error)
            sp_machine_start(machine, true, error) && add_node(machine, path, error) &&
            wait_for_first_read(machine, error) &&
            sp_machine_run_snapshot_job(machine, "snapshot-save", SNAPSHOT, NODE, error) &&
-           execute(machine, "quit", NULL, error) &&
-           sp_process_wait(machine->qemu, sp_deadline(QMP_TIMEOUT_MS), NULL, error) &&
-           make_durable(path, error);
+           sp_machine_quit(machine, error) && make_durable(path, error);
 }
 
 bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **error)
@@ -149,7 +133,8 @@ static bool load(SpMachine *machine, GError **error)
         return false;
     machine->has_power_on_node = true;
     if (!sp_machine_run_snapshot_job(machine, "snapshot-load", SNAPSHOT, NODE, error) ||
-        !sp_machine_pull_cables(machine, error) || !execute(machine, "cont", NULL, error))
+        !sp_machine_pull_cables(machine, error) ||
+        !sp_machine_command(machine, error, "cont", NULL))
         return false;
     sp_log(machine->config.log, machine->config.name, "goes on from the first read of its disk");
     return true;
@@ -176,17 +161,12 @@ bool sp_machine_load_power_on(SpMachine *machine, GError **error)
     return is_good;
 }
 
-/* Whether it does, and is not stopped by whoever has reset it. */
-static bool runs(SpMachine *machine)
+/* Whether the guest runs, and was not stopped by whoever has reset it. */
+static bool is_guest_running(SpMachine *machine)
 {
-    g_autoptr(JsonNode) answer = NULL;
-    JsonNode *running = NULL;
+    json_auto_t *status = sp_machine_query(machine, NULL, "query-status", NULL);
 
-    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS, NULL, &answer, NULL))
-        return false;
-    if (answer && JSON_NODE_HOLDS_OBJECT(answer))
-        running = json_object_get_member(json_node_get_object(answer), "running");
-    return running && JSON_NODE_HOLDS_VALUE(running) && json_node_get_boolean(running);
+    return sp_json_is_true(status, "running");
 }
 
 /* The guest was reset a moment ago. */
@@ -195,11 +175,11 @@ static void load_after_reset(SpMachine *machine)
     g_autoptr(GError) error = NULL;
     gint64 age_us;
 
-    if (!execute(machine, "stop", NULL, NULL))
+    if (!sp_machine_command(machine, NULL, "stop", NULL))
         return;
     age_us = g_get_real_time() - machine->reset_time_us;
     if (age_us < 0 || age_us >= RESET_HEARD_US) {
-        (void)execute(machine, "cont", NULL, NULL);
+        sp_machine_try_command(machine, "cont", NULL);
         return;
     }
     if (load(machine, &error))
@@ -207,8 +187,8 @@ static void load_after_reset(SpMachine *machine)
     sp_log(machine->config.log, machine->config.name,
         "warning: it is reset the long way from now on: %s", error->message);
     sp_machine_use_power_on(machine, NULL);
-    if (execute(machine, "system_reset", NULL, NULL))
-        (void)execute(machine, "cont", NULL, NULL);
+    if (sp_machine_command(machine, NULL, "system_reset", NULL))
+        sp_machine_try_command(machine, "cont", NULL);
 }
 
 static gboolean on_reset(void *data)
@@ -222,7 +202,7 @@ static gboolean on_reset(void *data)
     if (!sp_machine_is_up(machine) || sp_qmp_error(machine->qmp) || machine->has_snapshot_job)
         return G_SOURCE_REMOVE;
     interrupt = suspend_interrupt(machine);
-    if (runs(machine)) {
+    if (is_guest_running(machine)) {
         begin_us = g_get_real_time();
         load_after_reset(machine);
         sp_machine_drop_own_events(machine, begin_us);

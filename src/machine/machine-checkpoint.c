@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/machine-checkpoint.h"
+
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
 #include "qemu/copy-data.h"
@@ -13,15 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A guest's whole memory is written, or read. */
-#define TIMEOUT_MS 300000
-#define END_TIMEOUT_MS 30000
 /* A guest rests that takes less of a processor than this in such a time. */
 #define REST_PERCENT 4
 #define REST_WINDOW_MS 500
 #define REST_TIMEOUT_MS 10000
 /* As fast as the host's disk is: QEMU's default is made for networks. */
-#define BANDWIDTH ((gint64)1 << 40)
+#define BANDWIDTH ((json_int_t)1 << 40)
 
 static char *file_name(const SpMachine *machine, const char *dir, const char *kind)
 {
@@ -37,43 +36,20 @@ static bool host_error(GError **error, const char *what, const char *path)
     return false;
 }
 
-static bool execute(
-    SpMachine *machine, const char *command, JsonObject *arguments, JsonNode **ret, GError **error)
-{
-    return sp_qmp_execute(
-        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, ret, error);
-}
-
-static void add_capability(JsonArray *list, const char *name, bool is_set)
-{
-    JsonObject *capability = json_object_new();
-
-    json_object_set_string_member(capability, "capability", name);
-    json_object_set_boolean_member(capability, "state", is_set);
-    json_array_add_object_element(list, capability);
-}
-
-/* Have QEMU tell how a migration goes, and leave out memory that is in a file of its own. */
+/* Have QEMU report how a migration goes, and leave out memory that is in a file of its own. */
 static bool set_capabilities(SpMachine *machine, bool leaves_memory_out, GError **error)
 {
-    JsonObject *arguments = json_object_new();
-    JsonArray *list = json_array_new();
-
-    add_capability(list, "events", true);
-    add_capability(list, "x-ignore-shared", leaves_memory_out);
-    json_object_set_array_member(arguments, "capabilities", list);
-    return execute(machine, "migrate-set-capabilities", arguments, NULL, error);
+    return sp_machine_command(machine, error, "migrate-set-capabilities",
+        "{s:[{s:s, s:b}, {s:s, s:b}]}", "capabilities", "capability", "events", "state", 1,
+        "capability", "x-ignore-shared", "state", leaves_memory_out);
 }
 
 /* Why QEMU's migration failed, as far as it says. */
 static void explain_migration(SpMachine *machine, GError **error)
 {
-    g_autoptr(JsonNode) answer = NULL;
-    const char *why = NULL;
+    json_auto_t *answer = sp_machine_query(machine, NULL, "query-migrate", NULL);
+    const char *why = sp_json_text(answer, "error-desc");
 
-    if (execute(machine, "query-migrate", NULL, &answer, NULL) && JSON_NODE_HOLDS_OBJECT(answer) &&
-        json_object_has_member(json_node_get_object(answer), "error-desc"))
-        why = json_object_get_string_member(json_node_get_object(answer), "error-desc");
     g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "memory and devices can't be %s: %s",
         machine->is_incoming ? "loaded" : "saved", why ? why : "QEMU does not say why");
 }
@@ -81,16 +57,12 @@ static void explain_migration(SpMachine *machine, GError **error)
 static bool wait_for_migration(SpMachine *machine, GError **error)
 {
     for (;;) {
-        JsonObject *data = NULL;
-        g_autofree char *status = NULL;
+        json_auto_t *data = NULL;
+        const char *status;
 
-        if (!sp_qmp_wait_event(machine->qmp, "MIGRATION", TIMEOUT_MS, &machine->config.interrupt,
-                NULL, &data, error))
+        if (!sp_machine_wait_own_event(machine, "MIGRATION", &data, error))
             return false;
-        if (data && json_object_has_member(data, "status"))
-            status = g_strdup(json_object_get_string_member(data, "status"));
-        if (data)
-            json_object_unref(data);
+        status = sp_json_text(data, "status");
         if (g_strcmp0(status, "completed") == 0)
             return true;
         if (g_strcmp0(status, "failed") == 0) {
@@ -103,14 +75,10 @@ static bool wait_for_migration(SpMachine *machine, GError **error)
 /* To or from the file @fd: @command is "migrate" or "migrate-incoming". */
 static bool migrate(SpMachine *machine, const char *command, int fd, GError **error)
 {
-    JsonObject *arguments;
-
-    if (!sp_qmp_give_fd(
-            machine->qmp, fd, "checkpoint", TIMEOUT_MS, &machine->config.interrupt, error))
-        return false;
-    arguments = json_object_new();
-    json_object_set_string_member(arguments, "uri", "fd:checkpoint");
-    return execute(machine, command, arguments, NULL, error) && wait_for_migration(machine, error);
+    return sp_qmp_give_fd(machine->qmp, fd, "checkpoint", SP_COMMAND_TIMEOUT_MS,
+               &machine->config.interrupt, error) &&
+           sp_machine_command(machine, error, command, "{s:s}", "uri", "fd:checkpoint") &&
+           wait_for_migration(machine, error);
 }
 
 bool sp_machine_copy_data(int from, const char *path, GError **error)
@@ -142,14 +110,12 @@ static bool copy_console(SpMachine *machine, const char *path, GError **error)
 static bool save_state(SpMachine *machine, const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    JsonObject *parameters;
     bool is_good;
 
     if (fd < 0)
         return host_error(error, "made", path);
-    parameters = json_object_new();
-    json_object_set_int_member(parameters, "max-bandwidth", BANDWIDTH);
-    is_good = execute(machine, "migrate-set-parameters", parameters, NULL, error) &&
+    is_good = sp_machine_command(
+                  machine, error, "migrate-set-parameters", "{s:I}", "max-bandwidth", BANDWIDTH) &&
               set_capabilities(machine, machine->memory_is_own, error) &&
               migrate(machine, "migrate", fd, error);
     close(fd);
@@ -158,35 +124,27 @@ static bool save_state(SpMachine *machine, const char *path, GError **error)
 
 static bool wait_for_stream(SpMachine *machine, GError **error)
 {
-    JsonObject *data = NULL;
-    const char *fault = NULL;
-    bool is_good = sp_qmp_wait_event(machine->qmp, "BLOCK_JOB_COMPLETED", TIMEOUT_MS,
-        &machine->config.interrupt, NULL, &data, error);
+    json_auto_t *data = NULL;
+    const char *fault;
 
-    if (data && json_object_has_member(data, "error"))
-        fault = json_object_get_string_member(data, "error");
-    if (is_good && fault)
+    if (!sp_machine_wait_own_event(machine, "BLOCK_JOB_COMPLETED", &data, error))
+        return false;
+    fault = sp_json_text(data, "error");
+    if (fault)
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "its disk can't be saved: %s", fault);
-    if (data)
-        json_object_unref(data);
-    return is_good && !fault;
+    return !fault;
 }
 
-/* A machine that goes on from a checkpoint has that one's disk below its own: what it holds is
- * taken over, so that the checkpoint that is made now stands by itself. */
-static bool take_layer_over(SpMachine *machine, GError **error)
+/* A machine that started from a checkpoint has that one's disk below its own. Its contents are
+ * copied to the machine's, so that the checkpoint that is being made stands by itself. */
+static bool copy_layer(SpMachine *machine, GError **error)
 {
-    JsonObject *arguments;
-
     if (sp_overlay_layer_fd(machine->overlay) < 0)
         return true;
-    arguments = json_object_new();
-    json_object_set_string_member(arguments, "job-id", "stream0");
-    json_object_set_string_member(arguments, "device", SP_QEMU_OVERLAY_NODE);
-    json_object_set_string_member(arguments, "base-node", SP_QEMU_BASE_NODE);
-    /* what the overlay says that it lies on, as one made by qemu-img does */
-    json_object_set_string_member(arguments, "backing-file", machine->config.image->disk);
-    return execute(machine, "block-stream", arguments, NULL, error) &&
+    /* backing-file is what the overlay names as its base, as in one made by qemu-img */
+    return sp_machine_command(machine, error, "block-stream", "{s:s, s:s, s:s, s:s}", "job-id",
+               "stream0", "device", SP_QEMU_OVERLAY_NODE, "base-node", SP_QEMU_BASE_NODE,
+               "backing-file", machine->config.image->disk) &&
            wait_for_stream(machine, error);
 }
 
@@ -202,9 +160,8 @@ static bool save(SpMachine *machine, const char *dir, GError **error)
     g_autofree char *disk = file_name(machine, dir, "disk");
     g_autofree char *console = file_name(machine, dir, "console");
 
-    if (!take_layer_over(machine, error) || !save_state(machine, state, error) ||
-        !execute(machine, "quit", NULL, NULL, error) ||
-        !sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error))
+    if (!copy_layer(machine, error) || !save_state(machine, state, error) ||
+        !sp_machine_quit(machine, error))
         return false;
     drop_zeros(machine);
     return sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
@@ -245,7 +202,7 @@ bool sp_machine_stop(SpMachine *machine, GError **error)
 {
     if (!sp_machine_is_up(machine))
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    else if (execute(machine, "stop", NULL, NULL, error))
+    else if (sp_machine_command(machine, error, "stop", NULL))
         return true;
     sp_machine_explain(machine, error);
     return false;
@@ -288,7 +245,7 @@ static bool load_state(SpMachine *machine, const char *path, GError **error)
     is_good = set_capabilities(machine, machine->has_template, error) &&
               migrate(machine, "migrate-incoming", fd, error) &&
               set_capabilities(machine, false, error) &&
-              execute(machine, "cont", NULL, NULL, error);
+              sp_machine_command(machine, error, "cont", NULL);
     close(fd);
     return is_good;
 }

@@ -15,18 +15,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 60000
 #define NAME "slotproof-disk"
 /* QEMU serves no more at once. */
 #define READ_MAX (16u * 1024 * 1024)
 /* What a copy has no hole in. */
 #define BLOCK (64u * 1024)
-
-static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
-{
-    return sp_qmp_execute(
-        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, NULL, error);
-}
 
 static bool failed(GError **error, const char *what)
 {
@@ -61,36 +54,17 @@ static bool connect_in_advance(int *ret_listening, int *ret_connected, GError **
     return true;
 }
 
-static JsonObject *server_arguments(void)
+/* With our connection as the only one, which exists already. */
+static bool start_server(SpMachine *machine, GError **error)
 {
-    JsonObject *arguments = json_object_new(), *address = json_object_new();
-    JsonObject *data = json_object_new();
-
-    json_object_set_string_member(data, "str", NAME);
-    json_object_set_string_member(address, "type", "fd");
-    json_object_set_object_member(address, "data", data);
-    json_object_set_object_member(arguments, "addr", address);
-    /* ours, which is there already */
-    json_object_set_int_member(arguments, "max-connections", 1);
-    return arguments;
-}
-
-static JsonObject *export_arguments(void)
-{
-    JsonObject *arguments = json_object_new();
-
-    json_object_set_string_member(arguments, "type", "nbd");
-    json_object_set_string_member(arguments, "id", NAME);
-    json_object_set_string_member(arguments, "name", NAME);
-    json_object_set_string_member(arguments, "node-name", SP_QEMU_DISK_NODE);
-    json_object_set_boolean_member(arguments, "writable", FALSE);
-    return arguments;
-}
-
-static bool stop_serving(SpMachine *machine, GError **error)
-{
-    /* with all its exports */
-    return execute(machine, "nbd-server-stop", NULL, error);
+    if (!sp_machine_command(machine, error, "nbd-server-start", "{s:{s:s, s:{s:s}}, s:i}", "addr",
+            "type", "fd", "data", "str", NAME, "max-connections", 1))
+        return false;
+    if (sp_machine_command(machine, error, "block-export-add", "{s:s, s:s, s:s, s:s, s:b}", "type",
+            "nbd", "id", NAME, "name", NAME, "node-name", SP_QEMU_DISK_NODE, "writable", 0))
+        return true;
+    sp_machine_try_command(machine, "nbd-server-stop", NULL);
+    return false;
 }
 
 static bool serve(SpMachine *machine, int *ret_fd, GError **error)
@@ -100,14 +74,10 @@ static bool serve(SpMachine *machine, int *ret_fd, GError **error)
 
     if (!connect_in_advance(&listening, &connected, error))
         return false;
-    is_good = sp_qmp_give_fd(
-                  machine->qmp, listening, NAME, TIMEOUT_MS, &machine->config.interrupt, error) &&
-              execute(machine, "nbd-server-start", server_arguments(), error);
+    is_good = sp_qmp_give_fd(machine->qmp, listening, NAME, SP_COMMAND_TIMEOUT_MS,
+                  &machine->config.interrupt, error) &&
+              start_server(machine, error);
     (void)close(listening);
-    if (is_good && !execute(machine, "block-export-add", export_arguments(), error)) {
-        (void)stop_serving(machine, NULL);
-        is_good = false;
-    }
     if (is_good)
         *ret_fd = connected;
     else
@@ -163,7 +133,9 @@ static bool with_disk(SpMachine *machine, DiskFunc func, void *data, GError **er
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
     } else if (serve(machine, &fd, error)) {
         is_good = use(fd, func, data, error);
-        is_good = stop_serving(machine, is_good ? error : NULL) && is_good;
+        /* with all its exports */
+        is_good =
+            sp_machine_command(machine, is_good ? error : NULL, "nbd-server-stop", NULL) && is_good;
     }
     return is_good;
 }

@@ -1,54 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A machine's disk for people, who look at it when the test has ended. */
+/* A machine's disk, kept for people to look at after the test. */
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/machine-private.h"
 
-#include <json-glib/json-glib.h>
-
-#define END_TIMEOUT_MS 30000
 #define REBASE_TIMEOUT_MS 120000
 #define LAYER_FD 3
 #define LAYER_PATH "/proc/self/fd/3"
 
-/* QEMU writes out what it knows of the overlay when it ends by itself. */
-static bool end(SpMachine *machine, GError **error)
-{
-    if (!sp_machine_is_up(machine))
-        return true;
-    return sp_qmp_execute(machine->qmp, "quit", NULL, END_TIMEOUT_MS, &machine->config.interrupt,
-               NULL, error) &&
-           sp_process_wait(
-               machine->qemu, sp_deadline(END_TIMEOUT_MS), &machine->config.interrupt, error);
-}
-
-static JsonObject *describe_file(const char *path)
-{
-    JsonObject *disk = json_object_new(), *file = json_object_new();
-
-    json_object_set_string_member(file, "driver", "file");
-    json_object_set_string_member(file, "filename", path);
-    json_object_set_string_member(disk, "driver", "qcow2");
-    json_object_set_object_member(disk, "file", file);
-    return disk;
-}
-
-/* The file @path lies on the checkpoint's layer, which may be thrown away any time: have it lie on
- * the image, with all that is in the layer. */
-static bool take_layer_over(SpMachine *machine, const char *path, GError **error)
+/* The file @path is based on a checkpoint's layer, which may be evicted any time: base it on the
+ * image instead, with the layer's contents in it. */
+static bool rebase_on_image(SpMachine *machine, const char *path, GError **error)
 {
     const SpImage *image = machine->config.image;
     const SpProcessFd layer = {sp_overlay_layer_fd(machine->overlay), LAYER_FD};
     g_autofree char *base = g_canonicalize_filename(image->disk, NULL);
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    JsonObject *disk = describe_file(path);
-    g_autofree char *text = NULL;
-    g_autofree char *name = NULL;
+    json_auto_t *disk = json_pack("{s:s, s:{s:s, s:s}, s:{s:s, s:{s:s, s:s}}}", "driver", "qcow2",
+        "file", "driver", "file", "filename", path, "backing", "driver", "qcow2", "file", "driver",
+        "file", "filename", LAYER_PATH);
+    g_autofree char *text = NULL, *name = NULL;
 
-    json_object_set_object_member(disk, "backing", describe_file(LAYER_PATH));
-    json_node_take_object(node, disk);
-    text = json_to_string(node, FALSE);
+    if (!disk) {
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' isn't valid UTF-8", path);
+        return false;
+    }
+    text = sp_json_format(disk);
     name = g_strconcat("json:", text, NULL);
     const char *const argv[] = {
         "qemu-img", "rebase", "-q", "-F", image->disk_format, "-b", base, name, NULL};
@@ -62,9 +40,9 @@ bool sp_machine_keep_disk(SpMachine *machine, const char *path, GError **error)
             machine->config.name);
         return false;
     }
-    if (end(machine, error) &&
+    if ((!sp_machine_is_up(machine) || sp_machine_quit(machine, error)) &&
         sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), path, error) &&
-        (sp_overlay_layer_fd(machine->overlay) < 0 || take_layer_over(machine, path, error)))
+        (sp_overlay_layer_fd(machine->overlay) < 0 || rebase_on_image(machine, path, error)))
         return true;
     g_prefix_error(error, "the disk of machine '%s' can't be kept: ", machine->config.name);
     return false;

@@ -8,42 +8,35 @@
 
 #include <string.h>
 
-#define TIMEOUT_MS 60000
-/* Between what two keys do, down or up. A keyboard keeps 16 bytes for a guest that does not
- * come to read them and drops what comes then: at this pace that is most of a second. */
+/* Between two events of keys, down or up. A keyboard buffers 16 bytes for a guest that is slow to
+ * read them, and drops the rest: at this pace that is most of a second. */
 #define HOLD_MS 50
 
-static JsonObject *make_arguments(char **keys)
+/* In QMP's form: a list of KeyValue. */
+static json_t *pack_keys(char **keys)
 {
-    JsonObject *arguments = json_object_new();
-    JsonArray *array = json_array_new();
+    json_t *list = json_array();
 
     for (char **key = keys; *key; key++) {
-        JsonObject *value = json_object_new();
         guint64 number = 0;
         bool is_number = g_str_has_prefix(*key, "0x") &&
                          g_ascii_string_to_unsigned(*key + 2, 16, 1, 0xffff, &number, NULL);
 
-        json_object_set_string_member(value, "type", is_number ? "number" : "qcode");
-        if (is_number)
-            json_object_set_int_member(value, "data", (gint64)number);
-        else
-            json_object_set_string_member(value, "data", *key);
-        json_array_add_object_element(array, value);
+        json_array_append_new(
+            list, is_number ? json_pack("{s:s, s:i}", "type", "number", "data", (int)number)
+                            : json_pack("{s:s, s:s}", "type", "qcode", "data", *key));
     }
-    json_object_set_array_member(arguments, "keys", array);
-    json_object_set_int_member(arguments, "hold-time", HOLD_MS);
-    return arguments;
+    return list;
 }
 
-static bool press(SpMachine *machine, const char *name, GError **error)
+static bool press_keys(SpMachine *machine, const char *name, GError **error)
 {
     g_auto(GStrv) keys = g_strsplit(name, "-", -1);
     GError *local = NULL;
 
-    if (sp_qmp_execute(machine->qmp, "send-key", make_arguments(keys), TIMEOUT_MS,
-            &machine->config.interrupt, NULL, &local))
-        /* it says so before the keys are up again, and would drop what is too much for it */
+    if (sp_machine_command(machine, &local, "send-key", "{s:o, s:i}", "keys", pack_keys(keys),
+            "hold-time", HOLD_MS))
+        /* it answers before the keys are up again, and drops keys that come too fast */
         return sp_pause(2 * HOLD_MS * g_strv_length(keys), &machine->config.interrupt, error);
     if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
@@ -64,7 +57,7 @@ bool sp_machine_send_key(SpMachine *machine, const char *key, GError **error)
     if (!sp_machine_is_well(machine, SP_WAIT_QEMU, error))
         return false;
     /* one that is no character's may still be a key */
-    return press(machine, name ? name : key, error);
+    return press_keys(machine, name ? name : key, error);
 }
 
 bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms, GError **error)
@@ -80,7 +73,7 @@ bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms
     }
     for (const char *p = text; *p; p = g_utf8_next_char(p)) {
         if (!sp_machine_is_well(machine, SP_WAIT_QEMU, error) ||
-            !press(machine, sp_key_of(g_utf8_get_char(p)), error) ||
+            !press_keys(machine, sp_key_of(g_utf8_get_char(p)), error) ||
             (delay_ms > 0 && !sp_pause(delay_ms, &machine->config.interrupt, error)))
             return false;
     }

@@ -39,11 +39,9 @@ static bool has_network(SpMachine *machine, const char *network, GError **error)
 
 static bool set_link(SpMachine *machine, guint nic, bool is_up, GError **error)
 {
-    g_autofree char *arguments =
-        g_strdup_printf("{\"name\": \"net%u\", \"up\": %s}", nic, is_up ? "true" : "false");
-    g_autofree char *answer = NULL;
+    g_autofree char *name = g_strdup_printf("net%u", nic);
 
-    if (!sp_machine_qmp(machine, "set_link", arguments, &answer, error))
+    if (!sp_machine_command(machine, error, "set_link", "{s:s, s:b}", "name", name, "up", is_up))
         return false;
     machine->cables[nic].is_pulled = !is_up;
     return true;

@@ -90,8 +90,34 @@ bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **er
 
 /* To be told by the console, QEMU and the agent; @data is the SpMachine. */
 void sp_machine_on_console_line(const char *line, void *data);
-void sp_machine_on_qmp_event(const char *event, JsonObject *data, void *user_data);
+void sp_machine_on_qmp_event(const char *event, const json_t *data, void *user_data);
 void sp_machine_on_agent_ready(void *data);
+
+/* QEMU answers immediately or never; the margin is for a loaded host. */
+#define SP_COMMAND_TIMEOUT_MS 60000
+/* The same for it to end once it is told to, and to say why it did. */
+#define SP_END_TIMEOUT_MS 30000
+/* For what reads or writes a guest's whole memory. */
+#define SP_TRANSFER_TIMEOUT_MS 300000
+
+/**
+ * Have QEMU execute the QMP command @command. Its arguments are an object in jansson's json_pack()
+ * format with the values that follow, or NULL for none. SP_ERROR_MACHINE if QEMU isn't there; other
+ * errors as in sp_qmp_execute().
+ */
+bool sp_machine_command(SpMachine *machine, GError **error, const char *command, const char *format,
+    ...) G_GNUC_WARN_UNUSED_RESULT;
+/** The same; returns what the command returned, to be freed with json_decref(). */
+json_t *sp_machine_query(SpMachine *machine, GError **error, const char *command,
+    const char *format, ...) G_GNUC_WARN_UNUSED_RESULT;
+/** The same, to undo or settle something where nothing can be done about a failure. */
+void sp_machine_try_command(SpMachine *machine, const char *command, const char *format, ...);
+/** Wait up to SP_TRANSFER_TIMEOUT_MS for an event that isn't the script's; @ret_data as in
+ * sp_qmp_wait_event(). */
+bool sp_machine_wait_own_event(SpMachine *machine, const char *event, json_t **ret_data,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** Have QEMU end by itself, so that nothing is missing that the guest has written. */
+bool sp_machine_quit(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * Have QEMU run the job "snapshot-save" or "snapshot-load": memory and devices, and the disk of the

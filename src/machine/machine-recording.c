@@ -5,6 +5,7 @@
  * format of Linux's dm-log-writes (Documentation/admin-guide/device-mapper/log-writes.rst). */
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
 
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TIMEOUT_MS 60000
 #define NODE "record0"
 /* Where the log's first sector counts the entries. */
 #define LOG_ENTRIES_OFFSET 16
@@ -22,15 +22,15 @@
 struct SpRecording {
     char *folder;
     char *log;
-    gint64 begin; /* g_get_monotonic_time() */
-    JsonArray *marks;
+    gint64 begin;  /* g_get_monotonic_time() */
+    json_t *marks; /* an array */
 };
 
 static void recording_free(SpRecording *recording)
 {
     g_free(recording->folder);
     g_free(recording->log);
-    json_array_unref(recording->marks);
+    json_decref(recording->marks);
     g_free(recording);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpRecording, recording_free)
@@ -40,31 +40,20 @@ void sp_machine_forget_recording(SpMachine *machine)
     g_clear_pointer(&machine->recording, recording_free);
 }
 
-static bool execute(SpMachine *machine, const char *command, JsonObject *arguments, GError **error)
-{
-    return sp_qmp_execute(
-        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, NULL, error);
-}
-
 /* Have the guest stand still: what is under way has ended then, and is flushed. @ret_was_running is
  * whether it is to go on afterwards. */
 static bool pause_guest(SpMachine *machine, bool *ret_was_running, GError **error)
 {
-    g_autoptr(JsonNode) status = NULL;
+    json_auto_t *status = sp_machine_query(machine, error, "query-status", NULL);
 
-    if (!sp_qmp_execute(machine->qmp, "query-status", NULL, TIMEOUT_MS, &machine->config.interrupt,
-            &status, error))
-        return false;
-    *ret_was_running =
-        status && JSON_NODE_HOLDS_OBJECT(status) &&
-        json_object_get_boolean_member_with_default(json_node_get_object(status), "running", FALSE);
-    return execute(machine, "stop", NULL, error);
+    *ret_was_running = sp_json_is_true(status, "running");
+    return status && sp_machine_command(machine, error, "stop", NULL);
 }
 
 /* Let it go on; @is_good is what was done meanwhile, with its @error. */
 static bool resume_guest(SpMachine *machine, bool was_running, bool is_good, GError **error)
 {
-    if (was_running && !execute(machine, "cont", NULL, is_good ? error : NULL))
+    if (was_running && !sp_machine_command(machine, is_good ? error : NULL, "cont", NULL))
         is_good = false;
     if (!is_good)
         sp_machine_explain(machine, error);
@@ -73,44 +62,19 @@ static bool resume_guest(SpMachine *machine, bool was_running, bool is_good, GEr
 
 static bool put_below_disk(SpMachine *machine, const char *node, GError **error)
 {
-    JsonObject *arguments = json_object_new(), *disk = json_object_new();
-    JsonArray *options = json_array_new();
-
-    json_object_set_string_member(disk, "driver", "raw");
-    json_object_set_string_member(disk, "node-name", SP_QEMU_DISK_NODE);
-    json_object_set_string_member(disk, "discard", "unmap");
-    json_object_set_string_member(disk, "file", node);
-    json_array_add_object_element(options, disk);
-    json_object_set_array_member(arguments, "options", options);
-    return execute(machine, "blockdev-reopen", arguments, error);
+    return sp_machine_command(machine, error, "blockdev-reopen", "{s:[{s:s, s:s, s:s, s:s}]}",
+        "options", "driver", "raw", "node-name", SP_QEMU_DISK_NODE, "discard", "unmap", "file",
+        node);
 }
 
-static bool add_node(SpMachine *machine, const char *log_path, GError **error)
+/* Without the log's cache: whoever reads the log does so through the same page cache. Each entry is
+ * counted before the guest learns that it ended; by default only a flush counts them. */
+static bool add_log_node(SpMachine *machine, const char *log_path, GError **error)
 {
-    JsonObject *arguments = json_object_new(), *log = json_object_new();
-    JsonObject *cache = json_object_new();
-
-    /* who reads the log does so through the same page cache */
-    json_object_set_boolean_member(cache, "no-flush", TRUE);
-    json_object_set_string_member(log, "driver", "file");
-    json_object_set_string_member(log, "filename", log_path);
-    json_object_set_object_member(log, "cache", cache);
-    json_object_set_string_member(arguments, "driver", "blklogwrites");
-    json_object_set_string_member(arguments, "node-name", NODE);
-    json_object_set_string_member(arguments, "file", SP_QEMU_OVERLAY_NODE);
-    json_object_set_string_member(arguments, "discard", "unmap");
-    json_object_set_object_member(arguments, "log", log);
-    /* each entry is counted before the guest hears of its end: without it only a flush counts */
-    json_object_set_int_member(arguments, "log-super-update-interval", 1);
-    return execute(machine, "blockdev-add", arguments, error);
-}
-
-static bool delete_node(SpMachine *machine, GError **error)
-{
-    JsonObject *arguments = json_object_new();
-
-    json_object_set_string_member(arguments, "node-name", NODE);
-    return execute(machine, "blockdev-del", arguments, error);
+    return sp_machine_command(machine, error, "blockdev-add",
+        "{s:s, s:s, s:s, s:s, s:i, s:{s:s, s:s, s:{s:b}}}", "driver", "blklogwrites", "node-name",
+        NODE, "file", SP_QEMU_OVERLAY_NODE, "discard", "unmap", "log-super-update-interval", 1,
+        "log", "driver", "file", "filename", log_path, "cache", "no-flush", 1);
 }
 
 static int create_file(const char *path, GError **error)
@@ -145,11 +109,11 @@ static bool begin(SpMachine *machine, const SpRecording *recording, GError **err
     if (log < 0)
         return false;
     (void)close(log);
-    if (!save_disk(machine, recording, error) || !add_node(machine, recording->log, error))
+    if (!save_disk(machine, recording, error) || !add_log_node(machine, recording->log, error))
         return false;
     if (put_below_disk(machine, NODE, error))
         return true;
-    (void)delete_node(machine, NULL);
+    sp_machine_try_command(machine, "blockdev-del", "{s:s}", "node-name", NODE);
     return false;
 }
 
@@ -160,7 +124,7 @@ static SpRecording *recording_new(SpMachine *machine, const char *folder, GError
     recording->folder = g_build_filename(machine->config.out_dir, folder, NULL);
     recording->log = g_build_filename(recording->folder, "writes.log", NULL);
     recording->begin = g_get_monotonic_time();
-    recording->marks = json_array_new();
+    recording->marks = json_array();
     if (g_mkdir(recording->folder, 0777) == 0)
         return g_steal_pointer(&recording);
     g_set_error(error, SP_ERROR, errno == EEXIST ? SP_ERROR_USAGE : SP_ERROR_HOST,
@@ -222,32 +186,25 @@ static bool count_entries(const SpRecording *recording, guint64 *ret_entries, GE
 static bool write_marks(const SpRecording *recording, GError **error)
 {
     g_autofree char *path = g_build_filename(recording->folder, "marks.json", NULL);
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    g_autoptr(JsonNode) root = json_node_alloc();
+    g_autofree char *text = json_dumps(recording->marks, JSON_INDENT(2));
 
-    json_node_init_array(root, recording->marks);
-    json_generator_set_root(generator, root);
-    json_generator_set_pretty(generator, TRUE);
-    return json_generator_to_file(generator, path, error);
+    return g_file_set_contents(path, text, -1, error);
 }
 
 bool sp_machine_mark_recording(
     SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
 {
     SpRecording *recording = machine->recording;
-    JsonObject *mark;
     guint64 entries;
 
     if (!machine->recording)
         return refuse(machine, "is not being recorded", error);
     if (!count_entries(recording, &entries, error))
         return false;
-    mark = json_object_new();
-    json_object_set_string_member(mark, "name", name);
-    json_object_set_int_member(mark, "entries", (gint64)entries);
-    json_object_set_double_member(
-        mark, "seconds", (double)(g_get_monotonic_time() - recording->begin) / G_TIME_SPAN_SECOND);
-    json_array_add_object_element(recording->marks, mark);
+    if (json_array_append_new(recording->marks,
+            json_pack("{s:s, s:I, s:f}", "name", name, "entries", (json_int_t)entries, "seconds",
+                (double)(g_get_monotonic_time() - recording->begin) / G_TIME_SPAN_SECOND)) < 0)
+        return refuse(machine, "can't have a mark whose name isn't valid UTF-8", error);
     if (!write_marks(recording, error))
         return false;
     *ret_entries = entries;
@@ -266,12 +223,13 @@ bool sp_machine_stop_recording(SpMachine *machine, GError **error)
         return true;
     if (!pause_guest(machine, &was_running, error))
         return fail(machine, error);
-    is_good = put_below_disk(machine, SP_QEMU_OVERLAY_NODE, error) && delete_node(machine, error);
+    is_good = put_below_disk(machine, SP_QEMU_OVERLAY_NODE, error) &&
+              sp_machine_command(machine, error, "blockdev-del", "{s:s}", "node-name", NODE);
     return resume_guest(machine, was_running, is_good, error);
 }
 
 void sp_machine_settle_recording(SpMachine *machine)
 {
     if (machine->recording)
-        (void)execute(machine, "stop", NULL, NULL);
+        sp_machine_try_command(machine, "stop", NULL);
 }

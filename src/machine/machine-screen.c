@@ -12,25 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* QEMU answers at once; with room for a host under load. */
-#define TIMEOUT_MS 60000
 /* Between two looks at the screen, which has no event. */
 #define POLL_MS 100
 
-/* Have QEMU write what the screen shows into the file at @path, in @format. */
+/* Have QEMU write what the screen shows into the file at @path, in @format; NULL: PPM. */
 static bool dump_screen(SpMachine *machine, const char *path, const char *format, GError **error)
 {
-    JsonObject *arguments;
     GError *local = NULL;
 
     if (!sp_machine_is_well(machine, SP_WAIT_QEMU, error))
         return false;
-    arguments = json_object_new();
-    json_object_set_string_member(arguments, "filename", path);
-    if (!g_str_equal(format, "ppm")) /* the default, and the only one of an older QEMU */
-        json_object_set_string_member(arguments, "format", format);
-    if (sp_qmp_execute(machine->qmp, "screendump", arguments, TIMEOUT_MS,
-            &machine->config.interrupt, NULL, &local))
+    if (sp_machine_command(
+            machine, &local, "screendump", "{s:s, s:s*}", "filename", path, "format", format))
         return true;
     if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST) && strstr(local->message, "'format'")) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
@@ -81,7 +74,7 @@ static GBytes *take_picture(SpMachine *machine, GError **error)
             g_strerror(errno));
         return NULL;
     }
-    if (dump_screen(machine, path, "ppm", error))
+    if (dump_screen(machine, path, NULL, error))
         bytes = read_file(fd, error);
     close(fd);
     return bytes;

@@ -5,11 +5,9 @@
  * "blockdev-snapshot-internal-sync"). */
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
-
-/* A guest's whole memory is written, or read. */
-#define TIMEOUT_MS 300000
 
 typedef enum { SNAPSHOT_NONE, SNAPSHOT_OF_ALL, SNAPSHOT_OF_DISK } SnapshotKind;
 
@@ -36,77 +34,48 @@ static bool refuse(SpMachine *machine, const char *name, const char *why, GError
     return false;
 }
 
-static const char *string_member(JsonObject *object, const char *name)
-{
-    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
-
-    return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
-}
-
-static bool execute(
-    SpMachine *machine, const char *command, JsonObject *arguments, JsonNode **ret, GError **error)
-{
-    return sp_qmp_execute(
-        machine->qmp, command, arguments, TIMEOUT_MS, &machine->config.interrupt, ret, error);
-}
-
-/* QEMU tells of each step of each job. */
+/* QEMU reports each step of each job. */
 static bool wait_for_job(SpMachine *machine, const char *id, GError **error)
 {
     for (;;) {
-        JsonObject *data = NULL;
-        bool is_over;
+        json_auto_t *data = NULL;
 
-        if (!sp_qmp_wait_event(machine->qmp, "JOB_STATUS_CHANGE", TIMEOUT_MS,
-                &machine->config.interrupt, NULL, &data, error))
+        if (!sp_machine_wait_own_event(machine, "JOB_STATUS_CHANGE", &data, error))
             return false;
-        is_over = g_strcmp0(string_member(data, "id"), id) == 0 &&
-                  g_strcmp0(string_member(data, "status"), "concluded") == 0;
-        if (data)
-            json_object_unref(data);
-        if (is_over)
+        if (g_strcmp0(sp_json_text(data, "id"), id) == 0 &&
+            g_strcmp0(sp_json_text(data, "status"), "concluded") == 0)
             return true;
     }
 }
 
 /* The error of a job that is over; NULL if it has none. */
-static char *job_error(JsonNode *jobs, const char *id)
+static const char *get_job_error(const json_t *jobs, const char *id)
 {
-    JsonArray *array = jobs && JSON_NODE_HOLDS_ARRAY(jobs) ? json_node_get_array(jobs) : NULL;
+    const json_t *job;
+    size_t i;
 
-    for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *node = json_array_get_element(array, i);
-        JsonObject *job = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-
-        if (g_strcmp0(string_member(job, "id"), id) == 0)
-            return g_strdup(string_member(job, "error"));
+    json_array_foreach(jobs, i, job)
+    {
+        if (g_strcmp0(sp_json_text(job, "id"), id) == 0)
+            return sp_json_text(job, "error");
     }
-    return g_strdup("QEMU has forgotten the job");
+    return "QEMU has forgotten the job";
 }
 
 static bool run_job(
     SpMachine *machine, const char *command, const char *name, const char *node, GError **error)
 {
     g_autofree char *id = g_strdup_printf("snapshot%u", machine->jobs++);
-    g_autofree char *fault = NULL;
-    g_autoptr(JsonNode) jobs = NULL;
-    JsonObject *arguments = json_object_new(), *dismissal = json_object_new();
-    JsonArray *devices = json_array_new();
+    json_auto_t *jobs = NULL;
+    const char *fault;
 
-    json_array_add_string_element(devices, node);
-    json_object_set_string_member(arguments, "job-id", id);
-    json_object_set_string_member(arguments, "tag", name);
-    json_object_set_string_member(arguments, "vmstate", node);
-    json_object_set_array_member(arguments, "devices", devices);
-    json_object_set_string_member(dismissal, "id", id);
-    if (!execute(machine, command, arguments, NULL, error) || !wait_for_job(machine, id, error) ||
-        !execute(machine, "query-jobs", NULL, &jobs, error)) {
-        json_object_unref(dismissal);
+    if (!sp_machine_command(machine, error, command, "{s:s, s:s, s:s, s:[s]}", "job-id", id, "tag",
+            name, "vmstate", node, "devices", node) ||
+        !wait_for_job(machine, id, error) ||
+        !(jobs = sp_machine_query(machine, error, "query-jobs", NULL)) ||
+        !sp_machine_command(machine, error, "job-dismiss", "{s:s}", "id", id))
         return false;
-    }
-    if (!execute(machine, "job-dismiss", dismissal, NULL, error))
-        return false;
-    fault = job_error(jobs, id);
+    fault = get_job_error(jobs, id);
     if (fault)
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "snapshot '%s': %s", name, fault);
     return !fault;
@@ -166,20 +135,15 @@ bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **err
 bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error)
 {
     g_autofree char *tag = tag_of(name);
-    JsonObject *arguments;
 
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
     } else if (kind_of(machine, name) != SNAPSHOT_NONE) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "has a snapshot '%s' already", name);
-    } else {
-        arguments = json_object_new();
-        json_object_set_string_member(arguments, "device", SP_QEMU_DISK_NODE);
-        json_object_set_string_member(arguments, "name", tag);
-        if (execute(machine, "blockdev-snapshot-internal-sync", arguments, NULL, error)) {
-            add(machine, name, SNAPSHOT_OF_DISK);
-            return true;
-        }
+    } else if (sp_machine_command(machine, error, "blockdev-snapshot-internal-sync", "{s:s, s:s}",
+                   "device", SP_QEMU_DISK_NODE, "name", tag)) {
+        add(machine, name, SNAPSHOT_OF_DISK);
+        return true;
     }
     sp_machine_explain(machine, error);
     return false;

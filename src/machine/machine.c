@@ -16,9 +16,6 @@
 #define TAIL_LINES 20u
 /* For a kernel that failed to print its last words, and to reset if it is told to. */
 #define LAST_WORDS_US (3 * G_TIME_SPAN_SECOND)
-/* QEMU answers at once or not at all; with room for a host under load. */
-#define QMP_TIMEOUT_MS 60000
-#define END_TIMEOUT_MS 30000
 /* For a guest that does not end to say why. */
 #define JOBS_TIMEOUT_MS 5000
 
@@ -324,7 +321,7 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
         "warning: it starts the long way from now on: %s", local->message);
     sp_machine_use_power_on(machine, NULL);
     sp_process_signal(machine->qemu, SIGKILL);
-    return sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error) &&
+    return sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, error) &&
            sp_machine_start(machine, allow_reboot, error);
 }
 
@@ -358,12 +355,11 @@ bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
 
 bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **error)
 {
-    if (sp_qmp_execute(machine->qmp, "query-status", NULL, QMP_TIMEOUT_MS,
-            &machine->config.interrupt, NULL, error))
+    if (sp_machine_command(machine, error, "query-status", NULL))
         return switch_on(machine, allow_reboot, error);
     /* It most likely is ending, and then has said why on its stderr. */
     if (!g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_INTERRUPTED) &&
-        sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, NULL)) {
+        sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, NULL)) {
         g_clear_error(error);
         fail(machine, error, describe_end(machine));
     }
@@ -449,8 +445,7 @@ bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
     if (machine->agent && sp_agent_is_ready(machine->agent)) {
         if (!sp_machine_execute_detached(machine, "systemctl poweroff", timeout_ms, error))
             return false;
-    } else if (!sp_qmp_execute(machine->qmp, "system_powerdown", NULL, QMP_TIMEOUT_MS,
-                   &machine->config.interrupt, NULL, error)) {
+    } else if (!sp_machine_command(machine, error, "system_powerdown", NULL)) {
         return false;
     }
     return wait_for_end(machine, deadline, error);
@@ -465,7 +460,7 @@ bool sp_machine_crash(SpMachine *machine, GError **error)
     sp_machine_settle_recording(machine);
     sp_log_mark(machine->config.log, machine->config.name, "power-cut", "power is cut");
     sp_process_signal(machine->qemu, SIGKILL);
-    if (!sp_process_wait(machine->qemu, sp_deadline(END_TIMEOUT_MS), NULL, error)) {
+    if (!sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, error)) {
         g_prefix_error(error, "machine '%s': QEMU can't be killed: ", machine->config.name);
         return false;
     }
@@ -486,14 +481,9 @@ bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error)
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     EndWait wait = {.machine = machine};
     GError *local = NULL;
-    JsonObject *action;
 
-    if (!sp_machine_contact(machine, deadline, error))
-        return false;
-    action = json_object_new();
-    json_object_set_string_member(action, "reboot", "reset");
-    if (!sp_qmp_execute(machine->qmp, "set-action", action, QMP_TIMEOUT_MS,
-            &machine->config.interrupt, NULL, error))
+    if (!sp_machine_contact(machine, deadline, error) ||
+        !sp_machine_command(machine, error, "set-action", "{s:s}", "reboot", "reset"))
         return false;
     wait.resets = machine->resets;
     if (!sp_machine_execute_detached(machine, "systemctl reboot", timeout_ms, error))

@@ -2,6 +2,7 @@
 #include "qemu/qmp.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -67,8 +68,7 @@ static void take_event(SpQmp *qmp, SpQmpMessage *message)
 {
     qmp->event_time_us = message->time_us;
     if (qmp->func)
-        qmp->func(message->text, message->payload ? json_node_get_object(message->payload) : NULL,
-            qmp->user_data);
+        qmp->func(message->text, message->payload, qmp->user_data);
     g_queue_push_tail(&qmp->events, g_memdup2(message, sizeof *message));
     if (g_queue_get_length(&qmp->events) > SP_QMP_EVENTS_MAX)
         message_free(g_queue_pop_head(&qmp->events));
@@ -222,16 +222,14 @@ void sp_qmp_free(SpQmp *qmp)
 bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
     const SpInterrupt *interrupt, GError **error)
 {
-    JsonObject *arguments;
     bool is_good;
 
     /* the handshake first, so that the descriptor goes with its command */
     if (!sp_qmp_execute(qmp, "query-status", NULL, timeout_ms, interrupt, NULL, error))
         return false;
-    arguments = json_object_new();
-    json_object_set_string_member(arguments, "fdname", name);
     qmp->passed_fd = fd;
-    is_good = sp_qmp_execute(qmp, "getfd", arguments, timeout_ms, interrupt, NULL, error);
+    is_good = sp_qmp_execute(
+        qmp, "getfd", json_pack("{s:s}", "fdname", name), timeout_ms, interrupt, NULL, error);
     qmp->passed_fd = -1;
     return is_good;
 }
@@ -246,18 +244,12 @@ gint64 sp_qmp_event_time_us(SpQmp *qmp)
     return qmp->event_time_us;
 }
 
-static void send_command(SpQmp *qmp, const char *command, JsonObject *arguments)
+static void send_command(SpQmp *qmp, const char *command, json_t *arguments)
 {
-    g_autoptr(JsonObject) object = json_object_new();
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    g_autofree char *text = NULL;
+    json_auto_t *object = json_pack("{s:s, s:o*, s:I}", "execute", command, "arguments", arguments,
+        "id", (json_int_t)++qmp->last_id);
+    g_autofree char *text = sp_json_format(object);
 
-    json_object_set_string_member(object, "execute", command);
-    if (arguments)
-        json_object_set_object_member(object, "arguments", arguments);
-    json_object_set_int_member(object, "id", ++qmp->last_id);
-    json_node_set_object(node, object);
-    text = json_to_string(node, FALSE);
     g_byte_array_append(qmp->output, (const guint8 *)text, (guint)strlen(text));
     g_byte_array_append(qmp->output, (const guint8 *)"\n", 1);
     if (qmp->writable || qmp->error)
@@ -318,8 +310,8 @@ bool sp_qmp_refusal(SpQmp *qmp, const char **ret_class, const char **ret_descrip
     return true;
 }
 
-static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 deadline,
-    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+static bool execute_until(SpQmp *qmp, const char *command, json_t *arguments, gint64 deadline,
+    const SpInterrupt *interrupt, json_t **ret_return, GError **error)
 {
     Call call = {.qmp = qmp};
     bool is_good;
@@ -339,22 +331,23 @@ static bool execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint
     return is_good;
 }
 
-bool sp_qmp_execute(SpQmp *qmp, const char *command, JsonObject *arguments, gint64 timeout_ms,
-    const SpInterrupt *interrupt, JsonNode **ret_return, GError **error)
+bool sp_qmp_execute(SpQmp *qmp, const char *command, json_t *arguments, gint64 timeout_ms,
+    const SpInterrupt *interrupt, json_t **ret_return, GError **error)
 {
     gint64 deadline = sp_deadline(timeout_ms);
-    g_autoptr(JsonObject) taken = arguments;
+    json_auto_t *taken = arguments;
 
     if (!qmp->is_negotiated) {
         if (!sp_wait(is_greeted, qmp, deadline, interrupt, error)) {
             g_prefix_error(error, "waiting for QEMU's monitor: ");
             return false;
         }
-        if (!execute(qmp, "qmp_capabilities", NULL, deadline, interrupt, NULL, error))
+        if (!execute_until(qmp, "qmp_capabilities", NULL, deadline, interrupt, NULL, error))
             return false;
         qmp->is_negotiated = true;
     }
-    return execute(qmp, command, g_steal_pointer(&taken), deadline, interrupt, ret_return, error);
+    return execute_until(
+        qmp, command, g_steal_pointer(&taken), deadline, interrupt, ret_return, error);
 }
 
 typedef struct {
@@ -378,7 +371,7 @@ static bool has_event(void *data, GError **error)
 }
 
 bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
-    const SpInterrupt *interrupt, char **ret_name, JsonObject **ret_data, GError **error)
+    const SpInterrupt *interrupt, char **ret_name, json_t **ret_data, GError **error)
 {
     EventWait wait = {.qmp = qmp, .event = event};
     SpQmpMessage *message;
@@ -391,7 +384,7 @@ bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
     if (ret_name)
         *ret_name = g_strdup(message->text);
     if (ret_data)
-        *ret_data = message->payload ? json_node_dup_object(message->payload) : NULL;
+        *ret_data = g_steal_pointer(&message->payload);
     message_free(message);
     return true;
 }

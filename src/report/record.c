@@ -2,7 +2,7 @@
 #include "report/record.h"
 
 #include "base/error.h"
-#include "base/flat-json.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -115,21 +115,21 @@ void sp_record_free(SpRecord *record)
     g_free(record);
 }
 
-static char *get_text(JsonObject *object, const char *name, gsize max)
+static char *get_text(json_t *object, const char *name, gsize max)
 {
-    const char *text = sp_flat_json_text(object, name);
+    const char *text = sp_json_text(object, name);
 
     return text ? sp_text_excerpt(text, strlen(text), max) : NULL;
 }
 
-static double get_seconds(JsonObject *object, const char *name, double fallback)
+static double get_seconds(json_t *object, const char *name, double fallback)
 {
-    return MIN(sp_flat_json_number(object, name, fallback), SECONDS_MAX);
+    return MIN(sp_json_number(object, name, fallback), SECONDS_MAX);
 }
 
-static guint get_line(JsonObject *object, const char *name)
+static guint get_line(json_t *object, const char *name)
 {
-    return (guint)CLAMP(sp_flat_json_number(object, name, 0), 0, 1e6);
+    return (guint)CLAMP(sp_json_number(object, name, 0), 0, 1e6);
 }
 
 /* The console of @machine, which there is from now on; NULL where there are too many. */
@@ -152,7 +152,7 @@ static SpRecordConsole *get_console(SpRecord *record, const char *machine)
 }
 
 /* The machine's name, where it is one of those that are kept. */
-static char *get_machine(SpRecord *record, JsonObject *object)
+static char *get_machine(SpRecord *record, json_t *object)
 {
     g_autofree char *machine = get_text(object, "machine", TEXT_MAX);
 
@@ -160,7 +160,7 @@ static char *get_machine(SpRecord *record, JsonObject *object)
 }
 
 /* A subtest is told of as one, which its kind says already. */
-static char *get_name(JsonObject *object, const char *kind)
+static char *get_name(json_t *object, const char *kind)
 {
     g_autofree char *text = get_text(object, "text", TEXT_MAX);
     bool has_prefix =
@@ -170,7 +170,7 @@ static char *get_name(JsonObject *object, const char *kind)
                                : g_strdup(text ? text + strlen(SUBTEST_PREFIX) : "");
 }
 
-static SpRecordStep *make_step(SpRecord *record, JsonObject *object, double time)
+static SpRecordStep *make_step(SpRecord *record, json_t *object, double time)
 {
     SpRecordStep *step = g_new0(SpRecordStep, 1);
 
@@ -185,13 +185,13 @@ static SpRecordStep *make_step(SpRecord *record, JsonObject *object, double time
     return step;
 }
 
-static void take_begin(SpRecord *record, JsonObject *object, double time)
+static void take_begin(SpRecord *record, json_t *object, double time)
 {
     SpRecordStep *step = NULL;
     bool has_room = record->steps->len < SP_RECORD_STEPS_MAX;
 
     if (record->open->len < DEPTH_MAX &&
-        (has_room || g_strcmp0(sp_flat_json_text(object, "kind"), "subtest") == 0))
+        (has_room || g_strcmp0(sp_json_text(object, "kind"), "subtest") == 0))
         step = make_step(record, object, time);
     if (step && has_room)
         g_ptr_array_add(record->steps, step);
@@ -214,10 +214,10 @@ static void settle_spare(SpRecord *record, SpRecordStep *step)
     }
 }
 
-static void take_end(SpRecord *record, JsonObject *object, double time)
+static void take_end(SpRecord *record, json_t *object, double time)
 {
     SpRecordStep *step;
-    double status = sp_flat_json_number(object, "status", NAN);
+    double status = sp_json_number(object, "status", NAN);
 
     if (record->open->len == 0)
         return;
@@ -234,7 +234,7 @@ static void take_end(SpRecord *record, JsonObject *object, double time)
         settle_spare(record, step);
 }
 
-static void take_mark(SpRecord *record, JsonObject *object, double time)
+static void take_mark(SpRecord *record, json_t *object, double time)
 {
     SpRecordMark *mark;
 
@@ -250,7 +250,7 @@ static void take_mark(SpRecord *record, JsonObject *object, double time)
         g_ptr_array_remove_index(record->marks, record->marks->len - 1);
 }
 
-static void take_console(SpRecord *record, JsonObject *object, double time)
+static void take_console(SpRecord *record, json_t *object, double time)
 {
     g_autofree char *machine = get_machine(record, object);
     SpRecordConsole *console = machine ? get_console(record, machine) : NULL;
@@ -265,11 +265,11 @@ static void take_console(SpRecord *record, JsonObject *object, double time)
         g_free(g_queue_pop_head(&console->lines));
 }
 
-static void take_message(SpRecord *record, JsonObject *object, double time)
+static void take_message(SpRecord *record, json_t *object, double time)
 {
     char *text = get_text(object, "text", TEXT_MAX);
 
-    if (!text || sp_flat_json_text(object, "machine")) {
+    if (!text || sp_json_text(object, "machine")) {
         g_free(text);
         return;
     }
@@ -278,7 +278,7 @@ static void take_message(SpRecord *record, JsonObject *object, double time)
         g_free(g_queue_pop_head(&record->messages));
 }
 
-static void take_failure(SpRecord *record, JsonObject *object, double time)
+static void take_failure(SpRecord *record, json_t *object, double time)
 {
     SpRecordFailure *failure = &record->failure;
 
@@ -302,9 +302,9 @@ static void replace(char **text, char *other)
     *text = other;
 }
 
-static void take_result(SpRecord *record, JsonObject *object, double time)
+static void take_result(SpRecord *record, json_t *object, double time)
 {
-    const char *word = sp_flat_json_text(object, "word");
+    const char *word = sp_json_text(object, "word");
 
     for (gsize i = 0; word && i < G_N_ELEMENTS(words); i++) {
         if (g_str_equal(words[i], word))
@@ -315,14 +315,14 @@ static void take_result(SpRecord *record, JsonObject *object, double time)
     replace(&record->report, get_text(object, "text", REPORT_MAX));
     replace(&record->reason, get_text(object, "reason", TEXT_MAX));
     record->seconds = MAX(0, get_seconds(object, "seconds", 0));
-    record->began_s = (gint64)CLAMP(sp_flat_json_number(object, "began", 0), 0, 1e11);
+    record->began_s = (gint64)CLAMP(sp_json_number(object, "began", 0), 0, 1e11);
 }
 
 bool sp_record_take(SpRecord *record, const char *line, gsize length)
 {
     static const struct {
         const char *event;
-        void (*take)(SpRecord *record, JsonObject *object, double time);
+        void (*take)(SpRecord *record, json_t *object, double time);
     } events[] = {
         {"begin", take_begin},
         {"end", take_end},
@@ -332,8 +332,8 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
         {"failure", take_failure},
         {"result", take_result},
     };
-    g_autoptr(JsonObject) object = sp_flat_json_parse(line, length);
-    const char *event = object ? sp_flat_json_text(object, "event") : NULL;
+    json_auto_t *object = sp_json_parse_flat(line, length);
+    const char *event = object ? sp_json_text(object, "event") : NULL;
     double time = object ? get_seconds(object, "time", -1) : -1;
 
     for (gsize i = 0; event && i < G_N_ELEMENTS(events); i++) {
@@ -420,18 +420,17 @@ SpRecord *sp_record_of_result(const SpRecordResult *result)
     return record;
 }
 
-static void set_text(JsonObject *object, const char *name, const char *text)
+static void set_text(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt = sp_text_excerpt(text, strlen(text), REPORT_MAX);
 
-    json_object_set_string_member(object, name, excerpt);
+    json_object_set_new(object, name, json_string(excerpt));
 }
 
 bool sp_record_append(const char *dir, const SpRecordResult *result, GError **error)
 {
     g_autofree char *path = g_build_filename(dir, FILE_NAME, NULL);
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    JsonObject *object = json_object_new();
+    json_auto_t *object = json_object();
     g_autofree char *text = NULL;
     g_autofree char *line = NULL;
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
@@ -445,10 +444,9 @@ bool sp_record_append(const char *dir, const SpRecordResult *result, GError **er
         set_text(object, "text", result->report);
     if (result->reason)
         set_text(object, "reason", result->reason);
-    json_object_set_double_member(object, "seconds", result->seconds);
-    json_object_set_int_member(object, "began", result->began_s);
-    json_node_take_object(node, object);
-    text = json_to_string(node, FALSE);
+    json_object_set_new(object, "seconds", json_real(result->seconds));
+    json_object_set_new(object, "began", json_integer(result->began_s));
+    text = sp_json_format(object);
     /* one that was killed may have left half a line */
     line = g_strconcat("\n", text, "\n", NULL);
     if (fd >= 0)

@@ -286,19 +286,19 @@ static char *find_subtest(SpPyState *state, const GArray *chain)
     return NULL;
 }
 
-static void set_text(JsonObject *object, const char *name, const char *text)
+static void set_text(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt = text ? sp_text_excerpt(text, strlen(text), REASON_MAX) : NULL;
 
     if (excerpt)
-        json_object_set_string_member(object, name, excerpt);
+        json_object_set_new(object, name, json_string(excerpt));
 }
 
 /* For reports: the line that failed, with those around it as they are now. */
 static void log_failure(const Telling *telling, const char *chain)
 {
     const SpPyFrame *innermost = &telling->innermost;
-    JsonObject *members = json_object_new();
+    json_t *members = json_object();
 
     set_text(members, "text", telling->reason);
     set_text(members, "headline", telling->headline);
@@ -311,9 +311,9 @@ static void log_failure(const Telling *telling, const char *chain)
             telling->state, innermost->file, first, innermost->last_line + CONTEXT_LINES);
 
         set_text(members, "file", innermost->file);
-        json_object_set_int_member(members, "line", innermost->line);
-        json_object_set_int_member(members, "last_line", innermost->last_line);
-        json_object_set_int_member(members, "first", first);
+        json_object_set_new(members, "line", json_integer(innermost->line));
+        json_object_set_new(members, "last_line", json_integer(innermost->last_line));
+        json_object_set_new(members, "first", json_integer(first));
         set_text(members, "source", source);
     }
     sp_log_failure(telling->state->config->log, chain, members);

@@ -2,7 +2,7 @@
 #include "worker/message.h"
 
 #include "base/error.h"
-#include "base/flat-json.h"
+#include "base/json.h"
 #include "base/text.h"
 
 #include <string.h>
@@ -23,39 +23,36 @@ void sp_report_clear(SpReport *report)
     g_clear_pointer(&report->text, g_free);
 }
 
-static void set_text(JsonObject *object, const char *name, const char *text)
+static void set_text(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt =
         sp_text_excerpt(text ? text : "", text ? strlen(text) : 0, SP_REPORT_TEXT_MAX);
 
-    json_object_set_string_member(object, name, excerpt);
+    json_object_set_new(object, name, json_string(excerpt));
 }
 
 char *sp_report_format(SpReportKind kind, const char *word, const char *text, double number)
 {
-    g_autoptr(JsonObject) object = json_object_new();
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    json_auto_t *object = json_object();
     g_autofree char *line = NULL;
 
     set_text(object, "event", events[kind]);
     set_text(object, "word", word);
     set_text(object, "text", text);
-    json_object_set_double_member(object, "number", number);
-    json_node_set_object(node, object);
-    line = json_to_string(node, FALSE);
+    json_object_set_new(object, "number", json_real(number));
+    line = sp_json_format(object);
     return g_strconcat(line, "\n", NULL);
 }
 
 bool sp_report_parse(const char *line, gsize length, SpReport *ret_report, GError **error)
 {
-    g_autoptr(JsonObject) object =
-        length <= SP_REPORT_MAX ? sp_flat_json_parse(line, length) : NULL;
+    json_auto_t *object = length <= SP_REPORT_MAX ? sp_json_parse_flat(line, length) : NULL;
 
     for (gsize i = 0; object && i < G_N_ELEMENTS(events); i++) {
-        const char *word = sp_flat_json_text(object, "word");
-        const char *text = sp_flat_json_text(object, "text");
-        double number = sp_flat_json_number(object, "number", -1);
-        if (g_strcmp0(sp_flat_json_text(object, "event"), events[i]) != 0)
+        const char *word = sp_json_text(object, "word");
+        const char *text = sp_json_text(object, "text");
+        double number = sp_json_number(object, "number", -1);
+        if (g_strcmp0(sp_json_text(object, "event"), events[i]) != 0)
             continue;
         if (!word || !text || number < 0)
             break;

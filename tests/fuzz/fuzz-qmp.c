@@ -14,8 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sp_qmp_parse((const char *)data, size, &message, &error)) {
         if (error || !message.text)
             abort();
-        if (message.kind == SP_QMP_EVENT && message.payload &&
-            !JSON_NODE_HOLDS_OBJECT(message.payload))
+        if (message.kind == SP_QMP_EVENT && message.payload && !json_is_object(message.payload))
             abort();
         sp_qmp_message_clear(&message);
     } else if (!error || message.text || message.payload) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -103,21 +103,19 @@ static void test_steps(Fixture *f, gconstpointer data)
     g_assert_null(strstr(stream, "login:")); /* consoles were not asked for */
 }
 
-static JsonObject *event(char **lines, guint i, JsonParser *parser)
+static json_t *parse_event(char **lines, guint i)
 {
-    g_autoptr(GError) error = NULL;
+    json_t *event = sp_json_parse_flat(lines[i], strlen(lines[i]));
 
-    json_parser_load_from_data(parser, lines[i], -1, &error);
-    g_assert_no_error(error);
-    return json_node_get_object(json_parser_get_root(parser));
+    g_assert_nonnull(event);
+    return event;
 }
 
 static void test_events(Fixture *f, gconstpointer data)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
-    JsonObject *object;
+    json_auto_t *begin = NULL, *console = NULL, *end = NULL;
 
     sp_log_begin(f->log, "gateway", "boot", "start");
     sp_log_console(f->log, "gateway", "a\"\x1b[31m\xff\xe2\x82");
@@ -126,52 +124,49 @@ static void test_events(Fixture *f, gconstpointer data)
     lines = g_strsplit(text, "\n", -1);
     g_assert_cmpuint(g_strv_length(lines), ==, 4);
     g_assert_cmpstr(lines[3], ==, "");
-    object = event(lines, 0, parser);
-    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "begin");
-    g_assert_cmpstr(json_object_get_string_member(object, "kind"), ==, "boot");
-    g_assert_cmpstr(json_object_get_string_member(object, "machine"), ==, "gateway");
-    object = event(lines, 1, parser);
-    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "console");
+    begin = parse_event(lines, 0);
+    g_assert_cmpstr(sp_json_text(begin, "event"), ==, "begin");
+    g_assert_cmpstr(sp_json_text(begin, "kind"), ==, "boot");
+    g_assert_cmpstr(sp_json_text(begin, "machine"), ==, "gateway");
+    console = parse_event(lines, 1);
+    g_assert_cmpstr(sp_json_text(console, "event"), ==, "console");
     /* as it came, but for what is no UTF-8 */
-    g_assert_true(
-        g_str_has_prefix(json_object_get_string_member(object, "text"), "a\"\x1b[31m\xef\xbf\xbd"));
-    object = event(lines, 2, parser);
-    g_assert_cmpstr(json_object_get_string_member(object, "text"), ==, "why\nnot");
-    g_assert_true(json_object_has_member(object, "seconds"));
+    g_assert_true(g_str_has_prefix(sp_json_text(console, "text"), "a\"\x1b[31m\xef\xbf\xbd"));
+    end = parse_event(lines, 2);
+    g_assert_cmpstr(sp_json_text(end, "text"), ==, "why\nnot");
+    g_assert_nonnull(json_object_get(end, "seconds"));
 }
 
 /* What a command came to stands at its end, and what happens to a machine is marked. */
 static void test_results(Fixture *f, gconstpointer data)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GString) output = g_string_new("out\xff");
     g_autoptr(GString) errors = g_string_new(NULL);
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
-    JsonObject *object = json_object_new();
+    json_auto_t *end = NULL, *mark = NULL, *own = NULL;
 
-    json_object_set_string_member(object, "mine", "yes");
     sp_log_result(f->log, 1, output, errors); /* of no step */
     sp_log_begin(f->log, "gateway", "command", "ls");
     sp_log_result(f->log, 7, output, errors);
     sp_log_result(f->log, 8, output, errors);
     sp_log_end(f->log, NULL);
     sp_log_mark(f->log, "gateway", "reset", "QEMU: %s", "RESET");
-    sp_log_event(f->log, "own", object);
+    sp_log_event(f->log, "own", json_pack("{s:s}", "mine", "yes"));
     text = contents(f, "events.jsonl");
     lines = g_strsplit(text, "\n", -1);
     g_assert_cmpuint(g_strv_length(lines), ==, 5);
-    object = event(lines, 1, parser);
-    g_assert_cmpint(json_object_get_int_member(object, "status"), ==, 8);
-    g_assert_cmpstr(json_object_get_string_member(object, "output"), ==, "out\xef\xbf\xbd");
-    g_assert_false(json_object_has_member(object, "errors"));
-    object = event(lines, 2, parser);
-    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "mark");
-    g_assert_cmpstr(json_object_get_string_member(object, "kind"), ==, "reset");
-    object = event(lines, 3, parser);
-    g_assert_cmpstr(json_object_get_string_member(object, "event"), ==, "own");
-    g_assert_cmpstr(json_object_get_string_member(object, "mine"), ==, "yes");
-    g_assert_true(json_object_has_member(object, "time"));
+    end = parse_event(lines, 1);
+    g_assert_cmpint(sp_json_int(end, "status", -1), ==, 8);
+    g_assert_cmpstr(sp_json_text(end, "output"), ==, "out\xef\xbf\xbd");
+    g_assert_null(json_object_get(end, "errors"));
+    mark = parse_event(lines, 2);
+    g_assert_cmpstr(sp_json_text(mark, "event"), ==, "mark");
+    g_assert_cmpstr(sp_json_text(mark, "kind"), ==, "reset");
+    own = parse_event(lines, 3);
+    g_assert_cmpstr(sp_json_text(own, "event"), ==, "own");
+    g_assert_cmpstr(sp_json_text(own, "mine"), ==, "yes");
+    g_assert_nonnull(json_object_get(own, "time"));
 }
 
 /* Console lines stop where they have filled their part; the steps after them are still told. */

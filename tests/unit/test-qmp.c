@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
+#include "base/json.h"
 #include "qemu/qmp.h"
 
 #include <glib-unix.h>
@@ -48,7 +49,7 @@ static gboolean on_command(int fd, GIOCondition condition, void *data)
     return G_SOURCE_CONTINUE;
 }
 
-static void on_event(const char *event, JsonObject *data, void *user_data)
+static void on_event(const char *event, const json_t *data, void *user_data)
 {
     g_string_append_printf(user_data, "%s;", event);
 }
@@ -90,16 +91,14 @@ static void test_commands(void)
     Fixture f;
     const char *class_name, *description;
     g_autoptr(GError) error = NULL;
-    g_autoptr(JsonNode) node = NULL;
-    JsonObject *arguments = json_object_new();
-    JsonObject *data = NULL;
+    json_auto_t *answer = NULL, *data = NULL;
+    json_t *arguments = json_pack("{s:s}", "device", "disk0");
 
     set_up(&f, lines, G_N_ELEMENTS(lines));
     say(&f.fake, GREETING);
-    json_object_set_string_member(arguments, "device", "disk0");
-    g_assert_true(sp_qmp_execute(f.qmp, "query-status", arguments, 5000, NULL, &node, &error));
+    g_assert_true(sp_qmp_execute(f.qmp, "query-status", arguments, 5000, NULL, &answer, &error));
     g_assert_no_error(error);
-    g_assert_true(json_object_get_boolean_member(json_node_get_object(node), "running"));
+    g_assert_true(sp_json_is_true(answer, "running"));
     g_assert_nonnull(strstr(f.fake.heard->str, "qmp_capabilities"));
     g_assert_nonnull(strstr(f.fake.heard->str, "\"device\":\"disk0\""));
     g_assert_cmpstr(f.events->str, ==, "RESET;");
@@ -118,8 +117,7 @@ static void test_commands(void)
     g_clear_error(&error);
     /* an event that came before anybody waited for it */
     g_assert_true(sp_qmp_wait_event(f.qmp, "RESET", 5000, NULL, NULL, &data, &error));
-    g_assert_true(json_object_get_boolean_member(data, "guest"));
-    json_object_unref(data);
+    g_assert_true(sp_json_is_true(data, "guest"));
     g_assert_false(sp_qmp_wait_event(f.qmp, "RESET", 1, NULL, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
     tear_down(&f);
@@ -127,19 +125,19 @@ static void test_commands(void)
 
 typedef struct {
     SpQmp *qmp;
-    JsonNode *node;
+    json_t *answer;
 } Inner;
 
 static gboolean call_again(void *data)
 {
     Inner *inner = data;
 
-    g_assert_true(sp_qmp_execute(inner->qmp, "inner", NULL, 5000, NULL, &inner->node, NULL));
+    g_assert_true(sp_qmp_execute(inner->qmp, "inner", NULL, 5000, NULL, &inner->answer, NULL));
     return G_SOURCE_REMOVE;
 }
 
-/* Who waits for an answer turns the main loop, in which somebody else may ask: each gets his own,
- * whichever comes first, and the first of two. */
+/* Waiting for an answer turns the main loop, in which another caller may ask: each gets its own
+ * answer, whichever comes first, and the first of two. */
 static void test_nested(void)
 {
     static const char *const lines[] = {
@@ -157,14 +155,14 @@ static void test_nested(void)
     say(&f.fake, GREETING);
     for (guint i = 0; i < 2; i++) {
         Inner inner = {.qmp = f.qmp};
-        g_autoptr(JsonNode) outer = NULL;
+        json_auto_t *outer = NULL;
 
         g_idle_add(call_again, &inner);
         g_assert_true(sp_qmp_execute(f.qmp, "outer", NULL, 5000, NULL, &outer, &error));
         g_assert_no_error(error);
-        g_assert_cmpstr(json_node_get_string(outer), ==, "outer");
-        g_assert_cmpstr(json_node_get_string(inner.node), ==, "inner");
-        g_clear_pointer(&inner.node, json_node_unref);
+        g_assert_cmpstr(json_string_value(outer), ==, "outer");
+        g_assert_cmpstr(json_string_value(inner.answer), ==, "inner");
+        json_decref(inner.answer);
     }
     tear_down(&f);
 }
@@ -294,47 +292,73 @@ static void test_truncated(void)
     }
 }
 
+static void assert_refused(const char *line, gsize length)
+{
+    SpQmpMessage message = {0};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(sp_qmp_parse(line, length, &message, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+}
+
 static void test_parse(void)
 {
-    g_autofree char *deep = g_strnfill(SP_QMP_DEPTH_MAX + 1, '[');
-    g_autofree char *fits = g_strdup_printf("{\"return\": %.*s%.*s}", SP_QMP_DEPTH_MAX - 1, deep,
-        SP_QMP_DEPTH_MAX - 1, "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+    g_autofree char *deep = g_strnfill(60, '[');
+    g_autofree char *end = g_strnfill(60, ']');
+    g_autofree char *fits = g_strdup_printf("{\"return\": %s%s}", deep, end);
+    g_autoptr(GError) error = NULL;
     SpQmpMessage message = {0};
-    GError *error = NULL;
 
     g_assert_true(sp_qmp_parse(fits, strlen(fits), &message, &error));
+    g_assert_no_error(error);
     g_assert_cmpint(message.kind, ==, SP_QMP_RETURN);
     g_assert_cmpint(message.id, ==, -1);
     sp_qmp_message_clear(&message);
-    g_assert_false(sp_qmp_parse(deep, strlen(deep), &message, &error));
-    g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
-    g_clear_error(&error);
     /* brackets in a string nest nothing */
     const char *text =
         "{\"event\": \"[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}";
     g_assert_true(sp_qmp_parse(text, strlen(text), &message, &error));
     g_assert_true(g_str_has_prefix(message.text, "[[[[\"["));
     sp_qmp_message_clear(&message);
-    g_assert_false(sp_qmp_parse("{\"return\": \"\xff\"}", 14, &message, &error));
-    g_clear_error(&error);
+    assert_refused("{\"return\": \"\xff\"}", 14);
+    assert_refused("{\"return\": 1, \"return\": 2}", 26);
+    assert_refused("{\"return\": 1} 2", 15);
 }
 
-/* json-glib reads comments and single quotes, in which a quote must not hide what nests. */
-static void test_hidden_nesting(void)
+/* Values that jansson's defaults would refuse: a NUL in a string, and an unsigned of 64 bits. */
+static void test_unusual_values(void)
 {
-    const char *const beginnings[] = {"/*\"*/", "//\"\r", "#\"\r", "'\"'",
+    static const char nul[] = "{\"return\": \"a\\u0000b\"}";
+    static const char large[] = "{\"return\": {\"n\": 18446744073709551615}, \"id\": 7}";
+    g_autoptr(GError) error = NULL;
+    SpQmpMessage message = {0};
+
+    g_assert_true(sp_qmp_parse(nul, strlen(nul), &message, &error));
+    g_assert_cmpuint(json_string_length(message.payload), ==, 3);
+    sp_qmp_message_clear(&message);
+    g_assert_true(sp_qmp_parse(large, strlen(large), &message, &error));
+    g_assert_cmpint(message.id, ==, 7);
+    g_assert_true(sp_json_number(message.payload, "n", 0) > 1.8e19);
+    sp_qmp_message_clear(&message);
+}
+
+/* Nothing makes the parser descend as deep as a peer wants, neither what is no JSON (comments,
+ * single quotes) nor what is. */
+static void test_nesting(void)
+{
+    const char *const beginnings[] = {"", "{\"return\":", "/*\"*/", "//\"\r", "#\"\r", "'\"'",
         "{\"return\": '\"', \"a\": ", "{\"return\": \"\\\\\", \"a\": ",
         "{\"return\": \"\\u005c\", \"a\": "};
     g_autofree char *deep = g_strnfill(1024 * 1024, '[');
+    g_autofree char *whole = NULL, *end = g_strnfill(1024 * 1024, ']');
 
     for (gsize i = 0; i < G_N_ELEMENTS(beginnings); i++) {
         g_autofree char *line = g_strconcat(beginnings[i], deep, NULL);
-        g_autoptr(GError) error = NULL;
-        SpQmpMessage message;
 
-        g_assert_false(sp_qmp_parse(line, strlen(line), &message, &error));
-        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
+        assert_refused(line, strlen(line));
     }
+    whole = g_strconcat("{\"return\":", deep, end, "}", NULL);
+    assert_refused(whole, strlen(whole));
 }
 
 /* A QEMU that dies while it is written to is an error, not a SIGPIPE. */
@@ -365,7 +389,8 @@ int main(int argc, char **argv)
     g_test_add_func("/qmp/broken-peers", test_broken_peers);
     g_test_add_func("/qmp/truncated", test_truncated);
     g_test_add_func("/qmp/parse", test_parse);
-    g_test_add_func("/qmp/hidden-nesting", test_hidden_nesting);
+    g_test_add_func("/qmp/unusual-values", test_unusual_values);
+    g_test_add_func("/qmp/nesting", test_nesting);
     g_test_add_func("/qmp/dead-peer", test_dead_peer);
     return g_test_run();
 }
