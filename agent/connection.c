@@ -2,6 +2,7 @@
 #include "agent/connection.h"
 
 #include "agent/channel.h"
+#include "agent/shell.h"
 #include "agent/units.h"
 
 #include "lib/cleanup.h"
@@ -100,6 +101,7 @@ static bool take_hello(struct connection *c, const struct sp_agent_frame *frame)
     sp_put_u32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     read_boot_id(reply + HELLO_LENGTH);
     queue_frame(&c->queue, SP_AGENT_FRAME_HELLO, 0, 0, reply, sizeof reply);
+    shell_prepare();
     return true;
 }
 

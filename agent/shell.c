@@ -64,7 +64,7 @@ static int shell_spawn(const char *builtin, int socket)
     return r;
 }
 
-static bool shell_prepare(void)
+static bool start_waiting_shell(void)
 {
     char builtin[PATH_MAX];
     int ends[2], r;
@@ -80,6 +80,12 @@ static bool shell_prepare(void)
     else
         close(ends[0]);
     return r == 0;
+}
+
+void shell_prepare(void)
+{
+    if (shell.pid == 0 && !shell.has_failed)
+        (void)start_waiting_shell(); /* else the first command tries again */
 }
 
 static bool send_command(const char *command, const int streams[static 3])
@@ -124,10 +130,12 @@ static pid_t receive_pid(int timeout_ms)
  * socket open until it has told of itself, so what is read is that, or the end. */
 static pid_t shell_stop(void)
 {
-    pid_t pid = waitpid(shell.pid, NULL, WNOHANG);
+    int status;
+    pid_t pid = waitpid(shell.pid, &status, WNOHANG);
 
-    /* one that ends before it has done anything has found its builtin to be none for its bash */
-    shell.has_failed = pid == shell.pid && !shell.has_answered;
+    /* One that ended by itself before it did anything can't load the builtin; one that was killed
+     * may have been idle. */
+    shell.has_failed = pid == shell.pid && WIFEXITED(status) && !shell.has_answered;
     if (pid == 0) {
         kill(shell.pid, SIGKILL);
         while (waitpid(shell.pid, NULL, 0) < 0 && errno == EINTR)
@@ -148,7 +156,7 @@ bool shell_start(const struct spawn_request *request, const int streams[static 3
 
     if (shell.has_failed || !is_plain(request))
         return false;
-    if (shell.pid == 0 && !shell_prepare())
+    if (shell.pid == 0 && !start_waiting_shell())
         return false;
     if (send_command(request->argv[N_WORDS], streams))
         pid = receive_pid(PATIENCE_MS);

@@ -10,6 +10,13 @@
 #include "agent/spawn.h"
 
 /**
+ * Start the shell that waits, unless it already does or can't be had here. It is up some time
+ * later. To be called when a driver comes, so that the shell is up before the first command, and is
+ * part of a machine's saved state.
+ */
+void shell_prepare(void);
+
+/**
  * Start @request's command by the shell that waits. False where it is none that such a shell runs,
  * or there is no such shell here: it must be started otherwise then. Called by one thread only.
  */

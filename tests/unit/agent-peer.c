@@ -25,6 +25,17 @@ static void result_free(void *data)
 
 void peer_start(Peer *peer, const char *variable, const char *value)
 {
+    const char *line = g_getenv("SLOTPROOF_TEST_AGENT");
+    g_auto(GStrv) argv = g_strsplit(line ? line : SLOTPROOF_AGENT, line ? " " : "\n", -1);
+
+    peer_start_program(peer, (const char *const *)argv, variable, value);
+}
+
+void peer_start_program(
+    Peer *peer, const char *const *argv, const char *variable, const char *value)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) line = NULL;
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GError) error = NULL;
     int fds[2];
@@ -37,8 +48,10 @@ void peer_start(Peer *peer, const char *variable, const char *value)
     g_subprocess_launcher_take_fd(launcher, open("/dev/null", O_RDONLY | O_CLOEXEC), 9);
     if (variable)
         g_subprocess_launcher_setenv(launcher, variable, value, TRUE);
-    peer->process =
-        g_subprocess_launcher_spawn(launcher, &error, SLOTPROOF_AGENT, "--fd", "3", NULL);
+    g_strv_builder_addv(builder, (const char **)argv);
+    g_strv_builder_add_many(builder, "--fd", "3", NULL);
+    line = g_strv_builder_end(builder);
+    peer->process = g_subprocess_launcher_spawnv(launcher, (const char *const *)line, &error);
     g_assert_no_error(error);
     peer->input = g_byte_array_new();
     peer->results = g_hash_table_new_full(NULL, NULL, NULL, result_free);

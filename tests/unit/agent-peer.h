@@ -8,7 +8,8 @@
 
 /**
  * The driver's end of the built agent, SLOTPROOF_AGENT, which runs as a process of the host over a
- * socket pair. Anything unexpected, and ten seconds without a frame, fail the test.
+ * socket pair. Anything unexpected, and ten seconds without a frame, fail the test. The environment
+ * variable SLOTPROOF_TEST_AGENT names another one: a command line, split at spaces.
  */
 typedef struct {
     int fd;
@@ -35,6 +36,9 @@ typedef struct {
 
 /** Start an agent; @variable (may be NULL) is set to @value in its environment. */
 void peer_start(Peer *peer, const char *variable, const char *value);
+/** Start the agent of this command line. */
+void peer_start_program(
+    Peer *peer, const char *const *argv, const char *variable, const char *value);
 /** Close the connection; the agent has to end with status 0. */
 void peer_stop(Peer *peer);
 

@@ -39,6 +39,31 @@ static pid_t find_shell(Peer *peer)
     return (pid_t)g_ascii_strtoll(result->output->str, NULL, 10);
 }
 
+/* It does not wait for a command to be started, and is the one that runs the first. */
+static void test_early(Peer *peer, gconstpointer data)
+{
+    pid_t pid = find_shell(peer);
+    g_autofree char *script = g_strdup_printf("kill -0 %d && echo $PPID", pid);
+
+    g_assert_cmpint(pid, >, 0);
+    peer_assert_exit(run(peer, script, false), 0);
+    g_assert_cmpint(find_shell(peer), ==, pid);
+    /* a driver that comes later finds it */
+    peer_hello(peer, 2);
+    g_assert_cmpint(find_shell(peer), ==, pid);
+}
+
+/* Killed before its first command, it is started again. */
+static void test_killed_early(Peer *peer, gconstpointer data)
+{
+    pid_t pid = find_shell(peer);
+
+    g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+    g_assert_cmpstr(run(peer, "echo once", false)->output->str, ==, "once\n");
+    peer_hello(peer, 2);
+    g_assert_cmpint(find_shell(peer), !=, pid);
+}
+
 /* Each by a new shell, then by the one that waits. */
 static void test_alike(Peer *peer, gconstpointer data)
 {
@@ -126,6 +151,8 @@ int main(int argc, char **argv)
         const char *path;
         void (*test)(Peer *peer, gconstpointer data);
     } tests[] = {
+        {"/agent-shell/early", test_early},
+        {"/agent-shell/killed-early", test_killed_early},
         {"/agent-shell/alike", test_alike},
         {"/agent-shell/apart", test_apart},
         {"/agent-shell/killed", test_killed},

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <glib/gstdio.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define UNIT_PATH MANAGER_PATH "/unit/demo_2eservice"
@@ -282,6 +284,46 @@ static void test_cancelled(Fixture *f, gconstpointer data)
     assert_state(f, kept, 1, "loaded active sub success 0");
 }
 
+/* Killed, it is started again by the next request. */
+static void test_program_ends(Fixture *f, gconstpointer data)
+{
+    guint32 channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");
+    PeerResult *result;
+
+    assert_state(f, channel, 1, "loaded active sub success 0");
+    result =
+        peer_wait(&f->peer, peer_shell(&f->peer, "pkill -KILL -P $PPID -f slotproof-agent-units"));
+    peer_assert_exit(result, 0);
+    peer_assert_error(peer_wait(&f->peer, channel), EPIPE);
+    channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");
+    assert_state(f, channel, 1, "loaded active sub success 0");
+}
+
+/* A guest without the program: units are refused with that reason, all else works. */
+static void test_absent(void)
+{
+    g_autofree char *directory = g_dir_make_tmp("slotproof-test-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "agent", NULL);
+    const char *const argv[] = {path, NULL};
+    g_autoptr(GFile) from = g_file_new_for_path(SLOTPROOF_AGENT);
+    g_autoptr(GFile) to = g_file_new_for_path(path);
+    g_autoptr(GError) error = NULL;
+    PeerResult *result;
+    Peer peer;
+
+    g_file_copy(from, to, G_FILE_COPY_NONE, NULL, NULL, NULL, &error);
+    g_assert_no_error(error);
+    peer_start_program(&peer, argv, NULL, NULL);
+    peer_hello(&peer, 1);
+    result = peer_wait(&peer, peer_watch(&peer, SP_WATCH_UNIT, "demo.service"));
+    peer_assert_error(result, EOPNOTSUPP);
+    g_assert_nonnull(strstr(result->message, "this guest has no slotproof-agent-units"));
+    peer_assert_exit(peer_wait(&peer, peer_shell(&peer, "true")), 0);
+    peer_stop(&peer);
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_assert_cmpint(g_rmdir(directory), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -293,10 +335,12 @@ int main(int argc, char **argv)
         {"/agent-units/names", test_names},
         {"/agent-units/busy", test_busy},
         {"/agent-units/cancelled", test_cancelled},
+        {"/agent-units/program-ends", test_program_ends},
     };
 
     g_test_init(&argc, &argv, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].path, Fixture, NULL, fixture_up, tests[i].func, fixture_down);
+    g_test_add_func("/agent-units/absent", test_absent);
     return g_test_run();
 }

@@ -304,6 +304,18 @@ static void test_restored(Peer *peer, gconstpointer data)
     }
 }
 
+/* A stopped agent ends at once, and with it what it runs. */
+static void test_stopped(Peer *peer, gconstpointer data)
+{
+    guint32 channel = peer_shell(peer, "trap '' TERM; sleep 1000 & echo $!; wait");
+    PeerResult *result = peer_result(peer, channel);
+
+    while (!strchr(result->output->str, '\n'))
+        peer_turn(peer);
+    g_subprocess_send_signal(peer->process, SIGTERM);
+    assert_ends(result->output->str);
+}
+
 static void send_resize(Peer *peer, guint32 channel, guint16 rows, guint16 columns)
 {
     guint8 size[4];
@@ -540,6 +552,7 @@ int main(int argc, char **argv)
         {"/agent/unread", test_unread},
         {"/agent/cancel", test_cancel},
         {"/agent/signal", test_signal},
+        {"/agent/stopped", test_stopped},
         {"/agent/restored", test_restored},
         {"/agent/pty", test_pty},
         {"/agent/pty-output", test_pty_output},
