@@ -12,11 +12,11 @@ typedef struct {
     guint tests, failures, errors, skipped;
 } Counts;
 
-/* The lines of a reason that an overview has room for. */
+/* The lines of a reason that fit in an overview. */
 #define REASON_LINES 3u
 #define REASON_MAX 1000u
 
-/* One failure is counted once: where a subtest has it, the rest of the test was not run. */
+/* Each failure is counted once: if a subtest has it, the test as a whole counts as not run. */
 static void count_test(const SpRecord *record, Counts *counts)
 {
     const SpRecordStep *at_fault = sp_subtest_at_fault(record);
@@ -36,7 +36,7 @@ static void count_test(const SpRecord *record, Counts *counts)
     }
 }
 
-/* Numbers as attributes: with a point, whatever the locale. */
+/* Formats numbers with a decimal point, whatever the locale. */
 static void number(char *buffer, gsize size, double value)
 {
     g_ascii_formatd(buffer, (int)size, "%.3f", MAX(value, 0));
@@ -71,7 +71,7 @@ static void write_fault(
     sp_markup_element(markup, element, text, "message", line, "type", type, NULL);
 }
 
-/* Why it failed, on one line: what was expected and seen, not the line of the script. */
+/* Why it failed, on one line: what was expected and what was seen, without the script's line. */
 static char *describe_reason(const SpRecord *record)
 {
     const char *text = record->reason         ? record->reason
@@ -87,7 +87,7 @@ static char *describe_reason(const SpRecord *record)
     return sp_text_excerpt(reason->str, reason->len, REASON_MAX);
 }
 
-/* Not run to its end: why, and because of @what, or NULL. */
+/* Reports that it did not run to its end: @why, and because of @what if that is not NULL. */
 static void write_skipped(SpMarkup *markup, const char *why, const char *what)
 {
     g_autofree char *message = g_strconcat(why, what, NULL);
@@ -108,8 +108,8 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const SpRecordS
     else if (record->kind == SP_RESULT_ERROR)
         write_fault(markup, "error", "error", reason, report);
     else if (record->kind == SP_RESULT_SKIPPED)
-        write_fault(markup, "skipped", "stopped", record->dir ? "stopped by the user" : "not begun",
-            report);
+        write_fault(markup, "skipped", "stopped",
+            record->dir ? "stopped by the user" : "not started", report);
     sp_markup_end(markup);
 }
 
@@ -132,13 +132,13 @@ static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpReco
         write_skipped(markup, "it failed, which the script caught: see the log", NULL);
         break;
     case SP_SUBTEST_STOPPED:
-        write_skipped(markup, "it did not come to its end", NULL);
+        write_skipped(markup, "it did not end", NULL);
         break;
     }
     sp_markup_end(markup);
 }
 
-/* Who reads this takes two cases of one name for one. @names counts how often each was given. */
+/* Makes names unique, as readers merge cases of one name. @names counts the uses of each. */
 static char *make_distinct(GHashTable *names, const char *name)
 {
     char *distinct = g_strdup(name);
@@ -169,7 +169,7 @@ static void write_subtests(SpMarkup *markup, const SpRecord *record, const SpRec
     }
 }
 
-/* The schema has room for it beside the cases of a suite, of which each test is one. */
+/* As a property of the suite, where the schema allows it. */
 static void write_kept(SpMarkup *markup, const char *stamp)
 {
     g_autofree char *value = g_strdup_printf("run on %sZ", stamp);
@@ -180,7 +180,7 @@ static void write_kept(SpMarkup *markup, const char *stamp)
     sp_markup_end(markup);
 }
 
-/* One that did not begin is told of with the time of the run. */
+/* A test that did not begin is reported with the time of the run. */
 static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_began_s)
 {
     g_autoptr(GDateTime) time =

@@ -8,8 +8,7 @@ struct SpMarkup {
     xmlTextWriter *writer;
 };
 
-/* Those that have no end tag (HTML Living Standard, 13.1.2 "void elements"); all others need one.
- */
+/* Elements without an end tag (HTML Living Standard, 13.1.2 "void elements"). */
 static const char *const void_elements[] = {"br", "img", "link", "meta", NULL};
 
 static SpMarkup *markup_new(void)
@@ -50,7 +49,7 @@ void sp_markup_free(SpMarkup *markup)
     g_free(markup);
 }
 
-/* Of XML 1.0, 2.2 "Characters", those that are no control characters. */
+/* XML 1.0, 2.2 "Characters", without the control characters. */
 static gboolean is_plain(gunichar c)
 {
     return c == '\t' || c == '\n' || (c >= 0x20 && c < 0x7f) || (c >= 0xa0 && c < 0xfffe) ||

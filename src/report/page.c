@@ -6,11 +6,11 @@
 
 #include <math.h>
 
-#define PICTURES_MAX (16u * 1024 * 1024)
+#define SCREENSHOTS_MAX (16u * 1024 * 1024)
 
-typedef void (*SectionFunc)(SpMarkup *markup, const SpRecord *record, SpPageRoom *room);
+typedef void (*SectionFunc)(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget);
 
-/* In the order in which they are read. */
+/* In the order of the page. */
 static const SectionFunc sections[] = {
     sp_section_failure,
     sp_section_time_line,
@@ -22,25 +22,6 @@ static const SectionFunc sections[] = {
     sp_section_steps,
     sp_section_files,
 };
-
-bool sp_record_is_bad(const SpRecord *record)
-{
-    return record->kind == SP_RESULT_FAILED || record->kind == SP_RESULT_ERROR;
-}
-
-char *sp_seconds_text(double seconds)
-{
-    if (seconds < 1)
-        return g_strdup_printf("%.2f s", MAX(seconds, 0));
-    if (seconds < 60)
-        return g_strdup_printf("%.1f s", seconds);
-    return g_strdup_printf("%.0f min %02d s", floor(seconds / 60), (int)fmod(seconds, 60));
-}
-
-double sp_record_length(const SpRecord *record)
-{
-    return MAX(record->end, 0.001);
-}
 
 static void write_badge(SpMarkup *markup, SpResultKind kind)
 {
@@ -67,44 +48,74 @@ static bool has_begun(const SpRecord *record)
     return record->dir || record->is_kept;
 }
 
-static void write_row(SpMarkup *markup, const SpRecord *record, const char *target)
+static void write_result_cell(SpMarkup *markup, const SpRecord *record)
 {
-    g_autofree char *time = sp_seconds_text(record->seconds);
-    guint all, passed;
-
-    count_subtests(record, &all, &passed);
-    sp_markup_begin(markup, "tr", NULL);
-    sp_markup_begin(markup, "td", NULL);
     write_badge(markup, record->kind);
-    sp_markup_end(markup);
-    sp_markup_begin(markup, "th", "scope", "row", NULL);
-    sp_markup_element(markup, "a", record->name, "href", target, NULL);
+}
+
+static void write_test_cell(SpMarkup *markup, const SpRecord *record)
+{
     if (*record->description)
         sp_markup_element(markup, "span", record->description, "class", "description", NULL);
     if (record->is_kept) {
         g_autofree char *kept = sp_record_kept_text(record);
         sp_markup_element(markup, "span", kept, "class", "description", NULL);
     }
-    sp_markup_end(markup);
-    sp_markup_begin(markup, "td", "class", "number", NULL);
+}
+
+static void write_subtests_cell(SpMarkup *markup, const SpRecord *record)
+{
+    guint all, passed;
+
+    count_subtests(record, &all, &passed);
     if (all > 0)
         sp_markup_printf(markup, "%u of %u", passed, all);
-    sp_markup_end(markup);
-    sp_markup_element(markup, "td", has_begun(record) ? time : "", "class", "number", NULL);
+}
+
+static void write_time_cell(SpMarkup *markup, const SpRecord *record)
+{
+    g_autofree char *time = sp_seconds_text(record->seconds);
+
+    if (has_begun(record))
+        sp_markup_printf(markup, "%s", time);
+}
+
+/* The columns of the table of tests. */
+static const struct {
+    const char *heading;
+    const char *class;  /* may be NULL */
+    bool is_row_header; /* its cells begin with a link to the test's part */
+    void (*write)(SpMarkup *markup, const SpRecord *record);
+} columns[] = {
+    {"Result", NULL, false, write_result_cell},
+    {"Test", NULL, true, write_test_cell},
+    {"Subtests", "number", false, write_subtests_cell},
+    {"Time", "number", false, write_time_cell},
+};
+
+static void write_row(SpMarkup *markup, const SpRecord *record, const char *target)
+{
+    sp_markup_begin(markup, "tr", NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(columns); i++) {
+        sp_markup_begin(markup, columns[i].is_row_header ? "th" : "td", "scope",
+            columns[i].is_row_header ? "row" : NULL, "class", columns[i].class, NULL);
+        if (columns[i].is_row_header)
+            sp_markup_element(markup, "a", record->name, "href", target, NULL);
+        columns[i].write(markup, record);
+        sp_markup_end(markup);
+    }
     sp_markup_end(markup);
 }
 
 static void write_table(SpMarkup *markup, const GPtrArray *records)
 {
-    static const char *const heads[] = {"Result", "Test", "Subtests", "Time"};
-
     sp_markup_begin(markup, "table", "class", "tests", NULL);
     sp_markup_element(markup, "caption", "The tests", "class", "unseen", NULL);
     sp_markup_begin(markup, "thead", NULL);
     sp_markup_begin(markup, "tr", NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(heads); i++)
+    for (gsize i = 0; i < G_N_ELEMENTS(columns); i++)
         sp_markup_element(
-            markup, "th", heads[i], "scope", "col", "class", i > 1 ? "number" : NULL, NULL);
+            markup, "th", columns[i].heading, "scope", "col", "class", columns[i].class, NULL);
     sp_markup_end(markup);
     sp_markup_end(markup);
     sp_markup_begin(markup, "tbody", NULL);
@@ -139,7 +150,7 @@ static void write_head(SpMarkup *markup, const char *verdict)
 
     sp_markup_begin(markup, "head", NULL);
     sp_markup_element(markup, "meta", "", "charset", "utf-8", NULL);
-    /* a second lock besides the escaping */
+    /* a second line of defence besides escaping */
     sp_markup_element(markup, "meta", "", "http-equiv", "Content-Security-Policy", "content",
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:", NULL);
     sp_markup_element(markup, "meta", "", "name", "viewport", "content",
@@ -176,12 +187,13 @@ static void write_kept(SpMarkup *markup, const SpRecord *record)
     g_autofree char *kept = sp_record_kept_text(record);
 
     sp_markup_begin(markup, "p", "class", "faint", NULL);
-    sp_markup_printf(markup, "%s: nothing that decides it has changed since.%s", kept,
+    sp_markup_printf(markup, "%s: nothing that affects the result has changed since.%s", kept,
         record->dir ? "" : " The files that it wrote then are not in this directory.");
     sp_markup_end(markup);
 }
 
-static void write_test(SpMarkup *markup, const SpRecord *record, const char *id, SpPageRoom *room)
+static void write_test(
+    SpMarkup *markup, const SpRecord *record, const char *id, SpPageBudget *budget)
 {
     g_autofree char *heading = g_strconcat(id, "-name", NULL);
 
@@ -196,15 +208,15 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const char *id,
     if (record->is_kept)
         write_kept(markup, record);
     for (gsize i = 0; has_begun(record) && i < G_N_ELEMENTS(sections); i++)
-        sections[i](markup, record, room);
+        sections[i](markup, record, budget);
     if (!has_begun(record) && record->report)
-        sp_section_failure(markup, record, room);
+        sp_section_failure(markup, record, budget);
     else if (!has_begun(record))
-        sp_markup_element(markup, "p", "It was not begun.", NULL);
+        sp_markup_element(markup, "p", "Not started.", NULL);
     sp_markup_end(markup);
 }
 
-/* What failed is looked at first; otherwise as they ended. */
+/* Failures first, otherwise in the order in which the tests ended. */
 static int compare(const void *a, const void *b)
 {
     return sp_record_is_bad(*(SpRecord *const *)b) - sp_record_is_bad(*(SpRecord *const *)a);
@@ -215,7 +227,7 @@ SpMarkup *sp_page_make(const SpSummary *summary)
     SpMarkup *markup = sp_markup_new_html();
     g_autoptr(GPtrArray) records = g_ptr_array_new();
     g_autofree char *verdict = describe(summary);
-    SpPageRoom room = {.pictures = PICTURES_MAX};
+    SpPageBudget budget = {.screenshots = SCREENSHOTS_MAX};
 
     sp_markup_begin(markup, "html", "lang", "en", NULL);
     write_head(markup, verdict);
@@ -224,11 +236,11 @@ SpMarkup *sp_page_make(const SpSummary *summary)
     sp_markup_begin(markup, "main", NULL);
     for (guint i = 0; i < summary->records->len; i++)
         g_ptr_array_add(records, g_ptr_array_index(summary->records, i));
-    g_ptr_array_sort(records, compare); /* which is stable */
+    g_ptr_array_sort(records, compare); /* a stable sort */
     write_table(markup, records);
     for (guint i = 0; i < records->len; i++) {
         g_autofree char *id = g_strdup_printf("test-%u", i + 1);
-        write_test(markup, g_ptr_array_index(records, i), id, &room);
+        write_test(markup, g_ptr_array_index(records, i), id, &budget);
     }
     return markup;
 }

@@ -5,12 +5,11 @@
 #include "report/summary.h"
 
 /**
- * @summary as one HTML page with all in it that it shows: nothing is loaded from elsewhere, and no
- * script runs in it. A table of the tests, and of each what failed, a time line, its steps, the
- * last lines of its consoles, and its screens. The files in the tests' folders are linked to.
+ * @summary as one self-contained HTML page: nothing is loaded from elsewhere, and it has no
+ * scripts. It has a table of the tests and, for each test, what failed, a time line, its steps, the
+ * last lines of its consoles, and its screenshots. It links to the files in the tests' directories.
  *
- * What a test's part consists of are the sections in page.c. A chart of something that a test has
- * measured would be one more: a function that reads a file from record->dir and writes markup, and
- * its line in that table.
+ * A column of the table is a row of columns[] in page.c, a section of a test's part a row of
+ * sections[]: a function that reads @record, or a file from record->dir, and writes markup.
  */
 SpMarkup *sp_page_make(const SpSummary *summary);

@@ -391,7 +391,7 @@ static void write_numbers(Chart *chart)
     sp_markup_end(chart->markup);
 }
 
-void sp_section_power_cuts(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_power_cuts(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     g_autoptr(JsonParser) parser = load(record->dir);
     Chart chart = {.markup = markup, .bars = BARS_MAX};

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #define FILE_NAME "events.jsonl"
-/* More than the log writes, with room for the result. */
+/* More than the log writes, plus the result. */
 #define FILE_MAX (96u * 1024 * 1024)
-/* Of each text but the report. */
+/* The limit of each text except the failure's report. */
 #define TEXT_MAX 4096u
 #define REPORT_MAX (1024u * 1024)
 #define SECONDS_MAX 1e7
@@ -132,7 +132,7 @@ static guint get_line(json_t *object, const char *name)
     return (guint)CLAMP(sp_json_number(object, name, 0), 0, 1e6);
 }
 
-/* The console of @machine, which there is from now on; NULL where there are too many. */
+/* Finds or adds the console of @machine. Returns NULL if there are too many. */
 static SpRecordConsole *get_console(SpRecord *record, const char *machine)
 {
     SpRecordConsole *console;
@@ -151,7 +151,7 @@ static SpRecordConsole *get_console(SpRecord *record, const char *machine)
     return console;
 }
 
-/* The machine's name, where it is one of those that are kept. */
+/* The machine's name, or NULL if it is not one of those that are kept. */
 static char *get_machine(SpRecord *record, json_t *object)
 {
     g_autofree char *machine = get_text(object, "machine", TEXT_MAX);
@@ -159,7 +159,7 @@ static char *get_machine(SpRecord *record, json_t *object)
     return machine && *machine && get_console(record, machine) ? g_steal_pointer(&machine) : NULL;
 }
 
-/* A subtest is told of as one, which its kind says already. */
+/* Drops the prefix of a subtest's text, which its kind implies. */
 static char *get_name(json_t *object, const char *kind)
 {
     g_autofree char *text = get_text(object, "text", TEXT_MAX);
@@ -202,7 +202,7 @@ static void take_begin(SpRecord *record, json_t *object, double time)
     g_ptr_array_add(record->open, step);
 }
 
-/* However many there are, a subtest that failed is told of. */
+/* A failed subtest is always recorded, however many there are. */
 static void settle_spare(SpRecord *record, SpRecordStep *step)
 {
     step->is_spare = false;
@@ -348,7 +348,7 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
     return event != NULL;
 }
 
-/* NULL with errno set. No symbolic link, and nothing that is no file, is followed. */
+/* Returns NULL with errno set. Opens regular files only, and no symbolic links. */
 static GMappedFile *map_file(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -404,7 +404,7 @@ char *sp_record_kept_text(const SpRecord *record)
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(record->began_s);
     g_autofree char *date = time ? g_date_time_format(time, "%Y-%m-%d %H:%M") : NULL;
 
-    return g_strdup_printf("kept, run on %s", date ? date : "a day that is not known");
+    return g_strdup_printf("kept, run on %s", date ? date : "an unknown day");
 }
 
 SpRecord *sp_record_of_result(const SpRecordResult *result)
@@ -447,7 +447,7 @@ bool sp_record_append(const char *dir, const SpRecordResult *result, GError **er
     json_object_set_new(object, "seconds", json_real(result->seconds));
     json_object_set_new(object, "began", json_integer(result->began_s));
     text = sp_json_format(object);
-    /* one that was killed may have left half a line */
+    /* a writer that was killed may have left half a line */
     line = g_strconcat("\n", text, "\n", NULL);
     if (fd >= 0)
         written = write(fd, line, strlen(line));

@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The screenshots of a test, in the page itself. */
+/* The screenshots of a test, embedded in the page. */
 
 #include "report/sections.h"
 
 #include <string.h>
 
-#define PICTURE_MAX (512u * 1024)
-#define PICTURES_MAX 24u
+#define SCREENSHOT_MAX (512u * 1024)
+#define SCREENSHOTS_MAX 24u
 
 /* PNG (RFC 2083), 3.1 */
 static const guint8 signature[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
-/* @name is one of a file in the folder itself. */
+/* Whether @name is a plain file name. */
 static bool is_file_name(const char *name)
 {
     return *name && *name != '.' && !strchr(name, '/') && strlen(name) < 256;
 }
 
-/* The picture as base64; NULL for what is none, or too large. */
-static char *read_picture(const char *dir, const char *name, SpPageRoom *room)
+/* The screenshot as base64. Returns NULL if it is not a PNG file or too large. */
+static char *read_screenshot(const char *dir, const char *name, SpPageBudget *budget)
 {
     gsize length;
     g_autofree char *bytes =
-        sp_section_read_file(dir, name, MIN(PICTURE_MAX, room->pictures), &length);
+        sp_section_read_file(dir, name, MIN(SCREENSHOT_MAX, budget->screenshots), &length);
 
     if (!bytes || length < sizeof signature || memcmp(bytes, signature, sizeof signature) != 0)
         return NULL;
-    room->pictures -= length;
+    budget->screenshots -= length;
     return g_base64_encode((const guint8 *)bytes, length);
 }
 
-static void write_picture(
-    SpMarkup *markup, const SpRecord *record, const SpRecordMark *mark, SpPageRoom *room)
+static void write_screenshot(
+    SpMarkup *markup, const SpRecord *record, const SpRecordMark *mark, SpPageBudget *budget)
 {
-    g_autofree char *base64 = read_picture(record->dir, mark->text, room);
+    g_autofree char *base64 = read_screenshot(record->dir, mark->text, budget);
     g_autofree char *data = base64 ? g_strconcat("data:image/png;base64,", base64, NULL) : NULL;
     g_autofree char *time = sp_seconds_text(mark->time);
     g_autofree char *alternative = g_strdup_printf("The screen of %s at %s", mark->machine, time);
@@ -43,7 +43,7 @@ static void write_picture(
     if (data)
         sp_markup_element(markup, "img", "", "src", data, "alt", alternative, NULL);
     else
-        sp_markup_element(markup, "p", "This picture is only in the test's folder.", NULL);
+        sp_markup_element(markup, "p", "This screenshot is only in the test's directory.", NULL);
     sp_markup_begin(markup, "figcaption", NULL);
     sp_markup_element(markup, "b", mark->text, NULL);
     sp_markup_printf(markup, ", %s at %s", mark->machine, time);
@@ -51,7 +51,7 @@ static void write_picture(
     sp_markup_end(markup);
 }
 
-/* Whether a later screenshot has overwritten this one. */
+/* Whether a later screenshot has overwritten this one's file. */
 static bool is_overwritten(const SpRecord *record, guint index)
 {
     const SpRecordMark *mark = g_ptr_array_index(record->marks, index);
@@ -65,11 +65,11 @@ static bool is_overwritten(const SpRecord *record, guint index)
     return false;
 }
 
-void sp_section_screens(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_screens(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     guint count = 0;
 
-    for (guint i = 0; i < record->marks->len && count < PICTURES_MAX; i++) {
+    for (guint i = 0; i < record->marks->len && count < SCREENSHOTS_MAX; i++) {
         const SpRecordMark *mark = g_ptr_array_index(record->marks, i);
 
         if (!g_str_equal(mark->kind, "screenshot") || !is_file_name(mark->text) ||
@@ -80,7 +80,7 @@ void sp_section_screens(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
             sp_markup_element(markup, "h3", "Screens", NULL);
             sp_markup_begin(markup, "div", "class", "screens", NULL);
         }
-        write_picture(markup, record, mark, room);
+        write_screenshot(markup, record, mark, budget);
     }
     if (count == 0)
         return;

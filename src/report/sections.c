@@ -11,7 +11,7 @@
 #define FILES_MAX 200u
 #define SUBTESTS_MAX 1000u
 
-/* The lines of the script, the ones that failed marked. */
+/* The lines of the script, with those that failed marked. */
 static void write_source(SpMarkup *markup, const SpRecordFailure *failure)
 {
     g_auto(GStrv) lines = g_strsplit(failure->source, "\n", -1);
@@ -42,7 +42,7 @@ static void write_place(SpMarkup *markup, const SpRecordFailure *failure)
     sp_markup_end(markup);
 }
 
-/* What stands in front of the place, which may be more lines. */
+/* The report up to the location, possibly several lines. */
 static char *get_headline(const char *report)
 {
     const char *place = strstr(report, "\n  at ");
@@ -50,7 +50,7 @@ static char *get_headline(const char *report)
     return g_strndup(report, place ? (gsize)(place - report) : strcspn(report, "\n"));
 }
 
-void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     const SpRecordFailure *failure = &record->failure;
     bool is_known = failure->text && failure->file && failure->source;
@@ -70,12 +70,12 @@ void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageRoom *ro
         write_source(markup, failure);
         sp_markup_element(markup, "pre", failure->text, NULL);
         if (failure->chain) {
-            sp_markup_element(markup, "p",
-                "It is one of several exceptions, the first one first:", "class", "faint", NULL);
+            sp_markup_element(
+                markup, "p", "It is one of several exceptions, in order:", "class", "faint", NULL);
             sp_markup_element(markup, "pre", failure->chain, NULL);
         }
         sp_markup_begin(markup, "details", NULL);
-        sp_markup_element(markup, "summary", "The report as it was printed", NULL);
+        sp_markup_element(markup, "summary", "The failure as it was printed", NULL);
         sp_markup_element(markup, "pre", record->report, NULL);
         sp_markup_end(markup);
     } else {
@@ -108,14 +108,14 @@ static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpReco
     sp_markup_end(markup);
 }
 
-void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     guint count = 0;
 
     for (guint i = 0; i < record->steps->len; i++) {
         const SpRecordStep *step = g_ptr_array_index(record->steps, i);
 
-        /* those that failed are always told of */
+        /* those that failed are always shown */
         if (!sp_step_is_subtest(step) || (count >= SUBTESTS_MAX && !step->failure))
             continue;
         if (count++ == 0) {
@@ -134,7 +134,7 @@ void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageRoom *r
     sp_markup_end(markup);
 }
 
-void sp_section_messages(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_messages(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     if (record->messages.length == 0)
         return;
@@ -163,7 +163,7 @@ static void write_console(SpMarkup *markup, const SpRecordConsole *console, bool
     sp_markup_end(markup);
 }
 
-void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     bool has_begun = false;
 
@@ -188,29 +188,7 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-char *sp_section_read_file(const char *dir, const char *name, gsize max, gsize *ret_length)
-{
-    g_autofree char *path = dir ? g_build_filename(dir, name, NULL) : NULL;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
-    g_autofree char *bytes = NULL;
-    struct stat st;
-    gsize length = 0;
-    ssize_t n = 1;
-
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (guint64)st.st_size <= max)
-        bytes = g_malloc((gsize)st.st_size + 1);
-    while (bytes && length < (gsize)st.st_size && n > 0) {
-        n = read(fd, bytes + length, (gsize)st.st_size - length);
-        length += (gsize)MAX(n, 0);
-    }
-    close(fd);
-    *ret_length = length;
-    return n < 0 ? NULL : g_steal_pointer(&bytes);
-}
-
-/* Names of what lies in the folder, sorted; our own marks are hidden ones. */
+/* The names of the directory's entries, sorted, without hidden ones, such as our markers. */
 static GPtrArray *list_files(const char *dir)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
@@ -231,7 +209,7 @@ static void write_file(SpMarkup *markup, const char *dir, const char *name)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
     g_autofree char *folder = g_path_get_basename(dir);
-    /* relative: with "./" in front, no name can be another scheme */
+    /* relative: "./" in front keeps a name from being taken for a scheme */
     g_autofree char *escaped_folder = g_uri_escape_string(folder, NULL, FALSE);
     g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
     g_autofree char *link = g_strdup_printf("./%s/%s", escaped_folder, escaped);
@@ -249,7 +227,7 @@ static void write_file(SpMarkup *markup, const char *dir, const char *name)
     sp_markup_end(markup);
 }
 
-void sp_section_files(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_files(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     g_autoptr(GPtrArray) names = list_files(record->dir);
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
-/* All steps of a test as a list, and between them what happened to its machines. */
+/* All steps of a test as a list, with what happened to its machines in between. */
 
 #include "report/sections.h"
 
 #include <string.h>
 
-/* So many from the begin and the end; those that failed are always told of. */
+/* Only that many are shown from the beginning and the end; those that failed always are. */
 #define LIST_HALF 250u
 #define OUTPUT_MAX 2048u
 
-/* A line of text, what else there is of it comes when it is opened. */
+/* The first line of a text; the rest is shown when it is opened. */
 static char *first_line(const char *text)
 {
     gsize length = strcspn(text, "\n");
@@ -18,7 +18,7 @@ static char *first_line(const char *text)
     return g_strndup(text, length);
 }
 
-/* Of a step that has others in it, that it failed says nothing new. */
+/* The failure of a step that contains a failed one says nothing new. */
 static const char *reason_of(const SpRecordStep *step)
 {
     return step->failure && !g_str_equal(step->failure, "failed") ? step->failure : NULL;
@@ -73,7 +73,7 @@ static void write_output(SpMarkup *markup, const char *name, const char *text)
     sp_markup_element(markup, "p", name, "class", "faint", NULL);
     if (strlen(text) > OUTPUT_MAX) {
         g_autofree char *end = g_utf8_make_valid(text + strlen(text) - OUTPUT_MAX, -1);
-        g_autofree char *cut = g_strconcat("[... the begin is in events.jsonl]\n", end, NULL);
+        g_autofree char *cut = g_strconcat("[... the beginning is in events.jsonl]\n", end, NULL);
         sp_markup_element(markup, "pre", cut, NULL);
     } else {
         sp_markup_element(markup, "pre", text, NULL);
@@ -146,7 +146,7 @@ static void write_list(SpMarkup *markup, const SpRecord *record)
         left_out += !is_shown;
         if (left_out > 0 && (is_shown || i + 1 == record->steps->len)) {
             sp_markup_begin(markup, "li", "class", "event", NULL);
-            sp_markup_printf(markup, "%u steps before this are in events.jsonl only", left_out);
+            sp_markup_printf(markup, "%u earlier steps are only in events.jsonl", left_out);
             sp_markup_end(markup);
             left_out = 0;
         }
@@ -154,12 +154,12 @@ static void write_list(SpMarkup *markup, const SpRecord *record)
     write_marks_until(markup, record, &next, whole + 1, true);
     if (record->left_out > 0) {
         sp_markup_begin(markup, "li", "class", "event", NULL);
-        sp_markup_printf(markup, "%u more are in events.jsonl only", record->left_out);
+        sp_markup_printf(markup, "%u more are only in events.jsonl", record->left_out);
         sp_markup_end(markup);
     }
 }
 
-void sp_section_steps(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_steps(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     if (record->steps->len == 0 && record->marks->len == 0)
         return;
@@ -168,7 +168,7 @@ void sp_section_steps(SpMarkup *markup, const SpRecord *record, SpPageRoom *room
     sp_markup_begin(markup, "details", NULL);
     sp_markup_begin(markup, "summary", NULL);
     sp_markup_printf(
-        markup, "All %u steps, with what commands wrote", record->steps->len + record->left_out);
+        markup, "All %u steps, with the output of commands", record->steps->len + record->left_out);
     sp_markup_end(markup);
     sp_markup_begin(markup, "ol", "class", "steps", NULL);
     write_list(markup, record);

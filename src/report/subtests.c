@@ -10,7 +10,7 @@ const SpRecordStep *sp_subtest_at_fault(const SpRecord *record)
 {
     if (record->kind != SP_RESULT_FAILED || !record->failure.subtest)
         return NULL;
-    /* of several with that name the others were caught before */
+    /* if several have that name, the earlier ones were caught */
     for (guint i = record->steps->len; i > 0; i--) {
         const SpRecordStep *step = g_ptr_array_index(record->steps, i - 1);
 

@@ -24,7 +24,7 @@ static bool write_file(const char *out, const char *name, SpMarkup *markup, GErr
     if (g_file_set_contents_full(
             path, text, (gssize)length, G_FILE_SET_CONTENTS_CONSISTENT, 0666, &local))
         return true;
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the report can't be written: %s", local->message);
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "can't write the report: %s", local->message);
     return false;
 }
 

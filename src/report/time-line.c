@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The time line: a lane a machine, with when it booted and was up, and what was done with it. */
+/* The time line: one lane per machine, with when it booted and was up, and what was done with it.
+ */
 
 #include "report/sections.h"
 
 #include <math.h>
 
-/* A bar is at least this wide, of the whole; so many of them are drawn. */
+/* The minimal width of a bar as a share of the whole; the maximal number of bars. */
 #define PART_MIN 0.001
 #define BARS_MAX 3000u
 #define TICKS 5
 
-/* What a mark makes of a machine's state, and how it is drawn itself. */
+/* How a mark changes a machine's state, and how it is drawn. */
 typedef enum { STATE_OFF, STATE_BOOTING, STATE_UP, STATE_SAME } State;
 
 static const struct {
@@ -29,7 +30,7 @@ static const struct {
     {"off", STATE_OFF, NULL, NULL},
 };
 
-/* What bars are of, for the legend. */
+/* The kinds of bars, for the legend. */
 static const struct {
     const char *class;
     const char *text;
@@ -46,24 +47,7 @@ static const struct {
     {"mark panic", "kernel failed"},
 };
 
-void sp_append_percent(GString *style, const char *property, double part, double whole)
-{
-    char number[G_ASCII_DTOSTR_BUF_SIZE];
-
-    g_ascii_formatd(number, sizeof number, "%.3f", 100 * CLAMP(part / whole, 0, 1));
-    g_string_append_printf(style, "%s:%s%%;", property, number);
-}
-
-const char *sp_step_class(const SpRecordStep *step)
-{
-    if (step->failure)
-        return "bar failed";
-    if (g_str_equal(step->kind, "command"))
-        return "bar command";
-    return g_str_equal(step->kind, "wait") ? "bar wait" : "bar other";
-}
-
-/* One piece of a lane; @end negative for one without a length. */
+/* Writes a piece of a lane; if @end is negative it has no length. */
 static void write_piece(SpMarkup *markup, const char *class, const char *text, const char *title,
     double begin, double end, double whole)
 {
@@ -90,7 +74,7 @@ static double end_of(const SpRecordStep *step, double whole)
     return step->seconds >= 0 ? step->begin + step->seconds : whole;
 }
 
-/* A step is drawn where it is long enough to be seen; one within another lies upon it. */
+/* Draws steps that are long enough to be seen; inner ones on top. */
 static bool is_drawn(const SpRecordStep *step, const char *machine, bool are_subtests, double whole)
 {
     bool is_subtest = g_str_equal(step->kind, "subtest");
@@ -205,7 +189,7 @@ static bool has_steps(const SpRecord *record, const char *machine, bool are_subt
     return false;
 }
 
-/* 1, 2 or 5 times a power of ten, or whole parts of minutes; about TICKS of them. */
+/* 1, 2 or 5 times a power of ten, or parts of minutes, so that there are about TICKS ticks. */
 static double tick_length(double whole)
 {
     static const double steps[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120,
@@ -234,14 +218,14 @@ static void write_axis(SpMarkup *markup, double whole)
     begin_lane(markup, "", "track axis");
     for (guint i = 0; i * step < whole && i <= TICKS + 1; i++) {
         g_autofree char *text = tick_text(i * step, step);
-        /* one at the very end would stand out */
+        /* a label at the very end would overflow */
         bool is_last = i * step > 0.93 * whole;
         write_piece(markup, "tick", is_last ? "" : text, NULL, i * step, -1, whole);
     }
     end_lane(markup);
 }
 
-/* The picture in words, for who does not see it. */
+/* The time line in words, for those who can't see it. */
 static char *describe(const SpRecord *record)
 {
     g_autofree char *length = sp_seconds_text(sp_record_length(record));
@@ -255,7 +239,7 @@ static char *describe(const SpRecord *record)
         if (marks[i].plural && counts[i] > 0)
             g_string_append_printf(text, ", %u %s", counts[i], marks[i].plural);
     }
-    g_string_append(text, ". The list of steps below has all of it.");
+    g_string_append(text, ". The list of steps below has everything.");
     return g_string_free(text, FALSE);
 }
 
@@ -294,7 +278,7 @@ static void write_lanes(SpMarkup *markup, const SpRecord *record)
     }
 }
 
-void sp_section_time_line(SpMarkup *markup, const SpRecord *record, SpPageRoom *room)
+void sp_section_time_line(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
     g_autofree char *words = NULL;
 

@@ -220,7 +220,7 @@ static void test_kept(Fixture *f, gconstpointer data)
     markup = sp_page_make(&f->summary);
     page = sp_markup_finish(markup, &length);
     g_assert_nonnull(g_strstr_len(page, (gssize)length, "kept, run on 2025-11-27"));
-    g_assert_null(g_strstr_len(page, (gssize)length, "not begun"));
+    g_assert_null(g_strstr_len(page, (gssize)length, "not started"));
     record->is_kept = false;
     expect(f, "//property", "");
 }

@@ -179,7 +179,7 @@ static void test_junit(Fixture *f, gconstpointer data)
     expect(doc, "//testcase[@name='one']/*", "");
     expect(doc, "//testcase[@name='one']/@time", "0.500\n");
     expect(doc, "//testcase[@name='broken']/error", "no such file\n");
-    expect(doc, "//testcase[@name='later']/skipped/@message", "not begun\n");
+    expect(doc, "//testcase[@name='later']/skipped/@message", "not started\n");
     expect(doc, "//testsuite[4]/@timestamp", "2023-11-14T22:13:20\n");
     xmlFreeDoc(doc);
 }
@@ -238,7 +238,7 @@ static void test_page(Fixture *f, gconstpointer data)
     expect(doc, "//pre[@class='console']", "last words\n\n");
     expect(doc, "//div[@role='img']/@aria-label",
         "Time line of 2.5 s with 3 steps, 1 start(s), 1 power cut(s). The list of steps below has "
-        "all of it.\n");
+        "everything.\n");
     xmlFreeDoc(doc);
 }
 
@@ -407,8 +407,8 @@ static void test_many_steps(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(found, "number 2999"));
     g_assert_null(strstr(found, "number 1499"));
     expect(doc, "//li[@class='event']",
-        "1250 steps before this are in events.jsonl only\n"
-        "1249 steps before this are in events.jsonl only\n");
+        "1250 earlier steps are only in events.jsonl\n"
+        "1249 earlier steps are only in events.jsonl\n");
     xmlFreeDoc(doc);
 }
 

@@ -146,7 +146,7 @@ static void test_reports(RunnerFixture *f, gconstpointer data)
     junit = contents(f, "junit.xml");
     g_assert_nonnull(strstr(junit, "<testcase classname=\"slotproof\" name=\"a\""));
     g_assert_nonnull(strstr(junit, "message=\"stopped by the user\""));
-    g_assert_nonnull(strstr(junit, "message=\"not begun\""));
+    g_assert_nonnull(strstr(junit, "message=\"not started\""));
     page = contents(f, "report.html");
     g_assert_nonnull(strstr(page, "<h1 class=\"good\">1 passed, 2 stopped</h1>"));
     runner_expect(f, "/report.html\n1 passed, 0 failed, 2 skipped\n");

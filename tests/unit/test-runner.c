@@ -234,7 +234,7 @@ static void test_jobs(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "timed out");
 }
 
-/* Those that runner_run are stopped, those that wait are not begun. */
+/* Those that runner_run are stopped, those that wait are not started. */
 static void test_jobs_stopped(RunnerFixture *f, gconstpointer data)
 {
     runner_add_test(f, "a", "import time\ntime.sleep(60)\n");
