@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Kernel modules in an initramfs, which has neither modprobe nor an index. */
+
 #include "appliance/boot/boot-modules.h"
 
 #include "lib/atomic-file.h"
@@ -12,7 +15,7 @@
 
 #define ORDER_MAX 16384u
 
-static int load(int dirfd, const char *name, const char *parameters)
+static int load_module(int dirfd, const char *name, const char *parameters)
 {
     sp_auto_close int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
 
@@ -23,9 +26,9 @@ static int load(int dirfd, const char *name, const char *parameters)
     return 0;
 }
 
-int boot_modules_load(const char *folder, boot_modules_error_func on_error, void *data)
+int boot_modules_load(const char *directory, boot_modules_error_func on_error, void *data)
 {
-    sp_auto_close int dirfd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sp_auto_close int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char order[ORDER_MAX], *rest = order, *name;
     ssize_t length;
 
@@ -43,7 +46,7 @@ int boot_modules_load(const char *folder, boot_modules_error_func on_error, void
         if (*name == '\0' || *name == '#')
             continue;
         name = strsep(&parameters, " ");
-        r = load(dirfd, name, parameters ? parameters : "");
+        r = load_module(dirfd, name, parameters ? parameters : "");
         if (r < 0)
             on_error(data, name, r);
     }

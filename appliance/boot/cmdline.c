@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/boot/cmdline.h"
 
+#include "lib/atomic-file.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#define BLANKS " \t\n"
+#define SPACES " \t\n"
 #define SLOT_PREFIX "rauc.slot="
 #define ARG_PREFIX "slot.arg="
 #define NOTE_PREFIX "slot_selector.note="
 
-/* The word at or after *@at and its length, moving *@at behind it; NULL at the end. */
+/* Returns the first word at or after *@at, and moves *@at past it; NULL at the end. */
 static const char *next_word(const char **at, size_t *ret_length)
 {
-    const char *word = *at + strspn(*at, BLANKS);
+    const char *word = *at + strspn(*at, SPACES);
 
-    *ret_length = strcspn(word, BLANKS);
+    *ret_length = strcspn(word, SPACES);
     *at = word + *ret_length;
     return *ret_length > 0 ? word : NULL;
 }
 
-/* What follows @prefix in the word; NULL if the word does not start so. */
+/* Returns the rest of the word after @prefix; NULL if the word does not begin with it. */
 static const char *after_prefix(const char *word, size_t *length, const char *prefix)
 {
     size_t n = strlen(prefix);
@@ -29,6 +33,16 @@ static const char *after_prefix(const char *word, size_t *length, const char *pr
         return NULL;
     *length -= n;
     return word + n;
+}
+
+int cmdline_read(const char *path, char ret_cmdline[static CMDLINE_FILE_MAX])
+{
+    ssize_t length = sp_read_file_at(AT_FDCWD, path, ret_cmdline, CMDLINE_FILE_MAX - 1);
+
+    if (length < 0)
+        return (int)length;
+    ret_cmdline[length] = '\0';
+    return 0;
 }
 
 enum sp_slot cmdline_slot(const char *cmdline)
@@ -53,14 +67,21 @@ enum sp_slot cmdline_slot(const char *cmdline)
     return slot;
 }
 
-static int append(char *cmdline, const char *prefix, const char *value, size_t length)
+enum sp_slot cmdline_read_slot(const char *path)
 {
-    size_t used = strlen(cmdline), blank = used > 0;
+    char cmdline[CMDLINE_FILE_MAX];
 
-    if (used + blank + strlen(prefix) + length >= CMDLINE_MAX)
+    return cmdline_read(path, cmdline) < 0 ? SP_SLOT_NONE : cmdline_slot(cmdline);
+}
+
+static int append_word(char *cmdline, const char *prefix, const char *value, size_t length)
+{
+    size_t used = strlen(cmdline), separator = used > 0;
+
+    if (used + separator + strlen(prefix) + length >= CMDLINE_MAX)
         return -E2BIG;
-    snprintf(cmdline + used, CMDLINE_MAX - used, "%s%s%.*s", blank ? " " : "", prefix, (int)length,
-        value);
+    snprintf(cmdline + used, CMDLINE_MAX - used, "%s%s%.*s", separator ? " " : "", prefix,
+        (int)length, value);
     return 0;
 }
 
@@ -92,14 +113,14 @@ int cmdline_build(const char *own, const char *extra, size_t extra_length, enum 
         const char *value = after_prefix(word, &length, ARG_PREFIX);
 
         if (value && length > 0)
-            r = append(cmdline, "", value, length);
+            r = append_word(cmdline, "", value, length);
     }
     if (r == 0 && extra_length > 0)
-        r = append(cmdline, "", extra, extra_length);
+        r = append_word(cmdline, "", extra, extra_length);
     if (r == 0)
-        r = append(cmdline, SLOT_PREFIX, name, strlen(name));
+        r = append_word(cmdline, SLOT_PREFIX, name, strlen(name));
     if (r == 0 && *note)
-        r = append(cmdline, NOTE_PREFIX, note, strlen(note));
+        r = append_word(cmdline, NOTE_PREFIX, note, strlen(note));
     if (r == 0)
         memcpy(ret_cmdline, cmdline, sizeof cmdline);
     return r;

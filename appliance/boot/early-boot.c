@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/boot/early-boot.h"
 
 #include "appliance/boot/boot-modules.h"
-#include "lib/atomic-file.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@
 #define LINE_SIZE 320u
 #define RESET_TIMEOUT_S 2
 #define WATCHDOG_TIMEOUT_S 30
-#define WATCHDOG_WAIT_MS 10000
+#define RESET_WAIT_MS 10000
 
 static const struct {
     const char *type, *target;
@@ -33,7 +33,7 @@ static const struct {
     {"devtmpfs", "/dev", MS_NOSUID},
 };
 
-__attribute__((format(printf, 2, 0))) static void say(
+__attribute__((format(printf, 2, 0))) static void write_line(
     const struct early_boot *boot, const char *format, va_list args)
 {
     char line[LINE_SIZE];
@@ -61,7 +61,7 @@ void early_boot_say(const struct early_boot *boot, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(boot, format, args);
+    write_line(boot, format, args);
     va_end(args);
 }
 
@@ -71,15 +71,24 @@ void early_boot_drain(const struct early_boot *boot)
         ;
 }
 
-/* Where there is one. It stays armed when its descriptor is closed without the magic character, and
- * over a kexec; a kernel that does not get as far as to feed it is reset. */
-static void arm_watchdog(void)
+/* Opens the watchdog, which arms it. It stays armed when the descriptor is closed without the magic
+ * character, and over a kexec: a kernel that does not get far enough to feed it is reset. Returns
+ * -1 if there is no watchdog. */
+static int open_watchdog(int timeout_s)
 {
-    sp_auto_close int fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
-    int timeout_s = WATCHDOG_TIMEOUT_S;
+    int fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
 
     if (fd >= 0)
         (void)ioctl(fd, WDIOC_SETTIMEOUT, &timeout_s);
+    return fd;
+}
+
+static void arm_watchdog(void)
+{
+    int fd = open_watchdog(WATCHDOG_TIMEOUT_S);
+
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 static void on_module_error(void *data, const char *name, int error)
@@ -114,22 +123,12 @@ void early_boot_start(struct early_boot *boot, const char *program)
 
     r = partition_watch_open();
     if (r < 0)
-        early_boot_say(boot, "no events of the kernel: %s", strerror(-r));
+        early_boot_say(boot, "kernel events are not available: %s", strerror(-r));
     boot->watch_fd = r;
     r = boot_modules_load("/modules", on_module_error, boot);
     if (r < 0)
         early_boot_say(boot, "/modules/order: %s", strerror(-r));
     arm_watchdog();
-}
-
-int early_boot_cmdline(char *ret_cmdline, size_t size)
-{
-    ssize_t length = sp_read_file_at(AT_FDCWD, "/proc/cmdline", ret_cmdline, size - 1);
-
-    if (length < 0)
-        return (int)length;
-    ret_cmdline[length] = '\0';
-    return 0;
 }
 
 int early_boot_mkdir(const char *path)
@@ -150,16 +149,13 @@ int early_boot_mount_partition(const struct early_boot *boot, const char *label,
     return r;
 }
 
-/* Comes back only where there is no watchdog, or one that does not bite. */
+/* Returns only if there is no watchdog, or one that does not reset the machine. */
 static void reset_by_watchdog(void)
 {
-    sp_auto_close int fd = open("/dev/watchdog", O_WRONLY | O_CLOEXEC);
-    int timeout_s = RESET_TIMEOUT_S;
+    sp_auto_close int fd = open_watchdog(RESET_TIMEOUT_S);
 
-    if (fd < 0)
-        return;
-    (void)ioctl(fd, WDIOC_SETTIMEOUT, &timeout_s);
-    (void)poll(NULL, 0, WATCHDOG_WAIT_MS);
+    if (fd >= 0)
+        (void)poll(NULL, 0, RESET_WAIT_MS);
 }
 
 void early_boot_fail(const struct early_boot *boot, const char *format, ...)
@@ -167,13 +163,13 @@ void early_boot_fail(const struct early_boot *boot, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(boot, format, args);
+    write_line(boot, format, args);
     va_end(args);
     early_boot_drain(boot);
     sync();
     reset_by_watchdog();
     (void)reboot(RB_AUTOBOOT);
-    /* pid 1 must not end: the kernel would panic, and might stay there */
+    /* PID 1 must not end: the kernel would panic, and might not reset */
     for (;;)
         (void)pause();
 }

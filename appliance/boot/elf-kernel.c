@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/boot/elf-kernel.h"
 
 #include <elf.h>
@@ -35,7 +36,7 @@ static bool is_x86_64(const uint8_t *file, size_t size)
            GET(file, Elf64_Ehdr, e_phentsize) == sizeof(Elf64_Phdr);
 }
 
-static bool overlaps(const struct elf_kernel *kernel, const struct elf_segment *segment)
+static bool overlaps_segment(const struct elf_kernel *kernel, const struct elf_segment *segment)
 {
     for (size_t i = 0; i < kernel->count; i++) {
         const struct elf_segment *other = &kernel->segment[i];
@@ -64,7 +65,7 @@ static int add_segment(struct elf_kernel *kernel, const uint8_t *header, size_t 
         segment.address % ELF_KERNEL_PAGE != 0 || segment.memory > ADDRESS_MAX - segment.address)
         return -ENOEXEC;
     segment.memory = (segment.memory + ELF_KERNEL_PAGE - 1) / ELF_KERNEL_PAGE * ELF_KERNEL_PAGE;
-    if (overlaps(kernel, &segment))
+    if (overlaps_segment(kernel, &segment))
         return -ENOEXEC;
     kernel->segment[kernel->count++] = segment;
     if (segment.address + segment.memory > kernel->end)
@@ -145,7 +146,7 @@ void elf_kernel_boot_params(uint8_t params[static BOOT_PARAMS_SIZE], uint64_t cm
     put_le(params + BOOT_FLAG, 0xaa55, 2);
     memcpy(params + HEADER, "HdrS", 4);
     put_le(params + VERSION, 0x020c, 2);
-    params[TYPE_OF_LOADER] = 0xff; /* none that has a number */
+    params[TYPE_OF_LOADER] = 0xff; /* one without a number of its own */
     params[LOADFLAGS] = 1;         /* loaded high */
     put_le(params + RAMDISK_IMAGE, initrd, 4);
     put_le(params + EXT_RAMDISK_IMAGE, initrd >> 32, 4);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/boot/partition.h"
 
 #include "lib/atomic-file.h"
@@ -14,9 +15,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define CLASS_FOLDER "/sys/class/block"
+#define CLASS_DIRECTORY "/sys/class/block"
 #define UEVENT_MAX 1024u
-#define KERNEL_GROUP 1u /* of NETLINK_KOBJECT_UEVENT: what the kernel itself sends */
+#define KERNEL_GROUP 1u /* of NETLINK_KOBJECT_UEVENT: messages from the kernel itself */
 
 int partition_watch_open(void)
 {
@@ -29,7 +30,7 @@ int partition_watch_open(void)
     return sp_steal_fd(&fd);
 }
 
-/* The value of the line "@name=..." and its length; NULL if there is none. */
+/* Returns the value of the line "@name=..."; NULL if there is no such line. */
 static const char *find_value(const char *text, size_t length, const char *name, size_t *ret_length)
 {
     size_t name_length = strlen(name);
@@ -65,9 +66,9 @@ bool partition_is_in_uevent(
     return true;
 }
 
-static int scan(const char *label, char ret_path[static PARTITION_PATH_MAX])
+static int scan_partitions(const char *label, char ret_path[static PARTITION_PATH_MAX])
 {
-    sp_auto_closedir DIR *dir = opendir(CLASS_FOLDER);
+    sp_auto_closedir DIR *dir = opendir(CLASS_DIRECTORY);
     char best[PARTITION_PATH_MAX] = "", path[PARTITION_PATH_MAX];
     struct dirent *entry;
 
@@ -100,9 +101,9 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* What the messages say does not matter, nor that some may have been lost: any is a reason to look
- * again. */
-static void drain(int watch_fd)
+/* Neither the content of the messages matters nor whether some were lost: each is just a reason to
+ * scan again. */
+static void discard_events(int watch_fd)
 {
     char message[4096];
 
@@ -121,8 +122,8 @@ int partition_find(
         int r;
 
         if (watch_fd >= 0)
-            drain(watch_fd); /* before looking, so that what comes after it wakes us */
-        r = scan(label, ret_path);
+            discard_events(watch_fd); /* before scanning, so that later ones wake us */
+        r = scan_partitions(label, ret_path);
         left = deadline - now_ms();
         if (r != -ENOENT || watch_fd < 0 || left <= 0)
             return r;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * pid 1 and sole program of a slot's initramfs: makes the slot's squashfs, with a tmpfs over it for
- * what is written, the root, and becomes its init. What fails resets the machine, and so counts
- * as a failed boot of the slot.
+ * slot-init: PID 1 and the only program of a slot's initramfs. Mounts the slot's squashfs, with a
+ * tmpfs over it for what is written, as the root, and becomes its init. A failure resets the
+ * machine, and so counts as a failed boot of the slot.
  */
 
 #include "appliance/boot/cmdline.h"
@@ -21,12 +21,12 @@
 #include <unistd.h>
 
 #define ROOTFS_WAIT_MS 10000
-#define LOWER "/run/rootfs-ro" /* stays: the root as it was installed */
+#define LOWER "/run/rootfs-ro" /* stays mounted: the root as it was installed */
 #define WRITABLE "/writable"
 #define NEW_ROOT "/newroot"
 
 static const char *const rootfs_labels[SP_SLOT_COUNT] = {"rootfs-a", "rootfs-b"};
-static const char *const moved[] = {"/proc", "/sys", "/dev", "/run"};
+static const char *const moved_mounts[] = {"/proc", "/sys", "/dev", "/run"};
 static const char *const inits[] = {"/sbin/init", "/usr/lib/systemd/systemd"};
 
 static void mkdir_or_fail(const struct early_boot *boot, const char *path)
@@ -34,7 +34,7 @@ static void mkdir_or_fail(const struct early_boot *boot, const char *path)
     int r = early_boot_mkdir(path);
 
     if (r < 0)
-        early_boot_fail(boot, "%s can't be made: %s, resetting", path, strerror(-r));
+        early_boot_fail(boot, "make %s: %s, resetting", path, strerror(-r));
 }
 
 static void mount_or_fail(const struct early_boot *boot, const char *type, const char *target,
@@ -45,14 +45,14 @@ static void mount_or_fail(const struct early_boot *boot, const char *type, const
         early_boot_fail(boot, "mount %s: %s, resetting", target, strerror(errno));
 }
 
-static enum sp_slot booted_slot(const struct early_boot *boot)
+static enum sp_slot get_slot_or_fail(const struct early_boot *boot)
 {
-    char cmdline[CMDLINE_MAX];
-    int r = early_boot_cmdline(cmdline, sizeof cmdline);
+    char cmdline[CMDLINE_FILE_MAX];
+    int r = cmdline_read(CMDLINE_FILE, cmdline);
     enum sp_slot slot;
 
     if (r < 0)
-        early_boot_fail(boot, "/proc/cmdline: %s, resetting", strerror(-r));
+        early_boot_fail(boot, CMDLINE_FILE ": %s, resetting", strerror(-r));
     slot = cmdline_slot(cmdline);
     if (slot == SP_SLOT_NONE)
         early_boot_fail(boot, "the kernel was given no rauc.slot=, resetting");
@@ -61,7 +61,7 @@ static enum sp_slot booted_slot(const struct early_boot *boot)
 
 static void mount_root(const struct early_boot *boot)
 {
-    const char *label = rootfs_labels[booted_slot(boot)];
+    const char *label = rootfs_labels[get_slot_or_fail(boot)];
     int r;
 
     mount_or_fail(boot, "tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=20%");
@@ -69,27 +69,27 @@ static void mount_root(const struct early_boot *boot)
     if (r == -ENOENT)
         early_boot_fail(boot, "there is no partition called %s, resetting", label);
     if (r < 0)
-        early_boot_fail(boot, "%s can't be mounted: %s, resetting", label, strerror(-r));
+        early_boot_fail(boot, "mount %s: %s, resetting", label, strerror(-r));
 
     mount_or_fail(boot, "tmpfs", WRITABLE, 0, "mode=0755");
     mkdir_or_fail(boot, WRITABLE "/upper");
     mkdir_or_fail(boot, WRITABLE "/work");
     mount_or_fail(boot, "overlay", NEW_ROOT, 0,
         "lowerdir=" LOWER ",upperdir=" WRITABLE "/upper,workdir=" WRITABLE "/work");
-    /* the overlay holds it; nobody else is to write there */
+    /* the overlay keeps it; nothing else may write there */
     (void)umount2(WRITABLE, MNT_DETACH);
 
-    for (size_t i = 0; i < sizeof moved / sizeof *moved; i++) {
+    for (size_t i = 0; i < sizeof moved_mounts / sizeof *moved_mounts; i++) {
         char target[64];
 
-        snprintf(target, sizeof target, NEW_ROOT "%s", moved[i]);
+        snprintf(target, sizeof target, NEW_ROOT "%s", moved_mounts[i]);
         mkdir_or_fail(boot, target);
-        if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
-            early_boot_fail(boot, "move %s: %s, resetting", moved[i], strerror(errno));
+        if (mount(moved_mounts[i], target, NULL, MS_MOVE, NULL) < 0)
+            early_boot_fail(boot, "move %s: %s, resetting", moved_mounts[i], strerror(errno));
     }
 }
 
-/* Remove all that is in the folder and on the same file system. */
+/* Removes everything in the directory that is on the same file system. Closes the descriptor. */
 static void remove_content(int fd, dev_t device)
 {
     sp_auto_closedir DIR *dir = fdopendir(fd);
@@ -116,7 +116,7 @@ static void remove_content(int fd, dev_t device)
     }
 }
 
-/* The initramfs lives in RAM and nobody can reach it any more: give the memory back. */
+/* The initramfs takes memory and can no longer be reached: free it. */
 static void remove_initramfs(void)
 {
     int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -125,7 +125,7 @@ static void remove_initramfs(void)
 
     if (fd < 0)
         return;
-    /* to be sure never to empty a disk */
+    /* never empty a disk */
     if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0 ||
         (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC)) {
         (void)close(fd);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/boot/slot-kernel.h"
 
 #include "appliance/boot/cmdline.h"
@@ -21,9 +22,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Unpacked; in the 32 MiB of a boot partition no more can be meant. */
+/* Unpacked: more than a boot partition of 32 MiB can reasonably hold. */
 #define KERNEL_MAX (256u * 1024 * 1024)
-/* The kernel puts what it needs first behind its own end. */
+/* The memory after its end is where the kernel puts what it needs first. */
 #define INITRD_GAP (UINT64_C(4) * 1024 * 1024)
 
 struct bytes {
@@ -40,13 +41,13 @@ static void bytes_clear(const struct bytes *bytes)
 
 #define auto_bytes __attribute__((cleanup(bytes_clear)))
 
-static int failed(const char *what, int error, const char **ret_what)
+static int report_failure(const char *what, int error, const char **ret_what)
 {
     *ret_what = what;
     return error;
 }
 
-/* Zeroed memory; in large pages where there are any: each first touch is a trap. */
+/* Allocates zeroed memory, in large pages if possible: each first access of a page is a trap. */
 static int bytes_init(struct bytes *bytes, size_t size)
 {
     void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -58,7 +59,7 @@ static int bytes_init(struct bytes *bytes, size_t size)
     return 0;
 }
 
-static int read_whole(int fd, struct bytes *ret_bytes)
+static int read_whole_file(int fd, struct bytes *ret_bytes)
 {
     struct stat st;
     int r;
@@ -73,7 +74,7 @@ static int read_whole(int fd, struct bytes *ret_bytes)
             read(fd, ret_bytes->data + ret_bytes->length, ret_bytes->mapped - ret_bytes->length);
 
         if (n == 0)
-            r = -EIO; /* shorter than it says */
+            r = -EIO; /* shorter than fstat() said */
         else if (n > 0)
             ret_bytes->length += (size_t)n;
         else if (errno != EINTR)
@@ -82,7 +83,7 @@ static int read_whole(int fd, struct bytes *ret_bytes)
     return r;
 }
 
-static int unpack(const struct bytes *packed, struct bytes *ret_bytes)
+static int unpack_lz4(const struct bytes *packed, struct bytes *ret_bytes)
 {
     size_t used = 0, left = 1;
     LZ4F_dctx *context;
@@ -112,7 +113,7 @@ struct layout {
     uint64_t next; /* first free address */
 };
 
-static uint64_t add(struct layout *layout, const void *data, size_t size)
+static uint64_t add_to_layout(struct layout *layout, const void *data, size_t size)
 {
     uint64_t address = layout->next;
     uint64_t memory = ((uint64_t)size + ELF_KERNEL_PAGE - 1) / ELF_KERNEL_PAGE * ELF_KERNEL_PAGE;
@@ -124,7 +125,7 @@ static uint64_t add(struct layout *layout, const void *data, size_t size)
 }
 
 #ifdef __x86_64__
-/* VGA's registers (any manual of it): an index and what it selects. */
+/* Registers of VGA: an index register and the registers that it selects. */
 enum { GRAPHICS_INDEX = 0x3ce, CRTC_INDEX = 0x3d4, PORTS_FIRST = 0x3c0, PORTS = 0x20 };
 enum { GRAPHICS_MISCELLANEOUS = 6, CRTC_CURSOR_HIGH = 14, CRTC_CURSOR_LOW = 15 };
 
@@ -134,8 +135,8 @@ static uint8_t read_register(uint16_t index, uint8_t which)
     return inb((uint16_t)(index + 1));
 }
 
-/* A screen that the firmware left in text mode: the kernel that runs does not know of it. Where
- * there is none all bits are set, and so is the one for graphics. */
+/* Describes a screen that the firmware left in text mode; the running kernel does not know of it.
+ * If there is no VGA, all bits read as set, including the one for graphics mode. */
 static void describe_screen(uint8_t params[static BOOT_PARAMS_SIZE])
 {
     if (ioperm(PORTS_FIRST, PORTS, 1) < 0)
@@ -162,45 +163,45 @@ static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret
     uint64_t initrd_address, cmdline_address, params_address, stub_address;
     struct layout layout = {0};
     struct elf_kernel elf;
-    int r = read_whole(fd, &packed);
+    int r = read_whole_file(fd, &packed);
 
     if (r == 0)
-        r = unpack(&packed, &kernel);
+        r = unpack_lz4(&packed, &kernel);
     if (r == 0)
         r = elf_kernel_parse(kernel.data, kernel.length, &elf);
     if (r < 0)
-        return failed("vmlinux.lz4", r, ret_what);
-    r = read_whole(initrd_fd, &initrd);
+        return report_failure("vmlinux.lz4", r, ret_what);
+    r = read_whole_file(initrd_fd, &initrd);
     if (r < 0)
-        return failed("initrd.img", r, ret_what);
+        return report_failure("initrd.img", r, ret_what);
     if (sp_read_file_at(AT_FDCWD, "/sys/kernel/boot_params/data", params, sizeof params) !=
         BOOT_PARAMS_SIZE)
-        return failed("/sys/kernel/boot_params/data", -EIO, ret_what);
+        return report_failure("/sys/kernel/boot_params/data", -EIO, ret_what);
 
     describe_screen(params);
-    /* No more of a segment than its file has: what follows is zeroed by the kernel that starts (its
-     * clear_bss()), and would be cleared and copied here for nothing. */
+    /* Only as much of a segment as the file has: the started kernel zeroes the rest itself
+     * (clear_bss()), so clearing and copying it here would be wasted. */
     for (size_t i = 0; i < elf.count; i++) {
         layout.next = elf.segment[i].address;
-        add(&layout, kernel.data + elf.segment[i].offset, elf.segment[i].size);
+        add_to_layout(&layout, kernel.data + elf.segment[i].offset, elf.segment[i].size);
     }
     layout.next = elf.end + INITRD_GAP;
-    initrd_address = add(&layout, initrd.data, initrd.length);
-    cmdline_address = add(&layout, cmdline, strlen(cmdline) + 1);
-    params_address = add(&layout, params, sizeof params);
+    initrd_address = add_to_layout(&layout, initrd.data, initrd.length);
+    cmdline_address = add_to_layout(&layout, cmdline, strlen(cmdline) + 1);
+    params_address = add_to_layout(&layout, params, sizeof params);
     elf_kernel_boot_params(
         params, cmdline_address, (uint32_t)strlen(cmdline) + 1, initrd_address, initrd.length);
-    stub_address = add(&layout, stub, elf_kernel_stub(stub, elf.entry, params_address));
+    stub_address = add_to_layout(&layout, stub, elf_kernel_stub(stub, elf.entry, params_address));
     if (syscall(SYS_kexec_load, stub_address, layout.count, layout.segment, KEXEC_ARCH_X86_64) != 0)
-        return failed("kexec_load", -errno, ret_what);
+        return report_failure("kexec_load", -errno, ret_what);
     return 0;
 }
 
 static int load_packed(int fd, int initrd_fd, const char *cmdline, const char **ret_what)
 {
-    /* Only what it returns counts: errno may be set though the kernel was loaded. */
+    /* Only the return value counts: errno may be set even if the kernel was loaded. */
     if (syscall(SYS_kexec_file_load, fd, initrd_fd, strlen(cmdline) + 1, cmdline, 0ul) != 0)
-        return failed("kexec_file_load", -errno, ret_what);
+        return report_failure("kexec_file_load", -errno, ret_what);
     return 0;
 }
 
@@ -217,10 +218,10 @@ static int build_cmdline(
     return cmdline_build(own, extra, (size_t)length, slot, note, cmdline);
 }
 
-int slot_kernel_load(
-    const char *folder, const char *own, enum sp_slot slot, const char *note, const char **ret_what)
+int slot_kernel_load(const char *directory, const char *own, enum sp_slot slot, const char *note,
+    const char **ret_what)
 {
-    sp_auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sp_auto_close int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     sp_auto_close int kernel = -1;
     sp_auto_close int initrd = -1;
     bool is_elf;
@@ -228,19 +229,19 @@ int slot_kernel_load(
     int r;
 
     if (dir < 0)
-        return failed(folder, -errno, ret_what);
+        return report_failure(directory, -errno, ret_what);
     kernel = openat(dir, "vmlinux.lz4", O_RDONLY | O_CLOEXEC);
     is_elf = kernel >= 0 || errno != ENOENT;
     if (!is_elf)
         kernel = openat(dir, "vmlinuz", O_RDONLY | O_CLOEXEC);
     if (kernel < 0)
-        return failed(is_elf ? "vmlinux.lz4" : "vmlinuz", -errno, ret_what);
+        return report_failure(is_elf ? "vmlinux.lz4" : "vmlinuz", -errno, ret_what);
     initrd = openat(dir, "initrd.img", O_RDONLY | O_CLOEXEC);
     if (initrd < 0)
-        return failed("initrd.img", -errno, ret_what);
+        return report_failure("initrd.img", -errno, ret_what);
     r = build_cmdline(dir, own, slot, note, cmdline);
     if (r < 0)
-        return failed("cmdline", r, ret_what);
+        return report_failure("cmdline", r, ret_what);
     return is_elf ? load_elf(kernel, initrd, cmdline, ret_what)
                   : load_packed(kernel, initrd, cmdline, ret_what);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The boot loader's part on the QEMU target: pid 1 and sole program of its initramfs. Reads the
- * boot state, takes an attempt off the slot it chooses, makes that durable, and starts the slot's
- * kernel by kexec. Never returns.
+ * slot-selector: the boot loader, in effect: PID 1 and the only program of the initramfs that QEMU
+ * starts. Reads the boot state, takes an attempt from the slot it chooses, makes that durable, and
+ * starts the slot's kernel by kexec. Never returns.
  */
 
 #include "appliance/boot/cmdline.h"
@@ -21,12 +21,12 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
-#define STATE_FOLDER "/state"
-#define BOOT_FOLDER "/boot"
+#define STATE_DIRECTORY "/state"
+#define BOOT_DIRECTORY "/boot"
 #define PARTITION_FLAGS (MS_NOATIME | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* The state partition may still have to turn up. When it has, the disk's table was read, and a
- * slot's partition that is not there will not come. */
+/* The disk may take a while to appear. Once the state partition is there, the partition table has
+ * been read, and a slot's partition that is missing will not appear any more. */
 #define STATE_WAIT_MS 10000
 #define SLOT_WAIT_MS 500
 
@@ -35,27 +35,27 @@ static const char *const boot_labels[SP_SLOT_COUNT] = {"boot-a", "boot-b"};
 struct selector {
     struct early_boot boot;
     struct boot_plan plan;
-    char cmdline[CMDLINE_MAX];
+    char cmdline[CMDLINE_FILE_MAX];
 };
 
-static void on_line(void *data, const char *line)
+static void on_plan_line(void *data, const char *line)
 {
     const struct early_boot *boot = data;
 
     early_boot_say(boot, "%s", line);
 }
 
-static int open_state_folder(void)
+static int open_state_directory(void)
 {
-    int fd = open(STATE_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(STATE_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     return fd < 0 ? -errno : fd;
 }
 
-/* No lock here and in store_state(): nobody else is running. */
+/* No lock, here and in store_state(): nothing else is running. */
 static int load_plan(struct selector *s)
 {
-    sp_auto_close int dir = open_state_folder();
+    sp_auto_close int dir = open_state_directory();
     enum sp_boot_source source;
     struct sp_boot_state state;
     int r;
@@ -65,15 +65,15 @@ static int load_plan(struct selector *s)
     r = sp_boot_state_load(dir, &state, &source);
     if (r < 0)
         return r;
-    boot_plan_init(&s->plan, &state, source, sp_boot_last_good_load(dir), on_line, &s->boot);
+    boot_plan_init(&s->plan, &state, source, sp_boot_last_good_load(dir), on_plan_line, &s->boot);
     return 0;
 }
 
 static void make_plan(struct selector *s)
 {
-    /* Read-only until there is something to write: the boot of a good slot writes nothing. */
+    /* Read-only until something has to be written: booting a good slot writes nothing. */
     int r = early_boot_mount_partition(
-        &s->boot, "state", STATE_WAIT_MS, STATE_FOLDER, "ext4", PARTITION_FLAGS | MS_RDONLY);
+        &s->boot, "state", STATE_WAIT_MS, STATE_DIRECTORY, "ext4", PARTITION_FLAGS | MS_RDONLY);
     const char *what = r < 0 ? "mount the state partition" : "read the file";
     char why[128];
 
@@ -82,24 +82,24 @@ static void make_plan(struct selector *s)
     if (r == 0)
         return;
     snprintf(why, sizeof why, "%s: %s", what, strerror(-r));
-    boot_plan_init_unreadable(
-        &s->plan, r == -ENOENT ? "there is no partition called state" : why, on_line, &s->boot);
+    boot_plan_init_unreadable(&s->plan, r == -ENOENT ? "there is no partition called state" : why,
+        on_plan_line, &s->boot);
 }
 
 static int store_state(const struct selector *s)
 {
     sp_auto_close int dir = -1;
 
-    if (mount(NULL, STATE_FOLDER, NULL, MS_REMOUNT | PARTITION_FLAGS, NULL) < 0)
+    if (mount(NULL, STATE_DIRECTORY, NULL, MS_REMOUNT | PARTITION_FLAGS, NULL) < 0)
         return -errno;
-    dir = open_state_folder();
+    dir = open_state_directory();
     if (dir < 0)
         return dir;
     return sp_boot_state_store(dir, &s->plan.state);
 }
 
-/* True if @step may be booted now. */
-static bool make_durable(struct selector *s, const struct boot_step *step)
+/* Returns whether @step may be booted now. */
+static bool make_plan_durable(struct selector *s, const struct boot_step *step)
 {
     int r;
 
@@ -112,17 +112,17 @@ static bool make_durable(struct selector *s, const struct boot_step *step)
     return true;
 }
 
-/* True if the slot's kernel is ready to be started. */
+/* Returns whether the slot's kernel is ready to be started. */
 static bool load_slot(struct selector *s, enum sp_slot slot)
 {
     const char *label = boot_labels[slot], *what = NULL;
     char why[128];
     int r = early_boot_mount_partition(
-        &s->boot, label, SLOT_WAIT_MS, BOOT_FOLDER, "vfat", PARTITION_FLAGS | MS_RDONLY);
+        &s->boot, label, SLOT_WAIT_MS, BOOT_DIRECTORY, "vfat", PARTITION_FLAGS | MS_RDONLY);
 
     if (r == 0) {
-        r = slot_kernel_load(BOOT_FOLDER, s->cmdline, slot, s->plan.note, &what);
-        (void)umount2(BOOT_FOLDER, MNT_DETACH);
+        r = slot_kernel_load(BOOT_DIRECTORY, s->cmdline, slot, s->plan.note, &what);
+        (void)umount2(BOOT_DIRECTORY, MNT_DETACH);
         if (r == 0)
             return true;
         snprintf(why, sizeof why, "%s: %s: %s", label, what, strerror(-r));
@@ -137,9 +137,9 @@ static bool load_slot(struct selector *s, enum sp_slot slot)
 
 static void unmount_state(const struct selector *s)
 {
-    if (umount2(STATE_FOLDER, 0) < 0 && errno != EINVAL && errno != ENOENT) {
-        early_boot_say(&s->boot, "unmount " STATE_FOLDER ": %s", strerror(errno));
-        (void)mount(NULL, STATE_FOLDER, NULL, MS_REMOUNT | MS_RDONLY, NULL);
+    if (umount2(STATE_DIRECTORY, 0) < 0 && errno != EINVAL && errno != ENOENT) {
+        early_boot_say(&s->boot, "unmount " STATE_DIRECTORY ": %s", strerror(errno));
+        (void)mount(NULL, STATE_DIRECTORY, NULL, MS_REMOUNT | MS_RDONLY, NULL);
     }
     sync();
 }
@@ -149,7 +149,7 @@ static void boot_some_slot(struct selector *s)
     struct boot_step step;
 
     while (boot_plan_next(&s->plan, &step)) {
-        if (!make_durable(s, &step) || !load_slot(s, step.slot))
+        if (!make_plan_durable(s, &step) || !load_slot(s, step.slot))
             continue;
         unmount_state(s);
         early_boot_drain(&s->boot);
@@ -165,9 +165,9 @@ int main(void)
     int r;
 
     early_boot_start(&s.boot, "slot-selector");
-    r = early_boot_cmdline(s.cmdline, sizeof s.cmdline);
+    r = cmdline_read(CMDLINE_FILE, s.cmdline);
     if (r < 0)
-        early_boot_say(&s.boot, "/proc/cmdline: %s", strerror(-r));
+        early_boot_say(&s.boot, CMDLINE_FILE ": %s", strerror(-r));
     make_plan(&s);
     boot_some_slot(&s);
     unmount_state(&s);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Lets SSH in from the WAN while the flag file is there. Without an option, once; with --watch, for
- * as long as the flag is there, and ends when it is not; with --close, not, whatever the flag says.
+ * ssh-wan-toggle: allows SSH from the WAN while the flag file exists. Without an option it sets the
+ * firewall to what the flag says and ends; with --watch it keeps doing so, and ends when the flag
+ * is gone; with --close it forbids SSH, whatever the flag says.
  *
- * The firewall's own rules stay as they are: what is written is one chain of theirs, and each write
- * of it is one transaction, so that it holds one rule or none.
+ * Only one chain of the firewall is changed, and each change is one transaction, so that the chain
+ * holds one rule or none.
  */
 
 #include "lib/cleanup.h"
@@ -36,29 +37,30 @@ static void nft_ctx_freep(struct nft_ctx **ctx)
         nft_ctx_free(*ctx);
 }
 
-/* Only a file counts, and what can't be looked at is not there: in doubt, closed. */
-static bool flag_is_there(void)
+/* Only a regular file counts, and one that cannot be examined does not: in doubt, SSH stays closed.
+ */
+static bool is_flag_there(void)
 {
     struct stat st;
 
     if (lstat(FLAG, &st) < 0) {
         if (errno != ENOENT)
-            fprintf(stderr, "ssh-wan-toggle: %s: %s, taken for not there\n", FLAG, strerror(errno));
+            fprintf(stderr, "ssh-wan-toggle: %s: %s, treated as absent\n", FLAG, strerror(errno));
         return false;
     }
     if (!S_ISREG(st.st_mode))
-        fprintf(stderr, "ssh-wan-toggle: %s is not a file, taken for not there\n", FLAG);
+        fprintf(stderr, "ssh-wan-toggle: %s is not a regular file, treated as absent\n", FLAG);
     return S_ISREG(st.st_mode);
 }
 
-/* Hand @commands, or the file of that name, to the kernel as one transaction. */
-static int run(const char *commands, const char *file)
+/* Passes @commands, or those in @file, to the kernel as one transaction. */
+static int run_nft(const char *commands, const char *file)
 {
     __attribute__((cleanup(nft_ctx_freep))) struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
     int r;
 
     if (!ctx) {
-        fprintf(stderr, "ssh-wan-toggle: libnftables can't be had\n");
+        fprintf(stderr, "ssh-wan-toggle: libnftables can't be initialized\n");
         return -ENOMEM;
     }
     (void)nft_ctx_buffer_error(ctx);
@@ -71,23 +73,23 @@ static int run(const char *commands, const char *file)
 
 static int close_port(void)
 {
-    /* The rules as the device came with them have the chain empty. */
-    if (run(FLUSH, NULL) == 0 || run(NULL, RULES) == 0)
+    /* In the rules that the device came with, the chain is empty. */
+    if (run_nft(FLUSH, NULL) == 0 || run_nft(NULL, RULES) == 0)
         return 0;
-    fprintf(stderr, "ssh-wan-toggle: SSH from the WAN could not be shut out\n");
+    fprintf(stderr, "ssh-wan-toggle: SSH from the WAN can't be closed\n");
     return -EIO;
 }
 
 static int open_port(void)
 {
-    if (run(FLUSH RULE, NULL) == 0)
+    if (run_nft(FLUSH RULE, NULL) == 0)
         return 0;
     fprintf(stderr, "ssh-wan-toggle: SSH from the WAN stays closed\n");
     (void)close_port();
     return -EIO;
 }
 
-static void drain(int fd)
+static void discard_flag_events(int fd)
 {
     char events[4096];
 
@@ -95,26 +97,26 @@ static void drain(int fd)
         ;
 }
 
-static int watch(void)
+static int watch_flag(void)
 {
     sp_auto_close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     bool is_open = false;
 
-    /* Before the first look, so that no change is missed. */
+    /* Before the flag is looked at, so that no change is missed. */
     if (fd < 0 || inotify_add_watch(fd, FLAG_DIR, FLAG_EVENTS) < 0) {
         fprintf(stderr, "ssh-wan-toggle: %s can't be watched: %s\n", FLAG_DIR, strerror(errno));
         (void)close_port();
         return -EIO;
     }
-    while (flag_is_there()) {
+    while (is_flag_there()) {
         struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 
         if (!is_open)
             is_open = open_port() == 0;
-        (void)sd_notify(0, is_open ? "READY=1\nSTATUS=SSH is let in from the WAN"
+        (void)sd_notify(0, is_open ? "READY=1\nSTATUS=SSH is allowed from the WAN"
                                    : "READY=1\nSTATUS=SSH from the WAN can't be opened");
         (void)poll(&pollfd, 1, is_open ? -1 : RETRY_MS);
-        drain(fd);
+        discard_flag_events(fd);
     }
     (void)sd_notify(0, "READY=1");
     return close_port();
@@ -130,8 +132,8 @@ int main(int argc, char **argv)
         return 2;
     }
     if (strcmp(option, "--watch") == 0)
-        r = watch();
-    else if (*option || !flag_is_there())
+        r = watch_flag();
+    else if (*option || !is_flag_there())
         r = close_port();
     else
         r = open_port();

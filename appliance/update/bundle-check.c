@@ -2,11 +2,11 @@
 
 /*
  * bundle-check: RAUC's pre-install handler (RAUC manual, "System-Based Customization: Handlers").
- * RAUC itself would notice some faults of a bundle only when it comes to them, with the inactive
- * slot overwritten in part. Here all of the bundle is looked at before the first byte is written:
+ * RAUC itself notices some faults of a bundle only when it reaches them, with part of the inactive
+ * slot already overwritten. This handler checks the whole bundle before the first byte is written:
  * it has an image for each slot of the pair, each image fits, and each can be read to its end,
- * which for a bundle in the verity format proves every byte of it. Nor may a release that is not
- * confirmed overwrite the one that is.
+ * which for a bundle in the verity format verifies every byte. It also keeps an unconfirmed release
+ * from overwriting the only confirmed one.
  */
 
 #include "lib/boot-state.h"
@@ -29,10 +29,10 @@
 #define BUFFER_SIZE (1024u * 1024)
 #define DATA_DIR "/data"
 #define STATE_DIR "/state"
-/* For RAUC's status file, written anew during an install. */
+/* Needed for RAUC's status file, which an installation rewrites. */
 #define DATA_FREE_MIN (UINT64_C(1024) * 1024)
 
-/* In the form that RAUC passes on as a message of the installation. */
+/* Prints the reason in the form that RAUC passes on as a message of the installation. */
 __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...)
 {
     va_list args;
@@ -45,7 +45,7 @@ __attribute__((format(printf, 1, 2))) static bool refuse(const char *format, ...
     return false;
 }
 
-static const char *slot_variable(const char *prefix, const char *number)
+static const char *get_slot_variable(const char *prefix, const char *number)
 {
     char name[64];
 
@@ -54,7 +54,7 @@ static const char *slot_variable(const char *prefix, const char *number)
     return getenv(name);
 }
 
-static int device_size(const char *path, uint64_t *ret_size)
+static int get_device_size(const char *path, uint64_t *ret_size)
 {
     sp_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -80,9 +80,10 @@ static int read_to_end(int fd)
     return n < 0 ? -errno : 0;
 }
 
-static bool check_image(const char *folder, const char *name, const char *slot, const char *device)
+static bool check_image(
+    const char *directory, const char *name, const char *slot, const char *device)
 {
-    sp_auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sp_auto_close int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     sp_auto_close int fd = dir < 0 ? -1 : openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     uint64_t size = 0;
     struct stat st;
@@ -92,7 +93,7 @@ static bool check_image(const char *folder, const char *name, const char *slot, 
         return refuse("image %s of the bundle: %s", name, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return refuse("image %s of the bundle is not a file", name);
-    r = device_size(device, &size);
+    r = get_device_size(device, &size);
     if (r < 0)
         return refuse("device %s of slot %s: %s", device, slot, strerror(-r));
     if ((uint64_t)st.st_size > size)
@@ -104,20 +105,20 @@ static bool check_image(const char *folder, const char *name, const char *slot, 
     return true;
 }
 
-static bool check_slot(const char *folder, const char *number)
+static bool check_slot(const char *directory, const char *number)
 {
-    const char *slot = slot_variable("RAUC_SLOT_NAME", number);
-    const char *device = slot_variable("RAUC_SLOT_DEVICE", number);
-    const char *image = slot_variable("RAUC_IMAGE_NAME", number);
+    const char *slot = get_slot_variable("RAUC_SLOT_NAME", number);
+    const char *device = get_slot_variable("RAUC_SLOT_DEVICE", number);
+    const char *image = get_slot_variable("RAUC_IMAGE_NAME", number);
 
     if (!slot || !device)
         return refuse("RAUC did not say what slot %s is", number);
     if (!image || !*image)
         return refuse("the bundle has no image for slot %s: a release is the whole pair", slot);
-    return check_image(folder, image, slot, device);
+    return check_image(directory, image, slot, device);
 }
 
-static bool check_slots(const char *folder, const char *numbers)
+static bool check_target_slots(const char *directory, const char *numbers)
 {
     sp_auto_free char *copy = strdup(numbers);
     char *rest = NULL;
@@ -126,37 +127,37 @@ static bool check_slots(const char *folder, const char *numbers)
     if (!copy)
         return refuse("%s", strerror(ENOMEM));
     for (char *n = strtok_r(copy, " ", &rest); n; n = strtok_r(NULL, " ", &rest), count++) {
-        if (!check_slot(folder, n))
+        if (!check_slot(directory, n))
             return false;
     }
     return count > 0 || refuse("RAUC named no slot to install to");
 }
 
-static bool check_data(const char *folder)
+static bool check_data(const char *directory)
 {
     struct statvfs fs;
     uint64_t available;
 
-    if (statvfs(folder, &fs) < 0)
-        return refuse("%s: %s", folder, strerror(errno));
+    if (statvfs(directory, &fs) < 0)
+        return refuse("%s: %s", directory, strerror(errno));
     available = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (available < DATA_FREE_MIN)
         return refuse("%s is full: %" PRIu64 " KiB are free, an installation needs %" PRIu64,
-            folder, available / 1024, DATA_FREE_MIN / 1024);
+            directory, available / 1024, DATA_FREE_MIN / 1024);
     return true;
 }
 
-/* The one who asks runs in a slot that nobody has confirmed, and would overwrite one that is. Where
- * neither is good there is nothing to lose. */
-static bool check_confirmed(const char *folder, const char *bootname)
+/* Refuses if the running slot is unconfirmed and the installation would overwrite a slot that is
+ * good. If neither is good there is nothing to lose. */
+static bool check_confirmed(const char *directory, const char *bootname)
 {
-    sp_auto_close int dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    sp_auto_close int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     enum sp_slot current = sp_slot_from_bootname(bootname), other;
     struct sp_boot_state state;
     int r = dir < 0 ? -errno : sp_boot_state_load(dir, &state, NULL);
 
     if (r < 0)
-        return refuse("the boot state in %s can't be read: %s", folder, strerror(-r));
+        return refuse("the boot state in %s can't be read: %s", directory, strerror(-r));
     if (current == SP_SLOT_NONE)
         return refuse("RAUC did not say which slot runs");
     other = current == SP_SLOT_A ? SP_SLOT_B : SP_SLOT_A;
@@ -182,6 +183,6 @@ int main(int argc, char **argv)
         return 2;
     }
     is_good = check_confirmed(state ? state : STATE_DIR, current ? current : "") &&
-              check_data(data ? data : DATA_DIR) && check_slots(bundle, slots);
+              check_data(data ? data : DATA_DIR) && check_target_slots(bundle, slots);
     return is_good && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/update/central-status.h"
 
 #include "lib/atomic-file.h"
@@ -10,12 +11,13 @@
 
 #define HEADER_FORMAT "CRC32=%08x\n"
 #define HEADER_SIZE 15u
-/* What RAUC takes for a file that says nothing; not empty, so that RAUC syncs what replaces it. */
+/* RAUC reads this as a status file without content. It is not empty, so that RAUC syncs its
+ * replacement. */
 #define BEGINNING "[status]\n"
 
 struct text {
-    char *bytes; /* HEADER_SIZE of room, then length of them */
-    size_t length;
+    char *bytes;   /* space for the header, then the content */
+    size_t length; /* of the content */
 };
 
 static void text_clear(struct text *text)
@@ -58,12 +60,12 @@ static int text_init(struct text *text)
     return text->bytes ? 0 : -ENOMEM;
 }
 
-static const char *content(const struct text *text)
+static const char *get_content(const struct text *text)
 {
     return text->bytes + HEADER_SIZE;
 }
 
-/* -EBADMSG for a copy that is none. */
+/* -EBADMSG if the copy is damaged. */
 static int read_copy(int dirfd, struct text *copy)
 {
     ssize_t length =
@@ -76,9 +78,9 @@ static int read_copy(int dirfd, struct text *copy)
     if ((size_t)length < HEADER_SIZE)
         return -EBADMSG;
     copy->length = (size_t)length - HEADER_SIZE;
-    snprintf(header, sizeof header, HEADER_FORMAT, sp_crc32(content(copy), copy->length));
+    snprintf(header, sizeof header, HEADER_FORMAT, sp_crc32(get_content(copy), copy->length));
     if (memcmp(header, copy->bytes, HEADER_SIZE) != 0 ||
-        !central_status_is_whole(content(copy), copy->length)) {
+        !central_status_is_whole(get_content(copy), copy->length)) {
         copy->length = 0;
         return -EBADMSG;
     }
@@ -99,9 +101,9 @@ static int read_status(
         return length == -EFBIG ? 0 : (int)length;
     else if (length == 0)
         *ret_found = CENTRAL_STATUS_EMPTY;
-    else if (central_status_is_whole(content(status), (size_t)length) &&
+    else if (central_status_is_whole(get_content(status), (size_t)length) &&
              ((size_t)length >= copy->length ||
-                 memcmp(content(status), content(copy), (size_t)length) != 0))
+                 memcmp(get_content(status), get_content(copy), (size_t)length) != 0))
         *ret_found = CENTRAL_STATUS_WHOLE;
     if (*ret_found == CENTRAL_STATUS_WHOLE)
         status->length = (size_t)length;
@@ -112,23 +114,24 @@ static int write_copy(int dirfd, struct text *status)
 {
     char header[HEADER_SIZE + 1];
 
-    snprintf(header, sizeof header, HEADER_FORMAT, sp_crc32(content(status), status->length));
+    snprintf(header, sizeof header, HEADER_FORMAT, sp_crc32(get_content(status), status->length));
     memcpy(status->bytes, header, HEADER_SIZE);
     return sp_atomic_write_at(
         dirfd, CENTRAL_STATUS_COPY, status->bytes, HEADER_SIZE + status->length, 0600);
 }
 
-static int carry_out(
+static int put_in_order(
     int dirfd, enum central_status_done done, struct text *status, const struct text *copy)
 {
     switch (done) {
     case CENTRAL_STATUS_LEFT:
         if (status->length == copy->length &&
-            memcmp(content(status), content(copy), copy->length) == 0)
+            memcmp(get_content(status), get_content(copy), copy->length) == 0)
             return 0;
         return write_copy(dirfd, status);
     case CENTRAL_STATUS_RESTORED:
-        return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, content(copy), copy->length, 0600);
+        return sp_atomic_write_at(
+            dirfd, CENTRAL_STATUS_FILE, get_content(copy), copy->length, 0600);
     case CENTRAL_STATUS_BEGUN:
         return sp_atomic_write_at(dirfd, CENTRAL_STATUS_FILE, BEGINNING, strlen(BEGINNING), 0600);
     }
@@ -147,13 +150,13 @@ int central_status_keep(
         r = text_init(&copy);
     if (r < 0)
         return r;
-    (void)read_copy(dirfd, &copy); /* without one there is only less to go back to */
+    (void)read_copy(dirfd, &copy); /* without a copy there is just nothing to restore */
     r = read_status(dirfd, &status, &copy, &found);
     if (r < 0)
         return r;
     if (found != CENTRAL_STATUS_WHOLE)
         done = copy.length > 0 ? CENTRAL_STATUS_RESTORED : CENTRAL_STATUS_BEGUN;
-    r = carry_out(dirfd, done, &status, &copy);
+    r = put_in_order(dirfd, done, &status, &copy);
     if (r < 0)
         return r;
     *ret_found = found;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/update/health-list.h"
 
 #include "lib/atomic-file.h"
@@ -9,10 +10,11 @@
 #include <json-c/json.h>
 #include <string.h>
 
-/* An array of strings; a little deeper, so that what is wrong is told better than by its depth. */
+/* More than an array of strings needs, so that common mistakes get a better reason than their
+ * depth. */
 #define DEPTH_MAX 4
 
-static void put_json(json_object **object)
+static void unref_json(json_object **object)
 {
     json_object_put(*object);
 }
@@ -23,10 +25,10 @@ static void free_tokener(json_tokener **tokener)
         json_tokener_free(*tokener);
 }
 
-#define auto_json __attribute__((cleanup(put_json)))
+#define auto_json __attribute__((cleanup(unref_json)))
 #define auto_tokener __attribute__((cleanup(free_tokener)))
 
-static int bad(const char **ret_why, const char *why)
+static int reject_list(const char **ret_why, const char *why)
 {
     *ret_why = why;
     return -EBADMSG;
@@ -42,19 +44,19 @@ static int parse_json(
         return -ENOMEM;
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     if (memchr(text, '\0', length))
-        return bad(ret_why, "it has a NUL byte");
+        return reject_list(ret_why, "it has a NUL byte");
     object = json_tokener_parse_ex(tokener, text, (int)length);
-    /* A NUL ends what could still go on behind the last byte; @text need not have one. */
+    /* A NUL completes what could still go on after the last byte; @text need not end in one. */
     if (json_tokener_get_error(tokener) == json_tokener_continue)
         object = json_tokener_parse_ex(tokener, "", 1);
     if (json_tokener_get_error(tokener) != json_tokener_success)
-        return bad(ret_why, json_tokener_error_desc(json_tokener_get_error(tokener)));
+        return reject_list(ret_why, json_tokener_error_desc(json_tokener_get_error(tokener)));
     *ret_object = object;
     object = NULL;
     return 0;
 }
 
-static const char *fault_of(json_object *name)
+static const char *find_fault(json_object *name)
 {
     int length;
 
@@ -79,27 +81,27 @@ int health_list_parse(
     int r;
 
     if (length > HEALTH_LIST_FILE_MAX)
-        return bad(ret_why, "it is larger than 64 KiB");
+        return reject_list(ret_why, "it is larger than 64 KiB");
     r = parse_json(text, length, &array, ret_why);
     if (r < 0)
         return r;
     if (!json_object_is_type(array, json_type_array))
-        return bad(ret_why, "it must be an array of unit names");
+        return reject_list(ret_why, "it must be an array of unit names");
     n = json_object_array_length(array);
     if (n > HEALTH_LIST_UNITS_MAX)
-        return bad(ret_why, "it names more than 64 units");
+        return reject_list(ret_why, "it names more than 64 units");
     list.units = calloc(n + 1, sizeof *list.units);
     if (!list.units)
         return -ENOMEM;
     for (; list.length < n; list.length++) {
         json_object *name = json_object_array_get_idx(array, list.length);
-        const char *fault = fault_of(name);
+        const char *fault = find_fault(name);
 
         if (!fault)
             list.units[list.length] = strdup(json_object_get_string(name));
         if (fault || !list.units[list.length]) {
             health_list_clear(&list);
-            return fault ? bad(ret_why, fault) : -ENOMEM;
+            return fault ? reject_list(ret_why, fault) : -ENOMEM;
         }
     }
     *ret_list = list;
@@ -119,7 +121,7 @@ int health_list_load(const char *path, struct health_list *ret_list, const char 
         return 0;
     }
     if (length == -EFBIG)
-        return bad(ret_why, "it is larger than 64 KiB");
+        return reject_list(ret_why, "it is larger than 64 KiB");
     if (length < 0)
         return (int)length;
     return health_list_parse(text, (size_t)length, ret_list, ret_why);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * os-verification: after an update, checks that the gateway does its work, keeps checking for a
- * minute, and only then has RAUC mark the booted slot good. If anything fails meanwhile the slot
- * stays unconfirmed, the reason is in the journal, and this ends with status 1: its unit then
- * reboots, so that the slot's attempts are used up and the other one boots.
+ * os-verification: after an update, checks for a minute that the gateway does its work, and only
+ * then has RAUC mark the booted slot good. If anything fails meanwhile, the slot stays unconfirmed,
+ * the reason is in the journal, and the program ends with status 1: its unit then reboots, so that
+ * the slot's attempts are used up and the other slot boots.
  */
 
 #include "appliance/boot/cmdline.h"
 #include "appliance/update/health-list.h"
 #include "appliance/update/verification.h"
-#include "lib/atomic-file.h"
 #include "lib/boot-state.h"
 #include "lib/cleanup.h"
 
@@ -47,7 +46,7 @@ static const char *const own_units[] = {
 
 struct watched_unit {
     const char *name;
-    char *path; /* D-Bus object; NULL until it was loaded */
+    char *path; /* D-Bus object; NULL until the unit was loaded */
     uint8_t first_invocation[INVOCATION_SIZE];
     bool has_first_invocation;
 };
@@ -60,10 +59,11 @@ struct program {
     struct watched_unit units[OWN_UNITS + HEALTH_LIST_UNITS_MAX];
     size_t unit_count;
     struct verification verification;
-    char why[512]; /* what is not well, of the last round */
+    char why[512]; /* the reason why the last round was not good */
 };
 
-__attribute__((format(printf, 2, 3))) static void say(const char *priority, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void log_line(
+    const char *priority, const char *format, ...)
 {
     va_list args;
 
@@ -74,8 +74,9 @@ __attribute__((format(printf, 2, 3))) static void say(const char *priority, cons
     va_end(args);
 }
 
-/* The first reason of a round is kept: it most likely is the cause of the others. */
-__attribute__((format(printf, 3, 4))) static enum health not_well(
+/* Records why a round was not good. Only the first reason is kept: it is probably the cause of the
+ * others. */
+__attribute__((format(printf, 3, 4))) static enum health record_fault(
     struct program *p, enum health health, const char *format, ...)
 {
     va_list args;
@@ -94,7 +95,7 @@ static enum health check_lan(struct program *p)
     bool is_there = false;
 
     if (getifaddrs(&all) < 0)
-        return not_well(p, HEALTH_NOT_YET, "the addresses can't be read: %s", strerror(errno));
+        return record_fault(p, HEALTH_NOT_YET, "the addresses can't be read: %s", strerror(errno));
     for (struct ifaddrs *a = all; a && !is_there; a = a->ifa_next) {
         char text[INET_ADDRSTRLEN];
         struct sockaddr_in address;
@@ -108,8 +109,8 @@ static enum health check_lan(struct program *p)
     }
     freeifaddrs(all);
     return is_there ? HEALTH_GOOD
-                    : not_well(p, HEALTH_NOT_YET, "%s does not carry the address %s", LAN_INTERFACE,
-                          LAN_ADDRESS);
+                    : record_fault(p, HEALTH_NOT_YET, "%s does not carry the address %s",
+                          LAN_INTERFACE, LAN_ADDRESS);
 }
 
 #define SYSTEMD "org.freedesktop.systemd1"
@@ -169,7 +170,7 @@ static enum health check_unit(struct program *p, struct watched_unit *unit)
     if (r >= 0)
         r = get_invocation(p, unit, &error, invocation);
     if (r < 0) {
-        health = not_well(p,
+        health = record_fault(p,
             sd_bus_error_has_name(&error, SD_BUS_ERROR_INVALID_ARGS) ? HEALTH_BAD : HEALTH_NOT_YET,
             "systemd does not answer for %s: %s", unit->name,
             error.message ? error.message : strerror(-r));
@@ -187,7 +188,7 @@ static enum health check_unit(struct program *p, struct watched_unit *unit)
         },
         &why);
     if (health != HEALTH_GOOD)
-        return not_well(p, health, "%s %s", unit->name, why);
+        return record_fault(p, health, "%s %s", unit->name, why);
     if (!p->verification.is_watching) {
         unit->has_first_invocation = r;
         if (r)
@@ -206,55 +207,56 @@ static enum health check_all(struct program *p)
     return health_worst(health, check_lan(p));
 }
 
-/* True where this slot, or the other one, has attempts left: only then does a reboot help. */
-static bool may_reboot(void)
+static int load_boot_state(struct sp_boot_state *ret_state)
 {
     sp_auto_close int dir = open(STATE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return dir < 0 ? -errno : sp_boot_state_load(dir, ret_state, NULL);
+}
+
+/* A reboot only helps if one of the slots has attempts left. */
+static bool is_reboot_useful(void)
+{
     struct sp_boot_state state;
 
-    return dir < 0 || sp_boot_state_load(dir, &state, NULL) < 0 ||
-           sp_boot_primary(&state) != SP_SLOT_NONE;
+    return load_boot_state(&state) < 0 || sp_boot_primary(&state) != SP_SLOT_NONE;
 }
 
 static int give_up(struct program *p)
 {
-    say(SD_ERR, "slot %s stays unconfirmed: %s", sp_slot_bootname(p->slot), p->why);
+    log_line(SD_ERR, "slot %s stays unconfirmed: %s", sp_slot_bootname(p->slot), p->why);
     sd_notifyf(0, "STATUS=Not confirmed: %s", p->why);
-    if (may_reboot())
+    if (is_reboot_useful())
         return sd_event_exit(p->event, EXIT_FAILURE);
-    say(SD_ERR, "no slot has attempts left, so this one goes on as it is");
+    log_line(SD_ERR, "no slot has attempts left, so this one goes on as it is");
     return sd_event_exit(p->event, EXIT_SUCCESS);
 }
 
-/* 1 if the boot state has the slot as good, 0 if not. */
-static int is_marked_good(enum sp_slot slot)
+/* Returns false also if the boot state cannot be read. */
+static bool is_marked_good(enum sp_slot slot)
 {
-    sp_auto_close int dir = open(STATE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct sp_boot_state state;
-    int r;
 
-    if (dir < 0)
-        return -errno;
-    r = sp_boot_state_load(dir, &state, NULL);
-    return r < 0 ? r : state.slot[slot].is_good;
+    return load_boot_state(&state) == 0 && state.slot[slot].is_good;
 }
 
-static int confirm(struct program *p)
+static int confirm_slot(struct program *p)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
     int r = sd_bus_call_method(p->bus, "de.pengutronix.rauc", "/", "de.pengutronix.rauc.Installer",
         "Mark", &error, NULL, "ss", "good", "booted");
 
     if (r < 0)
-        not_well(p, HEALTH_BAD, "RAUC did not mark it good: %s",
+        record_fault(p, HEALTH_BAD, "RAUC did not mark it good: %s",
             error.message ? error.message : strerror(-r));
-    else if (is_marked_good(p->slot) <= 0)
-        r = (not_well(p, HEALTH_BAD, "RAUC says it marked it good, but the boot state does not"),
+    else if (!is_marked_good(p->slot))
+        r = (record_fault(
+                 p, HEALTH_BAD, "RAUC says it marked it good, but the boot state does not"),
             -EIO);
     sd_bus_error_free(&error);
     if (r < 0)
         return give_up(p);
-    say(SD_NOTICE, "slot %s is confirmed: all was well for %u s", sp_slot_bootname(p->slot),
+    log_line(SD_NOTICE, "slot %s is confirmed: all was well for %u s", sp_slot_bootname(p->slot),
         (unsigned)(VERIFICATION_PERIOD_US / 1000000));
     return sd_event_exit(p->event, EXIT_SUCCESS);
 }
@@ -273,37 +275,26 @@ static int on_round(sd_event_source *timer, uint64_t planned_us, void *data)
     case VERDICT_FAIL:
         return give_up(p);
     case VERDICT_CONFIRM:
-        return confirm(p);
+        return confirm_slot(p);
     case VERDICT_CHECK_ON:
         break;
     }
     if (p->verification.is_watching && !was_watching)
-        say(SD_INFO, "slot %s: all is well, watching it for %u s", sp_slot_bootname(p->slot),
+        log_line(SD_INFO, "slot %s: all is well, watching it for %u s", sp_slot_bootname(p->slot),
             (unsigned)(VERIFICATION_PERIOD_US / 1000000));
     else if (!p->verification.is_watching)
-        say(SD_INFO, "slot %s: waiting: %s", sp_slot_bootname(p->slot), p->why);
+        log_line(SD_INFO, "slot %s: waiting: %s", sp_slot_bootname(p->slot), p->why);
     r = sd_event_source_set_time(timer, now_us + VERIFICATION_INTERVAL_US);
     return r < 0 ? r : sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-static enum sp_slot booted_slot(void)
-{
-    char cmdline[CMDLINE_MAX];
-    ssize_t length = sp_read_file_at(AT_FDCWD, "/proc/cmdline", cmdline, sizeof cmdline - 1);
-
-    if (length < 0)
-        return SP_SLOT_NONE;
-    cmdline[length] = '\0';
-    return cmdline_slot(cmdline);
-}
-
-static int load_list(struct program *p)
+static int load_unit_names(struct program *p)
 {
     const char *why = NULL;
     int r = health_list_load(LIST_FILE, &p->list, &why);
 
     if (r < 0) {
-        not_well(p, HEALTH_BAD, LIST_FILE ": %s", why ? why : strerror(-r));
+        record_fault(p, HEALTH_BAD, LIST_FILE ": %s", why ? why : strerror(-r));
         return r;
     }
     for (size_t i = 0; i < OWN_UNITS; i++)
@@ -314,7 +305,7 @@ static int load_list(struct program *p)
 }
 
 /* Returns the program's exit status, or a negative errno. */
-static int verify(struct program *p)
+static int verify_release(struct program *p)
 {
     uint64_t now_us;
     int r = sd_event_default(&p->event);
@@ -330,30 +321,31 @@ static int verify(struct program *p)
     if (r < 0)
         return r;
     verification_start(&p->verification, now_us);
-    if (load_list(p) < 0)
+    if (load_unit_names(p) < 0)
         r = give_up(p);
     else
         r = sd_event_add_time(p->event, NULL, CLOCK_MONOTONIC, now_us, 0, on_round, p);
     return r < 0 ? r : sd_event_loop(p->event);
 }
 
-static int run(void)
+static int run_program(void)
 {
-    struct program p = {.slot = booted_slot()};
+    struct program p = {.slot = cmdline_read_slot(CMDLINE_FILE)};
     int r;
 
     sd_notify(0, "READY=1");
     if (p.slot == SP_SLOT_NONE) {
-        say(SD_ERR, "the kernel's command line has no rauc.slot=A or rauc.slot=B: nothing to do");
+        log_line(
+            SD_ERR, "the kernel's command line has no rauc.slot=A or rauc.slot=B: nothing to do");
         return EXIT_SUCCESS;
     }
-    if (is_marked_good(p.slot) > 0) {
-        say(SD_INFO, "slot %s is good already", sp_slot_bootname(p.slot));
+    if (is_marked_good(p.slot)) {
+        log_line(SD_INFO, "slot %s is good already", sp_slot_bootname(p.slot));
         return EXIT_SUCCESS;
     }
-    r = verify(&p);
+    r = verify_release(&p);
     if (r < 0)
-        say(SD_ERR, "slot %s stays unconfirmed: %s", sp_slot_bootname(p.slot), strerror(-r));
+        log_line(SD_ERR, "slot %s stays unconfirmed: %s", sp_slot_bootname(p.slot), strerror(-r));
     sd_bus_flush_close_unref(p.bus);
     sd_event_unref(p.event);
     for (size_t i = 0; i < p.unit_count; i++)
@@ -372,10 +364,10 @@ int main(int argc, char **argv)
         bool is_help = strcmp(argv[1], "--help") == 0;
 
         fputs("usage: " PROGRAM "\n\n"
-              "Checks the gateway for a minute, and then has RAUC mark the booted slot good.\n"
-              "Ends with 1 if the slot stays unconfirmed.\n",
+              "Checks the gateway for a minute, then has RAUC mark the booted slot good.\n"
+              "Exits with 1 if the slot stays unconfirmed.\n",
             is_help ? stdout : stderr);
         return is_help ? EXIT_SUCCESS : 2;
     }
-    return run();
+    return run_program();
 }

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * slot-note: writes what the slot selector had to say of this boot (why it did not take the slot
- * that it was meant to, for one) to the journal, a line each.
+ * slot-note: writes the slot selector's messages about this boot, such as why it did not boot the
+ * slot that it should have, to the journal, one per line.
  */
 
 #include "appliance/boot/cmdline.h"
-#include "lib/atomic-file.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int main(void)
 {
-    char cmdline[CMDLINE_MAX], note[CMDLINE_MAX];
-    ssize_t length = sp_read_file_at(AT_FDCWD, "/proc/cmdline", cmdline, sizeof cmdline - 1);
+    char cmdline[CMDLINE_FILE_MAX], note[CMDLINE_MAX];
+    int r = cmdline_read(CMDLINE_FILE, cmdline);
     char *rest = NULL;
 
-    if (length < 0) {
-        fprintf(stderr, "slot-note: /proc/cmdline: %s\n", strerror((int)-length));
+    if (r < 0) {
+        fprintf(stderr, "slot-note: " CMDLINE_FILE ": %s\n", strerror(-r));
         return EXIT_FAILURE;
     }
-    cmdline[length] = '\0';
     cmdline_note(cmdline, note);
     for (char *line = strtok_r(note, ";", &rest); line; line = strtok_r(NULL, ";", &rest))
         printf("%s\n", line + strspn(line, " "));

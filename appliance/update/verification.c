@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 #include "appliance/update/verification.h"
 
 #include <stddef.h>

@@ -35,7 +35,7 @@ static void assert_kept(const StatusFolder *f, const char *out)
 }
 
 #define RECOVERED ": recovered from its copy\n"
-#define BEGUN " and there is no copy: begun anew\n"
+#define BEGUN " and there is no copy: started a new one\n"
 
 static void test_kept(StatusFolder *f, gconstpointer data)
 {

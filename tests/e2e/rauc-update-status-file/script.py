@@ -36,7 +36,7 @@ with subtest("RAUC's status file is recovered"):
         )
     before = cursor()
     gateway.succeed("rm /data/rauc/central.raucs.copy", ": >/data/rauc/central.raucs", "systemctl restart rauc")
-    t.assertIn("begun anew", said_since(before))
+    t.assertIn("started a new one", said_since(before))
     t.assertEqual("B", dut.rauc()["booted"])
 
 gateway.shutdown()

@@ -23,7 +23,7 @@ typedef struct {
 static void fixture_up(Fixture *f, gconstpointer data)
 {
     memset(f, 0, sizeof *f);
-    f->path = g_dir_make_tmp("rauc-backend-XXXXXX", NULL);
+    f->path = g_dir_make_tmp("slot-backend-XXXXXX", NULL);
     g_assert_nonnull(f->path);
     f->state = g_build_filename(f->path, "state", NULL);
     f->cmdline = g_build_filename(f->path, "cmdline", NULL);
@@ -217,11 +217,11 @@ static void add(const char *path, void (*test)(Fixture *, gconstpointer))
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    add("/rauc-backend/get", test_get);
-    add("/rauc-backend/install", test_install);
-    add("/rauc-backend/last-good-marked-bad", test_last_good_marked_bad);
-    add("/rauc-backend/rebuilt", test_rebuilt);
-    add("/rauc-backend/usage", test_usage);
-    add("/rauc-backend/no-folder", test_no_folder);
+    add("/slot-backend/get", test_get);
+    add("/slot-backend/install", test_install);
+    add("/slot-backend/last-good-marked-bad", test_last_good_marked_bad);
+    add("/slot-backend/rebuilt", test_rebuilt);
+    add("/slot-backend/usage", test_usage);
+    add("/slot-backend/no-folder", test_no_folder);
     return g_test_run();
 }
