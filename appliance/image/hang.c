@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The init of a release that comes up and then does nothing: for the tests. */
+/* The init of a release that starts and then does nothing, for the tests. */
 
 #include <unistd.h>
 
