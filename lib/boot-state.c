@@ -111,7 +111,7 @@ struct reader {
     size_t left;
 };
 
-static bool take(struct reader *r, const char *text)
+static bool take_copy(struct reader *r, const char *text)
 {
     size_t length = strlen(text);
 
@@ -125,7 +125,7 @@ static bool take(struct reader *r, const char *text)
 static enum sp_slot take_slot(struct reader *r)
 {
     for (int slot = 0; slot < SP_SLOT_COUNT; slot++) {
-        if (take(r, bootnames[slot]))
+        if (take_copy(r, bootnames[slot]))
             return slot;
     }
     return SP_SLOT_NONE;
@@ -143,12 +143,12 @@ static bool take_digit(struct reader *r, unsigned limit, unsigned *ret)
 
 static bool take_order(struct reader *r, struct sp_boot_state *state)
 {
-    if (!take(r, "BOOT_ORDER="))
+    if (!take_copy(r, "BOOT_ORDER="))
         return false;
-    while (!take(r, "\n")) {
+    while (!take_copy(r, "\n")) {
         if (state->order_length == SP_SLOT_COUNT)
             return false;
-        if (state->order_length > 0 && !take(r, " "))
+        if (state->order_length > 0 && !take_copy(r, " "))
             return false;
         state->order[state->order_length] = take_slot(r);
         if (state->order[state->order_length++] == SP_SLOT_NONE)
@@ -161,10 +161,10 @@ static bool take_slot_lines(struct reader *r, int slot, struct sp_boot_slot *ret
 {
     unsigned left, good;
 
-    if (!take(r, "BOOT_") || !take(r, bootnames[slot]) || !take(r, "_LEFT=") ||
-        !take_digit(r, SP_BOOT_ATTEMPTS, &left) || !take(r, "\nBOOT_") ||
-        !take(r, bootnames[slot]) || !take(r, "_GOOD=") || !take_digit(r, 1, &good) ||
-        !take(r, "\n"))
+    if (!take_copy(r, "BOOT_") || !take_copy(r, bootnames[slot]) || !take_copy(r, "_LEFT=") ||
+        !take_digit(r, SP_BOOT_ATTEMPTS, &left) || !take_copy(r, "\nBOOT_") ||
+        !take_copy(r, bootnames[slot]) || !take_copy(r, "_GOOD=") || !take_digit(r, 1, &good) ||
+        !take_copy(r, "\n"))
         return false;
     *ret = (struct sp_boot_slot){.left = left, .is_good = good};
     return true;

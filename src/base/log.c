@@ -133,7 +133,8 @@ static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
 }
 
 /* Drops what does not fit: the file says where it stops. */
-static void write_file(SpLog *log, File *file, Purpose purpose, const char *line, const char *last)
+static void write_to_file(
+    SpLog *log, File *file, Purpose purpose, const char *line, const char *last)
 {
     gsize length = strlen(line);
     gsize *room = &file->room[purpose];
@@ -167,7 +168,7 @@ static void write_line(
     g_autofree char *line = g_strdup_printf("%8.2f  %*s%s%s%s\n", seconds_since(log->begin),
         (int)(log->steps->len * INDENT), "", machine ? machine : "", machine ? ": " : "", clean);
 
-    write_file(log, &log->text, purpose, line, lasts[purpose]);
+    write_to_file(log, &log->text, purpose, line, lasts[purpose]);
     if (to_stream)
         write_or_close(log, &log->stream_fd, line, strlen(line));
 }
@@ -184,7 +185,7 @@ static void write_lines(
     }
 }
 
-static void set_text(json_t *object, const char *name, const char *bytes, gsize length)
+static void set_event_text(json_t *object, const char *name, const char *bytes, gsize length)
 {
     g_autofree char *text = sp_text_excerpt(bytes, length, SP_LOG_TEXT_MAX);
 
@@ -202,7 +203,7 @@ static void write_object(SpLog *log, Purpose purpose, const char *event, json_t 
     json_object_set_new(taken, "event", json_string(event));
     text = sp_json_format(taken);
     line = g_strconcat(text, "\n", NULL);
-    write_file(log, &log->events, purpose, line, "{\"event\":\"full\"}\n");
+    write_to_file(log, &log->events, purpose, line, "{\"event\":\"full\"}\n");
 }
 
 static void write_event(SpLog *log, Purpose purpose, const char *event, const char *machine,
@@ -217,11 +218,11 @@ static void write_event(SpLog *log, Purpose purpose, const char *event, const ch
         json_object_set_new(object, "machine", json_string(machine));
     if (kind)
         json_object_set_new(object, "kind", json_string(kind));
-    set_text(object, "text", text, strlen(text));
+    set_event_text(object, "text", text, strlen(text));
     write_object(log, purpose, event, object);
 }
 
-static bool open_file(File *file, const SpLogConfig *config, const char *name, GError **error)
+static bool open_log_file(File *file, const SpLogConfig *config, const char *name, GError **error)
 {
     g_autofree char *path = g_build_filename(config->dir, name, NULL);
     int how = config->is_continued ? O_APPEND : O_TRUNC;
@@ -261,8 +262,8 @@ SpLog *sp_log_new(const SpLogConfig *config, GError **error)
     log->gather_data = config->gather_data;
     log->steps = g_array_new(FALSE, FALSE, sizeof(Step));
     g_array_set_clear_func(log->steps, clear_step);
-    if (config->dir && (!open_file(&log->text, config, "log.txt", error) ||
-                           !open_file(&log->events, config, "events.jsonl", error)))
+    if (config->dir && (!open_log_file(&log->text, config, "log.txt", error) ||
+                           !open_log_file(&log->events, config, "events.jsonl", error)))
         return NULL;
     /* the previous writer may have been killed in the middle of a line */
     if (config->dir && config->is_continued)
@@ -298,9 +299,9 @@ static char *format_text(const char *format, va_list args)
     return sp_text_excerpt(text, strlen(text), SP_LOG_MESSAGE_MAX);
 }
 
-static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
+static void log_event_text(SpLog *log, const char *event, const char *machine, const char *kind,
     const char *format, va_list args) G_GNUC_PRINTF(5, 0);
-static void tell(SpLog *log, const char *event, const char *machine, const char *kind,
+static void log_event_text(SpLog *log, const char *event, const char *machine, const char *kind,
     const char *format, va_list args)
 {
     g_autofree char *text = NULL;
@@ -320,7 +321,7 @@ void sp_log(SpLog *log, const char *machine, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    tell(log, "message", machine, NULL, format, args);
+    log_event_text(log, "message", machine, NULL, format, args);
     va_end(args);
 }
 
@@ -329,7 +330,7 @@ void sp_log_mark(SpLog *log, const char *machine, const char *kind, const char *
     va_list args;
 
     va_start(args, format);
-    tell(log, "mark", machine, kind, format, args);
+    log_event_text(log, "mark", machine, kind, format, args);
     va_end(args);
 }
 
@@ -400,7 +401,7 @@ void sp_log_failure(SpLog *log, const char *text, json_t *members)
 }
 
 /* Steps of other threads would not nest. */
-static bool has_steps(const SpLog *log)
+static bool owns_steps(const SpLog *log)
 {
     return log && log->owner == g_thread_self();
 }
@@ -427,7 +428,7 @@ void sp_log_begin(SpLog *log, const char *machine, const char *kind, const char 
     va_start(args, format);
     step.text = format_text(format, args);
     va_end(args);
-    if (!has_steps(log)) {
+    if (!owns_steps(log)) {
         sp_log(log, machine, "%s", step.text);
         clear_step(&step);
         return;
@@ -445,16 +446,16 @@ void sp_log_result(SpLog *log, int status, const GString *output, const GString 
 {
     Step *step;
 
-    if (!has_steps(log) || log->steps->len == 0)
+    if (!owns_steps(log) || log->steps->len == 0)
         return;
     step = &g_array_index(log->steps, Step, log->steps->len - 1);
     g_clear_pointer(&step->result, json_decref);
     step->result = json_object();
     json_object_set_new(step->result, "status", json_integer(status));
     if (output && output->len > 0)
-        set_text(step->result, "output", output->str, output->len);
+        set_event_text(step->result, "output", output->str, output->len);
     if (errors && errors->len > 0)
-        set_text(step->result, "errors", errors->str, errors->len);
+        set_event_text(step->result, "errors", errors->str, errors->len);
 }
 
 void sp_log_end(SpLog *log, const char *failure)
@@ -466,9 +467,9 @@ void sp_log_end(SpLog *log, const char *failure)
     double duration;
     Step *step;
 
-    if (log && !has_steps(log) && failure)
+    if (log && !owns_steps(log) && failure)
         sp_log(log, NULL, "failed: %s", failure);
-    if (!has_steps(log) || log->steps->len == 0)
+    if (!owns_steps(log) || log->steps->len == 0)
         return;
     gather(log);
     taken = take_lock();
@@ -480,7 +481,7 @@ void sp_log_end(SpLog *log, const char *failure)
     object = step->result ? g_steal_pointer(&step->result) : json_object();
     g_array_set_size(log->steps, log->steps->len - 1);
     if (failure)
-        set_text(object, "text", failure, strlen(failure));
+        set_event_text(object, "text", failure, strlen(failure));
     json_object_set_new(object, "seconds", json_real(duration));
     write_object(log, FOR_STEPS, "end", object);
     write_line(log, machine, text, FOR_STEPS, true);
@@ -499,5 +500,5 @@ void sp_log_event(SpLog *log, const char *event, json_t *members)
 
 guint sp_log_depth(SpLog *log)
 {
-    return has_steps(log) ? log->steps->len : 0;
+    return owns_steps(log) ? log->steps->len : 0;
 }

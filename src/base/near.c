@@ -26,7 +26,7 @@ static gsize count_alike(const char *a, const char *b)
 }
 
 /* Orders by similarity, then by length, the shortest first. */
-static int compare(const void *a, const void *b)
+static int compare_similarity(const void *a, const void *b)
 {
     const Candidate *one = a, *other = b;
 
@@ -48,7 +48,7 @@ char *sp_near_words(const char *given, const char *const *words)
     }
     if (near->len == 0)
         return NULL;
-    g_array_sort(near, compare);
+    g_array_sort(near, compare_similarity);
     text = g_string_new(NULL);
     shown = MIN(near->len, SHOWN_MAX);
     for (guint i = 0; i < shown; i++) {

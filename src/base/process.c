@@ -100,7 +100,7 @@ fail:
     _exit(127);
 }
 
-static void end_line(SpProcess *process)
+static void pass_line(SpProcess *process)
 {
     g_autofree char *text = g_utf8_make_valid(process->line->str, (gssize)process->line->len);
 
@@ -118,7 +118,7 @@ static void take_output(SpProcess *process, const char *data, gsize length)
         return;
     for (gsize i = 0; i < length; i++) {
         if (data[i] == '\n' || process->line->len >= SP_PROCESS_OUTPUT_MAX)
-            end_line(process);
+            pass_line(process);
         if (data[i] != '\n')
             g_string_append_c(process->line, data[i]);
     }
@@ -148,7 +148,7 @@ static bool read_output(SpProcess *process)
     return n < 0 && errno == EINTR;
 }
 
-static gboolean on_output(int fd, GIOCondition condition, void *data)
+static gboolean on_child_output(int fd, GIOCondition condition, void *data)
 {
     SpProcess *process = data;
 
@@ -168,7 +168,7 @@ static void kill_group_at_end(SpProcess *process)
     kill(-process->pid, SIGKILL);
 }
 
-static void reap(SpProcess *process)
+static void reap_child(SpProcess *process)
 {
     if (process->has_ended)
         return;
@@ -183,16 +183,16 @@ static void reap(SpProcess *process)
         ;
     stop_source(&process->output_source);
     if (process->line->len > 0)
-        end_line(process);
+        pass_line(process);
 }
 
-static gboolean on_exit_event(int fd, GIOCondition condition, void *data)
+static gboolean on_child_exit(int fd, GIOCondition condition, void *data)
 {
-    reap(data);
+    reap_child(data);
     return G_SOURCE_REMOVE;
 }
 
-static GSource *watch(int fd, GUnixFDSourceFunc func, void *data)
+static GSource *watch_child(int fd, GUnixFDSourceFunc func, void *data)
 {
     GSource *source = g_unix_fd_source_new(fd, G_IO_IN | G_IO_HUP);
 
@@ -224,7 +224,7 @@ static void fork_child(void *data)
 }
 
 /* Returns 0 once exec() has succeeded, otherwise its errno. */
-static int read_report(int fd)
+static int read_exec_error(int fd)
 {
     int number = 0;
     ssize_t n;
@@ -291,7 +291,7 @@ SpProcess *sp_process_start(
     close(report[1]);
     if (process->pid > 0) {
         process->has_ended = false;
-        number = read_report(report[0]);
+        number = read_exec_error(report[0]);
     }
     close(report[0]);
     if (number != 0) {
@@ -306,8 +306,8 @@ SpProcess *sp_process_start(
         return NULL;
     }
     fcntl(process->pidfd, F_SETFD, FD_CLOEXEC);
-    process->exit_source = watch(process->pidfd, on_exit_event, process);
-    process->output_source = watch(process->output_fd, on_output, process);
+    process->exit_source = watch_child(process->pidfd, on_child_exit, process);
+    process->output_source = watch_child(process->output_fd, on_child_output, process);
     return g_steal_pointer(&process);
 }
 
@@ -317,7 +317,7 @@ void sp_process_free(SpProcess *process)
         return;
     process->line_func = NULL;
     sp_process_signal(process, SIGKILL);
-    reap(process);
+    reap_child(process);
     stop_source(&process->exit_source);
     stop_source(&process->output_source);
     if (process->pidfd >= 0)
@@ -371,7 +371,7 @@ void sp_process_signal(SpProcess *process, int signal_number)
         kill(process->pid, signal_number);
 }
 
-static bool has_ended(void *data, GError **error)
+static bool child_has_ended(void *data, GError **error)
 {
     return ((SpProcess *)data)->has_ended;
 }
@@ -379,7 +379,7 @@ static bool has_ended(void *data, GError **error)
 bool sp_process_wait(
     SpProcess *process, gint64 deadline, const SpInterrupt *interrupt, GError **error)
 {
-    return sp_wait(has_ended, process, deadline, interrupt, error);
+    return sp_wait(child_has_ended, process, deadline, interrupt, error);
 }
 
 bool sp_process_run(

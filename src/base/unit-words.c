@@ -36,7 +36,7 @@ static bool has_time(const char *properties, const char *name)
     return value && !g_str_equal(value, "0");
 }
 
-static const char *find_reason(const char *properties)
+static const char *find_load_error(const char *properties)
 {
     static const struct {
         const char *state, *reason;
@@ -73,7 +73,7 @@ char *sp_unit_why_inactive(const char *properties)
 {
     static const char *const told[] = {
         "LoadState", "SubState", "Result", "ConditionResult", "LoadError"};
-    GString *text = g_string_new(find_reason(properties));
+    GString *text = g_string_new(find_load_error(properties));
     const char *separator = " (";
 
     for (gsize i = 0; i < G_N_ELEMENTS(told); i++) {

@@ -40,7 +40,7 @@ static void drop_timer(GSource *source)
     g_source_unref(source);
 }
 
-static bool is_interrupted(const SpInterrupt *interrupt)
+static bool ask_interrupt(const SpInterrupt *interrupt)
 {
     return sp_loop_is_ending() || (interrupt && interrupt->func(interrupt->data));
 }
@@ -52,7 +52,7 @@ static void turn_until(
     GSource *end = add_timer(TURN_MAX_MS, deadline);
 
     do {
-        if (is_interrupted(interrupt))
+        if (ask_interrupt(interrupt))
             g_set_error_literal(ret_error, SP_ERROR, SP_ERROR_INTERRUPTED, "interrupted");
         else if (deadline != SP_FOREVER && g_get_monotonic_time() >= deadline)
             g_set_error_literal(ret_error, SP_ERROR, SP_ERROR_TIMEOUT, "timed out");

@@ -72,7 +72,7 @@ static void write_fault(
 }
 
 /* Why it failed, on one line: what was expected and what was seen, without the script's line. */
-static char *describe_reason(const SpRecord *record)
+static char *summarize_reason(const SpRecord *record)
 {
     const char *text = record->reason         ? record->reason
                        : record->failure.text ? record->failure.text
@@ -95,10 +95,10 @@ static void write_skipped(SpMarkup *markup, const char *why, const char *what)
     write_fault(markup, "skipped", "stopped", message, "");
 }
 
-static void write_test(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault)
+static void write_test_suite(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault)
 {
     const char *report = record->report ? record->report : "";
-    g_autofree char *reason = describe_reason(record);
+    g_autofree char *reason = summarize_reason(record);
 
     begin_case(markup, CLASS, record->name, record->seconds);
     if (at_fault)
@@ -113,10 +113,10 @@ static void write_test(SpMarkup *markup, const SpRecord *record, const SpRecordS
     sp_markup_end(markup);
 }
 
-static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpRecordStep *at_fault,
-    const SpRecordStep *step, const char *name)
+static void write_subtest_case(SpMarkup *markup, const SpRecord *record,
+    const SpRecordStep *at_fault, const SpRecordStep *step, const char *name)
 {
-    g_autofree char *reason = describe_reason(record);
+    g_autofree char *reason = summarize_reason(record);
 
     begin_case(markup, record->name, name, step->seconds);
     switch (sp_subtest_state(record, at_fault, step)) {
@@ -165,12 +165,12 @@ static void write_subtests(SpMarkup *markup, const SpRecord *record, const SpRec
         if (!sp_step_is_subtest(step))
             continue;
         name = make_distinct(names, step->text ? step->text : "");
-        write_subtest(markup, record, at_fault, step, name);
+        write_subtest_case(markup, record, at_fault, step, name);
     }
 }
 
 /* As a property of the suite, where the schema allows it. */
-static void write_kept(SpMarkup *markup, const char *stamp)
+static void write_kept_property(SpMarkup *markup, const char *stamp)
 {
     g_autofree char *value = g_strdup_printf("run on %sZ", stamp);
 
@@ -196,8 +196,8 @@ static void write_suite(SpMarkup *markup, const SpRecord *record, gint64 run_beg
     sp_markup_attributes(
         markup, "skipped", skipped, "timestamp", stamp, "hostname", g_get_host_name(), NULL);
     if (record->is_kept)
-        write_kept(markup, stamp);
-    write_test(markup, record, at_fault);
+        write_kept_property(markup, stamp);
+    write_test_suite(markup, record, at_fault);
     write_subtests(markup, record, at_fault);
     sp_markup_end(markup);
 }

@@ -50,7 +50,7 @@ void sp_markup_free(SpMarkup *markup)
 }
 
 /* XML 1.0, 2.2 "Characters", without the control characters. */
-static gboolean is_plain(gunichar c)
+static gboolean is_plain_character(gunichar c)
 {
     return c == '\t' || c == '\n' || (c >= 0x20 && c < 0x7f) || (c >= 0xa0 && c < 0xfffe) ||
            c > 0xffff;
@@ -64,7 +64,7 @@ static char *clean(const char *text)
 
     for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
-        if (is_plain(c))
+        if (is_plain_character(c))
             g_string_append_unichar(out, c);
         else if (c < 0xa0)
             g_string_append_printf(out, "\\x%02x", c);

@@ -93,7 +93,7 @@ static const struct {
     {"Time", "number", false, write_time_cell},
 };
 
-static void write_row(SpMarkup *markup, const SpRecord *record, const char *target)
+static void write_test_row(SpMarkup *markup, const SpRecord *record, const char *target)
 {
     sp_markup_begin(markup, "tr", NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(columns); i++) {
@@ -121,14 +121,14 @@ static void write_table(SpMarkup *markup, const GPtrArray *records)
     sp_markup_begin(markup, "tbody", NULL);
     for (guint i = 0; i < records->len; i++) {
         g_autofree char *target = g_strdup_printf("#test-%u", i + 1);
-        write_row(markup, g_ptr_array_index(records, i), target);
+        write_test_row(markup, g_ptr_array_index(records, i), target);
     }
     sp_markup_end(markup);
     sp_markup_end(markup);
 }
 
 /* "1 failed, 3 passed" */
-static char *describe(const SpSummary *summary)
+static char *describe_results(const SpSummary *summary)
 {
     static const SpResultKind kinds[] = {
         SP_RESULT_FAILED, SP_RESULT_ERROR, SP_RESULT_PASSED, SP_RESULT_SKIPPED};
@@ -182,7 +182,7 @@ static void write_header(SpMarkup *markup, const SpSummary *summary, const char 
     sp_markup_end(markup);
 }
 
-static void write_kept(SpMarkup *markup, const SpRecord *record)
+static void write_kept_note(SpMarkup *markup, const SpRecord *record)
 {
     g_autofree char *kept = sp_record_kept_text(record);
 
@@ -192,7 +192,7 @@ static void write_kept(SpMarkup *markup, const SpRecord *record)
     sp_markup_end(markup);
 }
 
-static void write_test(
+static void write_test_part(
     SpMarkup *markup, const SpRecord *record, const char *id, SpPageBudget *budget)
 {
     g_autofree char *heading = g_strconcat(id, "-name", NULL);
@@ -206,7 +206,7 @@ static void write_test(
     if (*record->description)
         sp_markup_element(markup, "p", record->description, "class", "faint", NULL);
     if (record->is_kept)
-        write_kept(markup, record);
+        write_kept_note(markup, record);
     for (gsize i = 0; has_begun(record) && i < G_N_ELEMENTS(sections); i++)
         sections[i](markup, record, budget);
     if (!has_begun(record) && record->report)
@@ -217,7 +217,7 @@ static void write_test(
 }
 
 /* Failures first, otherwise in the order in which the tests ended. */
-static int compare(const void *a, const void *b)
+static int compare_records(const void *a, const void *b)
 {
     return sp_record_is_bad(*(SpRecord *const *)b) - sp_record_is_bad(*(SpRecord *const *)a);
 }
@@ -226,7 +226,7 @@ SpMarkup *sp_page_make(const SpSummary *summary)
 {
     SpMarkup *markup = sp_markup_new_html();
     g_autoptr(GPtrArray) records = g_ptr_array_new();
-    g_autofree char *verdict = describe(summary);
+    g_autofree char *verdict = describe_results(summary);
     SpPageBudget budget = {.screenshots = SCREENSHOTS_MAX};
 
     sp_markup_begin(markup, "html", "lang", "en", NULL);
@@ -236,11 +236,11 @@ SpMarkup *sp_page_make(const SpSummary *summary)
     sp_markup_begin(markup, "main", NULL);
     for (guint i = 0; i < summary->records->len; i++)
         g_ptr_array_add(records, g_ptr_array_index(summary->records, i));
-    g_ptr_array_sort(records, compare); /* a stable sort */
+    g_ptr_array_sort(records, compare_records); /* a stable sort */
     write_table(markup, records);
     for (guint i = 0; i < records->len; i++) {
         g_autofree char *id = g_strdup_printf("test-%u", i + 1);
-        write_test(markup, g_ptr_array_index(records, i), id, &budget);
+        write_test_part(markup, g_ptr_array_index(records, i), id, &budget);
     }
     return markup;
 }

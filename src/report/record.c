@@ -160,7 +160,7 @@ static char *get_machine(SpRecord *record, json_t *object)
 }
 
 /* Drops the prefix of a subtest's text, which its kind implies. */
-static char *get_name(json_t *object, const char *kind)
+static char *get_step_text(json_t *object, const char *kind)
 {
     g_autofree char *text = get_text(object, "text", TEXT_MAX);
     bool has_prefix =
@@ -170,7 +170,7 @@ static char *get_name(json_t *object, const char *kind)
                                : g_strdup(text ? text + strlen(SUBTEST_PREFIX) : "");
 }
 
-static SpRecordStep *make_step(SpRecord *record, json_t *object, double time)
+static SpRecordStep *add_step(SpRecord *record, json_t *object, double time)
 {
     SpRecordStep *step = g_new0(SpRecordStep, 1);
 
@@ -181,7 +181,7 @@ static SpRecordStep *make_step(SpRecord *record, json_t *object, double time)
     step->kind = get_text(object, "kind", TEXT_MAX);
     if (!step->kind)
         step->kind = g_strdup("");
-    step->text = get_name(object, step->kind);
+    step->text = get_step_text(object, step->kind);
     return step;
 }
 
@@ -192,7 +192,7 @@ static void take_begin(SpRecord *record, json_t *object, double time)
 
     if (record->open->len < DEPTH_MAX &&
         (has_room || g_strcmp0(sp_json_text(object, "kind"), "subtest") == 0))
-        step = make_step(record, object, time);
+        step = add_step(record, object, time);
     if (step && has_room)
         g_ptr_array_add(record->steps, step);
     else
@@ -214,7 +214,7 @@ static void settle_spare(SpRecord *record, SpRecordStep *step)
     }
 }
 
-static void take_end(SpRecord *record, json_t *object, double time)
+static void take_step_end(SpRecord *record, json_t *object, double time)
 {
     SpRecordStep *step;
     double status = sp_json_number(object, "status", NAN);
@@ -265,7 +265,7 @@ static void take_console(SpRecord *record, json_t *object, double time)
         g_free(g_queue_pop_head(&console->lines));
 }
 
-static void take_message(SpRecord *record, json_t *object, double time)
+static void take_message_event(SpRecord *record, json_t *object, double time)
 {
     char *text = get_text(object, "text", TEXT_MAX);
 
@@ -302,7 +302,7 @@ static void replace(char **text, char *other)
     *text = other;
 }
 
-static void take_result(SpRecord *record, json_t *object, double time)
+static void take_result_event(SpRecord *record, json_t *object, double time)
 {
     const char *word = sp_json_text(object, "word");
 
@@ -325,12 +325,12 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
         void (*take)(SpRecord *record, json_t *object, double time);
     } events[] = {
         {"begin", take_begin},
-        {"end", take_end},
+        {"end", take_step_end},
         {"mark", take_mark},
         {"console", take_console},
-        {"message", take_message},
+        {"message", take_message_event},
         {"failure", take_failure},
-        {"result", take_result},
+        {"result", take_result_event},
     };
     json_auto_t *object = sp_json_parse_flat(line, length);
     const char *event = object ? sp_json_text(object, "event") : NULL;
@@ -339,7 +339,7 @@ bool sp_record_take(SpRecord *record, const char *line, gsize length)
     for (gsize i = 0; event && i < G_N_ELEMENTS(events); i++) {
         if (!g_str_equal(events[i].event, event))
             continue;
-        if (time < 0 && events[i].take != take_result)
+        if (time < 0 && events[i].take != take_result_event)
             return false;
         record->end = MAX(record->end, time);
         events[i].take(record, object, time);
@@ -420,7 +420,7 @@ SpRecord *sp_record_of_result(const SpRecordResult *result)
     return record;
 }
 
-static void set_text(json_t *object, const char *name, const char *text)
+static void set_record_text(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt = sp_text_excerpt(text, strlen(text), REPORT_MAX);
 
@@ -436,14 +436,14 @@ bool sp_record_append(const char *dir, const SpRecordResult *result, GError **er
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     ssize_t written = -1;
 
-    set_text(object, "event", "result");
-    set_text(object, "name", result->name);
-    set_text(object, "description", result->description);
-    set_text(object, "word", sp_result_word(result->kind));
+    set_record_text(object, "event", "result");
+    set_record_text(object, "name", result->name);
+    set_record_text(object, "description", result->description);
+    set_record_text(object, "word", sp_result_word(result->kind));
     if (result->report)
-        set_text(object, "text", result->report);
+        set_record_text(object, "text", result->report);
     if (result->reason)
-        set_text(object, "reason", result->reason);
+        set_record_text(object, "reason", result->reason);
     json_object_set_new(object, "seconds", json_real(result->seconds));
     json_object_set_new(object, "began", json_integer(result->began_s));
     text = sp_json_format(object);

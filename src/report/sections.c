@@ -84,7 +84,7 @@ void sp_section_failure(SpMarkup *markup, const SpRecord *record, SpPageBudget *
     sp_markup_end(markup);
 }
 
-static void write_subtest(SpMarkup *markup, const SpRecord *record, const SpRecordStep *step)
+static void write_subtest_row(SpMarkup *markup, const SpRecord *record, const SpRecordStep *step)
 {
     static const struct {
         const char *word, *class;
@@ -125,7 +125,7 @@ void sp_section_subtests(SpMarkup *markup, const SpRecord *record, SpPageBudget 
             sp_markup_element(markup, "caption", "The subtests", "class", "unseen", NULL);
             sp_markup_begin(markup, "tbody", NULL);
         }
-        write_subtest(markup, record, step);
+        write_subtest_row(markup, record, step);
     }
     if (count == 0)
         return;
@@ -183,7 +183,7 @@ void sp_section_consoles(SpMarkup *markup, const SpRecord *record, SpPageBudget 
         sp_markup_end(markup);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -199,13 +199,13 @@ static GPtrArray *list_files(const char *dir)
         if (*name != '.')
             g_ptr_array_add(names, g_strdup(name));
     }
-    g_ptr_array_sort(names, compare);
+    g_ptr_array_sort(names, compare_names);
     if (folder)
         g_dir_close(folder);
     return names;
 }
 
-static void write_file(SpMarkup *markup, const char *dir, const char *name)
+static void write_file_link(SpMarkup *markup, const char *dir, const char *name)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
     g_autofree char *folder = g_path_get_basename(dir);
@@ -237,7 +237,7 @@ void sp_section_files(SpMarkup *markup, const SpRecord *record, SpPageBudget *bu
     sp_markup_element(markup, "h3", "Files", NULL);
     sp_markup_begin(markup, "ul", "class", "files", NULL);
     for (guint i = 0; i < names->len; i++)
-        write_file(markup, record->dir, g_ptr_array_index(names, i));
+        write_file_link(markup, record->dir, g_ptr_array_index(names, i));
     sp_markup_end(markup);
     sp_markup_end(markup);
 }

@@ -11,7 +11,7 @@
 #define OUTPUT_MAX 2048u
 
 /* The first line of a text; the rest is shown when it is opened. */
-static char *first_line(const char *text)
+static char *find_first_line(const char *text)
 {
     gsize length = strcspn(text, "\n");
 
@@ -19,14 +19,14 @@ static char *first_line(const char *text)
 }
 
 /* The failure of a step that contains a failed one says nothing new. */
-static const char *reason_of(const SpRecordStep *step)
+static const char *get_failure_reason(const SpRecordStep *step)
 {
     return step->failure && !g_str_equal(step->failure, "failed") ? step->failure : NULL;
 }
 
 static bool has_more(const SpRecordStep *step)
 {
-    return strchr(step->text, '\n') || reason_of(step) || step->output || step->errors;
+    return strchr(step->text, '\n') || get_failure_reason(step) || step->output || step->errors;
 }
 
 static void write_track(SpMarkup *markup, const SpRecordStep *step, double whole)
@@ -44,7 +44,7 @@ static void write_track(SpMarkup *markup, const SpRecordStep *step, double whole
 static void write_what(SpMarkup *markup, const char *machine, const char *text, guint depth)
 {
     g_autofree char *style = g_strdup_printf("--depth:%u", MIN(depth, 8));
-    g_autofree char *line = first_line(text);
+    g_autofree char *line = find_first_line(text);
 
     sp_markup_begin(markup, "span", "class", "what", "style", style, NULL);
     if (machine) {
@@ -55,7 +55,7 @@ static void write_what(SpMarkup *markup, const char *machine, const char *text, 
     sp_markup_end(markup);
 }
 
-static void write_row(SpMarkup *markup, const SpRecordStep *step, double whole)
+static void write_step_row(SpMarkup *markup, const SpRecordStep *step, double whole)
 {
     g_autofree char *begin = sp_seconds_text(step->begin);
     g_autofree char *length = step->seconds >= 0 ? sp_seconds_text(step->seconds) : NULL;
@@ -66,7 +66,7 @@ static void write_row(SpMarkup *markup, const SpRecordStep *step, double whole)
     write_track(markup, step, whole);
 }
 
-static void write_output(SpMarkup *markup, const char *name, const char *text)
+static void write_step_output(SpMarkup *markup, const char *name, const char *text)
 {
     if (!text || !*text)
         return;
@@ -87,19 +87,19 @@ static void write_step(SpMarkup *markup, const SpRecordStep *step, double whole)
     sp_markup_begin(markup, "li", "class", step->failure ? "failed" : NULL, NULL);
     if (!has_more(step)) {
         sp_markup_begin(markup, "div", "class", "row", NULL);
-        write_row(markup, step, whole);
+        write_step_row(markup, step, whole);
         sp_markup_end(markup);
     } else {
         sp_markup_begin(markup, "details", NULL);
         sp_markup_begin(markup, "summary", "class", "row", NULL);
-        write_row(markup, step, whole);
+        write_step_row(markup, step, whole);
         sp_markup_end(markup);
         if (strchr(step->text, '\n'))
             sp_markup_element(markup, "pre", step->text, NULL);
-        write_output(markup, "failed:", reason_of(step));
-        write_output(markup, "exit status:", step->status != 0 ? status : NULL);
-        write_output(markup, "stdout:", step->output);
-        write_output(markup, "stderr:", step->errors);
+        write_step_output(markup, "failed:", get_failure_reason(step));
+        write_step_output(markup, "exit status:", step->status != 0 ? status : NULL);
+        write_step_output(markup, "stdout:", step->output);
+        write_step_output(markup, "stderr:", step->errors);
         sp_markup_end(markup);
     }
     sp_markup_end(markup);

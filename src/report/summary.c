@@ -14,7 +14,7 @@ guint sp_summary_count(const SpSummary *summary, SpResultKind kind)
     return n;
 }
 
-static bool write_file(const char *out, const char *name, SpMarkup *markup, GError **error)
+static bool write_report_file(const char *out, const char *name, SpMarkup *markup, GError **error)
 {
     g_autofree char *path = g_build_filename(out, name, NULL);
     g_autoptr(GError) local = NULL;
@@ -33,6 +33,6 @@ bool sp_summary_write(const SpSummary *summary, const char *out, GError **error)
     g_autoptr(SpMarkup) junit = sp_junit_make(summary);
     g_autoptr(SpMarkup) page = sp_page_make(summary);
 
-    return write_file(out, "junit.xml", junit, error) &&
-           write_file(out, "report.html", page, error);
+    return write_report_file(out, "junit.xml", junit, error) &&
+           write_report_file(out, "report.html", page, error);
 }

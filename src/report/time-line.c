@@ -48,8 +48,8 @@ static const struct {
 };
 
 /* Writes a piece of a lane; if @end is negative it has no length. */
-static void write_piece(SpMarkup *markup, const char *class, const char *text, const char *title,
-    double begin, double end, double whole)
+static void write_lane_piece(SpMarkup *markup, const char *class, const char *text,
+    const char *title, double begin, double end, double whole)
 {
     g_autoptr(GString) style = g_string_new(NULL);
 
@@ -97,7 +97,8 @@ static void write_bars(
         if (!is_drawn(step, machine, are_subtests, whole))
             continue;
         title = describe_step(step);
-        write_piece(markup, are_subtests && !step->failure ? "bar subtest" : sp_step_class(step),
+        write_lane_piece(markup,
+            are_subtests && !step->failure ? "bar subtest" : sp_step_class(step),
             are_subtests ? step->text : "", title, step->begin, end_of(step, whole), whole);
         count++;
     }
@@ -112,7 +113,7 @@ static gsize find_mark(const SpRecordMark *mark)
     return i;
 }
 
-static void write_state(SpMarkup *markup, State state, double begin, double end, double whole)
+static void write_lane_state(SpMarkup *markup, State state, double begin, double end, double whole)
 {
     static const struct {
         const char *class;
@@ -127,7 +128,7 @@ static void write_state(SpMarkup *markup, State state, double begin, double end,
     if (state == STATE_OFF)
         return;
     title = g_strdup_printf("%s for %s", states[state].word, length);
-    write_piece(markup, states[state].class, "", title, begin, end, whole);
+    write_lane_piece(markup, states[state].class, "", title, begin, end, whole);
 }
 
 /* From one mark to the next a machine is in one state. */
@@ -143,14 +144,14 @@ static void write_states(SpMarkup *markup, const SpRecord *record, const char *m
         if (kind == G_N_ELEMENTS(marks) || g_strcmp0(mark->machine, machine) != 0 ||
             marks[kind].state == STATE_SAME)
             continue;
-        write_state(markup, state, since, mark->time, whole);
+        write_lane_state(markup, state, since, mark->time, whole);
         state = marks[kind].state;
         since = mark->time;
     }
-    write_state(markup, state, since, whole, whole);
+    write_lane_state(markup, state, since, whole, whole);
 }
 
-static void write_marks(SpMarkup *markup, const SpRecord *record, const char *machine)
+static void write_lane_marks(SpMarkup *markup, const SpRecord *record, const char *machine)
 {
     for (guint i = 0; i < record->marks->len; i++) {
         const SpRecordMark *mark = g_ptr_array_index(record->marks, i);
@@ -162,24 +163,25 @@ static void write_marks(SpMarkup *markup, const SpRecord *record, const char *ma
             g_strcmp0(mark->machine, machine) != 0)
             continue;
         title = g_strdup_printf("%s\nat %s", mark->text, time);
-        write_piece(markup, marks[kind].class, "", title, mark->time, -1, sp_record_length(record));
+        write_lane_piece(
+            markup, marks[kind].class, "", title, mark->time, -1, sp_record_length(record));
     }
 }
 
-static void begin_lane(SpMarkup *markup, const char *name, const char *class)
+static void begin_machine_lane(SpMarkup *markup, const char *name, const char *class)
 {
     sp_markup_begin(markup, "div", "class", "lane", NULL);
     sp_markup_element(markup, "span", name, "class", "name", NULL);
     sp_markup_begin(markup, "div", "class", class, NULL);
 }
 
-static void end_lane(SpMarkup *markup)
+static void end_machine_lane(SpMarkup *markup)
 {
     sp_markup_end(markup);
     sp_markup_end(markup);
 }
 
-static bool has_steps(const SpRecord *record, const char *machine, bool are_subtests)
+static bool has_visible_steps(const SpRecord *record, const char *machine, bool are_subtests)
 {
     for (guint i = 0; i < record->steps->len; i++) {
         if (is_drawn(g_ptr_array_index(record->steps, i), machine, are_subtests,
@@ -215,18 +217,18 @@ static void write_axis(SpMarkup *markup, double whole)
 {
     double step = tick_length(whole);
 
-    begin_lane(markup, "", "track axis");
+    begin_machine_lane(markup, "", "track axis");
     for (guint i = 0; i * step < whole && i <= TICKS + 1; i++) {
         g_autofree char *text = tick_text(i * step, step);
         /* a label at the very end would overflow */
         bool is_last = i * step > 0.93 * whole;
-        write_piece(markup, "tick", is_last ? "" : text, NULL, i * step, -1, whole);
+        write_lane_piece(markup, "tick", is_last ? "" : text, NULL, i * step, -1, whole);
     }
-    end_lane(markup);
+    end_machine_lane(markup);
 }
 
 /* The time line in words, for those who can't see it. */
-static char *describe(const SpRecord *record)
+static char *describe_time_line(const SpRecord *record)
 {
     g_autofree char *length = sp_seconds_text(sp_record_length(record));
     GString *text = g_string_new("Time line of ");
@@ -257,24 +259,24 @@ static void write_legend(SpMarkup *markup)
 
 static void write_lanes(SpMarkup *markup, const SpRecord *record)
 {
-    if (has_steps(record, NULL, true)) {
-        begin_lane(markup, "subtests", "track subtests");
+    if (has_visible_steps(record, NULL, true)) {
+        begin_machine_lane(markup, "subtests", "track subtests");
         write_bars(markup, record, NULL, true);
-        end_lane(markup);
+        end_machine_lane(markup);
     }
     for (guint i = 0; i < record->consoles->len; i++) {
         const SpRecordConsole *console = g_ptr_array_index(record->consoles, i);
 
-        begin_lane(markup, console->machine, "track machine");
+        begin_machine_lane(markup, console->machine, "track machine");
         write_states(markup, record, console->machine);
         write_bars(markup, record, console->machine, false);
-        write_marks(markup, record, console->machine);
-        end_lane(markup);
+        write_lane_marks(markup, record, console->machine);
+        end_machine_lane(markup);
     }
-    if (has_steps(record, NULL, false)) {
-        begin_lane(markup, "driver", "track");
+    if (has_visible_steps(record, NULL, false)) {
+        begin_machine_lane(markup, "driver", "track");
         write_bars(markup, record, NULL, false);
-        end_lane(markup);
+        end_machine_lane(markup);
     }
 }
 
@@ -284,7 +286,7 @@ void sp_section_time_line(SpMarkup *markup, const SpRecord *record, SpPageBudget
 
     if (record->steps->len == 0 && record->marks->len == 0)
         return;
-    words = describe(record);
+    words = describe_time_line(record);
     sp_markup_begin(markup, "section", NULL);
     sp_markup_element(markup, "h3", "Time line", NULL);
     sp_markup_begin(markup, "div", "class", "time-line", "role", "img", "aria-label", words, NULL);
