@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Take a payload apart in a way that its own bytes choose. */
+/* Parse a payload with reads that its own bytes choose. */
 static void walk(const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 SP_AGENT_FRAME_HEADER_SIZE ||
             head.length != frame.length || head.channel != frame.channel)
             abort();
-        /* what was decoded encodes to the same bytes */
+        /* a decoded frame encodes to the same bytes */
         if (sp_agent_frame_encode_header(
                 header, frame.type, frame.stream, frame.channel, frame.length) < 0 ||
             memcmp(header, data + used, sizeof header) != 0)

@@ -13,7 +13,7 @@ static void check(bool is_right)
         abort();
 }
 
-/* Whatever is decided, the result can be written. */
+/* Whatever is decided, the resulting state can be written. */
 static void check_change(
     struct sp_boot_state state, void (*change)(struct sp_boot_state *, enum sp_slot), int slot)
 {

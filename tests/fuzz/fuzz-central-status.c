@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The input is the status file, and its copy behind the first byte 0xff. */
+/* The input is the status file and, after the first byte 0xff, its copy. */
 
 #include "appliance/update/central-status.h"
 
@@ -34,7 +34,7 @@ static ssize_t get(int dirfd, const char *name, char text[static 2 * CENTRAL_STA
     return sp_read_file_at(dirfd, name, text, 2 * CENTRAL_STATUS_MAX);
 }
 
-/* However the files are, afterwards there is a whole one, and then a copy of it. */
+/* Whatever the files contain, afterwards there is an intact one, and then a copy of it. */
 static void check_keep(int dirfd)
 {
     static char text[2 * CENTRAL_STATUS_MAX], copy[2 * CENTRAL_STATUS_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What test.conf and image.conf are read with. */
+/* The parser of test.conf and image.conf. */
 
 #include "base/error.h"
 #include "base/keyfile.h"
@@ -12,7 +12,7 @@
 #define NAME "x.conf"
 #define UNTOUCHED 123456789u
 
-/* One of each kind that those two have. */
+/* One key of each kind that those two have. */
 static const SpKey keys[] = {
     {"Test", "Description"},
     {"Test", "Timeout"},
@@ -32,7 +32,7 @@ static void check(bool is_right)
         abort();
 }
 
-/* It names the file and a line of it. */
+/* The error names the file and a line. */
 static void check_error(const GError *error, const char *text, gsize length)
 {
     guint64 lines = 1, line;
@@ -69,7 +69,7 @@ static void check_numbers(
     }
 }
 
-/* The values that can be asked for, each seen. */
+/* Reads every value and counts those that were seen. */
 static guint count_values(SpKeyFile *file, const char *text, gsize length)
 {
     g_auto(GStrv) groups = sp_key_file_groups(file);
@@ -98,7 +98,7 @@ static guint count_values(SpKeyFile *file, const char *text, gsize length)
 /* The lines whose value is more than white space, escaped or not. */
 static guint count_lines(const char *text, gsize length)
 {
-    static const char mark[] = "\xef\xbb\xbf"; /* that a text is UTF-8, which is passed over */
+    static const char mark[] = "\xef\xbb\xbf"; /* a UTF-8 byte order mark, which is skipped */
     g_autofree char *copy = g_strndup(text, length);
     const char *begin = g_str_has_prefix(copy, mark) ? copy + strlen(mark) : copy;
     g_auto(GStrv) lines = g_strsplit(begin, "\n", -1);
@@ -127,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_error(error, text, size);
         return 0;
     }
-    /* nothing that the file says is passed over */
+    /* no line of the file is ignored */
     check(!error && count_values(file, text, size) == count_lines(text, size));
     return 0;
 }

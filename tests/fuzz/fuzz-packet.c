@@ -19,7 +19,7 @@ static void check_within(const SpPacket *packet, const uint8_t *data, size_t siz
     check(packet->payload + packet->payload_length <= data + size);
 }
 
-/* What was understood, and is written again, is understood as the same. */
+/* A decoded packet that is encoded again decodes to the same. */
 static void check_again(const SpPacket *packet)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -36,7 +36,7 @@ static void check_again(const SpPacket *packet)
     check(memcmp(again.payload, packet->payload, again.payload_length) == 0);
 }
 
-/* The bytes as what ICMP carries, which a fuzzer would not easily find a checksum for. */
+/* The input as an ICMP payload, as a fuzzer would hardly find the right checksum. */
 static void check_icmp(const uint8_t *data, size_t size)
 {
     static const struct {

@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Any bytes where a GPT is expected: no partition may lie beyond the disk, which is read there. */
+/* Any bytes in place of a GPT: no partition may extend beyond the disk, as callers read it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autoptr(GError) error = NULL;

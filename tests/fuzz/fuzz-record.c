@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a test left of its run, and the reports that are made of it: each line is one that a guest
- * may have had a hand in. */
+/* A test's record and the reports made from it: guests may control any of its lines. */
 
 #include "report/junit.h"
 #include "report/page.h"
@@ -19,7 +18,7 @@ static void check(bool is_right)
         abort();
 }
 
-/* It is XML; and the page is too, as far as HTML lets it. */
+/* The JUnit report is XML; so is the page, as far as HTML permits. */
 static void check_markup(SpMarkup *markup, const char *first, const char *last)
 {
     gsize length;

@@ -16,7 +16,7 @@ static size_t check_strings(char *const *list, const uint8_t *data, size_t size)
     for (; list[n]; n++) {
         const uint8_t *text = (const uint8_t *)list[n];
 
-        /* within the payload, with its end; what was filled in is the agent's */
+        /* inside the payload, including its NUL; defaults are the agent's own strings */
         if (text >= data && text < data + size && !memchr(text, 0, size - (size_t)(text - data)))
             abort();
         if (strlen(list[n]) > size && text >= data && text < data + size)

@@ -21,7 +21,7 @@ static void turn(void)
         ;
 }
 
-/* Plug a machine in; returns its end. */
+/* Connect a machine. Returns its end of the cable. */
 static int plug(SpSwitch *sw, SpPort **ret_port)
 {
     int pair[2];
@@ -31,7 +31,7 @@ static int plug(SpSwitch *sw, SpPort **ret_port)
     return pair[0];
 }
 
-/* What comes out is whole frames, whatever went in; returns how many. */
+/* Whatever went in, only whole frames come out. Returns their number. */
 static guint64 read_frames(int fd)
 {
     g_autofree guint8 *bytes = g_malloc(1024 * 1024);
@@ -46,14 +46,14 @@ static guint64 read_frames(int fd)
         length = GUINT32_FROM_BE(length);
         check(length >= SP_ETHERNET_FRAME_MIN && length <= SP_ETHERNET_FRAME_MAX &&
               n - at - 4 >= (ssize_t)length);
-        check((bytes[at + 4 + 6] & 1) == 0); /* from no group */
+        check((bytes[at + 4 + 6] & 1) == 0); /* the source is not a group address */
         at += 4 + (ssize_t)length;
     }
     return count;
 }
 
-/* The input is what a machine's card sends: into a network with another machine, and an endpoint
- * that may answer. */
+/* The input is what a machine's card sends into a network with another machine and an endpoint,
+ * which may answer. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const SpMac mac = {{2, 0, 0, 0, 0, 2}};
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(sp_endpoint_add_address(endpoint, "10.0.0.2/24", NULL));
     check(sp_endpoint_add_address(endpoint, "fd00::2/64", NULL));
     if (size > 65536)
-        size = 65536; /* what a socket takes at once */
+        size = 65536; /* fits in a socket's buffer */
     if (size > 0)
         check(send(fd, data, size, MSG_NOSIGNAL) == (ssize_t)size);
     turn();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The input is a partition's name, a NUL, and the uevent file in which it is looked for. */
+/* The input is a partition's name, a NUL, and the uevent file in which to find it. */
 
 #include "appliance/boot/partition.h"
 
@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!end)
         return 0;
-    /* without a byte to spare, so that a sanitizer sees each one that is read too many */
+    /* an exact copy, so that a sanitizer catches every read past its end */
     length = size - (size_t)(end + 1 - data);
     text = malloc(length > 0 ? length : 1);
     if (!text)

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         if (entry->offset > DISK_SIZE || entry->length > DISK_SIZE - entry->offset)
             abort();
-        /* the sanitizer says where these are not in the log */
+        /* a sanitizer catches reads outside the log */
         if (entry->kind == SP_LOG_WRITE)
             sink = entry->data[0] ^ entry->data[entry->length - 1];
     }

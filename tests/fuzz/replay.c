@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Runs a fuzz target over the files named, or over those in the folders named. */
+/* Runs a fuzz target on each file named, or on the files in each directory named. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static int replay_file(const char *path)
         fprintf(stderr, "%s: %s\n", path, strerror(errno));
         return -1;
     }
-    /* exactly as large as the file, so that a sanitizer sees a read past its end */
+    /* exactly as large as the file, so that a sanitizer catches a read past its end */
     data = malloc(st.st_size > 0 ? (size_t)st.st_size : 1);
     if (!data)
         abort();
