@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Says which ports a firewall lets in, whether or not anybody listens or answers there. The kernel
- * gives a raw socket each packet that is for this host once the rules have let it in.
+ * Shows which ports a firewall lets in, whether or not a program listens or answers there. A raw
+ * socket gets each packet for this host that the rules have let in.
  *
- * Runs until SIGTERM or SIGINT, and then prints a line each, such as "wan tcp4 443".
+ * Runs until SIGTERM or SIGINT, and then prints a line for each port, such as "wan tcp4 443".
  */
 
 #include <arpa/inet.h>
@@ -54,8 +54,8 @@ static int open_socket(size_t kind)
     return fd;
 }
 
-/* The number of the interface that a packet came in at; 0 where that is not told. */
-static unsigned interface_of(struct msghdr *message)
+/* The number of the interface on which a packet arrived; 0 if unknown. */
+static unsigned find_interface(struct msghdr *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         struct in_pktinfo v4;
@@ -73,8 +73,8 @@ static unsigned interface_of(struct msghdr *message)
     return 0;
 }
 
-/* A raw socket for IPv4 gives the header too. */
-static void take(size_t kind, int fd)
+/* Record the port of one packet. A raw socket for IPv4 passes the IP header too. */
+static void read_packet(size_t kind, int fd)
 {
     uint8_t packet[256];
     char control[256];
@@ -87,14 +87,14 @@ static void take(size_t kind, int fd)
     };
     ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT);
     size_t header = kinds[kind].family == AF_INET && length > 0 ? (packet[0] & 15u) * 4u : 0;
-    unsigned interface = interface_of(&message);
+    unsigned interface = find_interface(&message);
 
     if (length < 0 || (size_t)length < header + 4 || interface >= INTERFACES_MAX)
         return;
     seen[kind][interface][packet[header + 2] << 8 | packet[header + 3]] = true;
 }
 
-static void print(size_t kind, unsigned interface)
+static void print_ports(size_t kind, unsigned interface)
 {
     char name[IF_NAMESIZE] = "?";
 
@@ -125,12 +125,12 @@ int main(void)
     while (poll(fds, KINDS + 1, -1) > 0 && !fds[KINDS].revents) {
         for (size_t i = 0; i < KINDS; i++) {
             if (fds[i].revents)
-                take(i, fds[i].fd);
+                read_packet(i, fds[i].fd);
         }
     }
     for (size_t i = 0; i < KINDS; i++) {
         for (unsigned interface = 0; interface < INTERFACES_MAX; interface++)
-            print(i, interface);
+            print_ports(i, interface);
     }
     return fflush(stdout) == 0 ? 0 : 1;
 }
