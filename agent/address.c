@@ -44,7 +44,7 @@ static uint32_t parse_scope(const char *text)
                                                                                 : 0;
 }
 
-static bool parse_ipv6(const char *text, in_port_t port, struct address *ret)
+static bool parse_ipv6_address(const char *text, in_port_t port, struct address *ret)
 {
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = port};
     char address[INET6_ADDRSTRLEN];
@@ -74,7 +74,7 @@ static bool parse_address(const char *text, in_port_t port, struct address *ret)
         *ret = (struct address){.in = in, .length = sizeof in};
         return true;
     }
-    return parse_ipv6(text, port, ret);
+    return parse_ipv6_address(text, port, ret);
 }
 
 /* True if @line, which is taken apart, gives @host an address. */

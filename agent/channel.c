@@ -174,7 +174,7 @@ static int take_resize(struct channel *channel, struct sp_payload *payload)
     return channel->ops->resize ? channel->ops->resize(channel, rows, columns) : 0;
 }
 
-static int dispatch(struct channel *channel, const struct sp_agent_frame *frame)
+static int dispatch_frame(struct channel *channel, const struct sp_agent_frame *frame)
 {
     const struct channel_ops *ops = channel->ops;
     struct sp_payload payload;
@@ -212,7 +212,7 @@ void channels_take_frame(struct channels *all, const struct sp_agent_frame *fram
     }
     if (!channel)
         return; /* it has ended, and the driver did not know yet */
-    r = dispatch(channel, frame);
+    r = dispatch_frame(channel, frame);
     if (r < 0)
         channel_fail(channel, r);
 }

@@ -58,7 +58,7 @@ struct command {
     struct input input; /* with a pty a copy of the output's descriptor */
 };
 
-static void output_close(struct output *output)
+static void close_command_output(struct output *output)
 {
     output->source = loop_source_free(output->source);
     if (output->fd >= 0)
@@ -84,7 +84,7 @@ static void name_holders(struct command *command)
 }
 
 /* Read a piece and send it on; closes the stream at its end. False if there is no more for now. */
-static bool output_read(struct output *output, bool has_ended)
+static bool read_command_output(struct output *output, bool has_ended)
 {
     struct command *command = output->channel->data;
     size_t length = output->size;
@@ -106,18 +106,19 @@ static bool output_read(struct output *output, bool has_ended)
         name_holders(command);
     /* A pty whose last user has gone gives EIO. */
     if (n <= 0)
-        output_close(output);
+        close_command_output(output);
     return true;
 }
 
 /* The command has ended: once its output is read, so has the channel. */
-static void finish(struct command *command)
+static void finish_command(struct command *command)
 {
     bool is_done = true;
 
     for (size_t i = 0; i < 2; i++) {
         struct output *output = &command->outputs[i];
-        while (output->fd >= 0 && channel_may_send(command->channel) && output_read(output, true))
+        while (output->fd >= 0 && channel_may_send(command->channel) &&
+               read_command_output(output, true))
             ;
         is_done = is_done && output->fd < 0;
     }
@@ -141,7 +142,7 @@ static void end_lingering(struct command *command)
     }
 }
 
-static void on_look(void *data, uint32_t events)
+static void on_holder_look(void *data, uint32_t events)
 {
     struct command *command = data;
     const ino_t pipes[] = {
@@ -158,7 +159,7 @@ static void on_look(void *data, uint32_t events)
         return;
     }
     end_lingering(command);
-    finish(command);
+    finish_command(command);
 }
 
 /* The command has ended; somebody may hold its pipes. Without a timer nobody is waited for. */
@@ -173,11 +174,11 @@ static void begin_lingering(struct command *command)
     command->rest_at_look = command->outputs[0].rest + command->outputs[1].rest;
     command->lingers = !command->is_pty;
     if (command->lingers &&
-        loop_add_timer(loop, LOOK_US, on_look, command, &command->look_source) < 0)
+        loop_add_timer(loop, LOOK_US, on_holder_look, command, &command->look_source) < 0)
         end_lingering(command);
 }
 
-static void on_output(void *data, uint32_t events)
+static void on_command_output(void *data, uint32_t events)
 {
     struct output *output = data;
     struct command *command = output->channel->data;
@@ -185,9 +186,9 @@ static void on_output(void *data, uint32_t events)
     if (!channel_may_send(output->channel))
         loop_source_set_events(output->source, 0);
     else if (command->pid > 0)
-        output_read(output, false);
+        read_command_output(output, false);
     else
-        finish(command);
+        finish_command(command);
 }
 
 static void command_resume(struct channel *channel)
@@ -198,12 +199,12 @@ static void command_resume(struct channel *channel)
         if (command->outputs[i].source)
             loop_source_set_events(command->outputs[i].source, EPOLLIN);
     }
-    if (command->pid == 0) /* an ended process' pidfd stays readable: on to finish() */
+    if (command->pid == 0) /* an ended process' pidfd stays readable: on to finish_command() */
         loop_source_set_events(command->exit_source, EPOLLIN);
 }
 
 /* False if the command has not ended after all. */
-static bool reap(struct command *command)
+static bool reap_command(struct command *command)
 {
     if (waitid(P_PIDFD, (id_t)command->pidfd, &command->result, WEXITED | WNOHANG) < 0 ||
         command->result.si_pid == 0)
@@ -217,7 +218,7 @@ static void on_exit_event(void *data, uint32_t events)
 {
     struct command *command = data;
 
-    if (command->pid > 0 && !reap(command))
+    if (command->pid > 0 && !reap_command(command))
         return;
     if (!command->channel) {
         loop_source_free(command->exit_source); /* and the command with it */
@@ -227,7 +228,7 @@ static void on_exit_event(void *data, uint32_t events)
     if (!command->has_ended)
         begin_lingering(command);
     command->has_ended = true;
-    finish(command);
+    finish_command(command);
 }
 
 static int command_data(struct channel *channel, const uint8_t *bytes, size_t length)
@@ -259,10 +260,10 @@ static int command_cancel(struct channel *channel)
 
     if (command->pid > 0)
         return command_signal(channel, SIGKILL); /* its EXIT follows */
-    output_close(&command->outputs[0]);
-    output_close(&command->outputs[1]);
+    close_command_output(&command->outputs[0]);
+    close_command_output(&command->outputs[1]);
     command->look_source = loop_source_free(command->look_source);
-    finish(command);
+    finish_command(command);
     return 0;
 }
 
@@ -282,8 +283,8 @@ static void command_free(struct channel *channel)
 
     if (!command)
         return;
-    output_close(&command->outputs[0]);
-    output_close(&command->outputs[1]);
+    close_command_output(&command->outputs[0]);
+    close_command_output(&command->outputs[1]);
     input_close(&command->input);
     command->look_source = loop_source_free(command->look_source);
     command->channel = NULL;
@@ -339,7 +340,7 @@ static int open_pty(struct command *command, struct ends *ends, const struct spa
     return command_resize(command->channel, request->rows, request->columns);
 }
 
-static int watch(struct command *command)
+static int watch_command(struct command *command)
 {
     struct loop *loop = command->channel->all->loop;
     int r;
@@ -352,12 +353,12 @@ static int watch(struct command *command)
     for (size_t i = 0; i < 2 && r >= 0; i++) {
         struct output *output = &command->outputs[i];
         if (output->fd >= 0)
-            r = loop_add_fd(loop, output->fd, EPOLLIN, on_output, output, &output->source);
+            r = loop_add_fd(loop, output->fd, EPOLLIN, on_command_output, output, &output->source);
     }
     return r;
 }
 
-static int start(struct command *command, const struct spawn_request *request)
+static int start_command(struct command *command, const struct spawn_request *request)
 {
     struct ends ends = {.streams = {-1, -1, -1}};
     int r;
@@ -371,7 +372,7 @@ static int start(struct command *command, const struct spawn_request *request)
         if (ends.streams[i] >= 0)
             close(ends.streams[i]);
     }
-    return r < 0 ? r : watch(command);
+    return r < 0 ? r : watch_command(command);
 }
 
 static int command_open(struct channel *channel, struct sp_payload *payload)
@@ -393,7 +394,7 @@ static int command_open(struct channel *channel, struct sp_payload *payload)
     r = spawn_parse(payload, &request);
     if (r < 0)
         return r;
-    r = start(command, &request);
+    r = start_command(command, &request);
     if (r < 0)
         channel->about = request.argv[0]; /* in the payload, which is still there for the ERROR */
     spawn_request_clear(&request);

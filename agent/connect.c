@@ -66,7 +66,7 @@ static int connect_to_host(const char *host, const char *port)
 }
 
 /* Nothing more goes this way. */
-static void pump_end(struct pump *pump)
+static void end_pump(struct pump *pump)
 {
     if (pump->is_at_end && pump->to == STDOUT_FILENO)
         fputs(SP_CONNECT_END, stderr);
@@ -77,7 +77,7 @@ static void pump_end(struct pump *pump)
 }
 
 /* 0 for now or for good, or a negative errno. */
-static int pump_read(struct pump *pump)
+static int read_into_pump(struct pump *pump)
 {
     ssize_t n = read(pump->from, pump->data, sizeof pump->data);
 
@@ -89,7 +89,7 @@ static int pump_read(struct pump *pump)
     return 0;
 }
 
-static int pump_write(struct pump *pump)
+static int write_from_pump(struct pump *pump)
 {
     ssize_t n = write(pump->to, pump->data + pump->begin, pump->end - pump->begin);
 
@@ -99,7 +99,7 @@ static int pump_write(struct pump *pump)
     return 0;
 }
 
-static struct pollfd pump_wait(const struct pump *pump)
+static struct pollfd describe_pump_wait(const struct pump *pump)
 {
     if (pump->to < 0)
         return (struct pollfd){.fd = -1};
@@ -108,20 +108,20 @@ static struct pollfd pump_wait(const struct pump *pump)
     return (struct pollfd){.fd = pump->from, .events = POLLIN};
 }
 
-static int pump_go_on(struct pump *pump)
+static int advance_pump(struct pump *pump)
 {
-    int r = pump->begin < pump->end ? pump_write(pump) : pump_read(pump);
+    int r = pump->begin < pump->end ? write_from_pump(pump) : read_into_pump(pump);
 
     if (r < 0)
         pump->is_at_end = false;
     if (r < 0 || (pump->is_at_end && pump->begin == pump->end))
-        pump_end(pump);
+        end_pump(pump);
     return r;
 }
 
 /* Until both directions are at their end; the first error, though what is left of the other
  * direction still gets through. */
-static int carry(int fd)
+static int carry_both_ways(int fd)
 {
     static struct pump pumps[2];
     int result = 0;
@@ -129,12 +129,12 @@ static int carry(int fd)
     pumps[0] = (struct pump){.from = STDIN_FILENO, .to = fd};
     pumps[1] = (struct pump){.from = fd, .to = STDOUT_FILENO};
     while (pumps[0].to >= 0 || pumps[1].to >= 0) {
-        struct pollfd waits[2] = {pump_wait(&pumps[0]), pump_wait(&pumps[1])};
+        struct pollfd waits[2] = {describe_pump_wait(&pumps[0]), describe_pump_wait(&pumps[1])};
 
         if (poll(waits, 2, -1) < 0 && errno != EINTR)
             return -errno;
         for (int i = 0; i < 2; i++) {
-            int r = waits[i].revents ? pump_go_on(&pumps[i]) : 0;
+            int r = waits[i].revents ? advance_pump(&pumps[i]) : 0;
 
             if (r < 0 && result == 0)
                 result = r;
@@ -162,7 +162,7 @@ int connect_main(int argc, char **argv)
                        set_nonblocking(STDOUT_FILENO) < 0))
         r = -errno;
     else if (fd >= 0)
-        r = carry(fd);
+        r = carry_both_ways(fd);
     if (fd >= 0)
         close(fd);
     if (r < 0)

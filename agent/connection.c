@@ -59,7 +59,7 @@ static void want_events(struct connection *c, bool wants_to_write)
         loop_source_set_events(c->io, events);
 }
 
-static void disconnect(struct connection *c)
+static void drop_driver(struct connection *c)
 {
     channels_end(&c->channels);
     queue_drop(&c->queue);
@@ -88,14 +88,14 @@ static void read_boot_id(uint8_t boot_id[static SP_BOOT_ID_SIZE])
 }
 
 /* False if the frame is no HELLO that can be answered. */
-static bool take_hello(struct connection *c, const struct sp_agent_frame *frame)
+static bool take_driver_hello(struct connection *c, const struct sp_agent_frame *frame)
 {
     uint8_t reply[HELLO_LENGTH + SP_BOOT_ID_SIZE];
 
     if (frame->length < HELLO_LENGTH ||
         memcmp(frame->payload, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE) != 0)
         return false;
-    disconnect(c);
+    drop_driver(c);
     c->is_connected = true;
     memcpy(reply, frame->payload, HELLO_LENGTH);
     sp_put_u32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
@@ -106,7 +106,7 @@ static bool take_hello(struct connection *c, const struct sp_agent_frame *frame)
 }
 
 /* Pass on what is there of the DATA under way. */
-static size_t take_partial(struct connection *c, const uint8_t *data, size_t length)
+static size_t take_partial_data(struct connection *c, const uint8_t *data, size_t length)
 {
     struct sp_agent_frame piece = c->partial;
 
@@ -119,7 +119,7 @@ static size_t take_partial(struct connection *c, const uint8_t *data, size_t len
 }
 
 /* The rest of a frame is yet to come: wait for it, but for DATA. */
-static size_t take_beginning(struct connection *c, const uint8_t *data, size_t length)
+static size_t take_frame_beginning(struct connection *c, const uint8_t *data, size_t length)
 {
     if (!c->is_connected || length <= SP_AGENT_FRAME_HEADER_SIZE ||
         sp_agent_frame_decode_header(data, length, &c->partial) <= 0)
@@ -133,7 +133,7 @@ static size_t take_beginning(struct connection *c, const uint8_t *data, size_t l
 }
 
 /* How many bytes of @data are dealt with; 0 if more are needed. */
-static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
+static size_t take_next(struct connection *c, const uint8_t *data, size_t length)
 {
     const size_t keep = SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
     struct sp_agent_frame frame;
@@ -147,13 +147,13 @@ static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
             return (size_t)n;
     }
     if (c->partial.length > 0)
-        return take_partial(c, data, length);
+        return take_partial_data(c, data, length);
     n = sp_agent_frame_decode(data, length, &frame);
     if (n == 0)
-        return take_beginning(c, data, length);
+        return take_frame_beginning(c, data, length);
     c->ends_in_hello = n > 0 && frame.type == SP_AGENT_FRAME_HELLO;
-    if (n < 0 || (c->ends_in_hello && !take_hello(c, &frame))) {
-        disconnect(c);
+    if (n < 0 || (c->ends_in_hello && !take_driver_hello(c, &frame))) {
+        drop_driver(c);
         return 1; /* look for a HELLO behind its first byte */
     }
     if (!c->ends_in_hello)
@@ -161,7 +161,7 @@ static size_t take_one(struct connection *c, const uint8_t *data, size_t length)
     return (size_t)n;
 }
 
-static void make_room(struct connection *c)
+static void make_input_space(struct connection *c)
 {
     size_t past = c->begin < HELLO_FRAME_SIZE ? c->begin : HELLO_FRAME_SIZE;
     size_t from = c->begin - past;
@@ -174,7 +174,7 @@ static void make_room(struct connection *c)
     c->end -= from;
 }
 
-static void take_input(struct connection *c)
+static void take_driver_input(struct connection *c)
 {
     size_t n;
 
@@ -184,21 +184,21 @@ static void take_input(struct connection *c)
             c->input_waits = true;
             break;
         }
-        n = take_one(c, c->input + c->begin, c->end - c->begin);
+        n = take_next(c, c->input + c->begin, c->end - c->begin);
         if (n == 0)
             break;
         c->begin += n;
     }
-    make_room(c);
+    make_input_space(c);
 }
 
 static void on_lost_hello(void *data, uint32_t events)
 {
     struct connection *c = data;
 
-    disconnect(c);
+    drop_driver(c);
     c->begin = c->end - HELLO_FRAME_SIZE;
-    take_input(c);
+    take_driver_input(c);
 }
 
 /* The last bytes that came are a HELLO, but were not taken as one: they stand within a frame, as
@@ -218,7 +218,7 @@ static void look_for_lost_hello(struct connection *c)
 
 static void forget_input(struct connection *c)
 {
-    disconnect(c);
+    drop_driver(c);
     c->begin = c->end = 0;
     loop_source_start(c->lost_hello, LOOP_NEVER);
 }
@@ -272,7 +272,7 @@ static void on_io(void *data, uint32_t events)
     error = n < 0 ? errno : 0;
     if (total > 0) {
         c->is_hung_up = false;
-        take_input(c);
+        take_driver_input(c);
         look_for_lost_hello(c);
     }
     if (n == 0)
@@ -288,11 +288,11 @@ void connection_settle(struct connection *c)
     if (c->fd < 0)
         return;
     if (c->queue.has_overflown)
-        disconnect(c);
+        drop_driver(c);
     /* An error is left to the reading side. */
     r = queue_write(&c->queue, c->fd);
     if (c->input_waits && !queue_is_full(&c->queue)) {
-        take_input(c);
+        take_driver_input(c);
         look_for_lost_hello(c); /* nothing may come that on_io() would look at it for */
         r = queue_write(&c->queue, c->fd);
     }
@@ -307,7 +307,7 @@ static int watch_fd(struct connection *c)
     return loop_add_fd(c->loop, c->fd, EPOLLIN, on_io, c, &c->io);
 }
 
-static void open_port(struct connection *c)
+static void open_virtio_port(struct connection *c)
 {
     int r;
 
@@ -323,7 +323,7 @@ static void open_port(struct connection *c)
 
 static void on_reopen(void *data, uint32_t events)
 {
-    open_port(data);
+    open_virtio_port(data);
 }
 
 static int connection_new(struct loop *loop, struct connection **ret)
@@ -353,7 +353,7 @@ int connection_new_port(struct loop *loop, const char *path, struct connection *
     if (r < 0)
         return r;
     (*ret)->path = path;
-    open_port(*ret);
+    open_virtio_port(*ret);
     return 0;
 }
 

@@ -28,7 +28,7 @@ struct get {
 };
 
 /* A name in the same folder as @path, whatever the length of its last part. */
-static char *temporary_beside(const char *path)
+static char *make_temporary_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
@@ -56,7 +56,7 @@ static int put_open(struct channel *channel, struct sp_payload *payload)
     if (strlen(path) >= PATH_MAX)
         return -ENAMETOOLONG;
     put->path = strdup(path);
-    put->temporary = temporary_beside(path);
+    put->temporary = make_temporary_name(path);
     if (!put->path || !put->temporary)
         return -ENOMEM;
     channel->about = put->path;
@@ -133,7 +133,7 @@ static void on_get(void *data, uint32_t events)
     }
 }
 
-static int check_type(const struct stat *st)
+static int check_file_type(const struct stat *st)
 {
     if (S_ISDIR(st->st_mode))
         return -EISDIR;
@@ -161,13 +161,13 @@ static int get_open(struct channel *channel, struct sp_payload *payload)
     /* Looked at before it is opened: to open a device may do something. */
     if (stat(path, &st) < 0)
         return -errno;
-    r = check_type(&st);
+    r = check_file_type(&st);
     if (r < 0)
         return r;
     get->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (get->fd < 0 || fstat(get->fd, &st) < 0)
         return -errno;
-    r = check_type(&st);
+    r = check_file_type(&st);
     return r < 0 ? r : loop_add_timer(channel->all->loop, 0, on_get, channel, &get->source);
 }
 

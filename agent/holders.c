@@ -30,7 +30,7 @@ ino_t holders_pipe(int fd)
 }
 
 /* "PID (NAME) STATE PPID PGRP SESSION ...", where the name may hold anything. */
-static bool parse_stat(char *text, struct process *ret)
+static bool parse_process_stat(char *text, struct process *ret)
 {
     char *begin = strchr(text, '('), *end = strrchr(text, ')');
     int parent, group, session;
@@ -62,10 +62,10 @@ static bool read_process(const char *number, struct process *ret)
     if (length <= 0)
         return false;
     text[length] = '\0';
-    return parse_stat(text, ret);
+    return parse_process_stat(text, ret);
 }
 
-static void each_process(process_func func, void *data)
+static void visit_processes(process_func func, void *data)
 {
     DIR *dir = opendir("/proc");
     struct dirent *entry;
@@ -83,7 +83,7 @@ static void each_process(process_func func, void *data)
         closedir(dir);
 }
 
-static bool is_one_of(const char *link, const ino_t *pipes, size_t n)
+static bool is_link_to_pipe(const char *link, const ino_t *pipes, size_t n)
 {
     char name[64];
 
@@ -95,7 +95,7 @@ static bool is_one_of(const char *link, const ino_t *pipes, size_t n)
     return false;
 }
 
-static bool holds(pid_t pid, const ino_t *pipes, size_t n)
+static bool process_holds(pid_t pid, const ino_t *pipes, size_t n)
 {
     char path[64], link[64];
     struct dirent *entry;
@@ -109,7 +109,7 @@ static bool holds(pid_t pid, const ino_t *pipes, size_t n)
         if (length <= 0)
             continue;
         link[length] = '\0';
-        found = is_one_of(link, pipes, n);
+        found = is_link_to_pipe(link, pipes, n);
     }
     if (dir)
         closedir(dir);
@@ -125,13 +125,13 @@ struct search {
     size_t size;
 };
 
-static bool look_whether_busy(const struct process *process, void *data)
+static bool note_if_busy(const struct process *process, void *data)
 {
     struct search *search = data;
 
     if (process->state == 'R' || process->state == 'D')
-        search->found =
-            process->session == search->session || holds(process->pid, search->pipes, search->n);
+        search->found = process->session == search->session ||
+                        process_holds(process->pid, search->pipes, search->n);
     return !search->found;
 }
 
@@ -139,16 +139,16 @@ bool holders_are_busy(pid_t session, const ino_t *pipes, size_t n)
 {
     struct search search = {.session = session, .pipes = pipes, .n = n};
 
-    each_process(look_whether_busy, &search);
+    visit_processes(note_if_busy, &search);
     return search.found;
 }
 
-static bool add_name(const struct process *process, void *data)
+static bool add_holder_name(const struct process *process, void *data)
 {
     struct search *search = data;
     size_t used = strlen(search->text);
 
-    if (holds(process->pid, search->pipes, search->n))
+    if (process_holds(process->pid, search->pipes, search->n))
         snprintf(search->text + used, search->size - used, "%s%s (pid %d)", used > 0 ? ", " : "",
             process->name, (int)process->pid);
     return true;
@@ -159,5 +159,5 @@ void holders_describe(const ino_t *pipes, size_t n, char *ret_text, size_t size)
     struct search search = {.pipes = pipes, .n = n, .text = ret_text, .size = size};
 
     ret_text[0] = '\0';
-    each_process(add_name, &search);
+    visit_processes(add_holder_name, &search);
 }

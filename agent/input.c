@@ -65,7 +65,7 @@ static void write_kept_input(struct input *input)
     loop_source_set_events(input->source, 0);
 }
 
-static void on_writable(void *data, uint32_t events)
+static void on_input_writable(void *data, uint32_t events)
 {
     write_kept_input(data);
 }
@@ -93,7 +93,7 @@ static int keep_input(struct input *input, const uint8_t *bytes, size_t length)
     if (!input->is_pty)
         fcntl(input->fd, F_SETPIPE_SZ, PIPE_SIZE);
     return loop_add_fd(
-        input->channel->all->loop, input->fd, EPOLLOUT, on_writable, input, &input->source);
+        input->channel->all->loop, input->fd, EPOLLOUT, on_input_writable, input, &input->source);
 }
 
 int input_append(struct input *input, const uint8_t *bytes, size_t length)

@@ -24,7 +24,7 @@ struct target {
 
 /* A packet to an address of the guest's own comes from that address, or by the loopback device.
  * None is sent to find out. */
-static bool is_own(const struct sockaddr *address, socklen_t length)
+static bool is_own_address(const struct sockaddr *address, socklen_t length)
 {
     union {
         struct sockaddr any;
@@ -48,7 +48,8 @@ static bool is_own(const struct sockaddr *address, socklen_t length)
 }
 
 /* Link-local addresses are left out: they are the same on each link. */
-static bool read_target(const struct sockaddr *address, socklen_t length, struct target *ret)
+static bool parse_target_address(
+    const struct sockaddr *address, socklen_t length, struct target *ret)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)address;
     struct target target = {0};
@@ -65,13 +66,13 @@ static bool read_target(const struct sockaddr *address, socklen_t length, struct
     } else {
         return false;
     }
-    if (!is_own(address, length))
+    if (!is_own_address(address, length))
         return false;
     *ret = target;
     return true;
 }
 
-static bool is_zero(const void *bytes, size_t length)
+static bool is_all_zero(const void *bytes, size_t length)
 {
     static const uint8_t zeros[sizeof(struct in6_addr)];
 
@@ -92,7 +93,7 @@ static int is_v6_only(const struct nlmsghdr *header, const struct inet_diag_msg 
 }
 
 /* 1: this listening socket takes it, 0: not, or a negative errno. */
-static int takes(const struct nlmsghdr *header, const struct target *target)
+static int check_listener(const struct nlmsghdr *header, const struct target *target)
 {
     const struct inet_diag_msg *message = NLMSG_DATA(header);
     const uint8_t *source = (const uint8_t *)message->id.idiag_src;
@@ -107,18 +108,18 @@ static int takes(const struct nlmsghdr *header, const struct target *target)
     if (message->id.idiag_if != 0 && message->id.idiag_if != if_nametoindex("lo"))
         return 0;
     if (message->idiag_family == AF_INET)
-        return target->is_v4 && (is_zero(source, 4) || memcmp(source, wanted + 12, 4) == 0);
+        return target->is_v4 && (is_all_zero(source, 4) || memcmp(source, wanted + 12, 4) == 0);
     if (!target->is_v4)
-        return is_zero(source, 16) || memcmp(source, wanted, 16) == 0;
+        return is_all_zero(source, 16) || memcmp(source, wanted, 16) == 0;
     if (IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)source))
-        return is_zero(source + 12, 4) || memcmp(source + 12, wanted + 12, 4) == 0;
-    if (!is_zero(source, 16))
+        return is_all_zero(source + 12, 4) || memcmp(source + 12, wanted + 12, 4) == 0;
+    if (!is_all_zero(source, 16))
         return 0;
     r = is_v6_only(header, message);
     return r < 0 ? r : !r;
 }
 
-static int ask(int fd, int family, const struct target *target)
+static int send_question(int fd, int family, const struct target *target)
 {
     const struct {
         struct nlmsghdr header;
@@ -137,7 +138,7 @@ static int ask(int fd, int family, const struct target *target)
 }
 
 /* All of the answer has to be read before the next question. */
-static int read_answer(int fd, const struct target *target)
+static int read_listeners(int fd, const struct target *target)
 {
     _Alignas(struct nlmsghdr) uint8_t buffer[32768];
     int result = 0;
@@ -158,7 +159,7 @@ static int read_answer(int fd, const struct target *target)
                 return result;
             if (header->nlmsg_type == NLMSG_ERROR)
                 return -EOPNOTSUPP;
-            r = takes(header, target);
+            r = check_listener(header, target);
             if (result == 0 || r > 0)
                 result = r;
         }
@@ -174,17 +175,17 @@ int listen_find(const struct sockaddr *address, socklen_t length)
 
     if (is_unsupported)
         return -EOPNOTSUPP;
-    if (!read_target(address, length, &target))
+    if (!parse_target_address(address, length, &target))
         return -EADDRNOTAVAIL;
     fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    r = fd < 0 ? -EOPNOTSUPP : ask(fd, AF_INET6, &target);
+    r = fd < 0 ? -EOPNOTSUPP : send_question(fd, AF_INET6, &target);
     if (r >= 0)
-        r = read_answer(fd, &target);
+        r = read_listeners(fd, &target);
     if (r <= 0 && target.is_v4 && fd >= 0) {
-        int v4 = ask(fd, AF_INET, &target);
+        int v4 = send_question(fd, AF_INET, &target);
 
         if (v4 >= 0)
-            v4 = read_answer(fd, &target);
+            v4 = read_listeners(fd, &target);
         r = v4 != 0 ? v4 : r;
     }
     is_unsupported = r == -EOPNOTSUPP;

@@ -12,7 +12,7 @@
 /* Low enough that producers are not held and released at every write. */
 #define LOW (512u * 1024)
 
-static size_t waiting(const struct queue *queue)
+static size_t count_waiting(const struct queue *queue)
 {
     return queue->end - queue->begin;
 }
@@ -37,32 +37,32 @@ void queue_drop(struct queue *queue)
 
 bool queue_is_empty(const struct queue *queue)
 {
-    return waiting(queue) == 0;
+    return count_waiting(queue) == 0;
 }
 
 bool queue_is_low(const struct queue *queue)
 {
-    return waiting(queue) <= LOW;
+    return count_waiting(queue) <= LOW;
 }
 
 bool queue_is_congested(const struct queue *queue)
 {
-    return waiting(queue) > CONGESTED;
+    return count_waiting(queue) > CONGESTED;
 }
 
 bool queue_is_full(const struct queue *queue)
 {
-    return waiting(queue) > FULL;
+    return count_waiting(queue) > FULL;
 }
 
-static uint8_t *reserve(struct queue *queue, size_t length)
+static uint8_t *reserve_space(struct queue *queue, size_t length)
 {
-    if (length > QUEUE_SIZE - waiting(queue)) {
+    if (length > QUEUE_SIZE - count_waiting(queue)) {
         queue->has_overflown = true;
         return NULL;
     }
     if (length > QUEUE_SIZE - queue->end) {
-        memmove(queue->data, queue->data + queue->begin, waiting(queue));
+        memmove(queue->data, queue->data + queue->begin, count_waiting(queue));
         queue->end -= queue->begin;
         queue->begin = 0;
     }
@@ -72,7 +72,7 @@ static uint8_t *reserve(struct queue *queue, size_t length)
 void queue_frame(struct queue *queue, enum sp_agent_frame_type type, enum sp_stream stream,
     uint32_t channel, const void *payload, size_t length)
 {
-    uint8_t *out = reserve(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
+    uint8_t *out = reserve_space(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
 
     if (!out || sp_agent_frame_encode_header(out, type, (uint16_t)stream, channel, length) < 0)
         return;
@@ -83,7 +83,7 @@ void queue_frame(struct queue *queue, enum sp_agent_frame_type type, enum sp_str
 
 uint8_t *queue_begin_data(struct queue *queue, size_t length)
 {
-    uint8_t *out = reserve(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
+    uint8_t *out = reserve_space(queue, SP_AGENT_FRAME_HEADER_SIZE + length);
 
     return out ? out + SP_AGENT_FRAME_HEADER_SIZE : NULL;
 }
@@ -100,7 +100,7 @@ void queue_end_data(struct queue *queue, enum sp_stream stream, uint32_t channel
 int queue_write(struct queue *queue, int fd)
 {
     while (!queue_is_empty(queue)) {
-        ssize_t n = write(fd, queue->data + queue->begin, waiting(queue));
+        ssize_t n = write(fd, queue->data + queue->begin, count_waiting(queue));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

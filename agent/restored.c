@@ -16,7 +16,8 @@ union seed {
     uint8_t bytes[sizeof(struct rand_pool_info) + SP_SEED_MAX];
 };
 
-static int parse(struct sp_payload *payload, struct timespec *ret_time, union seed *ret_seed)
+static int parse_restored(
+    struct sp_payload *payload, struct timespec *ret_time, union seed *ret_seed)
 {
     const uint8_t *bytes;
     uint32_t low, high, length;
@@ -38,7 +39,7 @@ static int parse(struct sp_payload *payload, struct timespec *ret_time, union se
 }
 
 /* random(4) */
-static int stir(const union seed *seed)
+static int seed_kernel(const union seed *seed)
 {
     sp_auto_close int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
 
@@ -51,7 +52,7 @@ static int restored_open(struct channel *channel, struct sp_payload *payload)
 {
     union seed seed = {0};
     struct timespec now;
-    int r = parse(payload, &now, &seed);
+    int r = parse_restored(payload, &now, &seed);
 
     if (r == 0) {
         channel->about = "the clock";
@@ -59,7 +60,7 @@ static int restored_open(struct channel *channel, struct sp_payload *payload)
     }
     if (r == 0) {
         channel->about = "/dev/urandom";
-        r = stir(&seed);
+        r = seed_kernel(&seed);
     }
     if (r == 0)
         channel_exit(channel, false, 0, NULL);

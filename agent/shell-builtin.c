@@ -37,7 +37,7 @@ extern time_t shell_start_time;
 static char command[SHELL_COMMAND_MAX];
 
 /* The streams of the next command, which is in @command. False at the end of what is sent. */
-static bool receive(int fd, int streams[static 3])
+static bool receive_command(int fd, int streams[static 3])
 {
     struct iovec text = {.iov_base = command, .iov_len = sizeof command - 1};
     union {
@@ -82,7 +82,7 @@ static void become_new_shell(void)
     parse_and_execute_level = 0;
 }
 
-static void run(int fd, const int streams[static 3])
+static void run_received_command(int fd, const int streams[static 3])
 {
     pid_t pid = getpid();
 
@@ -102,12 +102,12 @@ static int slotproof_shell_builtin(WORD_LIST *list)
 {
     int fd = list ? (int)strtol(list->word->word, NULL, 10) : -1, streams[3];
 
-    while (receive(fd, streams)) {
+    while (receive_command(fd, streams)) {
         /* a sibling of this shell, a child of the agent */
         long pid = syscall(SYS_clone, (unsigned long)CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
 
         if (pid == 0)
-            run(fd, streams);
+            run_received_command(fd, streams);
         if (pid < 0) {
             pid_t answer = -errno;
             send(fd, &answer, sizeof answer, MSG_NOSIGNAL);

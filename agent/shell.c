@@ -29,7 +29,7 @@ static struct {
     bool has_failed;   /* it can't be had here */
 } shell;
 
-static bool is_plain(const struct spawn_request *request)
+static bool is_plain_command(const struct spawn_request *request)
 {
     size_t length;
 
@@ -47,7 +47,7 @@ static bool is_plain(const struct spawn_request *request)
 
 /* It gets the socket as its stdout: with one as its stdin, bash would take itself for a login from
  * another host, and read /etc/bash.bashrc. What it might say is not heard. */
-static int shell_spawn(const char *builtin, int socket)
+static int spawn_waiting_shell(const char *builtin, int socket)
 {
     static const char script[] = "enable -f \"$1\" slotproof_shell; exec 3>&1 >/dev/null; set --; "
                                  "slotproof_shell 3";
@@ -73,7 +73,7 @@ static bool start_waiting_shell(void)
     if (shell.has_failed || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
         return false;
     shell.has_answered = false;
-    r = shell_spawn(builtin, ends[1]);
+    r = spawn_waiting_shell(builtin, ends[1]);
     close(ends[1]);
     if (r == 0)
         shell.socket = ends[0];
@@ -88,7 +88,7 @@ void shell_prepare(void)
         (void)start_waiting_shell(); /* else the first command tries again */
 }
 
-static bool send_command(const char *command, const int streams[static 3])
+static bool send_to_shell(const char *command, const int streams[static 3])
 {
     /* iov_base takes no const, and nothing is changed */
     struct iovec text = {.iov_base = (char *)(uintptr_t)command, .iov_len = strlen(command)};
@@ -128,7 +128,7 @@ static pid_t receive_pid(int timeout_ms)
 
 /* Returns the process of the command that it was sent last, if it began one. That one has the
  * socket open until it has told of itself, so what is read is that, or the end. */
-static pid_t shell_stop(void)
+static pid_t stop_waiting_shell(void)
 {
     int status;
     pid_t pid = waitpid(shell.pid, &status, WNOHANG);
@@ -154,16 +154,16 @@ bool shell_start(const struct spawn_request *request, const int streams[static 3
 {
     pid_t pid = 0;
 
-    if (shell.has_failed || !is_plain(request))
+    if (shell.has_failed || !is_plain_command(request))
         return false;
     if (shell.pid == 0 && !start_waiting_shell())
         return false;
-    if (send_command(request->argv[N_WORDS], streams))
+    if (send_to_shell(request->argv[N_WORDS], streams))
         pid = receive_pid(PATIENCE_MS);
     if (pid > 0)
         shell.has_answered = true;
     else /* somebody killed or stopped it, or it has not come up */
-        pid = shell_stop();
+        pid = stop_waiting_shell();
     *ret_pid = pid;
     return pid != 0;
 }

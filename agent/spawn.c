@@ -172,10 +172,10 @@ static int find_program(const struct spawn_request *request, char out[static PAT
 
 /*
  * The agent is kept from being killed when memory is short, its commands should not be: they
- * inherit 0, and ours is set again by oom_restore(). Returns a descriptor for that, or -1 where
- * nothing protects us.
+ * inherit 0, and ours is set again by restore_oom_score(). Returns a descriptor for that, or -1
+ * where nothing protects us.
  */
-static int oom_lower(char saved[static 16])
+static int lower_oom_score(char saved[static 16])
 {
     sp_auto_close int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : pread(fd, saved, 15, 0);
@@ -186,7 +186,7 @@ static int oom_lower(char saved[static 16])
     return sp_steal_fd(&fd);
 }
 
-static void oom_restore(int fd, const char *saved)
+static void restore_oom_score(int fd, const char *saved)
 {
     if (fd < 0)
         return;
@@ -195,7 +195,7 @@ static void oom_restore(int fd, const char *saved)
     close(fd);
 }
 
-static int add_streams(
+static int add_stream_actions(
     posix_spawn_file_actions_t *actions, const int streams[static 3], const char *terminal)
 {
     int r = 0;
@@ -212,7 +212,7 @@ static int add_streams(
     return r;
 }
 
-static int set_attributes(posix_spawnattr_t *attributes)
+static int set_spawn_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t all, none;
 
@@ -239,13 +239,13 @@ int spawn_start(const struct spawn_request *request, const int streams[static 3]
         return r;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
-    r = add_streams(&actions, streams, terminal);
+    r = add_stream_actions(&actions, streams, terminal);
     if (r == 0)
-        r = set_attributes(&attributes);
+        r = set_spawn_attributes(&attributes);
     if (r == 0) {
-        oom = request->keeps_oom_score ? -1 : oom_lower(saved);
+        oom = request->keeps_oom_score ? -1 : lower_oom_score(saved);
         r = posix_spawn(&pid, program, &actions, &attributes, request->argv, request->env);
-        oom_restore(oom, saved);
+        restore_oom_score(oom, saved);
     }
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);

@@ -79,7 +79,7 @@ static void copy_property(char to[static 32], const char *from)
     snprintf(to, 32, "%s", from);
 }
 
-static int on_result(sd_bus_message *reply, void *data, sd_bus_error *error)
+static int on_unit_result(sd_bus_message *reply, void *data, sd_bus_error *error)
 {
     struct managed_unit *unit = data;
     const char *result;
@@ -113,7 +113,7 @@ static bool ask_result(struct managed_unit *unit)
             continue;
         unit->call = sd_bus_slot_unref(unit->call);
         return sd_bus_call_method_async(unit->manager->bus, &unit->call, NULL, unit->path,
-                   "org.freedesktop.DBus.Properties", "Get", on_result, unit, "ss",
+                   "org.freedesktop.DBus.Properties", "Get", on_unit_result, unit, "ss",
                    types[i].interface, "Result") >= 0;
     }
     return false;
@@ -146,7 +146,7 @@ static int read_unit_row(struct managed_unit *unit, sd_bus_message *reply)
     return 1;
 }
 
-static int on_state(sd_bus_message *reply, void *data, sd_bus_error *error)
+static int on_unit_row(sd_bus_message *reply, void *data, sd_bus_error *error)
 {
     struct managed_unit *unit = data;
     int r = -EIO;
@@ -173,7 +173,7 @@ static void ask_state(struct managed_unit *unit)
     if (unit->is_stale)
         return;
     if (sd_bus_call_method_async(unit->manager->bus, &unit->call, NULL, MANAGER_PATH,
-            MANAGER_INTERFACE, "ListUnitsByNames", on_state, unit, "as", 1, unit->name) < 0)
+            MANAGER_INTERFACE, "ListUnitsByNames", on_unit_row, unit, "as", 1, unit->name) < 0)
         retry_later(unit);
 }
 
@@ -197,7 +197,7 @@ static void take_job_signal(struct manager *manager, sd_bus_message *m)
 }
 
 /* The manager sends all its signals to its own socket. */
-static int on_signal(sd_bus_message *m, void *data, sd_bus_error *error)
+static int on_manager_signal(sd_bus_message *m, void *data, sd_bus_error *error)
 {
     struct manager *manager = data;
     const char *path = sd_bus_message_get_path(m);
@@ -254,7 +254,7 @@ static int open_bus(struct manager *manager)
     if (r >= 0)
         r = sd_bus_attach_event(bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
     if (r >= 0)
-        r = sd_bus_add_filter(bus, NULL, on_signal, manager);
+        r = sd_bus_add_filter(bus, NULL, on_manager_signal, manager);
     if (r >= 0)
         r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local",
             "org.freedesktop.DBus.Local", "Disconnected", on_bus_lost, manager);

@@ -92,7 +92,7 @@ static void on_unit_state(void *data, int error)
     follower_free(follower);
 }
 
-static int follow_unit(struct server *server, uint32_t id, const char *name)
+static int follow_for_agent(struct server *server, uint32_t id, const char *name)
 {
     struct follower *follower;
     int r;
@@ -110,7 +110,7 @@ static int follow_unit(struct server *server, uint32_t id, const char *name)
     return r;
 }
 
-static int take_watch(struct server *server, const struct sp_agent_frame *frame)
+static int take_watch_request(struct server *server, const struct sp_agent_frame *frame)
 {
     struct sp_payload payload;
     uint32_t kind;
@@ -120,10 +120,10 @@ static int take_watch(struct server *server, const struct sp_agent_frame *frame)
     if (sp_payload_take_u32(&payload, &kind) < 0 || kind != SP_WATCH_UNIT ||
         sp_payload_take_string(&payload, &name) < 0)
         return -EPROTO;
-    return follow_unit(server, frame->channel, name);
+    return follow_for_agent(server, frame->channel, name);
 }
 
-static void take_cancel(struct server *server, uint32_t id)
+static void take_cancel_request(struct server *server, uint32_t id)
 {
     for (struct follower *f = server->list; f; f = f->next) {
         if (f->id == id) {
@@ -146,9 +146,9 @@ static int on_request(sd_event_source *source, int fd, uint32_t events, void *da
     if (length <= 0 || sp_agent_frame_decode(message, (size_t)length, &frame) != length)
         return sd_event_exit(server->event, 0);
     if (frame.type == SP_AGENT_FRAME_WATCH)
-        r = take_watch(server, &frame);
+        r = take_watch_request(server, &frame);
     else if (frame.type == SP_AGENT_FRAME_CANCEL)
-        take_cancel(server, frame.channel);
+        take_cancel_request(server, frame.channel);
     if (r < 0)
         send_error_to_agent(server, frame.channel, r);
     return 0;

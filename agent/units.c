@@ -68,7 +68,7 @@ static void take_error(struct unit *unit, struct sp_payload *payload)
     unit->func(unit->data, -(int)number);
 }
 
-static void take_answer(struct unit *unit, const struct sp_agent_frame *frame)
+static void take_program_answer(struct unit *unit, const struct sp_agent_frame *frame)
 {
     struct sp_payload payload;
 
@@ -101,7 +101,7 @@ static void on_answer(void *data, uint32_t events)
     /* One that is no longer followed may still be answered. */
     unit = find_unit(units, frame.channel);
     if (unit)
-        take_answer(unit, &frame);
+        take_program_answer(unit, &frame);
 }
 
 /* It has the agent's protection from the OOM killer, and its stderr. */

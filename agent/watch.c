@@ -35,22 +35,22 @@ struct watch {
     size_t n_addresses, next_address;
     int fd; /* a connection being made */
     struct loop_source *io;
-    char told;    /* the last STATE: '0', '1', or 0 for none yet */
-    bool is_held; /* a unit's state was not told for want of room */
+    char sent_state; /* the last STATE: '0', '1', or 0 for none yet */
+    bool is_held;    /* a unit's state was not told for want of room */
 };
 
-static void tell(struct watch *watch, bool is_there)
+static void send_presence(struct watch *watch, bool is_there)
 {
     const char state[2] = {is_there ? '1' : '0', 0};
 
     /* Held back, it is told at the next look. */
-    if (watch->told == state[0] || !channel_may_send(watch->channel))
+    if (watch->sent_state == state[0] || !channel_may_send(watch->channel))
         return;
-    watch->told = state[0];
+    watch->sent_state = state[0];
     channel_send(watch->channel, SP_AGENT_FRAME_STATE, state, sizeof state);
 }
 
-static void tell_unit(struct watch *watch)
+static void send_unit_state(struct watch *watch)
 {
     size_t length;
     const uint8_t *state = unit_get_state(watch->unit, &length);
@@ -58,7 +58,7 @@ static void tell_unit(struct watch *watch)
     channel_send(watch->channel, SP_AGENT_FRAME_STATE, state, length);
 }
 
-static int fail_unit(struct watch *watch, int error)
+static int explain_unit_error(struct watch *watch, int error)
 {
     watch->channel->about = units_explain(error);
     /* what is not there is not supported, whatever it is that is not there */
@@ -70,9 +70,9 @@ static void on_unit(void *data, int error)
     struct watch *watch = data;
 
     if (error < 0)
-        channel_fail(watch->channel, fail_unit(watch, error));
+        channel_fail(watch->channel, explain_unit_error(watch, error));
     else if (channel_may_send(watch->channel))
-        tell_unit(watch);
+        send_unit_state(watch);
     else
         watch->is_held = true;
 }
@@ -84,10 +84,10 @@ static void watch_resume(struct channel *channel)
     if (!watch->is_held)
         return;
     watch->is_held = false;
-    tell_unit(watch);
+    send_unit_state(watch);
 }
 
-static void drop_connection(struct watch *watch)
+static void close_connecting(struct watch *watch)
 {
     watch->io = loop_source_free(watch->io);
     if (watch->fd >= 0)
@@ -98,7 +98,7 @@ static void drop_connection(struct watch *watch)
 static void on_connected(void *data, uint32_t events);
 
 /* 0 if a connection was made, -EINPROGRESS if that takes time, or another errno. */
-static int try_address(struct watch *watch, const struct address *address)
+static int begin_connecting(struct watch *watch, const struct address *address)
 {
     int r;
 
@@ -116,21 +116,21 @@ static int try_address(struct watch *watch, const struct address *address)
 }
 
 /* Look at the addresses from the next one on, after @r of the one before. */
-static void look_on(struct watch *watch, int r)
+static void try_addresses(struct watch *watch, int r)
 {
     while (r < 0 && watch->next_address < watch->n_addresses) {
-        drop_connection(watch);
-        r = try_address(watch, &watch->addresses[watch->next_address++]);
+        close_connecting(watch);
+        r = begin_connecting(watch, &watch->addresses[watch->next_address++]);
         if (r == -EINPROGRESS) {
             loop_source_start(watch->timer, CONNECT_US);
             return;
         }
     }
-    drop_connection(watch);
+    close_connecting(watch);
     watch->next_address = 0;
     /* A unix socket whose queue is full is there, but takes no connection now: that is no news. */
     if (r != -EAGAIN)
-        tell(watch, r == 0);
+        send_presence(watch, r == 0);
     loop_source_start(watch->timer, r == 0 ? LOOK_CONNECTED_US : LOOK_US);
 }
 
@@ -144,7 +144,7 @@ static void on_connected(void *data, uint32_t events)
         error = errno;
     if (error == 0 && connect_is_to_itself(watch->fd))
         error = ECONNREFUSED;
-    look_on(watch, -error);
+    try_addresses(watch, -error);
 }
 
 /* Where nobody listens a connection may come about all the same, by a packet filter that leads it
@@ -163,18 +163,18 @@ static void on_look_timer(void *data, uint32_t events)
     struct watch *watch = data;
 
     if (watch->kind == SP_WATCH_FILE) {
-        tell(watch, access(watch->path, F_OK) == 0);
+        send_presence(watch, access(watch->path, F_OK) == 0);
         loop_source_start(watch->timer, LOOK_US);
     } else if (watch->kind == SP_WATCH_PORT && !watch->io && has_listener(watch)) {
-        tell(watch, true);
+        send_presence(watch, true);
         loop_source_start(watch->timer, LOOK_US);
     } else {
-        look_on(watch, -ETIMEDOUT);
+        try_addresses(watch, -ETIMEDOUT);
     }
 }
 
 /* A name is looked up once. */
-static int parse_port(struct watch *watch, const char *what)
+static int parse_host_and_port(struct watch *watch, const char *what)
 {
     const char *space = strrchr(what, ' ');
     char host[256];
@@ -192,7 +192,7 @@ static int parse_port(struct watch *watch, const char *what)
     return 0;
 }
 
-static int parse_unix(struct watch *watch, const char *what)
+static int parse_unix_socket(struct watch *watch, const char *what)
 {
     struct address *address = &watch->addresses[0];
     const char *path = strchr(what, ' ');
@@ -213,16 +213,16 @@ static int parse_unix(struct watch *watch, const char *what)
     return 0;
 }
 
-static int parse(struct watch *watch, const char *what)
+static int parse_watched(struct watch *watch, const char *what)
 {
     switch (watch->kind) {
     case SP_WATCH_FILE:
         watch->path = strdup(what);
         return watch->path ? 0 : -ENOMEM;
     case SP_WATCH_PORT:
-        return parse_port(watch, what);
+        return parse_host_and_port(watch, what);
     case SP_WATCH_UNIX:
-        return parse_unix(watch, what);
+        return parse_unix_socket(watch, what);
     default:
         return -EINVAL;
     }
@@ -233,7 +233,7 @@ static int follow_unit(struct watch *watch, const char *name)
     struct channels *all = watch->channel->all;
     int r = units_follow(&all->units, all->loop, name, on_unit, watch, &watch->unit);
 
-    return r < 0 ? fail_unit(watch, r) : 0;
+    return r < 0 ? explain_unit_error(watch, r) : 0;
 }
 
 static int watch_open(struct channel *channel, struct sp_payload *payload)
@@ -252,7 +252,7 @@ static int watch_open(struct channel *channel, struct sp_payload *payload)
         return -EPROTO;
     if (watch->kind == SP_WATCH_UNIT)
         return follow_unit(watch, what);
-    r = parse(watch, what);
+    r = parse_watched(watch, what);
     if (r < 0)
         return r;
     return loop_add_timer(channel->all->loop, 0, on_look_timer, watch, &watch->timer);
@@ -265,7 +265,7 @@ static void watch_free(struct channel *channel)
     if (!watch)
         return;
     unit_free(watch->unit);
-    drop_connection(watch);
+    close_connecting(watch);
     loop_source_free(watch->timer);
     free(watch->path);
     free(watch);
