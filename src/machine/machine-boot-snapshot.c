@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A machine that is switched on, or reset, goes on from where it first reads its disk: see
- * power-on.h. */
+/* A machine that is started or reset continues from where it first reads its disk: see
+ * boot-snapshot.h. */
 
 #include "base/error.h"
 #include "base/json.h"
@@ -17,20 +17,28 @@
 
 #define FIRST_READ_TIMEOUT_MS 60000
 #define CREATE_TIMEOUT_MS 60000
-#define NODE "power-on0"
+#define NODE "boot-snapshot0"
 #define SNAPSHOT "first read"
-/* After a reset that we hear of later than this, the guest may have read something: no kernel is up
- * so soon. */
+/* If a reset is reported later than this, the guest may have read something already; no kernel is
+ * up so soon. */
 #define RESET_HEARD_US (G_TIME_SPAN_SECOND / 10)
 
-static char *file_of(const SpMachineConfig *config, const char *dir)
+struct SpBootSnapshot {
+    char *dir;
+    int fd;               /* our copy; -1: none yet */
+    bool is_open;         /* QEMU has it open */
+    guint reset_source;   /* is about to load it; 0: none */
+    gint64 reset_time_us; /* when that reset was, in real time */
+};
+
+static char *make_snapshot_path(const SpMachineConfig *config, const char *dir)
 {
-    g_autofree char *name = g_strconcat(config->name, ".power-on", NULL);
+    g_autofree char *name = g_strconcat(config->name, ".boot", NULL);
 
     return g_build_filename(dir, name, NULL);
 }
 
-static bool add_node(SpMachine *machine, const char *path, GError **error)
+static bool add_snapshot_node(SpMachine *machine, const char *path, GError **error)
 {
     return sp_machine_command(machine, error, "blockdev-add", "{s:s, s:s, s:{s:b}, s:{s:s, s:s}}",
         "driver", "qcow2", "node-name", NODE, "cache", "no-flush", 1, "file", "driver", "file",
@@ -46,7 +54,7 @@ static bool wait_for_first_read(SpMachine *machine, GError **error)
     return false;
 }
 
-static bool make_durable(const char *path, GError **error)
+static bool sync_file(const char *path, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool is_good = fd >= 0 && fsync(fd) == 0;
@@ -59,21 +67,21 @@ static bool make_durable(const char *path, GError **error)
     return is_good;
 }
 
-static bool make(SpMachine *machine, const char *path, GError **error)
+static bool make_snapshot(SpMachine *machine, const char *path, GError **error)
 {
     const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", path, "64K", NULL};
 
-    machine->is_until_first_read = true;
+    machine->stops_at_first_read = true;
     return sp_process_run(argv, NULL, 0, CREATE_TIMEOUT_MS, error) &&
-           sp_machine_start(machine, true, error) && add_node(machine, path, error) &&
+           sp_machine_start(machine, true, error) && add_snapshot_node(machine, path, error) &&
            wait_for_first_read(machine, error) &&
            sp_machine_run_snapshot_job(machine, "snapshot-save", SNAPSHOT, NODE, error) &&
-           sp_machine_quit(machine, error) && make_durable(path, error);
+           sp_machine_quit(machine, error) && sync_file(path, error);
 }
 
-bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **error)
+bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GError **error)
 {
-    g_autofree char *path = file_of(config, dir);
+    g_autofree char *path = make_snapshot_path(config, dir);
     SpMachineConfig own = *config;
     SpSwitch *nobody = sp_switch_new("nobody", 0);
     SpMachine *machine;
@@ -85,16 +93,17 @@ bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **e
     own.log = NULL;
     own.kept_disk = NULL;
     machine = sp_machine_new(&own, error);
-    is_good = machine && make(machine, path, error);
+    is_good = machine && make_snapshot(machine, path, error);
     sp_machine_free(machine);
     sp_switch_free(nobody);
     return is_good;
 }
 
-/* A copy of our own, since QEMU loads from what it could write to as well; negative with @error. */
-static int copy_state(const SpMachine *machine, GError **error)
+/* A copy of our own, since QEMU insists on loading from a file that it can write to; negative with
+ * @error. */
+static int copy_snapshot(const SpMachine *machine, GError **error)
 {
-    g_autofree char *path = file_of(&machine->config, machine->power_on_dir);
+    g_autofree char *path = make_snapshot_path(&machine->config, machine->boot_snapshot->dir);
     int from = open(path, O_RDONLY | O_CLOEXEC), to = -1;
 
     if (from >= 0)
@@ -119,29 +128,30 @@ void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us)
         sp_qmp_drop_events(machine->qmp, events[i], since_us);
 }
 
-static bool load(SpMachine *machine, GError **error)
+static bool load_snapshot(SpMachine *machine, GError **error)
 {
+    SpBootSnapshot *snapshot = machine->boot_snapshot;
     g_autofree char *path = NULL;
 
-    if (machine->power_on_fd < 0)
-        machine->power_on_fd = copy_state(machine, error);
-    if (machine->power_on_fd < 0)
+    if (snapshot->fd < 0)
+        snapshot->fd = copy_snapshot(machine, error);
+    if (snapshot->fd < 0)
         return false;
-    /* it has no name but this one */
-    path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), machine->power_on_fd);
-    if (!machine->has_power_on_node && !add_node(machine, path, error))
+    /* its only name */
+    path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), snapshot->fd);
+    if (!snapshot->is_open && !add_snapshot_node(machine, path, error))
         return false;
-    machine->has_power_on_node = true;
+    snapshot->is_open = true;
     if (!sp_machine_run_snapshot_job(machine, "snapshot-load", SNAPSHOT, NODE, error) ||
         !sp_machine_pull_cables(machine, error) ||
         !sp_machine_command(machine, error, "cont", NULL))
         return false;
-    sp_log(machine->config.log, machine->config.name, "goes on from the first read of its disk");
+    sp_log(machine->config.log, machine->config.name, "continues from its boot snapshot");
     return true;
 }
 
-/* The guest stands still meanwhile: nobody is to ask it for anything, as the conditions of a script
- * do that a wait looks at, and nobody is to leave it so. Takes some tenths of a second. */
+/* The guest is stopped meanwhile. Nothing may ask it for anything, as a script's conditions do
+ * during a wait, and nothing may leave it stopped. Takes some tenths of a second. */
 static SpInterrupt suspend_interrupt(SpMachine *machine)
 {
     SpInterrupt former = machine->config.interrupt;
@@ -150,10 +160,10 @@ static SpInterrupt suspend_interrupt(SpMachine *machine)
     return former;
 }
 
-bool sp_machine_load_power_on(SpMachine *machine, GError **error)
+bool sp_machine_load_boot_snapshot(SpMachine *machine, GError **error)
 {
     SpInterrupt interrupt = suspend_interrupt(machine);
-    bool is_good = load(machine, error);
+    bool is_good = load_snapshot(machine, error);
 
     if (is_good)
         sp_machine_drop_own_events(machine, 0);
@@ -177,16 +187,16 @@ static void load_after_reset(SpMachine *machine)
 
     if (!sp_machine_command(machine, NULL, "stop", NULL))
         return;
-    age_us = g_get_real_time() - machine->reset_time_us;
+    age_us = g_get_real_time() - machine->boot_snapshot->reset_time_us;
     if (age_us < 0 || age_us >= RESET_HEARD_US) {
         sp_machine_try_command(machine, "cont", NULL);
         return;
     }
-    if (load(machine, &error))
+    if (load_snapshot(machine, &error))
         return;
     sp_log(machine->config.log, machine->config.name,
-        "warning: it is reset the long way from now on: %s", error->message);
-    sp_machine_use_power_on(machine, NULL);
+        "warning: it boots in full after a reset from now on: %s", error->message);
+    sp_machine_use_boot_snapshot(machine, NULL);
     if (sp_machine_command(machine, NULL, "system_reset", NULL))
         sp_machine_try_command(machine, "cont", NULL);
 }
@@ -197,8 +207,8 @@ static gboolean on_reset(void *data)
     SpInterrupt interrupt;
     gint64 begin_us;
 
-    machine->reset_source = 0;
-    /* a QEMU that is being killed is up, but does not answer any more */
+    machine->boot_snapshot->reset_source = 0;
+    /* a QEMU that is being killed is up, but no longer answers */
     if (!sp_machine_is_up(machine) || sp_qmp_error(machine->qmp) || machine->has_snapshot_job)
         return G_SOURCE_REMOVE;
     interrupt = suspend_interrupt(machine);
@@ -211,16 +221,43 @@ static gboolean on_reset(void *data)
     return G_SOURCE_REMOVE;
 }
 
-void sp_machine_power_on_after_reset(SpMachine *machine)
+void sp_machine_load_boot_snapshot_after_reset(SpMachine *machine)
 {
-    if (!machine->power_on_dir || machine->reset_source != 0)
+    SpBootSnapshot *snapshot = machine->boot_snapshot;
+
+    if (!snapshot || snapshot->reset_source != 0)
         return;
-    machine->reset_time_us = sp_qmp_event_time_us(machine->qmp);
-    machine->reset_source = g_idle_add_full(G_PRIORITY_HIGH, on_reset, machine, NULL);
+    snapshot->reset_time_us = sp_qmp_event_time_us(machine->qmp);
+    snapshot->reset_source = g_idle_add_full(G_PRIORITY_HIGH, on_reset, machine, NULL);
 }
 
-void sp_machine_use_power_on(SpMachine *machine, const char *dir)
+void sp_machine_release_boot_snapshot(SpMachine *machine)
 {
-    g_free(machine->power_on_dir);
-    machine->power_on_dir = g_strdup(dir);
+    SpBootSnapshot *snapshot = machine->boot_snapshot;
+
+    if (!snapshot)
+        return;
+    snapshot->is_open = false;
+    if (snapshot->reset_source != 0)
+        g_source_remove(snapshot->reset_source);
+    snapshot->reset_source = 0;
+}
+
+static void free_snapshot(SpBootSnapshot *snapshot)
+{
+    if (snapshot->fd >= 0)
+        close(snapshot->fd);
+    g_free(snapshot->dir);
+    g_free(snapshot);
+}
+
+void sp_machine_use_boot_snapshot(SpMachine *machine, const char *dir)
+{
+    sp_machine_release_boot_snapshot(machine);
+    g_clear_pointer(&machine->boot_snapshot, free_snapshot);
+    if (!dir)
+        return;
+    machine->boot_snapshot = g_new0(SpBootSnapshot, 1);
+    machine->boot_snapshot->dir = g_strdup(dir);
+    machine->boot_snapshot->fd = -1;
 }

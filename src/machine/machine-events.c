@@ -52,7 +52,7 @@ static void take_reset(SpMachine *machine, const json_t *data)
     machine->resets++;
     machine->boot_begin = g_get_monotonic_time();
     sp_machine_forget_boot(machine, "the guest was reset");
-    sp_machine_power_on_after_reset(machine);
+    sp_machine_load_boot_snapshot_after_reset(machine);
 }
 
 /* The guest has stopped, its reset follows. */

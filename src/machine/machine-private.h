@@ -5,10 +5,10 @@
  * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c
  * copies, machine-memory.c has its memory in a file, machine-monitor.c talks to QEMU for the
  * script, machine-network.c has the cables and forwards ports, machine-panic.c tells a failed
- * kernel from text about one, machine-power-on.c skips what precedes the first read of its disk,
- * machine-snapshot.c saves and loads, machine-screen.c looks, machine-keys.c types, machine-shell.c
- * hands it to a person, machine-disk.c reads what is on its disk, machine-recording.c records what
- * it writes, machine-keep.c keeps its disk. */
+ * kernel from text about one, machine-boot-snapshot.c skips what precedes the first read of its
+ * disk, machine-snapshot.c saves and loads, machine-screen.c looks, machine-keys.c types,
+ * machine-shell.c hands it to a person, machine-disk.c reads what is on its disk,
+ * machine-recording.c records what it writes, machine-keep.c keeps its disk. */
 
 #include "agent/agent-client.h"
 #include "agent/forward.h"
@@ -24,25 +24,22 @@ typedef struct {
     bool is_pulled; /* from this QEMU's card */
 } SpCable;
 
+typedef struct SpBootSnapshot SpBootSnapshot;
 typedef struct SpRecording SpRecording;
 
 struct SpMachine {
     SpMachineConfig config; /* its strings are in config_strings */
     GStringChunk *config_strings;
     char *program;
-    SpOverlay *overlay;       /* made at the first start */
-    bool is_incoming;         /* memory and devices are about to be loaded */
-    bool has_template;        /* devices alone: memory is in a file */
-    int memory_fd;            /* the file that is its memory (memory-file.h); -1: none */
-    bool memory_is_own;       /* it is of a checkpoint that is being made */
-    char *memory_path;        /* of what is or was that file; NULL: none */
-    bool is_until_first_read; /* it stops there */
-    char *power_on_dir;       /* where the state is (power-on.h); NULL: it goes the long way */
-    int power_on_fd;          /* our copy of that state; -1: none yet */
-    bool has_power_on_node;   /* QEMU has that open */
-    guint reset_source;       /* is about to load it */
-    gint64 reset_time_us;     /* when that reset was, in real time */
-    bool has_snapshot_job;    /* QEMU saves or loads */
+    SpOverlay *overlay;            /* made at the first start */
+    bool is_incoming;              /* memory and devices are about to be loaded */
+    bool has_template;             /* devices alone: memory is in a file */
+    int memory_fd;                 /* the file that is its memory (memory-file.h); -1: none */
+    bool memory_is_own;            /* it is of a checkpoint that is being made */
+    char *memory_path;             /* of what is or was that file; NULL: none */
+    bool stops_at_first_read;      /* its boot snapshot is being made */
+    SpBootSnapshot *boot_snapshot; /* that it continues from; NULL: it boots in full */
+    bool has_snapshot_job;         /* QEMU saves or loads */
     SpConsole *console;
     SpCable cables[SP_MACHINE_NICS_MAX];
     GPtrArray *forwards;    /* of SpForward */
@@ -126,12 +123,13 @@ bool sp_machine_quit(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESU
 bool sp_machine_run_snapshot_job(
     SpMachine *machine, const char *command, const char *name, const char *node, GError **error);
 
-/** Go on from the state in power_on_dir, and run. The guest has not read its disk. */
-bool sp_machine_load_power_on(SpMachine *machine, GError **error);
-/** QEMU has just told that the guest was reset: the same, as soon as the main loop turns. */
-void sp_machine_power_on_after_reset(SpMachine *machine);
-/** Forget the events of what QEMU was made to do here since @since_us: no script is to find them.
- */
+/** Load the boot snapshot, and run. The guest has not read its disk. */
+bool sp_machine_load_boot_snapshot(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** QEMU has just reported that the guest was reset: the same, as soon as the main loop turns. */
+void sp_machine_load_boot_snapshot_after_reset(SpMachine *machine);
+/** The QEMU that may have it open is gone. */
+void sp_machine_release_boot_snapshot(SpMachine *machine);
+/** Drop the events, since @since_us, of what the driver made QEMU do: they aren't the script's. */
 void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us);
 
 /** Write the data of the file @from to @path, which must not be there, with its holes. */

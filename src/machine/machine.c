@@ -134,7 +134,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     machine->forwards = g_ptr_array_new_with_free_func((GDestroyNotify)sp_forward_free);
     machine->snapshots = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     copy_strings(machine);
-    machine->power_on_fd = machine->memory_fd = -1;
+    machine->memory_fd = -1;
     if (config->cpus == 0)
         machine->config.cpus = config->image->cpus;
     if (config->memory_mib == 0)
@@ -161,10 +161,7 @@ static void drop_qemu(SpMachine *machine)
     machine->has_kernel = false;
     g_clear_pointer(&machine->shutdown_reason, g_free);
     g_clear_pointer(&machine->host_failure, g_free);
-    machine->has_power_on_node = false;
-    if (machine->reset_source != 0)
-        g_source_remove(machine->reset_source);
-    machine->reset_source = 0;
+    sp_machine_release_boot_snapshot(machine);
     if (machine->console)
         sp_console_attach(machine->console, -1);
 }
@@ -181,9 +178,7 @@ void sp_machine_free(SpMachine *machine)
     g_hash_table_unref(machine->snapshots);
     g_free(machine->program);
     g_string_chunk_free(machine->config_strings);
-    g_free(machine->power_on_dir);
-    if (machine->power_on_fd >= 0)
-        close(machine->power_on_fd);
+    sp_machine_use_boot_snapshot(machine, NULL);
     sp_machine_clear_memory(machine);
     g_free(machine);
 }
@@ -258,9 +253,9 @@ static void plug_in(SpMachine *machine, const Sockets *sockets)
     }
 }
 
-static bool goes_on_from_power_on(const SpMachine *machine)
+static bool starts_from_boot_snapshot(const SpMachine *machine)
 {
-    return machine->power_on_dir && !machine->is_incoming;
+    return machine->boot_snapshot && !machine->is_incoming;
 }
 
 static bool spawn(
@@ -268,8 +263,8 @@ static bool spawn(
 {
     const guint flags = memory | (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
                         (machine->is_incoming ? SP_QEMU_INCOMING : 0) |
-                        (machine->is_until_first_read ? SP_QEMU_FIRST_READ : 0) |
-                        (goes_on_from_power_on(machine) ? SP_QEMU_PAUSED : 0) |
+                        (machine->stops_at_first_read ? SP_QEMU_FIRST_READ : 0) |
+                        (starts_from_boot_snapshot(machine) ? SP_QEMU_PAUSED : 0) |
                         (sp_overlay_layer_fd(machine->overlay) >= 0 ? SP_QEMU_LAYER : 0);
     const SpQemuConfig config = sp_machine_qemu_config(&machine->config);
     g_auto(GStrv) argv = sp_qemu_command(machine->program, &config, flags);
@@ -315,11 +310,11 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
-    if (!goes_on_from_power_on(machine) || sp_machine_load_power_on(machine, &local))
+    if (!starts_from_boot_snapshot(machine) || sp_machine_load_boot_snapshot(machine, &local))
         return true;
-    sp_log(machine->config.log, machine->config.name,
-        "warning: it starts the long way from now on: %s", local->message);
-    sp_machine_use_power_on(machine, NULL);
+    sp_log(machine->config.log, machine->config.name, "warning: it boots in full from now on: %s",
+        local->message);
+    sp_machine_use_boot_snapshot(machine, NULL);
     sp_process_signal(machine->qemu, SIGKILL);
     return sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, error) &&
            sp_machine_start(machine, allow_reboot, error);

@@ -12,7 +12,7 @@ static const SpKey image_keys[] = {
     {"Image", "Initrd"},
     {"Image", "CommandLine"},
     {"Image", "VirtualTimeCommandLine"},
-    {"Image", "KeepPowerOn"},
+    {"Image", "BootSnapshot"},
     {"Image", "Memory"},
     {"Image", "CPUs"},
     {"Image", "Agent"},
@@ -31,16 +31,17 @@ static bool read_agent(SpImage *image, SpKeyFile *file, GError **error)
     return sp_key_file_refuse(file, "Image", "Agent", "'virtio-serial' or 'none'", error);
 }
 
-static bool read_power_on(SpImage *image, SpKeyFile *file, GError **error)
+static bool read_boot_snapshot(SpImage *image, SpKeyFile *file, GError **error)
 {
-    g_autofree char *text = sp_key_file_string(file, "Image", "KeepPowerOn");
+    g_autofree char *text = sp_key_file_string(file, "Image", "BootSnapshot");
 
-    image->keeps_power_on = g_strcmp0(text, "yes") == 0;
-    if (text && !image->keeps_power_on && !g_str_equal(text, "no"))
-        return sp_key_file_refuse(file, "Image", "KeepPowerOn", "'yes' or 'no'", error);
-    if (!image->keeps_power_on || image->kernel)
+    image->has_boot_snapshot = g_strcmp0(text, "yes") == 0;
+    if (text && !image->has_boot_snapshot && !g_str_equal(text, "no"))
+        return sp_key_file_refuse(file, "Image", "BootSnapshot", "'yes' or 'no'", error);
+    if (!image->has_boot_snapshot || image->kernel)
         return true;
-    return sp_key_file_refuse(file, "Image", "KeepPowerOn", "this key only beside 'Kernel'", error);
+    return sp_key_file_refuse(
+        file, "Image", "BootSnapshot", "this key only beside 'Kernel'", error);
 }
 
 static bool read_format(SpImage *image, SpKeyFile *file, GError **error)
@@ -76,7 +77,7 @@ static bool read_keys(SpImage *image, SpKeyFile *file, GError **error)
     if (!sp_key_file_size_mib(file, "Image", "Memory", 512, &image->memory_mib, error) ||
         !sp_key_file_uint(file, "Image", "CPUs", 1, 1, 255, &image->cpus, error) ||
         !read_agent(image, file, error) || !read_format(image, file, error) ||
-        !read_power_on(image, file, error))
+        !read_boot_snapshot(image, file, error))
         return false;
     if (command && !g_shell_parse_argv(command, NULL, &image->build_command, &local))
         return sp_key_file_refuse(

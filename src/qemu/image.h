@@ -21,10 +21,10 @@
  *                                   idle guest leaps to its next timer even while it waits for its
  *                                   disk, so it should have timers that are not far apart: a kernel
  *                                   that ticks all the time, or its own time-outs come too soon
- *   KeepPowerOn=yes                 yes or no (default), with Kernel, which has to be one that
+ *   BootSnapshot=yes                yes or no (default), with Kernel, which has to be one that
  *                                   starts another: what precedes the first read of the disk is
- *                                   done once and kept, for tests that go on from a checkpoint.
- *                                   What it takes stands in machine/boot-snapshot.h
+ *                                   done once and kept, for tests that start from a checkpoint.
+ *                                   machine/boot-snapshot.h says what it requires
  *   Memory=512M                     default for machines: number with M or G; 512M if missing
  *   CPUs=2                          default for machines; 1 if missing
  *   Agent=virtio-serial             virtio-serial (default) or none
@@ -51,7 +51,7 @@ typedef struct {
     guint memory_mib;
     guint cpus;
     bool has_agent;
-    bool keeps_power_on;
+    bool has_boot_snapshot;
     char *watchdog;       /* or NULL */
     char **build_command; /* or NULL */
     bool is_by_path;      /* it is not of the directory of images */

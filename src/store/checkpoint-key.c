@@ -15,7 +15,7 @@
 /* Another number makes all checkpoints that there are strangers: when what is saved, or how a
  * script runs, changes. */
 #define FORMAT "slotproof checkpoint 3"
-#define POWER_ON_FORMAT "slotproof power on 2"
+#define BOOT_SNAPSHOT_FORMAT "slotproof boot snapshot 1"
 #define BLOCK_SIZE ((gsize)1 << 20)
 /* A file that changed this lately may change again without its times telling. */
 #define SETTLED_S 3
@@ -299,7 +299,7 @@ char *sp_checkpoint_key(
     return add_scripts(sum, conf, cache_dir, error) ? g_strdup(g_checksum_get_string(sum)) : NULL;
 }
 
-char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GError **error)
+char *sp_boot_snapshot_key(const SpMachineConfig *config, const char *cache_dir, GError **error)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     const SpQemuConfig qemu = sp_machine_qemu_config(config);
@@ -307,7 +307,7 @@ char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GErr
     g_autofree char *size = NULL;
     struct stat st;
 
-    sp_key_add_text(sum, "format", POWER_ON_FORMAT);
+    sp_key_add_text(sum, "format", BOOT_SNAPSHOT_FORMAT);
     if (stat(disk, &st) < 0)
         return digest_error(disk, error);
     /* of a raw disk the guest is told no more before it reads */

@@ -25,7 +25,7 @@ char *sp_checkpoint_key(
  * The same for the state of a machine that has not read its disk yet (machine/boot-snapshot.h): of
  * the disk only what the guest is told before, its size.
  */
-char *sp_power_on_key(const SpMachineConfig *config, const char *cache_dir, GError **error);
+char *sp_boot_snapshot_key(const SpMachineConfig *config, const char *cache_dir, GError **error);
 
 /** The SHA-256 of a file's data; holes count as such. Free with g_free(). */
 char *sp_file_digest(const char *path, GError **error);

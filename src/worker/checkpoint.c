@@ -195,27 +195,27 @@ static SpCheckpoint *get(const char *folder, const char *key, const char *name,
     return checkpoint;
 }
 
-static bool make_power_on(const char *dir, void *data, GError **error)
+static bool make_boot_snapshot(const char *dir, void *data, GError **error)
 {
-    return sp_power_on_make(data, dir, error);
+    return sp_boot_snapshot_make(data, dir, error);
 }
 
-SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine)
+SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
 {
     const SpMachineConfig *config = sp_machine_config(machine);
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
-    g_autofree char *name = g_strconcat("power on of ", config->name, NULL);
+    g_autofree char *name = g_strconcat("boot snapshot of ", config->name, NULL);
     g_autoptr(GError) error = NULL;
-    g_autofree char *key = sp_power_on_key(config, cache, &error);
-    SpCheckpoint *state = key ? get(folder, key, name, make_power_on, config, &error) : NULL;
+    g_autofree char *key = sp_boot_snapshot_key(config, cache, &error);
+    SpCheckpoint *state = key ? get(folder, key, name, make_boot_snapshot, config, &error) : NULL;
 
     if (state && sp_checkpoint_fault(state))
         sp_log(config->log, config->name,
             "warning: its state before the first read of its disk was made anew: %s",
             sp_checkpoint_fault(state));
     if (state)
-        sp_machine_use_power_on(machine, sp_checkpoint_dir(state));
+        sp_machine_use_boot_snapshot(machine, sp_checkpoint_dir(state));
     else
         sp_log(config->log, config->name,
             "warning: its state before the first read of its disk can't be kept: %s",

@@ -42,7 +42,7 @@ bool sp_checkpoint_has_room(
  * machine is there. It is only faster: where it can't be had the machine's log says so, and this is
  * NULL.
  */
-SpCheckpoint *sp_checkpoint_use_power_on(SpMachine *machine);
+SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine);
 
 /** How many bytes checkpoints may take: $SLOTPROOF_CACHE_MIB where that is a number. */
 guint64 sp_checkpoints_size_max(void);

@@ -41,7 +41,7 @@ typedef struct {
     SpLog *log;
     GPtrArray *machines;
     SpCheckpoint *checkpoint;   /* that machines are about to go on from */
-    GPtrArray *power_ons;       /* SpCheckpoint of each that has one */
+    GPtrArray *boot_snapshots;  /* SpCheckpoint of each that has one */
     GPtrArray *configs;         /* SpMachineConfig of each: what a checkpoint depends on */
     double checkpoint_s;        /* how long having the checkpoint took */
     char *made_s;               /* of it and of those below that were made for it; or NULL */
@@ -70,7 +70,7 @@ static void worker_clear(Worker *worker)
         g_clear_pointer(&worker->networks[i], sp_switch_free);
         close_capture(worker, i);
     }
-    g_clear_pointer(&worker->power_ons, g_ptr_array_unref);
+    g_clear_pointer(&worker->boot_snapshots, g_ptr_array_unref);
     g_clear_pointer(&worker->checkpoint, sp_checkpoint_free);
     g_clear_pointer(&worker->made_s, g_free);
     g_clear_pointer(&worker->configs, g_ptr_array_unref);
@@ -184,12 +184,12 @@ static char *kept_disk(const SpTestConf *conf, const char *machine)
 
 /* A test that goes on from no checkpoint is about the whole of a boot, and a machine that a script
  * makes may be the only one of its kind. */
-static bool skips_power_on(const Worker *worker, const SpImage *image)
+static bool uses_boot_snapshot(const Worker *worker, const SpImage *image)
 {
     bool is_configured = worker->machines->len <= sp_test_conf_machines(worker->conf)->len;
 
     /* a virtual clock's time of day is a part of the state, and would be that of its making */
-    return is_configured && !worker->conf->has_virtual_time && image->keeps_power_on &&
+    return is_configured && !worker->conf->has_virtual_time && image->has_boot_snapshot &&
            !worker->is_cold && worker->accel->time_factor > 1 &&
            (worker->conf->from || worker->conf->is_checkpoint);
 }
@@ -231,8 +231,8 @@ static bool make_machine(Worker *worker, const SpTestMachine *wanted, const char
         sp_machine_keep_memory(machine, worker->checkpoint_dir);
     g_ptr_array_add(worker->machines, machine);
     g_ptr_array_add(worker->configs, g_memdup2(sp_machine_config(machine), sizeof config));
-    if (skips_power_on(worker, image))
-        g_ptr_array_add(worker->power_ons, sp_checkpoint_use_power_on(machine));
+    if (uses_boot_snapshot(worker, image))
+        g_ptr_array_add(worker->boot_snapshots, sp_checkpoint_use_boot_snapshot(machine));
     return true;
 }
 
@@ -273,7 +273,7 @@ static bool set_up(Worker *worker, const char *test_dir, const char *images, con
     worker->conf->has_capture = worker->conf->has_capture || g_strv_contains(options, "capture");
     worker->machines = g_ptr_array_new_with_free_func((GDestroyNotify)sp_machine_free);
     worker->configs = g_ptr_array_new_with_free_func(g_free);
-    worker->power_ons = g_ptr_array_new_with_free_func((GDestroyNotify)sp_checkpoint_free);
+    worker->boot_snapshots = g_ptr_array_new_with_free_func((GDestroyNotify)sp_checkpoint_free);
     worker->is_cold = g_strv_contains(options, "cold");
     worker->checkpoint_dir = option_value(options, "save");
     worker->disk = option_value(options, "disk");

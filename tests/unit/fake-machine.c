@@ -543,12 +543,12 @@ bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **err
     return true;
 }
 
-bool sp_power_on_make(const SpMachineConfig *config, const char *dir, GError **error)
+bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GError **error)
 {
     return true;
 }
 
-void sp_machine_use_power_on(SpMachine *machine, const char *dir)
+void sp_machine_use_boot_snapshot(SpMachine *machine, const char *dir)
 {
 }
 

@@ -164,19 +164,20 @@ static void test_key_backing(Fixture *f, gconstpointer data)
 {
     /* version 2, and the name "base" behind the header */
     char layer[76] = {'Q', 'F', 'I', (char)0xfb, 0, 0, 0, 2, [15] = 72, [19] = 4};
-    g_autofree char *before = NULL, *power_on = NULL, *after = NULL, *other_power_on = NULL;
+    g_autofree char *before = NULL, *boot_snapshot = NULL, *after = NULL,
+                    *other_boot_snapshot = NULL;
 
     memcpy(layer + 72, "base", 4);
     g_assert_true(g_file_set_contents(f->image.disk, layer, sizeof layer, NULL));
     f->image.disk_format = (char *)"qcow2";
     put(f, "image/base", "what it lies on");
     before = key_of(f, "booted");
-    power_on = sp_power_on_key(&f->config, f->cache, NULL);
+    boot_snapshot = sp_boot_snapshot_key(&f->config, f->cache, NULL);
     put(f, "image/base", "what it lies in");
     after = key_of(f, "booted");
-    other_power_on = sp_power_on_key(&f->config, f->cache, NULL);
+    other_boot_snapshot = sp_boot_snapshot_key(&f->config, f->cache, NULL);
     g_assert_cmpstr(before, !=, after);
-    g_assert_cmpstr(power_on, !=, other_power_on);
+    g_assert_cmpstr(boot_snapshot, !=, other_boot_snapshot);
 }
 
 static void test_key_machine(Fixture *f, gconstpointer data)
@@ -206,19 +207,19 @@ static void test_key_machine(Fixture *f, gconstpointer data)
     g_assert_cmpstr(new_module, !=, before);
 }
 
-static char *power_on_key_of(Fixture *f)
+static char *boot_snapshot_key_of(Fixture *f)
 {
     g_autoptr(GError) error = NULL;
     char *key;
 
     g_free(key_of(f, "booted")); /* has the QEMU that is meant looked for */
-    key = sp_power_on_key(&f->config, f->cache, &error);
+    key = sp_boot_snapshot_key(&f->config, f->cache, &error);
     g_assert_no_error(error);
     return key;
 }
 
 /* What lies on the disk does not decide what is done before it is read, and all else does. */
-static void test_key_power_on(Fixture *f, gconstpointer data)
+static void test_key_boot_snapshot(Fixture *f, gconstpointer data)
 {
     static const struct {
         const char *path, *other, *text;
@@ -232,7 +233,7 @@ static void test_key_power_on(Fixture *f, gconstpointer data)
         {"share/seabios/bios.bin", "bios", "bias", false},
         {"tests/booted/script.py", "gateway.start()\n", "gateway.start() \n", true},
     };
-    g_autofree char *before = power_on_key_of(f);
+    g_autofree char *before = boot_snapshot_key_of(f);
     g_autofree char *checkpoint = key_of(f, "booted");
     g_autofree char *qcow2 = NULL, *qcow2_changed = NULL, *memory = NULL;
 
@@ -240,18 +241,18 @@ static void test_key_power_on(Fixture *f, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
         g_autofree char *changed = NULL;
         put(f, files[i].path, files[i].text);
-        changed = power_on_key_of(f);
+        changed = boot_snapshot_key_of(f);
         g_assert_cmpint(g_str_equal(changed, before), ==, files[i].is_same);
         put(f, files[i].path, files[i].other);
     }
     f->config.memory_mib = 257;
-    memory = power_on_key_of(f);
+    memory = boot_snapshot_key_of(f);
     g_assert_cmpstr(memory, !=, before);
     /* the size that the guest is told is not that of the file */
     f->image.disk_format = (char *)"qcow2";
-    qcow2 = power_on_key_of(f);
+    qcow2 = boot_snapshot_key_of(f);
     put(f, "image/disk", "disc");
-    qcow2_changed = power_on_key_of(f);
+    qcow2_changed = boot_snapshot_key_of(f);
     g_assert_cmpstr(qcow2_changed, !=, qcow2);
 }
 
@@ -730,7 +731,7 @@ int main(int argc, char **argv)
         {"/checkpoint/key", test_key},
         {"/checkpoint/key-backing", test_key_backing},
         {"/checkpoint/key-machine", test_key_machine},
-        {"/checkpoint/key-power-on", test_key_power_on},
+        {"/checkpoint/key-boot-snapshot", test_key_boot_snapshot},
         {"/checkpoint/digests", test_digests},
         {"/checkpoint/missing", test_missing},
         {"/checkpoint/vanishing", test_vanishing},

@@ -126,7 +126,7 @@ static void test_defaults(Fixture *f, gconstpointer data)
     g_assert_cmpuint(image->memory_mib, ==, 512);
     g_assert_cmpuint(image->cpus, ==, 1);
     g_assert_true(image->has_agent);
-    g_assert_false(image->keeps_power_on);
+    g_assert_false(image->has_boot_snapshot);
 }
 
 static void test_all_keys(Fixture *f, gconstpointer data)
@@ -134,7 +134,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_autoptr(SpImage) image = load(f,
         "[Image]\nArchitecture=x86_64\nDisk=/srv/d.qcow2\nDiskFormat=qcow2\nKernel=vmlinuz\n"
         "Initrd=sub/../initrd.cpio\nCommandLine=console=ttyS0 a=b\nMemory=2G\nCPUs=4\nAgent=none\n"
-        "Watchdog=i6300esb\nKeepPowerOn=yes\n[Build]\nCommand=ninja -C '/a b' image\n");
+        "Watchdog=i6300esb\nBootSnapshot=yes\n[Build]\nCommand=ninja -C '/a b' image\n");
     g_autofree char *kernel = g_build_filename(f->dir, "vmlinuz", NULL);
     g_autofree char *initrd = g_build_filename(f->dir, "initrd.cpio", NULL);
     const char *const command[] = {"ninja", "-C", "/a b", "image", NULL};
@@ -147,7 +147,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_assert_cmpuint(image->memory_mib, ==, 2048);
     g_assert_cmpuint(image->cpus, ==, 4);
     g_assert_false(image->has_agent);
-    g_assert_true(image->keeps_power_on);
+    g_assert_true(image->has_boot_snapshot);
     g_assert_cmpstr(image->watchdog, ==, "i6300esb");
     g_assert_cmpstrv(image->build_command, command);
 }
@@ -173,8 +173,8 @@ static const Refused refused[] = {
     {MINIMAL "\nCPUs=0\n", ":5:", "1 to 255"},
     {MINIMAL "CPUs=two\n", ":4:", "1 to 255"},
     {MINIMAL "Agent=ssh\n", ":4:", "'virtio-serial' or 'none'"},
-    {MINIMAL "Kernel=k\nKeepPowerOn=maybe\n", ":5:", "'yes' or 'no'"},
-    {MINIMAL "KeepPowerOn=yes\n", ":4:", "'Kernel'"},
+    {MINIMAL "Kernel=k\nBootSnapshot=maybe\n", ":5:", "'yes' or 'no'"},
+    {MINIMAL "BootSnapshot=yes\n", ":4:", "'Kernel'"},
     {MINIMAL "DiskFormat=vmdk\n", ":4:", "'raw' or 'qcow2'"},
     {MINIMAL "Initrd=initrd.cpio\n", ":4:", "'Kernel'"},
     {MINIMAL "CommandLine=quiet\n", ":4:", "'Kernel'"},
