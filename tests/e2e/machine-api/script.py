@@ -2,7 +2,7 @@
 # immediately if its condition can't become true any more.
 import os
 
-from asking import LISTEN, failure, talk
+from driver_calls import failure, start_echo, talk
 from slotproof import MachineError
 
 
@@ -49,7 +49,7 @@ with subtest("waits that succeed"):
     gateway.wait_for_unit("ssh")
 
 with subtest("waiting for a port makes no connection"):
-    gateway.succeed(LISTEN)
+    start_echo(gateway)
     gateway.wait_for_open_port(7007, "127.0.0.1")
     gateway.wait_for_open_port(7007)
     failure(gateway.wait_for_closed_port, 7007, timeout=1)
@@ -211,7 +211,7 @@ with subtest("snapshots"):
 with subtest("a port of the host forwarded into the guest"):
     port = gateway.forward_port(0, 7007)
     t.assertIn("reset", talk(port, 1000))  # nothing listens yet
-    gateway.succeed(LISTEN)
+    start_echo(gateway)
     t.assertEqual("", talk(port, 0, 1000, 5000000, 1000000, 1000))
     message, _ = failure(gateway.forward_port, port, kind=ValueError)
     t.assertIn(f"port {port} ", message)

@@ -1,5 +1,5 @@
 # A script can make machines that test.conf does not name.
-from asking import failure
+from driver_calls import failure
 
 with subtest("create_machine makes another machine"):
     failure(create_machine, "gateway", kind=ValueError)

@@ -1,10 +1,10 @@
 # After a power cut, what a machine had written is there when it starts again, and so is a forwarded port.
-from asking import LISTEN, talk
+from driver_calls import start_echo, talk
 
 port = gateway.forward_port(0, 7007)
 
 with subtest("the disk survives a power cut"):
-    gateway.succeed(LISTEN)
+    start_echo(gateway)
     t.assertEqual("", talk(port, 1000))
     gateway.succeed("echo kept >/data/config/note", "sync -f /data")
     gateway.crash()
@@ -15,7 +15,7 @@ with subtest("the disk survives a power cut"):
     t.assertEqual("kept\n", gateway.succeed("cat /data/config/note"))
 
 with subtest("the port is forwarded to the guest again"):
-    gateway.succeed(LISTEN)
+    start_echo(gateway)
     t.assertEqual("", talk(port, 1000))
 
 with subtest("a machine that shuts down by itself is off"):

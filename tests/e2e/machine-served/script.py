@@ -1,17 +1,13 @@
-# SPDX-License-Identifier: MIT
+# Machines, networks, ports and consoles are served while the script does something else.
 import os
 import socket
 import subprocess
 import threading
 import time
 
+from driver_calls import start_echo
+
 PORT = 7004
-ECHO = """\
-printf '[Socket]\\nListenStream=%d\\nAccept=yes\\n' >/run/systemd/system/echo.socket
-printf '[Service]\\nExecStart=/bin/cat\\nStandardInput=socket\\n' >/run/systemd/system/echo@.service
-systemctl daemon-reload
-systemctl start echo.socket
-"""
 
 
 def compute_until(condition):
@@ -27,7 +23,7 @@ for machine, address in ((m, "10.9.0.1"), (n, "10.9.0.2")):
     machine.wait_for_unit("basic.target")
     # the peer has the gateway's root file system, with its rules
     machine.succeed(f"nft flush ruleset; ip link set wan up; ip address add {address}/24 dev wan")
-m.succeed(ECHO % PORT)
+start_echo(m, PORT)
 
 with subtest("a forwarded port is served"):
     port = m.forward_port(0, PORT)

@@ -1,5 +1,5 @@
 # A script can wait until a guest leaves its initramfs, when one agent ends and another one starts.
-from asking import failure
+from driver_calls import failure
 
 with subtest("switch_root waits for the agent after the initramfs"):
     message, seconds = failure(gateway.switch_root)

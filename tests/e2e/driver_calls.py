@@ -15,13 +15,16 @@ def failure(call, *args, kind=RequestedAssertionFailed, **kwargs):
     raise AssertionError(f"{call} raised no {kind.__name__}")
 
 
-# Starts an echo server in the guest.
-LISTEN = r"""
-printf '[Socket]\nListenStream=127.0.0.1:7007\nAccept=yes\n' >/run/systemd/system/echo.socket
-printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service
-systemctl daemon-reload
-systemctl start echo.socket
-"""
+def start_echo(machine, address="127.0.0.1:7007"):
+    """Start an echo server in the guest, at an address or a port as in systemd's ListenStream=."""
+    machine.succeed(
+        f"printf '[Socket]\\nListenStream={address}\\nAccept=yes\\n' >/run/systemd/system/echo.socket",
+        r"printf '[Service]\nStandardInput=socket\nExecStart=cat\n' >/run/systemd/system/echo@.service",
+        "systemctl daemon-reload",
+        "systemctl start echo.socket",
+    )
+
+
 # Sends as many bytes as the second argument says to the port of the first, and expects them back.
 TALK = """
 import socket, sys, threading
