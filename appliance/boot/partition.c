@@ -60,7 +60,8 @@ bool partition_is_in_uevent(
 
     if (!found || !node || label_length != strlen(label) || memcmp(found, label, label_length) != 0)
         return false;
-    if (node_length == 0 || node_length >= PARTITION_PATH_MAX - strlen("/dev/"))
+    if (node_length == 0 || node_length >= PARTITION_PATH_MAX - strlen("/dev/") ||
+        memchr(node, '\0', node_length))
         return false;
     snprintf(ret_path, PARTITION_PATH_MAX, "/dev/%.*s", (int)node_length, node);
     return true;

@@ -71,7 +71,7 @@ static int run_nft(const char *commands, const char *file)
     return -EIO;
 }
 
-static int close_port(void)
+static int close_ssh_port(void)
 {
     /* In the rules that the device came with, the chain is empty. */
     if (run_nft(FLUSH, NULL) == 0 || run_nft(NULL, RULES) == 0)
@@ -80,12 +80,12 @@ static int close_port(void)
     return -EIO;
 }
 
-static int open_port(void)
+static int open_ssh_port(void)
 {
     if (run_nft(FLUSH RULE, NULL) == 0)
         return 0;
     fprintf(stderr, "ssh-wan-toggle: SSH from the WAN stays closed\n");
-    (void)close_port();
+    (void)close_ssh_port();
     return -EIO;
 }
 
@@ -105,21 +105,21 @@ static int watch_flag(void)
     /* Before the flag is looked at, so that no change is missed. */
     if (fd < 0 || inotify_add_watch(fd, FLAG_DIR, FLAG_EVENTS) < 0) {
         fprintf(stderr, "ssh-wan-toggle: %s can't be watched: %s\n", FLAG_DIR, strerror(errno));
-        (void)close_port();
+        (void)close_ssh_port();
         return -EIO;
     }
     while (is_flag_there()) {
         struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 
         if (!is_open)
-            is_open = open_port() == 0;
+            is_open = open_ssh_port() == 0;
         (void)sd_notify(0, is_open ? "READY=1\nSTATUS=SSH is allowed from the WAN"
                                    : "READY=1\nSTATUS=SSH from the WAN can't be opened");
         (void)poll(&pollfd, 1, is_open ? -1 : RETRY_MS);
         discard_flag_events(fd);
     }
     (void)sd_notify(0, "READY=1");
-    return close_port();
+    return close_ssh_port();
 }
 
 int main(int argc, char **argv)
@@ -134,8 +134,8 @@ int main(int argc, char **argv)
     if (strcmp(option, "--watch") == 0)
         r = watch_flag();
     else if (*option || !is_flag_there())
-        r = close_port();
+        r = close_ssh_port();
     else
-        r = open_port();
+        r = open_ssh_port();
     return r < 0 ? 1 : 0;
 }
