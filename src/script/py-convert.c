@@ -100,12 +100,20 @@ bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_se
     return false;
 }
 
-bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
+bool sp_py_seconds_or_none(PyObject *value, const char *name, double max, double *ret_seconds)
+{
+    if (value != Py_None)
+        return sp_py_seconds(value, name, max, ret_seconds);
+    *ret_seconds = 0;
+    return true;
+}
+
+bool sp_py_timeout(PyObject *value, double otherwise, gint64 *ret_ms)
 {
     double seconds;
 
     if (!value) {
-        *ret_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * factor);
+        *ret_ms = (gint64)(otherwise * 1000);
         return true;
     }
     if (value == Py_None) {
@@ -118,6 +126,13 @@ bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms)
     return true;
 }
 
+gint64 sp_py_left_ms(gint64 deadline)
+{
+    if (deadline == SP_FOREVER)
+        return SP_NO_TIMEOUT;
+    return MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+}
+
 int sp_py_path(PyObject *value, void *ret_path)
 {
     PyObject *bytes = NULL;
@@ -127,6 +142,26 @@ int sp_py_path(PyObject *value, void *ret_path)
     *(char **)ret_path = g_strdup(PyBytes_AS_STRING(bytes));
     Py_DECREF(bytes);
     return 1;
+}
+
+int sp_py_optional_path(PyObject *value, void *ret_path)
+{
+    return value == Py_None ? 1 : sp_py_path(value, ret_path);
+}
+
+int sp_py_network(PyObject *value, void *ret_name)
+{
+    long number = PyLong_AsLong(value);
+
+    if (number == -1 && PyErr_Occurred())
+        return 0;
+    *(char **)ret_name = g_strdup_printf("%ld", number);
+    return 1;
+}
+
+int sp_py_optional_network(PyObject *value, void *ret_name)
+{
+    return value == Py_None ? 1 : sp_py_network(value, ret_name);
 }
 
 PyObject *sp_py_path_new(const char *path)

@@ -16,22 +16,38 @@ char *sp_py_excerpt(const GString *bytes);
 #define SP_PY_SECONDS_MAX (100.0 * 365 * 86400)
 
 /**
- * How long @value is, which a script gave as its argument @name: a number of seconds or a
- * datetime.timedelta, from 0 to @max seconds. False with an exception for anything else.
+ * How long @value is, the script's argument @name: a number of seconds or a datetime.timedelta,
+ * from 0 to @max seconds. False with an exception for anything else.
  */
-bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_seconds);
+G_GNUC_WARN_UNUSED_RESULT bool sp_py_seconds(
+    PyObject *value, const char *name, double max, double *ret_seconds);
+/** The same, and None is 0. */
+G_GNUC_WARN_UNUSED_RESULT bool sp_py_seconds_or_none(
+    PyObject *value, const char *name, double max, double *ret_seconds);
 
 /**
- * A time-out in milliseconds from a duration, as machine.h takes them. @value NULL is the default,
- * for a machine of @factor; None is no time-out. False with an exception for what is no time.
+ * A time-out in milliseconds from a duration, as machine.h takes them. @value NULL is @otherwise,
+ * in seconds; None is no time-out. False with an exception if it is not a duration.
  */
-bool sp_py_timeout(PyObject *value, double factor, gint64 *ret_ms);
+G_GNUC_WARN_UNUSED_RESULT bool sp_py_timeout(PyObject *value, double otherwise, gint64 *ret_ms);
+
+/** How much time is left until @deadline (as of sp_deadline()), at least 1 ms. */
+gint64 sp_py_left_ms(gint64 deadline);
 
 /**
  * For PyArg_ParseTuple()'s "O&": a path from a str, bytes or os.PathLike, as Python itself takes
  * them. @ret_path is a char ** whose string is freed with g_free(), set on success only.
  */
 int sp_py_path(PyObject *value, void *ret_path);
+/** The same, and None is NULL. */
+int sp_py_optional_path(PyObject *value, void *ret_path);
+
+/** For "O&": a network's number as text. @ret_name is a char ** whose string is freed with
+ * g_free(), set on success only. */
+int sp_py_network(PyObject *value, void *ret_name);
+/** The same, and None is NULL. */
+int sp_py_optional_network(PyObject *value, void *ret_name);
+
 /** @path as a pathlib.Path; NULL with an exception. */
 PyObject *sp_py_path_new(const char *path);
 

@@ -2,7 +2,8 @@
 
 /* create_machine(): machines that test.conf does not have. */
 
-#include "script/py-convert.h"
+#include "script/api.h"
+#include "script/py-call.h"
 
 #include <string.h>
 
@@ -45,7 +46,7 @@ static bool check_name(SpPyState *state, const char *name)
     return true;
 }
 
-static PyObject *create(SpPyState *state, const SpScriptMachine *wanted)
+static PyObject *create_wanted(SpPyState *state, const SpScriptMachine *wanted)
 {
     const SpScriptConfig *config = state->config;
     GError *error = NULL;
@@ -68,7 +69,7 @@ static PyObject *create(SpPyState *state, const SpScriptMachine *wanted)
  * NixOS' driver has another create_machine(): of a command that starts QEMU, and whether its state
  * is kept. False with an exception for such a call, where it asks for what can't be had.
  */
-static bool check_call(PyObject *args, PyObject *kwargs)
+bool sp_py_check_create(PyObject *args, PyObject *kwargs)
 {
     PyObject *kept = kwargs ? PyDict_GetItemString(kwargs, "keep_machine_state") : NULL;
     PyObject *first = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
@@ -93,31 +94,23 @@ static bool check_call(PyObject *args, PyObject *kwargs)
     return !PyErr_Occurred();
 }
 
-PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs)
+/* @value, a positive number; None or NULL is 0. False with an exception. */
+static bool to_number(PyObject *value, guint *ret_number)
 {
-    char *keywords[] = {
-        "name", "image", "networks", "memory", "cpus", "disk", "keep_machine_state", NULL};
-    g_autoptr(GArray) networks = g_array_new(FALSE, FALSE, sizeof(guint));
-    SpPyState *state = sp_py_module_state(module);
-    PyObject *list = NULL, *memory = Py_None, *cpus = Py_None, *image = Py_None, *disk = Py_None,
-             *kept;
-    g_autofree char *image_path = NULL, *disk_path = NULL;
-    SpScriptMachine wanted = {0};
+    *ret_number = value && value != Py_None ? (guint)PyLong_AsUnsignedLong(value) : 0;
+    return !PyErr_Occurred();
+}
 
-    if (!check_call(args, kwargs) ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "s|$OOOOOO:create_machine", keywords,
-            &wanted.name, &image, &list, &memory, &cpus, &disk, &kept) ||
-        !check_name(state, wanted.name) || (list && !to_networks(list, networks)) ||
-        (image != Py_None && !sp_py_path(image, &image_path)) ||
-        (disk != Py_None && !sp_py_path(disk, &disk_path)))
+PyObject *sp_py_script_create_machine(SpPyState *state, const char *name, const char *image,
+    PyObject *networks, PyObject *memory, PyObject *cpus, const char *disk, bool keep_machine_state)
+{
+    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(guint));
+    SpScriptMachine wanted = {.name = name, .image = image, .disk = disk};
+
+    if (!check_name(state, name) || (networks && !to_networks(networks, numbers)) ||
+        !to_number(memory, &wanted.memory_mib) || !to_number(cpus, &wanted.cpus))
         return NULL;
-    wanted.image = image_path;
-    wanted.disk = disk_path;
-    wanted.memory_mib = memory == Py_None ? 0 : (guint)PyLong_AsUnsignedLong(memory);
-    wanted.cpus = cpus == Py_None || PyErr_Occurred() ? 0 : (guint)PyLong_AsUnsignedLong(cpus);
-    if (PyErr_Occurred())
-        return NULL;
-    wanted.networks = (const guint *)(const void *)networks->data;
-    wanted.nics = networks->len;
-    return create(state, &wanted);
+    wanted.networks = (const guint *)(const void *)numbers->data;
+    wanted.nics = numbers->len;
+    return create_wanted(state, &wanted);
 }

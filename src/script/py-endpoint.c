@@ -3,17 +3,15 @@
 /* The type Endpoint: a station without a kernel behind it, which says what a script has it say. */
 
 #include "network/port-scan.h"
-#include "script/py-network.h"
-#include "script/py-threads.h"
+#include "script/api.h"
+#include "script/py-call.h"
 
 #include <math.h>
 #include <string.h>
 
-#define EVERY_MAX_S 3600.0
-
-typedef struct {
+struct SpPyEndpoint {
     PyObject_HEAD SpPyStation *station;
-} Endpoint;
+};
 
 void sp_py_station_free(SpPyStation *station)
 {
@@ -28,35 +26,12 @@ void sp_py_station_free(SpPyStation *station)
     g_free(station);
 }
 
-static void dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *repr(Endpoint *self)
+static PyObject *represent_endpoint(SpPyEndpoint *self)
 {
     return PyUnicode_FromFormat("<endpoint '%s'>", self->station->name);
 }
 
-static SpLog *log_of(Endpoint *self)
-{
-    return sp_py_state((PyObject *)self)->config->log;
-}
-
-/* End the log's step; true where the script may go on. */
-static bool end(Endpoint *self, bool is_good, GError *error)
-{
-    sp_log_end(log_of(self), is_good ? NULL : error->message);
-    if (!is_good)
-        sp_py_raise(sp_py_state((PyObject *)self), error);
-    return is_good && !PyErr_Occurred();
-}
-
-/* What "O&" converts an address with. */
-static int to_ip(PyObject *value, void *ret_ip)
+bool sp_py_ip(PyObject *value, SpIp *ret_ip)
 {
     const char *text = PyUnicode_AsUTF8(value);
     g_autoptr(GError) error = NULL;
@@ -66,75 +41,53 @@ static int to_ip(PyObject *value, void *ret_ip)
     return text && !error;
 }
 
-static int to_mac(PyObject *value, void *ret_mac)
+bool sp_py_mac(PyObject *value, SpMac *ret_mac)
 {
     const char *text = PyUnicode_AsUTF8(value);
 
-    if (text && !sp_mac_parse(text, ret_mac)) {
-        PyErr_Format(PyExc_ValueError, "'%s' is no MAC address", text);
-        return false;
-    }
-    return text != NULL;
+    if (!text || sp_mac_parse(text, ret_mac))
+        return text != NULL;
+    PyErr_Format(PyExc_ValueError, "'%s' is not a MAC address", text);
+    return false;
 }
 
-/* Endpoints answer by themselves, so no accelerator makes them slower. */
-static bool to_deadline(PyObject *timeout, double seconds, gint64 *ret_deadline)
+PyObject *sp_py_endpoint_resolve(SpPyEndpoint *self, const SpIp *address, gint64 timeout_ms)
 {
-    gint64 timeout_ms = (gint64)(seconds * 1000);
-
-    if (timeout && !sp_py_timeout(timeout, 1, &timeout_ms))
-        return false;
-    *ret_deadline = sp_deadline(timeout_ms);
-    return true;
-}
-
-static PyObject *resolve(Endpoint *self, PyObject *args, PyObject *kwargs)
-{
-    char *keywords[] = {"address", "timeout", NULL};
+    SpPyState *state = sp_py_state((PyObject *)self);
+    g_autofree char *ip_text = sp_ip_format(address);
     SpInterrupt interrupt = sp_script_interrupt();
-    g_autofree char *text = NULL;
-    PyObject *timeout = NULL;
+    g_autofree char *mac_text = NULL;
     GError *error = NULL;
-    gint64 deadline;
-    bool is_good;
+    PyObject *result;
     SpMac mac;
-    SpIp ip;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O&|O:resolve", keywords, to_ip, &ip, &timeout) ||
-        !to_deadline(timeout, 10, &deadline))
-        return NULL;
-    text = sp_ip_format(&ip);
-    sp_log_begin(log_of(self), NULL, "network", "%s: who has %s?", self->station->name, text);
-    is_good = sp_endpoint_resolve(self->station->endpoint, &ip, deadline, &interrupt, &mac, &error);
-    if (!end(self, is_good, error))
-        return NULL;
-    g_free(text);
-    text = sp_mac_format(&mac);
-    return PyUnicode_FromString(text);
+    sp_py_step_begin(state, NULL, "network", "%s: who has %s?", self->station->name, ip_text);
+    if (sp_endpoint_resolve(
+            self->station->endpoint, address, sp_deadline(timeout_ms), &interrupt, &mac, &error)) {
+        mac_text = sp_mac_format(&mac);
+        result = PyUnicode_FromString(mac_text);
+    } else {
+        result = sp_py_raise(state, error);
+    }
+    return sp_py_step_end(state, result, NULL);
 }
 
-static PyObject *ping(Endpoint *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_endpoint_ping(SpPyEndpoint *self, const SpIp *address, gint64 timeout_ms)
 {
-    char *keywords[] = {"address", "timeout", NULL};
+    SpPyState *state = sp_py_state((PyObject *)self);
+    g_autofree char *text = sp_ip_format(address);
     SpInterrupt interrupt = sp_script_interrupt();
-    g_autofree char *text = NULL;
-    PyObject *timeout = NULL;
     GError *error = NULL;
-    gint64 deadline, time_us;
-    bool is_good;
-    SpIp ip;
+    PyObject *result;
+    gint64 time_us;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&|O:ping", keywords, to_ip, &ip, &timeout) ||
-        !to_deadline(timeout, 10, &deadline))
-        return NULL;
-    text = sp_ip_format(&ip);
-    sp_log_begin(log_of(self), NULL, "network", "%s: ping %s", self->station->name, text);
-    is_good =
-        sp_endpoint_ping(self->station->endpoint, &ip, deadline, &interrupt, &time_us, &error);
-    if (!end(self, is_good, error))
-        return NULL;
-    return PyFloat_FromDouble((double)time_us / G_TIME_SPAN_SECOND);
+    sp_py_step_begin(state, NULL, "network", "%s: ping %s", self->station->name, text);
+    if (sp_endpoint_ping(self->station->endpoint, address, sp_deadline(timeout_ms), &interrupt,
+            &time_us, &error))
+        result = PyFloat_FromDouble((double)time_us / G_TIME_SPAN_SECOND);
+    else
+        result = sp_py_raise(state, error);
+    return sp_py_step_end(state, result, NULL);
 }
 
 static bool to_port(PyObject *value, guint16 *ret_port)
@@ -189,7 +142,7 @@ static PyObject *list_ports(const guint8 *states, SpPortScanState state)
 }
 
 /* A namespace with the ports of each state, by its name. */
-static PyObject *make_result(const guint8 *states)
+static PyObject *make_ports(const guint8 *states)
 {
     PyObject *module = PyImport_ImportModule("types");
     PyObject *result = module ? PyObject_CallMethod(module, "SimpleNamespace", NULL) : NULL;
@@ -206,13 +159,13 @@ static PyObject *make_result(const guint8 *states)
 }
 
 /* @states is what is returned, in numbers; the log has how it was found. */
-static void log_result(Endpoint *self, const guint8 *states, const SpPortScanStats *stats)
+static void log_ports(SpPyEndpoint *self, const guint8 *states, const SpPortScanStats *stats)
 {
     guint counts[SP_PORT_SCAN_OPEN + 1] = {0};
 
     for (guint port = 0; port < SP_PORT_SCAN_PORTS; port++)
         counts[states[port]]++;
-    sp_log(log_of(self), NULL,
+    sp_log(sp_py_state((PyObject *)self)->config->log, NULL,
         "%u open, %u closed, %u rejected, %u silent; %.1f s, %" G_GUINT64_FORMAT
         " probes, %u windows (%u repeated), %u rounds",
         counts[SP_PORT_SCAN_OPEN], counts[SP_PORT_SCAN_CLOSED], counts[SP_PORT_SCAN_REJECTED],
@@ -220,44 +173,43 @@ static void log_result(Endpoint *self, const guint8 *states, const SpPortScanSta
         stats->windows, stats->repeated, stats->rounds);
 }
 
-static PyObject *run_probe(Endpoint *self, const SpIp *target, SpPortScanProtocol protocol,
-    const GArray *ports, gint64 deadline)
+static PyObject *run_probe(SpPyEndpoint *self, const SpIp *target, SpPortScanProtocol protocol,
+    const GArray *ports, gint64 timeout_ms)
 {
+    SpPyState *state = sp_py_state((PyObject *)self);
     g_autofree guint8 *states = g_malloc0(SP_PORT_SCAN_PORTS);
     g_autofree char *text = sp_ip_format(target);
     SpInterrupt interrupt = sp_script_interrupt();
     GError *error = NULL;
+    PyObject *result;
     SpPortScanStats stats;
-    bool is_good;
 
-    sp_log_begin(log_of(self), NULL, "network", "%s: probe %s ports of %s", self->station->name,
+    sp_py_step_begin(state, NULL, "network", "%s: probe %s ports of %s", self->station->name,
         protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP", text);
-    is_good = sp_port_scan_run(self->station->endpoint, target, protocol,
-        ports ? (const guint16 *)(const void *)ports->data : NULL, ports ? ports->len : 0, deadline,
-        &interrupt, states, &stats, &error);
-    if (is_good)
-        log_result(self, states, &stats);
-    return end(self, is_good, error) ? make_result(states) : NULL;
+    if (sp_port_scan_run(self->station->endpoint, target, protocol,
+            ports ? (const guint16 *)(const void *)ports->data : NULL, ports ? ports->len : 0,
+            sp_deadline(timeout_ms), &interrupt, states, &stats, &error)) {
+        log_ports(self, states, &stats);
+        result = make_ports(states);
+    } else {
+        result = sp_py_raise(state, error);
+    }
+    return sp_py_step_end(state, result, NULL);
 }
 
-static PyObject *probe(Endpoint *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_endpoint_probe(SpPyEndpoint *self, const SpIp *address, const char *protocol,
+    PyObject *ports, gint64 timeout_ms)
 {
-    char *keywords[] = {"address", "protocol", "ports", "timeout", NULL};
-    PyObject *port_list = NULL, *timeout = NULL;
-    g_autoptr(GArray) ports = NULL;
-    const char *protocol = "tcp";
-    gint64 deadline;
-    SpIp ip;
+    g_autoptr(GArray) numbers = NULL;
+    bool is_tcp = g_str_equal(protocol, "tcp");
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O&|sOO:probe", keywords, to_ip, &ip, &protocol, &port_list, &timeout) ||
-        !to_ports(port_list, &ports) || !to_deadline(timeout, 300, &deadline))
+    if (!to_ports(ports, &numbers))
         return NULL;
-    if (!g_str_equal(protocol, "tcp") && !g_str_equal(protocol, "udp"))
+    if (!is_tcp && !g_str_equal(protocol, "udp"))
         return PyErr_Format(
             PyExc_ValueError, "protocol is '%s': expected 'tcp' or 'udp'", protocol);
     return run_probe(
-        self, &ip, *protocol == 't' ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP, ports, deadline);
+        self, address, is_tcp ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP, numbers, timeout_ms);
 }
 
 static bool to_kind(const char *protocol, SpPacketKind *ret_kind)
@@ -282,7 +234,7 @@ static bool to_kind(const char *protocol, SpPacketKind *ret_kind)
 }
 
 /* Source and next hop where the script did not name them. */
-static bool complete(Endpoint *self, SpPacket *packet, bool has_source, bool has_mac)
+static bool complete(SpPyEndpoint *self, SpPacket *packet, bool has_source, bool has_mac)
 {
     SpInterrupt interrupt = sp_script_interrupt();
     SpEndpoint *endpoint = self->station->endpoint;
@@ -311,7 +263,7 @@ static void stop_repeating(SpPyStation *station)
     station->repeat_id = 0;
 }
 
-static bool send_or_repeat(Endpoint *self, const SpPacket *packet, double every)
+static bool send_or_repeat(SpPyEndpoint *self, const SpPacket *packet, double every)
 {
     SpPyStation *station = self->station;
     SpPacket whole = *packet;
@@ -335,87 +287,78 @@ static bool send_or_repeat(Endpoint *self, const SpPacket *packet, double every)
     return true;
 }
 
-static PyObject *send(Endpoint *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_endpoint_send(SpPyEndpoint *self, const char *protocol, const SpIp *to,
+    guint to_port, guint from_port, const guint8 *payload, gsize payload_length, const SpIp *source,
+    const SpMac *mac, double every)
 {
-    char *keywords[] = {
-        "protocol", "to", "to_port", "from_port", "payload", "source", "mac", "every", NULL};
-    PyObject *source = NULL, *mac = NULL, *every_time = NULL;
-    int to_port_number = 0, from_port = 0;
-    const char *protocol, *payload = NULL;
-    Py_ssize_t payload_length = 0;
-    SpPacket packet = {0};
-    double every = 0;
+    SpPacket packet = {.to = *to, .to_port = (guint16)to_port};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO&|iiy#OOO:send", keywords, &protocol, to_ip,
-            &packet.to, &to_port_number, &from_port, &payload, &payload_length, &source, &mac,
-            &every_time) ||
-        !to_kind(protocol, &packet.kind) || (source && !to_ip(source, &packet.from)) ||
-        (mac && !to_mac(mac, &packet.destination)))
+    if (!to_kind(protocol, &packet.kind))
         return NULL;
-    if (to_port_number < 0 || to_port_number > 65535 || from_port < 0 || from_port > 65535)
-        return PyErr_Format(PyExc_ValueError, "expected ports from 0 to 65535");
-    if (every_time && !sp_py_seconds(every_time, "every", EVERY_MAX_S, &every))
-        return NULL;
-    packet.to_port = (guint16)to_port_number;
+    if (source)
+        packet.from = *source;
+    if (mac)
+        packet.destination = *mac;
     packet.from_port =
         from_port ? (guint16)from_port : sp_endpoint_take_port(self->station->endpoint);
     packet.tcp.flags = SP_TCP_SYN;
     packet.tcp.window = 65535;
     packet.icmp.type = packet.to.is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
-    packet.payload = (const guint8 *)payload;
-    packet.payload_length = (gsize)payload_length;
-    if (!complete(self, &packet, source, mac) || !send_or_repeat(self, &packet, every))
+    packet.payload = payload;
+    packet.payload_length = payload_length;
+    if (!complete(self, &packet, source != NULL, mac != NULL) ||
+        !send_or_repeat(self, &packet, every))
         return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *send_frame(Endpoint *self, PyObject *args)
+PyObject *sp_py_endpoint_send_frame(SpPyEndpoint *self, PyObject *frame)
 {
-    Py_buffer frame;
+    Py_buffer bytes;
 
-    if (!PyArg_ParseTuple(args, "y*:send_frame", &frame))
+    if (PyObject_GetBuffer(frame, &bytes, PyBUF_SIMPLE) < 0)
         return NULL;
-    sp_endpoint_send_frame(self->station->endpoint, frame.buf, (gsize)frame.len);
-    PyBuffer_Release(&frame);
+    sp_endpoint_send_frame(self->station->endpoint, bytes.buf, (gsize)bytes.len);
+    PyBuffer_Release(&bytes);
     Py_RETURN_NONE;
 }
 
-static PyObject *stop(Endpoint *self, PyObject *unused)
+PyObject *sp_py_endpoint_stop(SpPyEndpoint *self)
 {
     stop_repeating(self->station);
     Py_RETURN_NONE;
 }
 
-static PyObject *receive_frame(Endpoint *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_endpoint_receive_frame(SpPyEndpoint *self, gint64 timeout_ms)
 {
-    char *keywords[] = {"timeout", NULL};
+    SpPyState *state = sp_py_state((PyObject *)self);
     SpInterrupt interrupt = sp_script_interrupt();
     g_autoptr(GBytes) frame = NULL;
-    PyObject *timeout = NULL;
     GError *error = NULL;
+    PyObject *result;
     gconstpointer data;
-    gint64 deadline;
     gsize length;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:receive_frame", keywords, &timeout) ||
-        !to_deadline(timeout, 10, &deadline))
-        return NULL;
-    sp_log_begin(log_of(self), NULL, "network", "%s: wait for a frame", self->station->name);
-    frame = sp_endpoint_receive(self->station->endpoint, NULL, NULL, deadline, &interrupt, &error);
-    if (!end(self, frame != NULL, error))
-        return NULL;
-    data = g_bytes_get_data(frame, &length);
-    return PyBytes_FromStringAndSize(data, (Py_ssize_t)length);
+    sp_py_step_begin(state, NULL, "network", "%s: wait for a frame", self->station->name);
+    frame = sp_endpoint_receive(
+        self->station->endpoint, NULL, NULL, sp_deadline(timeout_ms), &interrupt, &error);
+    if (frame) {
+        data = g_bytes_get_data(frame, &length);
+        result = PyBytes_FromStringAndSize(data, (Py_ssize_t)length);
+    } else {
+        result = sp_py_raise(state, error);
+    }
+    return sp_py_step_end(state, result, NULL);
 }
 
-static PyObject *get_mac(Endpoint *self, void *data)
+PyObject *sp_py_endpoint_get_mac(SpPyEndpoint *self)
 {
     g_autofree char *text = sp_mac_format(sp_endpoint_mac(self->station->endpoint));
 
     return PyUnicode_FromString(text);
 }
 
-static PyObject *get_link_local(Endpoint *self, void *data)
+PyObject *sp_py_endpoint_get_link_local(SpPyEndpoint *self)
 {
     SpIp ip = sp_ip_link_local(sp_endpoint_mac(self->station->endpoint));
     g_autofree char *text = sp_ip_format(&ip);
@@ -423,75 +366,25 @@ static PyObject *get_link_local(Endpoint *self, void *data)
     return PyUnicode_FromString(text);
 }
 
-SP_PY_HELD(resolve)
-SP_PY_HELD(ping)
-SP_PY_HELD(probe)
-SP_PY_HELD(send)
-SP_PY_HELD_PLAIN(stop)
-SP_PY_HELD_PLAIN(send_frame)
-SP_PY_HELD(receive_frame)
-
-#define METHOD(name, function, flags, doc)                                                         \
-    {                                                                                              \
-        name, (PyCFunction)(void (*)(void))(held_##function), flags, PyDoc_STR(doc)                \
-    }
-#define KEYWORDS (METH_VARARGS | METH_KEYWORDS)
-
-static PyMethodDef methods[] = {
-    METHOD("resolve", resolve, KEYWORDS,
-        "resolve(address, timeout=10)\n--\n\nAsk by ARP or neighbour discovery which MAC address "
-        "has this one."),
-    METHOD("ping", ping, KEYWORDS,
-        "ping(address, timeout=10)\n--\n\nWait until it answers to an echo request; returns the "
-        "seconds that it took."),
-    METHOD("probe", probe, KEYWORDS,
-        "probe(address, protocol='tcp', ports=None, timeout=300)\n--\n\nTry ports (None: 1 to "
-        "65535). Returns a namespace of lists: open (answers), closed (a reset, or an ICMP "
-        "error that says that the port is unreachable), rejected (another ICMP error), silent "
-        "(dropped; known from what the target answered after it, not from a lack of patience). "
-        "A UDP service that does not answer to what it does not understand is silent."),
-    METHOD("send", send, KEYWORDS,
-        "send(protocol, to, to_port=0, from_port=0, payload=b'', source=..., mac=..., "
-        "every=0)\n--\n\nSend a packet: 'udp', 'tcp' (a SYN), 'icmp' (an echo request). source "
-        "may be a lie, mac is the next hop's (that of to, unless said). With every, send it "
-        "again each so many seconds, whatever the script does meanwhile, until stop()."),
-    METHOD("stop", stop, METH_NOARGS, "stop()\n--\n\nNo more of what send(every=...) began."),
-    METHOD("send_frame", send_frame, METH_VARARGS,
-        "send_frame(frame)\n--\n\nSend these bytes as they are."),
-    METHOD("receive_frame", receive_frame, KEYWORDS,
-        "receive_frame(timeout=10)\n--\n\nThe next frame that came in, as bytes; wait if there is "
-        "none."),
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef attributes[] = {
-    {"mac", (getter)(void (*)(void))get_mac, NULL, PyDoc_STR("Its MAC address."), NULL},
-    {"link_local", (getter)(void (*)(void))get_link_local, NULL,
-        PyDoc_STR("Its link-local IPv6 address."), NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_repr, repr},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, attributes},
-    {Py_tp_doc, (void *)PyDoc_STR("A station of the driver's own on a network: it answers ARP, "
-                                  "neighbour discovery and echo requests, and says what it is "
-                                  "told to.")},
+    {Py_tp_doc, (void *)SP_PY_ENDPOINT_DOC},
+    {Py_tp_dealloc, sp_py_free_object},
+    {Py_tp_repr, represent_endpoint},
+    {Py_tp_methods, sp_py_endpoint_methods},
+    {Py_tp_getset, sp_py_endpoint_attributes},
     {0, NULL},
 };
 
 PyType_Spec sp_py_endpoint_spec = {
     .name = "slotproof.Endpoint",
-    .basicsize = sizeof(Endpoint),
+    .basicsize = sizeof(SpPyEndpoint),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };
 
 PyObject *sp_py_endpoint_new(SpPyState *state, SpPyStation *station)
 {
-    Endpoint *object = (Endpoint *)state->endpoint_type->tp_alloc(state->endpoint_type, 0);
+    SpPyEndpoint *object = (SpPyEndpoint *)state->endpoint_type->tp_alloc(state->endpoint_type, 0);
 
     if (object)
         object->station = station;

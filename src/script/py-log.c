@@ -2,6 +2,7 @@
 
 /* The script's ways to the test's log: `log`, and what it prints. */
 
+#include "script/api.h"
 #include "script/py-text.h"
 #include "script/py-threads.h"
 
@@ -10,87 +11,26 @@
 
 #define LINE_MAX_LENGTH 65536u
 
-/* The message, which is logged; NULL with an exception. */
-static char *take_message(PyObject *self, PyObject *args, PyObject *kwargs)
+/* The NixOS test driver has levels; here all of them are one. */
+PyObject *sp_py_log_message(PyObject *self, const char *message)
 {
-    char *keywords[] = {"message", "attributes", NULL};
-    PyObject *message, *attributes; /* the latter for reports of NixOS' */
-    char *text;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:log", keywords, &message, &attributes))
-        return NULL;
-    text = sp_py_utf8(message);
-    if (text)
-        sp_log(sp_py_state(self)->config->log, NULL, "%s", text);
-    return text;
+    sp_log(sp_py_state(self)->config->log, NULL, "%s", message);
+    Py_RETURN_NONE;
 }
 
-static PyObject *log_message(PyObject *self, PyObject *args, PyObject *kwargs)
+/* As in the NixOS test driver: not only a level, but the test's end. */
+PyObject *sp_py_log_error(PyObject *self, const char *message)
 {
-    g_autofree char *text = take_message(self, args, kwargs);
-
-    return text ? Py_NewRef(Py_None) : NULL;
-}
-
-/* As in NixOS' driver: not only a level, but the test's end. */
-static PyObject *log_error(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    g_autofree char *text = take_message(self, args, kwargs);
-
-    if (text)
-        PyErr_SetString(PyExc_SystemExit, text);
+    sp_log(sp_py_state(self)->config->log, NULL, "%s", message);
+    PyErr_SetString(PyExc_SystemExit, message);
     return NULL;
 }
 
-SP_PY_HELD(log_message)
-SP_PY_HELD(log_error)
-
-static void dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-#define LOG_METHOD(name)                                                                           \
-    {                                                                                              \
-        name, (PyCFunction)(void (*)(void))held_log_message, METH_VARARGS | METH_KEYWORDS,         \
-            PyDoc_STR(name "(message, attributes={})\n--\n\nWrite a message to the test's log.")   \
-    }
-
-static PyObject *log_nested(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    return sp_py_nested_new(sp_py_state(self), NULL, args, kwargs);
-}
-
-static PyObject *log_subtest(PyObject *self, PyObject *args, PyObject *kwargs)
-{
-    return sp_py_subtest_new(PyType_GetModule(Py_TYPE(self)), args, kwargs);
-}
-
-/* NixOS' driver has levels; here all of them are one. */
-static PyMethodDef log_methods[] = {
-    LOG_METHOD("log"),
-    LOG_METHOD("debug"),
-    LOG_METHOD("info"),
-    LOG_METHOD("warning"),
-    {"error", (PyCFunction)(void (*)(void))held_log_error, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("error(message, attributes={})\n--\n\nWrite a message to the test's log and end "
-                  "the test, which has failed: by a SystemExit.")},
-    {"subtest", (PyCFunction)(void (*)(void))log_subtest, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("subtest(name, attributes={})\n--\n\nThe function subtest().")},
-    {"nested", (PyCFunction)(void (*)(void))log_nested, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR(
-            "nested(message, attributes={})\n--\n\nA context manager: what happens in it stands "
-            "below the message in the test's log.")},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot log_slots[] = {
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_call, held_log_message},
-    {Py_tp_methods, log_methods},
+    {Py_tp_doc, (void *)SP_PY_LOG_DOC},
+    {Py_tp_dealloc, sp_py_free_object},
+    {Py_tp_call, sp_py_log_type_call},
+    {Py_tp_methods, sp_py_log_methods},
     {0, NULL},
 };
 
@@ -157,7 +97,7 @@ static void stream_dealloc(PyObject *self)
 
     if (line)
         g_string_free(line, TRUE);
-    dealloc(self);
+    sp_py_free_object(self);
 }
 
 SP_PY_HELD_PLAIN(stream_write)

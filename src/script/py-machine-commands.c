@@ -3,7 +3,8 @@
 /* Methods of Machine that run commands in the guest. */
 
 #include "base/error.h"
-#include "script/py-machine.h"
+#include "script/api.h"
+#include "script/py-call.h"
 #include "script/py-polling.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@
 #define STATUS_UNCHECKED (-1)
 #define STATUS_DETACHED (-2)
 
-bool sp_py_machine_execute(
+bool sp_py_machine_run(
     SpPyMachine *self, const char *command, gint64 timeout_ms, SpCommandResult *ret_result)
 {
     GError *error = NULL;
@@ -34,13 +35,13 @@ static void log_errors(SpPyMachine *self, const SpCommandResult *result)
     if (!result->errors || result->errors->len == 0)
         return;
     text = g_strchomp(g_utf8_make_valid(result->errors->str, (gssize)result->errors->len));
-    sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", text);
+    sp_log(sp_py_log_of(self), sp_machine_name(self->machine), "%s", text);
 }
 
 static void log_result(SpPyMachine *self, const SpCommandResult *result)
 {
     log_errors(self, result);
-    sp_log_result(sp_py_machine_log(self), result->status, result->output, result->errors);
+    sp_log_result(sp_py_log_of(self), result->status, result->output, result->errors);
 }
 
 static const char *expectation(bool succeeds)
@@ -76,24 +77,23 @@ static bool run_one(SpPyMachine *self, const char *command, gint64 timeout_ms, b
     SpCommandResult *ret_result)
 {
     g_autofree char *seen = NULL;
-    bool has_run;
 
-    sp_py_machine_begin(
-        self, "command", "%s: %s", succeeds ? "must succeed" : "must fail", command);
-    has_run = sp_py_machine_execute(self, command, timeout_ms, ret_result);
-    if (has_run) {
-        log_result(self, ret_result);
-        if ((ret_result->status == 0) == succeeds) {
-            sp_log_end(sp_py_machine_log(self), NULL);
-            return true;
-        }
-        seen = g_strdup_printf("exit status %d%s", ret_result->status,
-            ret_result->status == STATUS_TIMEOUT && timeout_ms != SP_NO_TIMEOUT
-                ? ": did it time out?"
-                : "");
-        raise_result(self, command, expectation(succeeds), seen, ret_result);
+    sp_py_step_begin(sp_py_state((PyObject *)self), sp_machine_name(self->machine), "command",
+        "%s: %s", succeeds ? "must succeed" : "must fail", command);
+    if (!sp_py_machine_run(self, command, timeout_ms, ret_result)) {
+        sp_log_end(sp_py_log_of(self), "could not be run");
+        return false;
     }
-    sp_log_end(sp_py_machine_log(self), has_run ? seen : "could not be run");
+    log_result(self, ret_result);
+    if ((ret_result->status == 0) == succeeds) {
+        sp_log_end(sp_py_log_of(self), NULL);
+        return true;
+    }
+    seen = g_strdup_printf("exit status %d%s", ret_result->status,
+        ret_result->status == STATUS_TIMEOUT && timeout_ms != SP_NO_TIMEOUT ? ": did it time out?"
+                                                                            : "");
+    raise_result(self, command, expectation(succeeds), seen, ret_result);
+    sp_log_end(sp_py_log_of(self), seen);
     return false;
 }
 
@@ -119,23 +119,11 @@ static const char **get_commands(PyObject *args)
     return g_steal_pointer(&commands);
 }
 
-static PyObject *run_all(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool succeeds)
+static PyObject *run_all(SpPyMachine *self, PyObject *args, gint64 timeout_ms, bool succeeds)
 {
-    char *keywords[] = {"timeout", NULL};
-    g_autofree const char **commands = NULL;
+    g_autofree const char **commands = get_commands(args);
     g_autoptr(GString) output = g_string_new(NULL);
-    PyObject *none = PyTuple_New(0), *timeout = Py_None;
-    gint64 timeout_ms;
-    int is_good;
 
-    if (!none)
-        return NULL;
-    is_good = PyArg_ParseTupleAndKeywords(
-        none, kwargs, succeeds ? "|O:succeed" : "|O:fail", keywords, &timeout);
-    Py_DECREF(none);
-    if (!is_good || !sp_py_machine_timeout(self, timeout, &timeout_ms))
-        return NULL;
-    commands = get_commands(args);
     if (!commands)
         return NULL;
     for (gsize i = 0; commands[i]; i++) {
@@ -147,17 +135,17 @@ static PyObject *run_all(SpPyMachine *self, PyObject *args, PyObject *kwargs, bo
     return sp_py_text(output);
 }
 
-static PyObject *succeed(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_succeed(SpPyMachine *self, PyObject *commands, gint64 timeout_ms)
 {
-    return run_all(self, args, kwargs, true);
+    return run_all(self, commands, timeout_ms, true);
 }
 
-static PyObject *fail(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_fail(SpPyMachine *self, PyObject *commands, gint64 timeout_ms)
 {
-    return run_all(self, args, kwargs, false);
+    return run_all(self, commands, timeout_ms, false);
 }
 
-static PyObject *make_result(int status, const GString *output)
+PyObject *sp_py_machine_pack_result(int status, const GString *output)
 {
     PyObject *text = sp_py_text(output);
 
@@ -170,7 +158,7 @@ static PyObject *detach(SpPyMachine *self, const char *command)
 
     if (!sp_machine_execute_detached(self->machine, command, -1, &error))
         return sp_py_raise(sp_py_state((PyObject *)self), error);
-    return make_result(STATUS_DETACHED, NULL);
+    return sp_py_machine_pack_result(STATUS_DETACHED, NULL);
 }
 
 /* For a command whose end the guest may not live to tell of. */
@@ -182,38 +170,27 @@ static PyObject *execute_unchecked(SpPyMachine *self, const char *command, gint6
     if (sp_machine_execute(self->machine, command, timeout_ms, &result, &error)) {
         log_errors(self, &result);
     } else if (g_error_matches(error, SP_ERROR, SP_ERROR_MACHINE)) {
-        sp_log(sp_py_machine_log(self), sp_machine_name(self->machine), "%s", error->message);
+        sp_log(sp_py_log_of(self), sp_machine_name(self->machine), "%s", error->message);
         g_clear_error(&error);
     } else {
         return sp_py_raise(sp_py_state((PyObject *)self), error);
     }
-    return make_result(STATUS_UNCHECKED, result.output);
+    return sp_py_machine_pack_result(STATUS_UNCHECKED, result.output);
 }
 
-static PyObject *execute(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_execute(
+    SpPyMachine *self, const char *command, bool check_return, bool check_output, gint64 timeout_ms)
 {
-    char *keywords[] = {"command", "check_return", "check_output", "timeout", NULL};
     g_auto(SpCommandResult) result = {0};
-    int check_return = 1, check_output = 1;
-    PyObject *timeout = NULL, *answer = NULL;
-    const char *command;
-    gint64 timeout_ms;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|ppO:execute", keywords, &command,
-            &check_return, &check_output, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms))
+    if (!check_output)
+        return detach(self, command);
+    if (!check_return)
+        return execute_unchecked(self, command, timeout_ms);
+    if (!sp_py_machine_run(self, command, timeout_ms, &result))
         return NULL;
-    sp_py_machine_begin(self, "command", "execute: %s", command);
-    if (!check_output) {
-        answer = detach(self, command);
-    } else if (!check_return) {
-        answer = execute_unchecked(self, command, timeout_ms);
-    } else if (sp_py_machine_execute(self, command, timeout_ms, &result)) {
-        log_result(self, &result);
-        answer = make_result(result.status, result.output);
-    }
-    sp_log_end(sp_py_machine_log(self), answer ? NULL : "could not be run");
-    return answer;
+    log_result(self, &result);
+    return sp_py_machine_pack_result(result.status, result.output);
 }
 
 /* @last is the last try that ended by itself, if @tries of them did; the deadline may have cut off
@@ -229,7 +206,7 @@ static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 t
                                       : g_strdup("exit status 124: it was killed at the end of its "
                                                  "time, and had not ended by itself");
 
-    sp_log_result(sp_py_machine_log(self), last->status, last->output, last->errors);
+    sp_log_result(sp_py_log_of(self), last->status, last->output, last->errors);
     return raise_result(self, command, expected, seen, last);
 }
 
@@ -248,21 +225,19 @@ static PyObject *poll_command(
         return sp_py_raise(sp_py_state((PyObject *)self), error);
     for (;;) {
         g_auto(SpCommandResult) result = {0};
-        gint64 left_ms = deadline == SP_FOREVER
-                             ? SP_NO_TIMEOUT
-                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        gint64 left_ms = sp_py_left_ms(deadline);
         bool is_last =
             left_ms != SP_NO_TIMEOUT && (attempt_ms == SP_NO_TIMEOUT || left_ms < attempt_ms);
         bool is_cut;
 
-        if (!sp_py_machine_execute(self, command, is_last ? left_ms : attempt_ms, &result))
+        if (!sp_py_machine_run(self, command, is_last ? left_ms : attempt_ms, &result))
             return NULL;
         /* one that the deadline itself ended has not failed in the sense that is meant; one that
          * its own time-out ended has. Not by the clock: a time-out in whole milliseconds ends
          * before the deadline does. */
         is_cut = result.timed_out && is_last;
         if ((result.status == 0) == succeeds && !is_cut) {
-            sp_log_result(sp_py_machine_log(self), result.status, result.output, result.errors);
+            sp_log_result(sp_py_log_of(self), result.status, result.output, result.errors);
             return sp_py_text(result.output);
         }
         tries += is_cut ? 0 : 1;
@@ -278,61 +253,14 @@ static PyObject *poll_command(
     }
 }
 
-static PyObject *wait_until(SpPyMachine *self, PyObject *args, PyObject *kwargs, bool succeeds)
+PyObject *sp_py_machine_wait_until_succeeds(
+    SpPyMachine *self, const char *command, gint64 timeout_ms, gint64 attempt_timeout_ms)
 {
-    char *keywords[] = {"command", "timeout", "attempt_timeout", NULL};
-    PyObject *timeout = NULL, *attempt = Py_None, *output;
-    gint64 timeout_ms, attempt_ms;
-    const char *command;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs,
-            succeeds ? "s|OO:wait_until_succeeds" : "s|OO:wait_until_fails", keywords, &command,
-            &timeout, &attempt) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) ||
-        !sp_py_machine_timeout(self, attempt, &attempt_ms))
-        return NULL;
-    sp_py_machine_begin(
-        self, "wait", "wait until it %s: %s", succeeds ? "succeeds" : "fails", command);
-    output = poll_command(self, command, timeout_ms, attempt_ms, succeeds);
-    sp_log_end(sp_py_machine_log(self), output ? NULL : "it did not");
-    return output;
+    return poll_command(self, command, timeout_ms, attempt_timeout_ms, true);
 }
 
-static PyObject *wait_until_succeeds(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_wait_until_fails(
+    SpPyMachine *self, const char *command, gint64 timeout_ms, gint64 attempt_timeout_ms)
 {
-    return wait_until(self, args, kwargs, true);
+    return poll_command(self, command, timeout_ms, attempt_timeout_ms, false);
 }
-
-static PyObject *wait_until_fails(SpPyMachine *self, PyObject *args, PyObject *kwargs)
-{
-    return wait_until(self, args, kwargs, false);
-}
-
-SP_PY_SERVED(succeed)
-SP_PY_SERVED(fail)
-SP_PY_SERVED(execute)
-SP_PY_SERVED(wait_until_succeeds)
-SP_PY_SERVED(wait_until_fails)
-
-PyMethodDef sp_py_machine_command_methods[] = {
-    SP_PY_METHOD("succeed", succeed, SP_PY_KEYWORDS,
-        "succeed(*commands, timeout=None)\n--\n\nRun each command; raise RequestedAssertionFailed "
-        "if one fails. Returns what they wrote to stdout."),
-    SP_PY_METHOD("fail", fail, SP_PY_KEYWORDS,
-        "fail(*commands, timeout=None)\n--\n\nRun each command; raise RequestedAssertionFailed if "
-        "one succeeds. Returns what they wrote to stdout."),
-    SP_PY_METHOD("execute", execute, SP_PY_KEYWORDS,
-        "execute(command, check_return=True, check_output=True, timeout=900)\n--\n\nRun a command "
-        "and return its status and stdout. Without check_return the status is -1, and the machine "
-        "may go off by it; without check_output it is started only, and the status is -2."),
-    SP_PY_METHOD("wait_until_succeeds", wait_until_succeeds, SP_PY_KEYWORDS,
-        "wait_until_succeeds(command, timeout=900, attempt_timeout=None)\n--\n\nRun a command "
-        "again "
-        "and again until it succeeds. A run that takes longer than attempt_timeout is ended, and "
-        "counts as a failure. Returns its stdout."),
-    SP_PY_METHOD("wait_until_fails", wait_until_fails, SP_PY_KEYWORDS,
-        "wait_until_fails(command, timeout=900, attempt_timeout=None)\n--\n\nRun a command again "
-        "and again until it fails. A run that takes longer than attempt_timeout is ended, and "
-        "counts as a failure. Returns its stdout."),
-    {NULL, NULL, 0, NULL},
-};

@@ -3,12 +3,9 @@
 /* Methods of Machine about systemd's units. */
 
 #include "base/unit-words.h"
-#include "script/py-machine.h"
+#include "script/api.h"
 
 #include <string.h>
-
-#define PAUSE_FIRST_MS 20
-#define PAUSE_MAX_MS 250
 
 /* systemctl for the system, or for the manager of @user. */
 static char *make_command(const char *arguments, const char *user)
@@ -30,23 +27,16 @@ static bool run_systemctl(SpPyMachine *self, const char *arguments, const char *
 {
     g_autofree char *command = make_command(arguments, user);
 
-    return sp_py_machine_execute(self, command, timeout_ms, ret_result);
+    return sp_py_machine_run(self, command, timeout_ms, ret_result);
 }
 
-static PyObject *systemctl(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_systemctl(SpPyMachine *self, const char *q, const char *user)
 {
-    char *keywords[] = {"q", "user", NULL};
     g_auto(SpCommandResult) result = {0};
-    const char *arguments, *user = NULL;
-    PyObject *text;
-    gint64 timeout_ms;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z:systemctl", keywords, &arguments, &user) ||
-        !sp_py_machine_timeout(self, NULL, &timeout_ms) ||
-        !run_systemctl(self, arguments, user, timeout_ms, &result))
+    if (!run_systemctl(self, q, user, sp_py_machine_default_timeout_ms(self), &result))
         return NULL;
-    text = sp_py_text(result.output);
-    return text ? Py_BuildValue("(iN)", result.status, text) : NULL;
+    return sp_py_machine_pack_result(result.status, result.output);
 }
 
 /* `systemctl show` of @unit as text; NULL with an exception. @property NULL: all. */
@@ -63,28 +53,20 @@ static char *show_unit(
         return NULL;
     if (result.status != 0) {
         g_autofree char *errors = sp_py_excerpt(result.errors);
-        PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
-            "machine '%s': asking for unit '%s'%s%s failed with exit status %d: %s",
-            sp_machine_name(self->machine), unit, user ? " of user " : "", user ? user : "",
-            result.status, errors);
+        sp_py_machine_raise(self, "asking for unit '%s'%s%s failed with exit status %d: %s", unit,
+            user ? " of user " : "", user ? user : "", result.status, errors);
         return NULL;
     }
     return g_utf8_make_valid(result.output->str, (gssize)result.output->len);
 }
 
-static PyObject *get_unit_info(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_get_unit_info(SpPyMachine *self, const char *unit, const char *user)
 {
-    char *keywords[] = {"unit", "user", NULL};
-    const char *unit, *user = NULL;
-    g_autofree char *text = NULL;
+    g_autofree char *text =
+        show_unit(self, unit, NULL, user, sp_py_machine_default_timeout_ms(self));
     g_auto(GStrv) lines = NULL;
-    gint64 timeout_ms;
     PyObject *info;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z:get_unit_info", keywords, &unit, &user) ||
-        !sp_py_machine_timeout(self, NULL, &timeout_ms))
-        return NULL;
-    text = show_unit(self, unit, NULL, user, timeout_ms);
     info = text ? PyDict_New() : NULL;
     if (!info)
         return NULL;
@@ -118,24 +100,16 @@ static char *read_property(
         return NULL;
     if (strncmp(text, property, length) == 0 && text[length] == '=')
         return g_strndup(text + length + 1, strcspn(text + length + 1, "\n"));
-    PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
-        "machine '%s': unit '%s' has no property '%s'", sp_machine_name(self->machine), unit,
-        property);
+    sp_py_machine_raise(self, "unit '%s' has no property '%s'", unit, property);
     return NULL;
 }
 
-static PyObject *get_unit_property(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_get_unit_property(
+    SpPyMachine *self, const char *unit, const char *property, const char *user)
 {
-    char *keywords[] = {"unit", "property", "user", NULL};
-    const char *unit, *property, *user = NULL;
-    g_autofree char *value = NULL;
-    gint64 timeout_ms;
+    g_autofree char *value =
+        read_property(self, unit, property, user, sp_py_machine_default_timeout_ms(self));
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "ss|z:get_unit_property", keywords, &unit, &property, &user) ||
-        !sp_py_machine_timeout(self, NULL, &timeout_ms))
-        return NULL;
-    value = read_property(self, unit, property, user, timeout_ms);
     return value ? PyUnicode_FromString(value) : NULL;
 }
 
@@ -177,9 +151,7 @@ static char *find_hopeless(SpPyMachine *self, const char *unit, const char *user
 
 static PyObject *raise_unit(SpPyMachine *self, const char *unit, const char *user, const char *what)
 {
-    return PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
-        "machine '%s': unit '%s' of user '%s' is %s", sp_machine_name(self->machine), unit, user,
-        what);
+    return sp_py_machine_raise(self, "unit '%s' of user '%s' is %s", unit, user, what);
 }
 
 /* The agent follows the system's units only: those of a user's manager are asked for. */
@@ -187,12 +159,10 @@ static PyObject *poll_user_unit(
     SpPyMachine *self, const char *unit, const char *user, gint64 timeout_ms)
 {
     gint64 deadline = sp_deadline(timeout_ms);
-    gint64 pause_ms = PAUSE_FIRST_MS;
+    SpPyPause pause = {0};
 
     for (;;) {
-        gint64 left_ms = deadline == SP_FOREVER
-                             ? SP_NO_TIMEOUT
-                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        gint64 left_ms = sp_py_left_ms(deadline);
         g_autofree char *state = read_property(self, unit, "ActiveState", user, left_ms);
         g_autofree char *hopeless = NULL;
         bool has_failed = false;
@@ -210,58 +180,35 @@ static PyObject *poll_user_unit(
             g_autofree char *what = g_strconcat("not active in time, but ", state, NULL);
             return raise_unit(self, unit, user, what);
         }
-        if (!sp_py_pause(sp_py_state((PyObject *)self), pause_ms))
+        if (!sp_py_pause_longer(sp_py_state((PyObject *)self), &pause))
             return NULL;
-        pause_ms = MIN(2 * pause_ms, PAUSE_MAX_MS);
     }
 }
 
-static PyObject *wait_for_unit(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_wait_for_unit(
+    SpPyMachine *self, const char *unit, const char *user, gint64 timeout_ms)
 {
-    char *keywords[] = {"unit", "user", "timeout", NULL};
-    const char *unit, *user = NULL;
-    PyObject *timeout = NULL, *answer;
     GError *error = NULL;
-    gint64 timeout_ms;
-    bool is_good;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|zO:wait_for_unit", keywords, &unit, &user, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms) || !sp_py_machine_enter_wait(self))
-        return NULL;
-    sp_py_machine_begin(
-        self, "wait", "wait for unit %s%s%s", unit, user ? " of user " : "", user ? user : "");
-    if (!user) {
-        is_good = sp_machine_wait_for_unit(self->machine, unit, timeout_ms, &error);
-        return sp_py_machine_end(self, is_good, error);
-    }
-    answer = poll_user_unit(self, unit, user, timeout_ms);
-    sp_py_machine_leave_wait(self);
-    sp_log_end(sp_py_machine_log(self), answer ? NULL : "it did not become active");
-    return answer;
+    if (user)
+        return poll_user_unit(self, unit, user, timeout_ms);
+    if (!sp_machine_wait_for_unit(self->machine, unit, timeout_ms, &error))
+        return sp_py_raise(sp_py_state((PyObject *)self), error);
+    Py_RETURN_NONE;
 }
 
-static PyObject *require_unit_state(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_require_unit_state(
+    SpPyMachine *self, const char *unit, const char *require_state)
 {
-    char *keywords[] = {"unit", "require_state", NULL};
-    const char *unit, *wanted = "active";
-    g_autofree char *state = NULL;
-    gint64 timeout_ms;
+    g_autofree char *state =
+        read_property(self, unit, "ActiveState", NULL, sp_py_machine_default_timeout_ms(self));
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|s:require_unit_state", keywords, &unit, &wanted) ||
-        !sp_py_machine_timeout(self, NULL, &timeout_ms))
-        return NULL;
-    sp_py_machine_begin(self, "command", "unit %s must be %s", unit, wanted);
-    state = read_property(self, unit, "ActiveState", NULL, timeout_ms);
-    sp_log_end(sp_py_machine_log(self), g_strcmp0(state, wanted) == 0 ? NULL : "it is not");
     if (!state)
         return NULL;
-    if (g_str_equal(state, wanted))
+    if (g_str_equal(state, require_state))
         Py_RETURN_NONE;
-    return PyErr_Format(sp_py_state((PyObject *)self)->assertion_failed,
-        "machine '%s': unit '%s' is %s, but was expected to be %s", sp_machine_name(self->machine),
-        unit, state, wanted);
+    return sp_py_machine_raise(
+        self, "unit '%s' is %s, but was expected to be %s", unit, state, require_state);
 }
 
 static bool is_active_state(const char *state)
@@ -276,14 +223,11 @@ static bool is_active_state(const char *state)
 static PyObject *poll_active_state(
     SpPyMachine *self, const char *unit, const char *wanted, const char *user, gint64 timeout_ms)
 {
-    SpPyState *state = sp_py_state((PyObject *)self);
     gint64 deadline = sp_deadline(timeout_ms);
     SpPyPause pause = {0};
 
     for (;;) {
-        gint64 left_ms = deadline == SP_FOREVER
-                             ? SP_NO_TIMEOUT
-                             : MAX(1, (deadline - g_get_monotonic_time()) / 1000);
+        gint64 left_ms = sp_py_left_ms(deadline);
         g_autofree char *seen = read_property(self, unit, "ActiveState", user, left_ms);
 
         if (!seen)
@@ -291,100 +235,38 @@ static PyObject *poll_active_state(
         if (g_str_equal(seen, wanted))
             Py_RETURN_NONE;
         if (g_get_monotonic_time() >= deadline)
-            return PyErr_Format(state->assertion_failed,
-                "machine '%s': unit '%s' was not %s in time, but is %s",
-                sp_machine_name(self->machine), unit, wanted, seen);
-        if (!sp_py_pause_longer(state, &pause))
+            return sp_py_machine_raise(
+                self, "unit '%s' was not %s in time, but is %s", unit, wanted, seen);
+        if (!sp_py_pause_longer(sp_py_state((PyObject *)self), &pause))
             return NULL;
     }
 }
 
-static PyObject *wait_for_unit_active_state(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_wait_for_unit_active_state(SpPyMachine *self, const char *unit,
+    const char *active_state, const char *user, gint64 timeout_ms)
 {
-    char *keywords[] = {"unit", "active_state", "user", "timeout", NULL};
-    const char *unit, *wanted, *user = NULL;
-    PyObject *timeout = NULL, *answer;
-    gint64 timeout_ms;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|zO:wait_for_unit_active_state", keywords,
-            &unit, &wanted, &user, &timeout) ||
-        !sp_py_machine_timeout(self, timeout, &timeout_ms))
-        return NULL;
-    if (!is_active_state(wanted))
+    if (!is_active_state(active_state))
         return PyErr_Format(PyExc_ValueError,
             "'%s' is no state of a unit: expected active, reloading, inactive, failed, activating, "
             "deactivating, maintenance or refreshing",
-            wanted);
-    sp_py_machine_begin(self, "wait", "wait for unit %s to be %s", unit, wanted);
-    answer = poll_active_state(self, unit, wanted, user, timeout_ms);
-    sp_log_end(sp_py_machine_log(self), answer ? NULL : "it was not");
-    return answer;
+            active_state);
+    return poll_active_state(self, unit, active_state, user, timeout_ms);
 }
 
-static PyObject *run_job(SpPyMachine *self, PyObject *args, PyObject *kwargs, const char *verb)
+static PyObject *run_job(SpPyMachine *self, const char *verb, const char *unit, const char *user)
 {
-    char *keywords[] = {"jobname", "user", NULL};
-    g_auto(SpCommandResult) result = {0};
-    g_autofree char *arguments = NULL;
-    const char *unit, *user = NULL;
-    g_autofree char *quoted = NULL;
-    gint64 timeout_ms;
-    PyObject *text;
-    bool has_run;
+    g_autofree char *quoted = g_shell_quote(unit);
+    g_autofree char *arguments = g_strdup_printf("%s %s", verb, quoted);
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|z", keywords, &unit, &user) ||
-        !sp_py_machine_timeout(self, NULL, &timeout_ms))
-        return NULL;
-    quoted = g_shell_quote(unit);
-    arguments = g_strdup_printf("%s %s", verb, quoted);
-    sp_py_machine_begin(self, "command", "%s unit %s", verb, unit);
-    has_run = run_systemctl(self, arguments, user, timeout_ms, &result);
-    sp_log_end(sp_py_machine_log(self), has_run ? NULL : "could not be run");
-    text = has_run ? sp_py_text(result.output) : NULL;
-    return text ? Py_BuildValue("(iN)", result.status, text) : NULL;
+    return sp_py_machine_systemctl(self, arguments, user);
 }
 
-static PyObject *start_job(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_start_job(SpPyMachine *self, const char *jobname, const char *user)
 {
-    return run_job(self, args, kwargs, "start");
+    return run_job(self, "start", jobname, user);
 }
 
-static PyObject *stop_job(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_machine_stop_job(SpPyMachine *self, const char *jobname, const char *user)
 {
-    return run_job(self, args, kwargs, "stop");
+    return run_job(self, "stop", jobname, user);
 }
-
-SP_PY_SERVED(require_unit_state)
-SP_PY_SERVED(start_job)
-SP_PY_SERVED(stop_job)
-SP_PY_SERVED(wait_for_unit)
-SP_PY_SERVED(wait_for_unit_active_state)
-SP_PY_SERVED(systemctl)
-SP_PY_SERVED(get_unit_info)
-SP_PY_SERVED(get_unit_property)
-
-PyMethodDef sp_py_machine_unit_methods[] = {
-    SP_PY_METHOD("require_unit_state", require_unit_state, SP_PY_KEYWORDS,
-        "require_unit_state(unit, require_state='active')\n--\n\nRaise RequestedAssertionFailed "
-        "unless the unit is in that state now."),
-    SP_PY_METHOD("start_job", start_job, SP_PY_KEYWORDS,
-        "start_job(jobname, user=None)\n--\n\nHave systemd start a unit. Returns systemctl's "
-        "status and stdout: it is not checked."),
-    SP_PY_METHOD("stop_job", stop_job, SP_PY_KEYWORDS,
-        "stop_job(jobname, user=None)\n--\n\nHave systemd stop a unit, in the same way."),
-    SP_PY_METHOD("wait_for_unit", wait_for_unit, SP_PY_KEYWORDS,
-        "wait_for_unit(unit, user=None, timeout=900)\n--\n\nWait until the unit is active. Raises "
-        "RequestedAssertionFailed at once if it failed, or is inactive with no job pending."),
-    SP_PY_METHOD("wait_for_unit_active_state", wait_for_unit_active_state, SP_PY_KEYWORDS,
-        "wait_for_unit_active_state(unit, active_state, user=None, timeout=900)\n--\n\nWait until "
-        "the unit's ActiveState is that one. A state that it passes through quickly may be "
-        "missed."),
-    SP_PY_METHOD("systemctl", systemctl, SP_PY_KEYWORDS,
-        "systemctl(q, user=None)\n--\n\nRun systemctl with the arguments q, for the user's manager "
-        "if one is given. Returns its status and stdout."),
-    SP_PY_METHOD("get_unit_info", get_unit_info, SP_PY_KEYWORDS,
-        "get_unit_info(unit, user=None)\n--\n\nAll properties of a unit as a dict of str."),
-    SP_PY_METHOD("get_unit_property", get_unit_property, SP_PY_KEYWORDS,
-        "get_unit_property(unit, property, user=None)\n--\n\nOne property of a unit as a str."),
-    {NULL, NULL, 0, NULL},
-};

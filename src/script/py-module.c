@@ -2,7 +2,7 @@
 
 /* The module `slotproof`: its types and exceptions, which are there for a script's globals. */
 
-#include "script/py-module.h"
+#include "script/api.h"
 
 SpPyState *sp_py_module_state(PyObject *module)
 {
@@ -14,45 +14,12 @@ SpPyState *sp_py_state(PyObject *object)
     return PyType_GetModuleState(Py_TYPE(object));
 }
 
-/* A spec takes one table, the methods have several. */
-static bool add_methods(PyTypeObject *type)
+void sp_py_free_object(PyObject *self)
 {
-    PyMethodDef *const tables[] = {
-        sp_py_machine_power_methods,
-        sp_py_machine_command_methods,
-        sp_py_machine_wait_methods,
-        sp_py_machine_monitor_methods,
-        sp_py_machine_network_methods,
-        sp_py_machine_unit_methods,
-        sp_py_machine_screen_methods,
-        sp_py_machine_tty_methods,
-    };
+    PyTypeObject *type = Py_TYPE(self);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(tables); i++) {
-        for (PyMethodDef *method = tables[i]; method->ml_name; method++) {
-            PyObject *descriptor = PyDescr_NewMethod(type, method);
-            int added = descriptor
-                            ? PyObject_SetAttrString((PyObject *)type, method->ml_name, descriptor)
-                            : -1;
-            Py_XDECREF(descriptor);
-            if (added < 0)
-                return false;
-        }
-    }
-    return true;
-}
-
-static bool add_attributes(PyTypeObject *type)
-{
-    for (PyGetSetDef *attribute = sp_py_machine_nixos_attributes; attribute->name; attribute++) {
-        PyObject *descriptor = PyDescr_NewGetSet(type, attribute);
-        int added =
-            descriptor ? PyObject_SetAttrString((PyObject *)type, attribute->name, descriptor) : -1;
-        Py_XDECREF(descriptor);
-        if (added < 0)
-            return false;
-    }
-    return true;
+    type->tp_free(self);
+    Py_DECREF(type);
 }
 
 /* Those that scripts may name. */
@@ -90,8 +57,7 @@ static bool add_types(PyObject *module, SpPyState *state)
             return false;
         *types[i].ret_type = (PyTypeObject *)type;
     }
-    return add_methods(state->machine_type) && add_attributes(state->machine_type) &&
-           export_types(module, state);
+    return export_types(module, state);
 }
 
 static bool add_exception(
@@ -180,7 +146,7 @@ static PyModuleDef module_def = {
     .m_name = "slotproof",
     .m_doc = PyDoc_STR("Machines and what else a test's script is given."),
     .m_size = sizeof(SpPyState),
-    .m_methods = sp_py_functions,
+    .m_methods = sp_py_script_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

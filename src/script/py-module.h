@@ -57,34 +57,15 @@ extern PyType_Spec sp_py_network_spec;
 extern PyType_Spec sp_py_endpoint_spec;
 extern PyType_Spec sp_py_qmp_session_spec;
 
-/* Methods of Machine, by what they are about: these are put together in py-machine.c. */
-extern PyMethodDef sp_py_machine_power_methods[];
-extern PyMethodDef sp_py_machine_command_methods[];
-extern PyMethodDef sp_py_machine_wait_methods[];
-extern PyMethodDef sp_py_machine_monitor_methods[];
-extern PyMethodDef sp_py_machine_network_methods[];
-extern PyMethodDef sp_py_machine_unit_methods[];
-extern PyMethodDef sp_py_machine_screen_methods[];
-extern PyMethodDef sp_py_machine_tty_methods[];
-/* Attributes beside those in py-machine.c. */
-extern PyGetSetDef sp_py_machine_nixos_attributes[];
+/** The tp_dealloc of a type whose objects own nothing. */
+void sp_py_free_object(PyObject *self);
 
-/** A step of the log to enter, about @machine or NULL, from the arguments of nested(). */
-PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs);
-/** The module's subtest(). */
-PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs);
-
-/** The module's create_machine(). */
-PyObject *sp_py_create_machine(PyObject *module, PyObject *args, PyObject *kwargs);
 /** A Machine for @machine; NULL with an exception. */
 PyObject *sp_py_machine_new(SpPyState *state, SpMachine *machine);
 /** The QMPSession of @machine; NULL with an exception. */
 PyObject *sp_py_qmp_session_new(SpPyMachine *machine);
 /** By how much default time-outs of what is about no machine are stretched. */
 double sp_py_time_factor(SpPyState *state);
-
-/** Functions of the module: start_all(), retry(). */
-extern PyMethodDef sp_py_functions[];
 
 /** For PyImport_AppendInittab(). */
 PyMODINIT_FUNC sp_py_module_init(void);

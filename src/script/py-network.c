@@ -2,36 +2,24 @@
 
 /* The type Network: an Ethernet segment of the test, as a script sees it. */
 
-#include "script/py-network.h"
 #include "network/capture-reader.h"
-#include "script/py-threads.h"
+#include "script/api.h"
 
-#include <structmember.h>
-
-typedef struct {
+struct SpPyNetwork {
     PyObject_HEAD const SpScriptNetwork *network;
-    guint number;
     guint stations; /* made so far */
-} Network;
+};
 
-static void dealloc(PyObject *self)
+static PyObject *represent_network(SpPyNetwork *self)
 {
-    PyTypeObject *type = Py_TYPE(self);
-
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-static PyObject *repr(Network *self)
-{
-    return PyUnicode_FromFormat("<network %u>", self->number);
+    return PyUnicode_FromFormat("<network %u>", self->network->number);
 }
 
 /* A MAC address that is administered locally, and no machine's. */
-static SpMac next_mac(const Network *self)
+static SpMac next_mac(const SpPyNetwork *self)
 {
-    return (SpMac){{0x02, 0x5e, 0x00, (guint8)(self->number >> 8), (guint8)self->number,
-        (guint8)(self->stations + 1)}};
+    return (SpMac){{0x02, 0x5e, 0x00, (guint8)(self->network->number >> 8),
+        (guint8)self->network->number, (guint8)(self->stations + 1)}};
 }
 
 static bool add_addresses(SpEndpoint *endpoint, PyObject *addresses, GError **error)
@@ -44,7 +32,7 @@ static bool add_addresses(SpEndpoint *endpoint, PyObject *addresses, GError **er
     return true;
 }
 
-static PyObject *add_endpoint(Network *self, const char *name, PyObject *addresses, SpMac mac)
+static PyObject *add_endpoint(SpPyNetwork *self, const char *name, PyObject *addresses, SpMac mac)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
     SpPyStation *station = g_new0(SpPyStation, 1);
@@ -61,23 +49,19 @@ static PyObject *add_endpoint(Network *self, const char *name, PyObject *address
     return sp_py_endpoint_new(state, station);
 }
 
-static PyObject *create_endpoint(Network *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_network_create_endpoint(
+    SpPyNetwork *self, const char *name, PyObject *addresses, const char *mac_text)
 {
-    char *keywords[] = {"name", "addresses", "mac", NULL};
-    const char *name, *mac_text = NULL;
-    PyObject *addresses = NULL, *list, *endpoint;
     SpMac mac = next_mac(self);
+    PyObject *list, *endpoint;
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "s|Oz:create_endpoint", keywords, &name, &addresses, &mac_text))
-        return NULL;
     if (mac_text && (!sp_mac_parse(mac_text, &mac) || sp_mac_is_group(&mac)))
         return PyErr_Format(PyExc_ValueError,
             "mac is '%s': expected the address of one station, such as 02:00:00:00:00:01",
             mac_text);
     if (!mac_text && self->stations == G_MAXUINT8 - 1)
-        return PyErr_Format(
-            PyExc_ValueError, "network %u has %u endpoints already", self->number, self->stations);
+        return PyErr_Format(PyExc_ValueError, "network %u has %u endpoints already",
+            self->network->number, self->stations);
     if (addresses && PyUnicode_Check(addresses))
         return PyErr_Format(PyExc_TypeError, "addresses is a string: expected a list of them");
     list = addresses ? PySequence_Fast(addresses, "addresses: expected a list of strings")
@@ -105,21 +89,17 @@ static PyObject *list_frames(const GPtrArray *frames)
     return list;
 }
 
-static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_network_get_frames(SpPyNetwork *self, const char *filter)
 {
-    char *keywords[] = {"filter", NULL};
     SpPyState *state = sp_py_state((PyObject *)self);
     g_autoptr(GPtrArray) frames = NULL;
-    const char *filter = "";
     GError *error = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|s:get_frames", keywords, &filter))
-        return NULL;
     if (!self->network->capture)
         return PyErr_Format(PyExc_ValueError,
             "network %u has no capture: write Capture=yes below [Test] in test.conf, or run with "
             "--capture",
-            self->number);
+            self->network->number);
     sp_capture_flush(self->network->capture);
     if (sp_capture_error(self->network->capture))
         return sp_py_raise(state, g_error_copy(sp_capture_error(self->network->capture)));
@@ -127,54 +107,39 @@ static PyObject *get_frames(Network *self, PyObject *args, PyObject *kwargs)
     return frames ? list_frames(frames) : sp_py_raise(state, error);
 }
 
-SP_PY_HELD(create_endpoint)
-SP_PY_HELD(get_frames)
+PyObject *sp_py_network_get_number(SpPyNetwork *self)
+{
+    return PyLong_FromUnsignedLong(self->network->number);
+}
 
-static PyMethodDef methods[] = {
-    {"create_endpoint", (PyCFunction)(void (*)(void))held_create_endpoint,
-        METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("create_endpoint(name, addresses=(), mac=None)\n--\n\nPlug a station of the "
-                  "driver's own into this network: an Endpoint. addresses are such as "
-                  "'172.20.30.9/24' or 'fd00::9/64'; a link-local one it has anyway.")},
-    {"get_frames", (PyCFunction)(void (*)(void))held_get_frames, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("get_frames(filter='')\n--\n\nThe frames that this network has carried so far "
-                  "and that filter (as tcpdump's, see pcap-filter(7)) takes: a list of bytes. "
-                  "Needs Capture=yes in test.conf.")},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef members[] = {
-    {"number", T_UINT, offsetof(Network, number), READONLY,
-        PyDoc_STR("As in test.conf's Networks=.")},
-    {"nr", T_UINT, offsetof(Network, number), READONLY, PyDoc_STR("The same.")},
-    {NULL, 0, 0, 0, NULL},
-};
+PyObject *sp_py_network_get_nr(SpPyNetwork *self)
+{
+    return sp_py_network_get_number(self);
+}
 
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_repr, repr},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {Py_tp_doc,
-        (void *)PyDoc_STR("An Ethernet segment of the test: networks[1], by test.conf's number.")},
+    {Py_tp_doc, (void *)SP_PY_NETWORK_DOC},
+    {Py_tp_dealloc, sp_py_free_object},
+    {Py_tp_repr, represent_network},
+    {Py_tp_methods, sp_py_network_methods},
+    {Py_tp_getset, sp_py_network_attributes},
     {0, NULL},
 };
 
 PyType_Spec sp_py_network_spec = {
     .name = "slotproof.Network",
-    .basicsize = sizeof(Network),
+    .basicsize = sizeof(SpPyNetwork),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };
 
 static PyObject *make_network(SpPyState *state, const SpScriptNetwork *network)
 {
-    Network *object = (Network *)state->network_type->tp_alloc(state->network_type, 0);
+    SpPyNetwork *object = (SpPyNetwork *)state->network_type->tp_alloc(state->network_type, 0);
 
     if (!object)
         return NULL;
     object->network = network;
-    object->number = network->number;
     return (PyObject *)object;
 }
 

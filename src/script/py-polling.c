@@ -4,20 +4,17 @@
  * for, for as long as `with` has them entered. */
 
 #include "script/py-polling.h"
+#include "script/api.h"
+#include "script/py-call.h"
 #include "script/py-text.h"
 
-#include "script/py-threads.h"
-
-#define INTERVAL_SECONDS 2.0
-#define INTERVAL_SECONDS_MAX 86400.0
-
-typedef struct {
+struct SpPyCondition {
     PyObject_HEAD PyObject *function;
     PyObject *description; /* str */
     gint64 interval_us;
     gint64 checked_at; /* 0: never */
     PyObject *failure; /* the exception of the last check; NULL: none */
-} Condition;
+};
 
 /* Where an exception was raised: the innermost line of the script, or of what it imports. */
 static PyObject *find_place(SpPyState *state, PyObject *exception)
@@ -49,7 +46,7 @@ static PyObject *find_place(SpPyState *state, PyObject *exception)
 
 /* ": ZeroDivisionError: division by zero (script.py, line 3)", or nothing where the last check
  * raised none; NULL with an exception. */
-static PyObject *describe_failure(Condition *self)
+static PyObject *describe_failure(SpPyCondition *self)
 {
     PyObject *text, *place, *whole;
 
@@ -67,7 +64,7 @@ static PyObject *describe_failure(Condition *self)
     return whole;
 }
 
-static void log_failure(Condition *self)
+static void log_failure(SpPyCondition *self)
 {
     PyObject *text = describe_failure(self);
     const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
@@ -81,7 +78,7 @@ static void log_failure(Condition *self)
 
 /* 1: it holds, 0: not, -1 with an exception that ends the script. A failing function is no such
  * one: the condition does not hold, and what is said of that has the reason. */
-static int evaluate(Condition *self)
+static int evaluate(SpPyCondition *self)
 {
     PyObject *result, *type, *value, *trace;
     guint depth = sp_py_suspend();
@@ -110,7 +107,7 @@ static int evaluate(Condition *self)
 }
 
 /* evaluate(), with what it calls kept from checking conditions in turn. */
-static int check_now(Condition *self)
+static int check_now(SpPyCondition *self)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
     bool is_main = sp_py_is_main_thread();
@@ -131,13 +128,13 @@ static int check_now(Condition *self)
     return holds;
 }
 
-static bool is_due(const Condition *self)
+static bool is_due(const SpPyCondition *self)
 {
     return self->checked_at == 0 || g_get_monotonic_time() - self->checked_at >= self->interval_us;
 }
 
 /* Raised for @how: "does not hold any more". The failure of the function is its cause. */
-static void raise_broken(Condition *self, const char *how)
+static void raise_broken(SpPyCondition *self, const char *how)
 {
     PyObject *why = describe_failure(self), *type, *value, *trace;
 
@@ -167,7 +164,7 @@ bool sp_py_check_conditions(SpPyState *state)
     if (!sp_py_is_main_thread())
         return true;
     for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
-        Condition *condition = g_ptr_array_index(state->conditions, i);
+        SpPyCondition *condition = g_ptr_array_index(state->conditions, i);
         int holds = 1;
 
         if (is_due(condition)) {
@@ -183,64 +180,51 @@ bool sp_py_check_conditions(SpPyState *state)
     return true;
 }
 
-static PyObject *check(Condition *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_condition_check(SpPyCondition *self, bool force)
 {
-    char *keywords[] = {"force", NULL};
-    int force = 0, holds;
+    int holds = force || is_due(self) ? check_now(self) : 1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:check", keywords, &force))
-        return NULL;
-    holds = force || is_due(self) ? check_now(self) : 1;
     return holds < 0 ? NULL : PyBool_FromLong(holds);
 }
 
-static PyObject *wait(Condition *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_condition_wait(SpPyCondition *self, gint64 timeout_ms)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
-    char *keywords[] = {"timeout", NULL};
-    PyObject *timeout = NULL;
-    gint64 timeout_ms, deadline;
+    g_autofree char *description = sp_py_utf8(self->description);
+    gint64 deadline = sp_deadline(timeout_ms);
     SpPyPause pause = {0};
-    g_autofree char *description = NULL;
     int holds;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:wait", keywords, &timeout) ||
-        !sp_py_timeout(timeout, sp_py_time_factor(state), &timeout_ms))
+    if (!description)
         return NULL;
-    deadline = sp_deadline(timeout_ms);
-    description = sp_py_utf8(self->description);
-    sp_log_begin(state->config->log, NULL, "wait", "wait for the condition '%s'",
-        description ? description : "");
+    sp_py_step_begin(state, NULL, "wait", "wait for the condition '%s'", description);
     do
         holds = check_now(self);
     while (holds == 0 && g_get_monotonic_time() < deadline && sp_py_pause_longer(state, &pause));
-    sp_log_end(state->config->log, holds == 1 ? NULL : "it did not come true");
-    if (holds == 1)
-        Py_RETURN_NONE;
-    if (!PyErr_Occurred())
+    if (holds != 1 && !PyErr_Occurred())
         raise_broken(self, "did not come true in time");
-    return NULL;
+    return sp_py_step_end(state, holds == 1 ? Py_NewRef(Py_None) : NULL, "it did not come true");
 }
 
-static PyObject *enter(Condition *self, PyObject *unused)
+PyObject *sp_py_condition_enter(SpPyCondition *self)
 {
     g_ptr_array_add(sp_py_state((PyObject *)self)->conditions, Py_NewRef((PyObject *)self));
     Py_RETURN_NONE;
 }
 
-static void drop(GPtrArray *conditions, guint i)
+static void drop_condition(GPtrArray *conditions, guint i)
 {
     Py_DECREF((PyObject *)g_ptr_array_remove_index(conditions, i));
 }
 
-static PyObject *leave(Condition *self, PyObject *args)
+PyObject *sp_py_condition_exit(SpPyCondition *self, PyObject *exception)
 {
     GPtrArray *conditions = sp_py_state((PyObject *)self)->conditions;
 
     for (guint i = conditions->len; i > 0; i--) {
         if (g_ptr_array_index(conditions, i - 1) != self)
             continue;
-        drop(conditions, i - 1);
+        drop_condition(conditions, i - 1);
         break;
     }
     Py_RETURN_FALSE;
@@ -249,31 +233,31 @@ static PyObject *leave(Condition *self, PyObject *args)
 void sp_py_drop_conditions(SpPyState *state)
 {
     while (state->conditions->len > 0)
-        drop(state->conditions, state->conditions->len - 1);
+        drop_condition(state->conditions, state->conditions->len - 1);
 }
 
-static int traverse(PyObject *self, visitproc visit, void *arg)
+static int traverse_condition(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((Condition *)self)->function);
-    Py_VISIT(((Condition *)self)->failure);
+    Py_VISIT(((SpPyCondition *)self)->function);
+    Py_VISIT(((SpPyCondition *)self)->failure);
     return 0;
 }
 
-static int clear(PyObject *self)
+static int clear_condition(PyObject *self)
 {
-    Py_CLEAR(((Condition *)self)->function);
-    Py_CLEAR(((Condition *)self)->failure);
+    Py_CLEAR(((SpPyCondition *)self)->function);
+    Py_CLEAR(((SpPyCondition *)self)->failure);
     return 0;
 }
 
-static void dealloc(PyObject *self)
+static void free_condition(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    Condition *condition = (Condition *)self;
+    SpPyCondition *condition = (SpPyCondition *)self;
 
     PyObject_GC_UnTrack(self);
-    clear(self);
+    clear_condition(self);
     Py_CLEAR(condition->description);
     type->tp_free(self);
     Py_DECREF(type);
@@ -305,9 +289,11 @@ static PyObject *describe(PyObject *function, PyObject *description)
     return PyObject_Repr(function);
 }
 
-static PyObject *make(SpPyState *state, PyObject *function, double interval, PyObject *description)
+static PyObject *make_condition(
+    SpPyState *state, PyObject *function, double interval, PyObject *description)
 {
-    Condition *condition = (Condition *)state->condition_type->tp_alloc(state->condition_type, 0);
+    SpPyCondition *condition =
+        (SpPyCondition *)state->condition_type->tp_alloc(state->condition_type, 0);
 
     if (!condition)
         return NULL;
@@ -319,31 +305,20 @@ static PyObject *make(SpPyState *state, PyObject *function, double interval, PyO
     return (PyObject *)condition;
 }
 
-PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_script_polling_condition(
+    SpPyState *state, PyObject *function, double interval, PyObject *description)
 {
-    char *keywords[] = {"fun_", "seconds_interval", "description", "interval", NULL};
-    PyObject *function = NULL, *description = NULL, *functools, *partial;
-    PyObject *arguments, *positional, *type, *seconds = NULL, *duration = NULL;
-    double interval = INTERVAL_SECONDS;
+    PyObject *functools, *partial, *arguments, *positional, *type, *module;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO$O:polling_condition", keywords, &function,
-            &seconds, &description, &duration))
-        return NULL;
-    if (seconds && duration)
-        return PyErr_Format(
-            PyExc_TypeError, "polling_condition() takes interval or seconds_interval, not both");
-    if (seconds && !sp_py_seconds(seconds, "seconds_interval", INTERVAL_SECONDS_MAX, &interval))
-        return NULL;
-    if (duration && !sp_py_seconds(duration, "interval", INTERVAL_SECONDS_MAX, &interval))
-        return NULL;
     if (function && PyCallable_Check(function))
-        return make(sp_py_module_state(module), function, interval, description);
+        return make_condition(state, function, interval, description);
     if (function && function != Py_None)
         return PyErr_Format(
             PyExc_TypeError, "polling_condition() takes a function, not %R", function);
     /* with arguments it is called twice, as decorators are */
     functools = PyImport_ImportModule("functools");
-    function = functools ? PyObject_GetAttrString(module, "polling_condition") : NULL;
+    module = functools ? PyImport_ImportModule("slotproof") : NULL;
+    function = module ? PyObject_GetAttrString(module, "polling_condition") : NULL;
     arguments = function ? Py_BuildValue("{sdsO}", "seconds_interval", interval, "description",
                                description ? description : Py_None)
                          : NULL;
@@ -354,38 +329,23 @@ PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kw
     Py_XDECREF(positional);
     Py_XDECREF(arguments);
     Py_XDECREF(function);
+    Py_XDECREF(module);
     Py_XDECREF(functools);
     return partial;
 }
 
-SP_PY_HELD(check)
-SP_PY_HELD(wait)
-SP_PY_HELD_PLAIN(enter)
-SP_PY_HELD_PLAIN(leave)
-
-static PyMethodDef methods[] = {
-    {"check", (PyCFunction)(void (*)(void))held_check, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("check(force=False)\n--\n\nWhether it holds; without force it is not asked again "
-                  "before its interval is over.")},
-    {"wait", (PyCFunction)(void (*)(void))held_wait, METH_VARARGS | METH_KEYWORDS,
-        PyDoc_STR("wait(timeout=900)\n--\n\nWait until it holds.")},
-    {"__enter__", held_enter, METH_NOARGS, NULL},
-    {"__exit__", held_leave, METH_VARARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("A condition that must hold all along a `with` of it.")},
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
-    {Py_tp_methods, methods},
+    {Py_tp_doc, (void *)SP_PY_CONDITION_DOC},
+    {Py_tp_dealloc, free_condition},
+    {Py_tp_traverse, traverse_condition},
+    {Py_tp_clear, clear_condition},
+    {Py_tp_methods, sp_py_condition_methods},
     {0, NULL},
 };
 
 PyType_Spec sp_py_condition_spec = {
     .name = "slotproof.PollingCondition",
-    .basicsize = sizeof(Condition),
+    .basicsize = sizeof(SpPyCondition),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC,
     .slots = slots,
 };

@@ -3,6 +3,8 @@
 
 #include "script/py-convert.h"
 
+typedef struct SpPyCondition SpPyCondition;
+
 /**
  * Ask those of the entered conditions whose time has come. False with an exception where one does
  * not hold. What a condition itself does asks none.
@@ -12,6 +14,3 @@ bool sp_py_check_conditions(SpPyState *state);
 bool sp_py_condition_is_due(SpPyState *state);
 /** Let go of those that are still entered, while the interpreter is up. */
 void sp_py_drop_conditions(SpPyState *state);
-
-/** The module's polling_condition(). */
-PyObject *sp_py_polling_condition(PyObject *module, PyObject *args, PyObject *kwargs);

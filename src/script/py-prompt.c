@@ -4,6 +4,7 @@
  * readline. */
 
 #include "script/py-prompt.h"
+#include "script/api.h"
 #include "script/py-prompt-rich.h"
 
 #include "script/py-threads.h"
@@ -249,9 +250,8 @@ static bool is_allowed(const char *what)
     return !PyErr_Occurred();
 }
 
-PyObject *sp_py_test_script(PyObject *module, PyObject *unused)
+PyObject *sp_py_script_test_script(SpPyState *state)
 {
-    SpPyState *state = sp_py_module_state(module);
     g_autofree char *source = NULL;
     g_autoptr(GError) error = NULL;
     PyObject *code, *result;
@@ -275,9 +275,8 @@ PyObject *sp_py_test_script(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-PyObject *sp_py_breakpoint(PyObject *module, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_script_breakpoint(SpPyState *state)
 {
-    SpPyState *state = sp_py_module_state(module);
     PyObject *names = PyDict_New(), *globals = PyEval_GetGlobals(), *locals = PyEval_GetLocals();
     bool is_good;
 

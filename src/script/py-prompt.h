@@ -12,9 +12,5 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner);
 /** What is said before the prompt of `slotproof debug`; free with g_free(). */
 char *sp_py_prompt_banner(SpPyState *state);
 
-/** The module's test_script(). */
-PyObject *sp_py_test_script(PyObject *module, PyObject *unused);
 /** The script's `debug`; NULL with an exception. */
 PyObject *sp_py_debug_new(PyObject *module);
-/** The function behind debug.breakpoint(). */
-PyObject *sp_py_breakpoint(PyObject *module, PyObject *args, PyObject *kwargs);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The type QMPSession: machine.qmp_client, by which scripts for NixOS' driver talk to QEMU, and
- * what is raised where QEMU refuses. */
+/* The type QMPSession: machine.qmp_client, by which scripts of the NixOS test driver talk to QEMU,
+ * and what is raised if QEMU refuses. */
 
-#include "script/py-machine.h"
+#include "script/api.h"
 
 /* Raise QMPAPIError for the refusal of @machine's QEMU in place of the pending exception. Returns
  * NULL, as it does where there is another one. */
@@ -34,48 +34,17 @@ static PyObject *raise_refusal(SpPyState *state, SpMachine *machine)
     return NULL;
 }
 
-/* Machine.qmp(), with its arguments in a dict. */
-static PyObject *send(SpPyMachine *self, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_qmp_session_send(SpPyMachine *self, const char *cmd, PyObject *args)
 {
-    SpPyState *state = sp_py_state((PyObject *)self);
-    char *keywords[] = {"cmd", "args", NULL};
-    PyObject *command, *arguments = NULL, *machine, *method, *words, *result = NULL;
+    PyObject *result = sp_py_machine_qmp(self, cmd, args);
 
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "U|O!:send", keywords, &command, &PyDict_Type, &arguments))
-        return NULL;
-    machine = sp_py_machine_new(state, self->machine);
-    method = machine ? PyObject_GetAttrString(machine, "qmp") : NULL;
-    words = method ? PyTuple_Pack(1, command) : NULL;
-    if (words)
-        result = PyObject_Call(method, words, arguments);
-    Py_XDECREF(words);
-    Py_XDECREF(method);
-    Py_XDECREF(machine);
-    return result ? result : raise_refusal(state, self->machine);
+    return result ? result : raise_refusal(sp_py_state((PyObject *)self), self->machine);
 }
-
-static void dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-SP_PY_SERVED(send)
-
-static PyMethodDef methods[] = {
-    SP_PY_METHOD("send", send, SP_PY_KEYWORDS,
-        "send(cmd, args={})\n--\n\nHave QEMU execute a command, as Machine.qmp() does; raises "
-        "QMPAPIError if it refuses."),
-    {NULL, NULL, 0, NULL},
-};
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("What NixOS' driver has as a machine's qmp_client.")},
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_methods, methods},
+    {Py_tp_doc, (void *)SP_PY_QMP_SESSION_DOC},
+    {Py_tp_dealloc, sp_py_free_object},
+    {Py_tp_methods, sp_py_qmp_session_methods},
     {0, NULL},
 };
 

@@ -3,8 +3,8 @@
 /* What `with` enters: subtests, which are counted, and steps of the log, which are not. */
 
 #include "base/text.h"
+#include "script/api.h"
 #include "script/py-chain.h"
-#include "script/py-machine.h"
 #include "script/py-text.h"
 #include "script/py-threads.h"
 
@@ -33,37 +33,27 @@ static PyObject *make_step(SpPyState *state, SpMachine *machine, const char *nam
     return (PyObject *)step;
 }
 
-PyObject *sp_py_subtest_new(PyObject *module, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_script_subtest(SpPyState *state, const char *name)
 {
-    char *keywords[] = {"name", "attributes", NULL};
-    PyObject *object, *attributes; /* the latter for reports of NixOS' */
-    g_autofree char *name = NULL;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:subtest", keywords, &object, &attributes))
-        return NULL;
-    name = sp_py_utf8(object);
-    if (!name)
-        return NULL;
-    return make_step(sp_py_module_state(module), NULL, name, true);
+    return make_step(state, NULL, name, true);
 }
 
-PyObject *sp_py_nested_new(SpPyState *state, SpMachine *machine, PyObject *args, PyObject *kwargs)
+PyObject *sp_py_log_subtest(PyObject *self, const char *name)
 {
-    char *of_machine[] = {"msg", "attrs", NULL}, *of_log[] = {"message", "attributes", NULL};
-    char **keywords = machine ? of_machine : of_log;
-    PyObject *attributes; /* for reports of NixOS' */
-    PyObject *object;
-    g_autofree char *message = NULL;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:nested", keywords, &object, &attributes))
-        return NULL;
-    message = sp_py_utf8(object);
-    if (!message)
-        return NULL;
-    return make_step(state, machine, message, false);
+    return make_step(sp_py_state(self), NULL, name, true);
 }
 
-static void dealloc(PyObject *self)
+PyObject *sp_py_log_nested(PyObject *self, const char *message)
+{
+    return make_step(sp_py_state(self), NULL, message, false);
+}
+
+PyObject *sp_py_machine_nested(SpPyMachine *self, const char *msg)
+{
+    return make_step(sp_py_state((PyObject *)self), self->machine, msg, false);
+}
+
+static void free_step(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
@@ -83,7 +73,7 @@ static void begin_step(Step *self)
         self->name);
 }
 
-static PyObject *enter(Step *self, PyObject *unused)
+static PyObject *enter_step(Step *self, PyObject *unused)
 {
     begin_step(self);
     Py_RETURN_NONE;
@@ -121,7 +111,7 @@ static void end_step(Step *self, PyObject *value)
         config->subtest_func(&subtest, config->subtest_data);
 }
 
-static PyObject *leave(Step *self, PyObject *args)
+static PyObject *leave_step(Step *self, PyObject *args)
 {
     PyObject *type, *value, *trace;
 
@@ -133,7 +123,7 @@ static PyObject *leave(Step *self, PyObject *args)
 
 /* A call of a function that is decorated with it: a step of its own. The function is the first
  * argument. */
-static PyObject *run(Step *self, PyObject *args, PyObject *kwargs)
+static PyObject *run_decorated(Step *self, PyObject *args, PyObject *kwargs)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
     PyObject *function = PyTuple_GetItem(args, 0); /* borrowed */
@@ -158,7 +148,7 @@ static PyObject *run(Step *self, PyObject *args, PyObject *kwargs)
 }
 
 /* As a decorator: the function, which is a step whenever it is called. */
-static PyObject *decorate(PyObject *self, PyObject *args, PyObject *kwargs)
+static PyObject *decorate_function(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *function, *functools, *runner, *partial = NULL, *result = NULL;
     char *keywords[] = {"", NULL};
@@ -180,20 +170,20 @@ static PyObject *decorate(PyObject *self, PyObject *args, PyObject *kwargs)
     return result;
 }
 
-SP_PY_HELD_PLAIN(enter)
-SP_PY_HELD_PLAIN(leave)
-SP_PY_HELD(run)
+SP_PY_HELD_PLAIN(enter_step)
+SP_PY_HELD_PLAIN(leave_step)
+SP_PY_HELD(run_decorated)
 
 static PyMethodDef methods[] = {
-    {"__enter__", held_enter, METH_NOARGS, NULL},
-    {"__exit__", held_leave, METH_VARARGS, NULL},
-    {"_run", (PyCFunction)(void (*)(void))held_run, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"__enter__", held_enter_step, METH_NOARGS, NULL},
+    {"__exit__", held_leave_step, METH_VARARGS, NULL},
+    {"_run", (PyCFunction)(void (*)(void))held_run_decorated, METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_call, decorate},
+    {Py_tp_dealloc, free_step},
+    {Py_tp_call, decorate_function},
     {Py_tp_methods, methods},
     {0, NULL},
 };

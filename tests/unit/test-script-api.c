@@ -98,7 +98,7 @@ static void test_tty(ScriptFixture *f, gconstpointer data)
         "    machine.get_tty_text(63)\n"
         "for bad in ['0', 64, '1; reboot', 'x', '']:\n"
         "    for call in [machine.get_tty_text, machine.dump_tty_contents]:\n"
-        "        with t.assertRaisesRegex(ValueError, 'no terminal'):\n            call(bad)\n"
+        "        with t.assertRaisesRegex(ValueError, 'not a terminal'):\n            call(bad)\n"
         "import re\n"
         "with t.assertRaises(re.error):\n    machine.wait_until_tty_matches(1, '(')\n");
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
-/* That slotproof.pyi says what the C code does: the comparison is a script's, since a script sees
- * what there is. */
+/* Compares slotproof.pyi with what the module has at run time: by a script, since a script sees
+ * that. */
 
 #include "script-fixture.h"
 
 #include <glib/gstdio.h>
 
-#define STUB SOURCE_ROOT "/src/script/slotproof.pyi"
 #define SCRIPT SOURCE_ROOT "/tests/unit/check-types.py"
 
 /* The script, for the stub at @path. */

@@ -147,7 +147,7 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(f, "machine.succeed(3)\n", "TypeError: a command must be a str, not int");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('a\\0b')\n", "ValueError", "null");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', nope=1)\n", "TypeError", "nope");
-    SCRIPT_EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port 70000");
+    SCRIPT_EXPECT_FAILED(f, "machine.wait_for_open_port(70000)\n", "ValueError: port is 70000");
     SCRIPT_EXPECT_FAILED(f, "\nt.assertEqual([1], [2])\n",
         "assertion failed: t.assertEqual([1], [2])\n  at ", "script.py:2\n",
         "RequestedAssertionFailed: Lists differ: [1] != [2]");
