@@ -38,7 +38,7 @@ static void print_usage(void)
          "connection.\n"
          "\n"
          "  --port PATH   the virtio-serial port (" PORT_PATH ")\n"
-         "  --fd NUMBER   an open stream socket instead; ends when it closes\n"
+         "  --fd NUMBER   an open stream socket instead; exit when it closes\n"
          "  --help        this text\n"
          "  --version     the version");
 }
@@ -55,7 +55,7 @@ static int parse_fd(const char *text)
     return (int)fd;
 }
 
-/* 0 to go on, 1 to end well, or -EINVAL. */
+/* Returns 0 to go on, 1 to exit with status 0, or -EINVAL. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
     static const struct option table[] = {
@@ -76,7 +76,7 @@ static int parse_options(int argc, char **argv, struct options *options)
             options->fd = parse_fd(optarg);
             if (options->fd >= 0)
                 break;
-            fprintf(stderr, "slotproof-agent: --fd %s is no open descriptor\n", optarg);
+            fprintf(stderr, "slotproof-agent: --fd %s is not an open descriptor\n", optarg);
             return -EINVAL;
         case 'h':
             print_usage();
@@ -94,7 +94,7 @@ static int parse_options(int argc, char **argv, struct options *options)
     return -EINVAL;
 }
 
-/* What the commands' streams are put on must not be ours. */
+/* Descriptors 0 to 2 must be taken, since commands get their own streams there. */
 static void open_standard_streams(void)
 {
     int fd;
@@ -106,8 +106,8 @@ static void open_standard_streams(void)
         close(fd);
 }
 
-/* The C library keeps its hands off the two signals that are its own, even where who started us has
- * left them ignored, and commands would inherit that. */
+/* The C library never changes the two signals that it reserves for itself. If they were ignored
+ * when we were started, commands would inherit that. */
 static void default_reserved_signals(void)
 {
     const struct {

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With four descriptors a command this stays below the usual limit of 1024 open files. */
+/* At four descriptors per command, this stays below the usual limit of 1024 open files. */
 #define CHANNELS_MAX 240u
-/* Credit is granted anew in steps of this, so that small pieces cost few frames. */
+/* Credit is granted in steps of at least this, so that small pieces of data cost few frames. */
 #define CREDIT_STEP (SP_INITIAL_CREDIT / 4)
 
 static const struct channel_ops *const kinds[] = {
@@ -211,7 +211,7 @@ void channels_take_frame(struct channels *all, const struct sp_agent_frame *fram
         return;
     }
     if (!channel)
-        return; /* it has ended, and the driver did not know yet */
+        return; /* it has ended, and the driver does not know yet */
     r = dispatch_frame(channel, frame);
     if (r < 0)
         channel_fail(channel, r);

@@ -19,13 +19,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A pipe holds this to begin with; a stream that fills it gets a larger one. */
+/* The capacity of a new pipe; a stream that fills it gets a larger one. */
 #define PIPE_SIZE 65536u
 #define PIPE_SIZE_LARGE SP_AGENT_FRAME_PAYLOAD_MAX
-/* What is read of a pty at most after its command's end: more than it holds. */
+/* At most this is read from a pty after its command has ended: more than it can hold. */
 #define PTY_REST (128u * 1024)
-/* What others write to a pipe after the command's end is read for as long as they run, within
- * limits; they are looked at so often. Asleep in so many looks, they have no more to say. */
+/* What other processes write to a pipe after the command has ended is read for as long as they run,
+ * within limits. They are looked at periodically; those found asleep several times in a row are
+ * taken to have nothing more to write. */
 #define LINGER_BYTES (1024u * 1024)
 #define LOOK_US 25000u
 #define LOOKS_MAX 200u
@@ -36,26 +37,26 @@ struct output {
     int fd;
     enum sp_stream stream;
     size_t size; /* of the pipe */
-    size_t rest; /* what is still to be read once the command has ended */
+    size_t rest; /* how much may still be read once the command has ended */
     struct loop_source *source;
 };
 
 struct command {
-    struct channel *channel; /* NULL once freed: it only waits for its end */
+    struct channel *channel; /* NULL once freed: the command is only waited for */
     pid_t pid;               /* 0 once it is reaped */
     int pidfd;
     bool is_pty;
-    bool has_ended; /* and that was dealt with */
+    bool has_ended; /* and that has been dealt with */
     siginfo_t result;
     pid_t session;          /* of the command, which leads it */
-    bool lingers;           /* it has ended, others hold its output and may be writing to it */
-    unsigned looks, asleep; /* at them; in a row, without anything new */
+    bool lingers;           /* it has ended, but others hold its output and may write to it */
+    unsigned looks, asleep; /* how often others were looked at; found asleep in a row */
     size_t rest_at_look;    /* of both outputs */
     struct loop_source *look_source;
     char held[CHANNEL_HELD_MAX]; /* who holds its output at its end */
     struct loop_source *exit_source;
     struct output outputs[2];
-    struct input input; /* with a pty a copy of the output's descriptor */
+    struct input input; /* of a pty: a copy of the output's descriptor */
 };
 
 static void close_command_output(struct output *output)
@@ -83,7 +84,8 @@ static void name_holders(struct command *command)
     holders_describe(pipes, 2, command->held, sizeof command->held);
 }
 
-/* Read a piece and send it on; closes the stream at its end. False if there is no more for now. */
+/* Read a piece and send it; closes the stream at its end. Returns false if there is no more for
+ * now. */
 static bool read_command_output(struct output *output, bool has_ended)
 {
     struct command *command = output->channel->data;
@@ -104,13 +106,13 @@ static bool read_command_output(struct output *output, bool has_ended)
         return false;
     if (length == 0 && command->lingers)
         name_holders(command);
-    /* A pty whose last user has gone gives EIO. */
+    /* Reading from a pty gives EIO once its last user has gone. */
     if (n <= 0)
         close_command_output(output);
     return true;
 }
 
-/* The command has ended: once its output is read, so has the channel. */
+/* The command has ended: end the channel once its output has been read. */
 static void finish_command(struct command *command)
 {
     bool is_done = true;
@@ -127,7 +129,7 @@ static void finish_command(struct command *command)
             (uint32_t)command->result.si_status, *command->held ? command->held : NULL);
 }
 
-/* Others may hold the pipes for ever: what they have written so far is read, no more. */
+/* Others may hold the pipes for ever: read only what they have written so far. */
 static void end_lingering(struct command *command)
 {
     int rest;
@@ -162,7 +164,7 @@ static void on_holder_look(void *data, uint32_t events)
     finish_command(command);
 }
 
-/* The command has ended; somebody may hold its pipes. Without a timer nobody is waited for. */
+/* The command has ended, but others may hold its pipes. Without a timer they are not waited for. */
 static void begin_lingering(struct command *command)
 {
     struct loop *loop = command->channel->all->loop;
@@ -199,11 +201,11 @@ static void command_resume(struct channel *channel)
         if (command->outputs[i].source)
             loop_source_set_events(command->outputs[i].source, EPOLLIN);
     }
-    if (command->pid == 0) /* an ended process' pidfd stays readable: on to finish_command() */
+    if (command->pid == 0) /* its pidfd stays readable, which leads to finish_command() */
         loop_source_set_events(command->exit_source, EPOLLIN);
 }
 
-/* False if the command has not ended after all. */
+/* Returns false if the command has not ended after all. */
 static bool reap_command(struct command *command)
 {
     if (waitid(P_PIDFD, (id_t)command->pidfd, &command->result, WEXITED | WNOHANG) < 0 ||
@@ -294,7 +296,7 @@ static void command_free(struct channel *channel)
         command_destroy(command);
         return;
     }
-    /* A killed command may take its time to end: it is reaped when it has. */
+    /* A killed command may take some time to end; it is reaped then. */
     loop_source_set_destroy(command->exit_source, command_destroy);
     if (command->pid == 0)
         loop_source_free(command->exit_source);

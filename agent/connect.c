@@ -15,7 +15,7 @@
 
 #define ADDRESSES_MAX 8
 
-/* One direction. */
+/* One direction of the connection. */
 struct pump {
     int from, to; /* to: -1 once it is at its end */
     bool is_at_end;
@@ -65,18 +65,18 @@ static int connect_to_host(const char *host, const char *port)
     return fd;
 }
 
-/* Nothing more goes this way. */
+/* Nothing more goes in this direction. */
 static void end_pump(struct pump *pump)
 {
     if (pump->is_at_end && pump->to == STDOUT_FILENO)
         fputs(SP_CONNECT_END, stderr);
-    /* of a socket one half, while the other direction may go on; a pipe as a whole */
+    /* a socket is closed for one direction only, since the other may go on; a pipe as a whole */
     if (shutdown(pump->to, SHUT_WR) < 0 && errno == ENOTSOCK)
         close(pump->to);
     pump->to = -1;
 }
 
-/* 0 for now or for good, or a negative errno. */
+/* Returns 0, also at the end, or a negative errno. */
 static int read_into_pump(struct pump *pump)
 {
     ssize_t n = read(pump->from, pump->data, sizeof pump->data);
@@ -119,8 +119,8 @@ static int advance_pump(struct pump *pump)
     return r;
 }
 
-/* Until both directions are at their end; the first error, though what is left of the other
- * direction still gets through. */
+/* Carries data until both directions are at their end. Returns the first error; even then the other
+ * direction is carried on to its end. */
 static int carry_both_ways(int fd)
 {
     static struct pump pumps[2];

@@ -18,13 +18,13 @@
 #define FRAME_MAX (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX)
 #define HELLO_LENGTH (SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE)
 #define HELLO_FRAME_SIZE (SP_AGENT_FRAME_HEADER_SIZE + HELLO_LENGTH)
-/* Room for what is kept of the past, the beginning of a frame, and a good deal to read. */
+/* Holds what is kept of the past, the beginning of a frame, and one turn's input. */
 #define INPUT_SIZE (HELLO_FRAME_SIZE + FRAME_MAX + TURN_SIZE)
-/* One turn of the loop reads about this, a page at a time as the port gives them: much for few
+/* One turn of the loop reads about this much (the port gives a page at a time): enough to need few
  * turns, but little enough to stay in a cache until it is written to a file, and to let others have
  * their turn. */
 #define TURN_SIZE (128u * 1024)
-/* How long a HELLO within a frame must have been the last that came. */
+/* After this long without further input, a HELLO within a frame is taken to be one. */
 #define LOST_HELLO_US 200000u
 #define REOPEN_US 100000u
 
@@ -36,14 +36,14 @@ struct connection {
     const char *path; /* NULL for a given descriptor */
     int fd;
     bool is_connected;   /* a HELLO was answered */
-    bool is_hung_up;     /* nobody is at the other end of the port */
-    bool input_waits;    /* frames were left in the input: too much waits to be sent */
+    bool is_hung_up;     /* no driver has the port's other end open */
+    bool input_waits;    /* frames were left in the input, since too much waits to be sent */
     bool ends_in_hello;  /* the last frame taken was a HELLO */
-    bool has_complained; /* that the port can't be opened */
+    bool has_complained; /* about a port that can't be opened */
     uint8_t *input;
     struct sp_agent_frame
-        partial;       /* DATA whose beginning was passed on; length is what is to come */
-    size_t begin, end; /* what is to be taken of the input; what stands before is the past */
+        partial;       /* DATA whose beginning was passed on; its length is that of the rest */
+    size_t begin, end; /* what is still to be taken of the input; before it is the past */
     struct queue queue;
     struct channels channels;
 };
@@ -52,7 +52,7 @@ static void want_events(struct connection *c, bool wants_to_write)
 {
     uint32_t events = (c->input_waits ? 0u : EPOLLIN) | (wants_to_write ? EPOLLOUT : 0u);
 
-    /* A hang-up would be reported again and again; with an edge only what comes after it is. */
+    /* A hang-up would be reported again and again. Edge-triggered, only what comes after it is. */
     if (c->is_hung_up)
         events = EPOLLIN | EPOLLET;
     if (c->io)
@@ -87,7 +87,7 @@ static void read_boot_id(uint8_t boot_id[static SP_BOOT_ID_SIZE])
     }
 }
 
-/* False if the frame is no HELLO that can be answered. */
+/* Returns false if the frame is not a HELLO that can be answered. */
 static bool take_driver_hello(struct connection *c, const struct sp_agent_frame *frame)
 {
     uint8_t reply[HELLO_LENGTH + SP_BOOT_ID_SIZE];
@@ -105,7 +105,7 @@ static bool take_driver_hello(struct connection *c, const struct sp_agent_frame 
     return true;
 }
 
-/* Pass on what is there of the DATA under way. */
+/* Pass on what is there of the DATA frame that has begun. */
 static size_t take_partial_data(struct connection *c, const uint8_t *data, size_t length)
 {
     struct sp_agent_frame piece = c->partial;
@@ -118,7 +118,7 @@ static size_t take_partial_data(struct connection *c, const uint8_t *data, size_
     return piece.length;
 }
 
-/* The rest of a frame is yet to come: wait for it, but for DATA. */
+/* The rest of a frame is yet to come: wait for it, unless it is DATA. */
 static size_t take_frame_beginning(struct connection *c, const uint8_t *data, size_t length)
 {
     if (!c->is_connected || length <= SP_AGENT_FRAME_HEADER_SIZE ||
@@ -132,7 +132,7 @@ static size_t take_frame_beginning(struct connection *c, const uint8_t *data, si
     return SP_AGENT_FRAME_HEADER_SIZE;
 }
 
-/* How many bytes of @data are dealt with; 0 if more are needed. */
+/* Returns how many bytes of @data were dealt with; 0 if more are needed. */
 static size_t take_next(struct connection *c, const uint8_t *data, size_t length)
 {
     const size_t keep = SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE - 1;
@@ -166,7 +166,7 @@ static void make_input_space(struct connection *c)
     size_t past = c->begin < HELLO_FRAME_SIZE ? c->begin : HELLO_FRAME_SIZE;
     size_t from = c->begin - past;
 
-    /* Moving the beginning of a long frame is worth it only to make room for its end. */
+    /* Move the beginning of a long frame only if its end would not fit. */
     if (from == 0 || (c->begin < c->end && INPUT_SIZE - c->end >= TURN_SIZE))
         return;
     memmove(c->input, c->input + from, c->end - from);
@@ -201,8 +201,8 @@ static void on_lost_hello(void *data, uint32_t events)
     take_driver_input(c);
 }
 
-/* The last bytes that came are a HELLO, but were not taken as one: they stand within a frame, as
- * payload or because its sender died. In the latter case nothing follows. */
+/* The last bytes that came may look like a HELLO, but be within a frame: either they are payload,
+ * or the frame's sender died. In the latter case nothing follows them. */
 static void look_for_lost_hello(struct connection *c)
 {
     const uint8_t *hello = c->input + c->end - HELLO_FRAME_SIZE;
@@ -223,7 +223,7 @@ static void forget_input(struct connection *c)
     loop_source_start(c->lost_hello, LOOP_NEVER);
 }
 
-/* The port itself is gone, or is not there yet. */
+/* The port is gone, or is not there yet. */
 static void lose_port(struct connection *c)
 {
     c->io = loop_source_free(c->io);
@@ -253,10 +253,10 @@ static void on_io(void *data, uint32_t events)
     ssize_t n = 1;
     int error;
 
-    /* What is to be written, connection_settle() writes. */
+    /* Writing is left to connection_settle(). */
     if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
         return;
-    /* Nothing is read while the queue is full; but then nobody will ever empty it. */
+    /* Nothing is read while the queue is full; but after a hang-up nobody will empty it. */
     if (c->input_waits) {
         if (events & (EPOLLHUP | EPOLLERR))
             take_end(c, 0);
@@ -293,7 +293,7 @@ void connection_settle(struct connection *c)
     r = queue_write(&c->queue, c->fd);
     if (c->input_waits && !queue_is_full(&c->queue)) {
         take_driver_input(c);
-        look_for_lost_hello(c); /* nothing may come that on_io() would look at it for */
+        look_for_lost_hello(c); /* there may be no more input to make on_io() look */
         r = queue_write(&c->queue, c->fd);
     }
     if (c->channels.is_held && queue_is_low(&c->queue))

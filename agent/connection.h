@@ -4,21 +4,21 @@
 #include "agent/loop.h"
 
 /**
- * The connection to the driver: takes its frames, hands them to their channels and writes what
+ * The connection to the driver: takes its frames, passes them to their channels, and writes what
  * these answer.
  *
- * Nothing that comes in ends it: after garbage, too long a frame or a hang-up all channels are
- * ended and the next HELLO is waited for. A HELLO that stands within a frame is found as well,
- * since a driver may have died in the middle of one: it is taken if nothing follows it.
+ * No input ends it: after garbage, a frame that is too long, or a hang-up, all channels are ended
+ * and it waits for the next HELLO. A HELLO within a frame is found as well, since a driver may have
+ * died in the middle of a frame; it is accepted if nothing follows it.
  */
 struct connection;
 
-/** Serve the virtio-serial port @path. While it can't be opened, that is tried again and again. */
+/** Serve the virtio-serial port @path. If it can't be opened, this is retried until it can. */
 int connection_new_port(struct loop *loop, const char *path, struct connection **ret);
-/** Serve the stream socket @fd, which is taken; its end ends the loop. */
+/** Serve the stream socket @fd, of which it takes ownership. The loop ends when the socket does. */
 int connection_new_fd(struct loop *loop, int fd, struct connection **ret);
-/** Ends all channels. NULL is fine. */
+/** Ends all channels. NULL is accepted. */
 void connection_free(struct connection *connection);
 
-/** To be called whenever the loop has run something: writes what is queued. */
+/** Write what is queued. To be called after each turn of the loop. */
 void connection_settle(struct connection *connection);

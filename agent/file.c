@@ -18,7 +18,7 @@
 struct put {
     int fd;
     char *path;
-    char *temporary; /* empty where there is none */
+    char *temporary; /* empty if there is none */
 };
 
 struct get {
@@ -27,7 +27,8 @@ struct get {
     struct loop_source *source; /* a timer: reads on in turn with other channels */
 };
 
-/* A name in the same folder as @path, whatever the length of its last part. */
+/* Returns a template for a name in the directory of @path. It does not contain the last part of
+ * @path, which may be of the greatest length already. */
 static char *make_temporary_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -120,7 +121,7 @@ static void on_get(void *data, uint32_t events)
     ssize_t n;
 
     if (!channel_may_send(channel))
-        return; /* until resume */
+        return; /* until resume is called */
     n = channel_read_from(channel, get->fd, SP_STREAM_STDOUT, SP_AGENT_FRAME_PAYLOAD_MAX);
     if (n == 0) {
         queue_frame(
@@ -137,7 +138,7 @@ static int check_file_type(const struct stat *st)
 {
     if (S_ISDIR(st->st_mode))
         return -EISDIR;
-    /* ENXIO is what open() says of a thing that there is no sense in opening */
+    /* as open() does for a file that can't be opened usefully */
     return S_ISREG(st->st_mode) ? 0 : -ENXIO;
 }
 
@@ -158,7 +159,7 @@ static int get_open(struct channel *channel, struct sp_payload *payload)
     if (!get->path)
         return -ENOMEM;
     channel->about = get->path;
-    /* Looked at before it is opened: to open a device may do something. */
+    /* Checked before it is opened, since opening a device may have effects. */
     if (stat(path, &st) < 0)
         return -errno;
     r = check_file_type(&st);

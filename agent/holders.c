@@ -19,7 +19,7 @@ struct process {
     pid_t session;
 };
 
-/* Called for each process; false ends the row. */
+/* Called for each process; returns false to stop. */
 typedef bool (*process_func)(const struct process *process, void *data);
 
 ino_t holders_pipe(int fd)
@@ -29,7 +29,7 @@ ino_t holders_pipe(int fd)
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? st.st_ino : 0;
 }
 
-/* "PID (NAME) STATE PPID PGRP SESSION ...", where the name may hold anything. */
+/* "PID (NAME) STATE PPID PGRP SESSION ...", where the name may contain anything. */
 static bool parse_process_stat(char *text, struct process *ret)
 {
     char *begin = strchr(text, '('), *end = strrchr(text, ')');

@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* One above the credit: a terminal's end of file is a byte. */
+/* One above the credit: a terminal's end of file is a byte as well. */
 #define INPUT_SIZE (SP_INITIAL_CREDIT + 1)
 #define PIPE_SIZE SP_AGENT_FRAME_PAYLOAD_MAX
 
@@ -28,7 +28,7 @@ void input_close(struct input *input)
     input->begin = input->end = 0;
 }
 
-/* How much of @bytes the reader takes now, or -EPIPE if there is none any more. */
+/* Returns how many of @bytes the reader took, or -EPIPE if there is no reader any more. */
 static ssize_t write_input(struct input *input, const uint8_t *bytes, size_t length)
 {
     size_t done = 0;
@@ -89,7 +89,7 @@ static int keep_input(struct input *input, const uint8_t *bytes, size_t length)
         loop_source_set_events(input->source, EPOLLOUT);
         return 0;
     }
-    /* Much is coming: fewer turns with a larger pipe, if that is allowed. */
+    /* Much is coming: a larger pipe, if that is allowed, takes fewer turns. */
     if (!input->is_pty)
         fcntl(input->fd, F_SETPIPE_SZ, PIPE_SIZE);
     return loop_add_fd(

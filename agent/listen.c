@@ -19,11 +19,11 @@
 /* What a connection would be made to. */
 struct target {
     struct sockaddr_in6 in6;
-    bool is_v4; /* its address stands in the last four bytes of in6's */
+    bool is_v4; /* its address is in the last four bytes of in6's */
 };
 
-/* A packet to an address of the guest's own comes from that address, or by the loopback device.
- * None is sent to find out. */
+/* A packet to one of the guest's own addresses would have that address as its source, or use the
+ * loopback device. No packet is sent to find out. */
 static bool is_own_address(const struct sockaddr *address, socklen_t length)
 {
     union {
@@ -47,7 +47,7 @@ static bool is_own_address(const struct sockaddr *address, socklen_t length)
                sizeof source.in6.sin6_addr) == 0;
 }
 
-/* Link-local addresses are left out: they are the same on each link. */
+/* Link-local addresses are left out, since several links may have the same one. */
 static bool parse_target_address(
     const struct sockaddr *address, socklen_t length, struct target *ret)
 {
@@ -79,7 +79,7 @@ static bool is_all_zero(const void *bytes, size_t length)
     return memcmp(bytes, zeros, length) == 0;
 }
 
-/* Whether an IPv6 socket takes IPv4 as well; a kernel that does not tell leaves it open. */
+/* Returns whether an IPv6 socket refuses IPv4, or -EOPNOTSUPP if the kernel does not say. */
 static int is_v6_only(const struct nlmsghdr *header, const struct inet_diag_msg *message)
 {
     const struct rtattr *attribute = (const void *)(message + 1);
@@ -92,7 +92,7 @@ static int is_v6_only(const struct nlmsghdr *header, const struct inet_diag_msg 
     return -EOPNOTSUPP;
 }
 
-/* 1: this listening socket takes it, 0: not, or a negative errno. */
+/* Returns 1 if this listening socket accepts the connection, 0 if not, or a negative errno. */
 static int check_listener(const struct nlmsghdr *header, const struct target *target)
 {
     const struct inet_diag_msg *message = NLMSG_DATA(header);
@@ -104,7 +104,7 @@ static int check_listener(const struct nlmsghdr *header, const struct target *ta
         return -EPROTO;
     if (message->idiag_state != TCP_LISTEN || message->id.idiag_sport != target->in6.sin6_port)
         return 0;
-    /* what goes to an address of the guest's own comes in by the loopback device */
+    /* what goes to one of the guest's own addresses arrives through the loopback device */
     if (message->id.idiag_if != 0 && message->id.idiag_if != if_nametoindex("lo"))
         return 0;
     if (message->idiag_family == AF_INET)
@@ -137,7 +137,7 @@ static int send_question(int fd, int family, const struct target *target)
     return send(fd, &question, sizeof question, 0) < 0 ? -errno : 0;
 }
 
-/* All of the answer has to be read before the next question. */
+/* The whole answer has to be read before the next question. */
 static int read_listeners(int fd, const struct target *target)
 {
     _Alignas(struct nlmsghdr) uint8_t buffer[32768];
@@ -168,7 +168,7 @@ static int read_listeners(int fd, const struct target *target)
 
 int listen_find(const struct sockaddr *address, socklen_t length)
 {
-    static bool is_unsupported; /* to ask again would start modprobe each time */
+    static bool is_unsupported; /* asking again would start modprobe each time */
     sp_auto_close int fd = -1;
     struct target target;
     int r;

@@ -9,7 +9,7 @@
 #define QUEUE_SIZE (4u * 1024 * 1024)
 #define FULL (2u * 1024 * 1024)
 #define CONGESTED (1024u * 1024)
-/* Low enough that producers are not held and released at every write. */
+/* Low enough that producers are not held back and released at every write. */
 #define LOW (512u * 1024)
 
 static size_t count_waiting(const struct queue *queue)

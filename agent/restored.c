@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* RESTORED: the clock and the random pool of a machine that goes on from a saved state. */
+
 #include "agent/channel.h"
 
 #include "lib/cleanup.h"
@@ -38,7 +41,7 @@ static int parse_restored(
     return 0;
 }
 
-/* random(4) */
+/* See random(4). */
 static int seed_kernel(const union seed *seed)
 {
     sp_auto_close int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * slotproof_shell FD: a builtin of bash that turns a shell into one that waits ready. It runs each
- * command that the agent sends in a process of its own, as 'bash -c' would, which need not start a
- * shell for it first. See agent-shell.h.
+ * slotproof_shell FD: a builtin that turns bash into a waiting shell (shell.h). It runs each
+ * command that the agent sends in a process of its own, as 'bash -c' would, but without the time
+ * that bash takes to start.
  */
 
 #include "agent/shell-wire.h"
 
-/* what bash(1) gives its loadable builtins (package bash-builtins); config.h comes first */
+/* bash's headers for loadable builtins (package bash-builtins); config.h must come first */
 #include <config.h>
 
 #include <builtins.h>
@@ -36,7 +36,7 @@ extern time_t shell_start_time;
 
 static char command[SHELL_COMMAND_MAX];
 
-/* The streams of the next command, which is in @command. False at the end of what is sent. */
+/* Receives the streams of the next command; its text goes to @command. Returns false at the end. */
 static bool receive_command(int fd, int streams[static 3])
 {
     struct iovec text = {.iov_base = command, .iov_len = sizeof command - 1};
@@ -62,7 +62,7 @@ static bool receive_command(int fd, int streams[static 3])
     return true;
 }
 
-/* In the new process: what a shell that starts finds out of itself. */
+/* In the new process: set what a new shell finds out about itself. */
 static void become_new_shell(void)
 {
     struct builtin *own = builtin_address_internal("slotproof_shell", 1);
@@ -70,7 +70,7 @@ static void become_new_shell(void)
 
     if (own) {
         own->flags &= ~BUILTIN_ENABLED;
-        own->function = NULL; /* a name for nothing, which no command finds or lists */
+        own->function = NULL; /* so that no command finds or lists it */
     }
     if (gethostname(host, sizeof host) == 0)
         bind_variable("HOSTNAME", host, 0);
@@ -89,7 +89,7 @@ static void run_received_command(int fd, const int streams[static 3])
     setsid();
     for (int i = 0; i < 3; i++)
         dup2(streams[i], i);
-    /* the agent learns of this process before its command can do anything */
+    /* the agent gets this PID before the command can do anything */
     if (send(fd, &pid, sizeof pid, MSG_NOSIGNAL) != sizeof pid)
         _exit(127);
     syscall(SYS_close_range, 3u, ~0u, 0u);

@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * Between the agent and its shell that waits ready, on a socket of whole messages: a command's
- * text, with its three streams as SCM_RIGHTS; and for each the number of its process, or -errno, as
- * a pid_t.
+ * Between the agent and its waiting shell, on a socket of whole messages (SOCK_SEQPACKET). The
+ * agent sends a command's text, with its three streams as SCM_RIGHTS. The answer to each is the
+ * command's PID, or a negative errno, as a pid_t.
  */
 
-/* The kernel takes no longer argument of a program (MAX_ARG_STRLEN), so there is no longer text. */
+/* The kernel takes no longer argument of a program (MAX_ARG_STRLEN). */
 #define SHELL_COMMAND_MAX (128 * 1024)
-/* The builtin that makes a shell such a one. */
+/* The builtin that turns bash into a waiting shell; it lies beside the agent. */
 #define SHELL_BUILTIN "agent-shell-builtin.so"

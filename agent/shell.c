@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A shell that does not answer for so long is given up. */
+/* A shell that does not answer within this time is given up. */
 #define PATIENCE_MS 2000
 
 static const char *const plain_shell[] = {"/bin/bash", "-euo", "pipefail", "-c"};
@@ -25,8 +25,8 @@ static const char *const plain_shell[] = {"/bin/bash", "-euo", "pipefail", "-c"}
 static struct {
     pid_t pid; /* 0: there is none */
     int socket;
-    bool has_answered; /* this one has */
-    bool has_failed;   /* it can't be had here */
+    bool has_answered; /* the one that runs now */
+    bool has_failed;   /* there can't be one here */
 } shell;
 
 static bool is_plain_command(const struct spawn_request *request)
@@ -45,8 +45,8 @@ static bool is_plain_command(const struct spawn_request *request)
     return length > 0 && length < SHELL_COMMAND_MAX;
 }
 
-/* It gets the socket as its stdout: with one as its stdin, bash would take itself for a login from
- * another host, and read /etc/bash.bashrc. What it might say is not heard. */
+/* It gets the socket as its stdout: with a socket as its stdin, bash would take this for a login
+ * from another host, and read /etc/bash.bashrc. Its messages are discarded. */
 static int spawn_waiting_shell(const char *builtin, int socket)
 {
     static const char script[] = "enable -f \"$1\" slotproof_shell; exec 3>&1 >/dev/null; set --; "
@@ -90,7 +90,7 @@ void shell_prepare(void)
 
 static bool send_to_shell(const char *command, const int streams[static 3])
 {
-    /* iov_base takes no const, and nothing is changed */
+    /* iov_base is not const, but nothing is changed */
     struct iovec text = {.iov_base = (char *)(uintptr_t)command, .iov_len = strlen(command)};
     union {
         struct cmsghdr header;
@@ -111,7 +111,7 @@ static bool send_to_shell(const char *command, const int streams[static 3])
     return n >= 0;
 }
 
-/* The number of the command's process; 0 if there is none. */
+/* Returns the PID of the command; 0 if there is none. */
 static pid_t receive_pid(int timeout_ms)
 {
     struct pollfd poll_fd = {.fd = shell.socket, .events = POLLIN};
@@ -126,15 +126,15 @@ static pid_t receive_pid(int timeout_ms)
                : 0;
 }
 
-/* Returns the process of the command that it was sent last, if it began one. That one has the
- * socket open until it has told of itself, so what is read is that, or the end. */
+/* Returns the PID of the command that the shell was sent last, if it started it. Such a process
+ * holds the socket open until it has sent its PID, so either that is read, or the end. */
 static pid_t stop_waiting_shell(void)
 {
     int status;
     pid_t pid = waitpid(shell.pid, &status, WNOHANG);
 
-    /* One that ended by itself before it did anything can't load the builtin; one that was killed
-     * may have been idle. */
+    /* A shell that exited before it ran anything could not load the builtin; one that was killed
+     * may just have been idle. */
     shell.has_failed = pid == shell.pid && WIFEXITED(status) && !shell.has_answered;
     if (pid == 0) {
         kill(shell.pid, SIGKILL);
@@ -142,7 +142,7 @@ static pid_t stop_waiting_shell(void)
             ;
     }
     pid = receive_pid(PATIENCE_MS);
-    /* a process that has not told of itself by now can't any more, and runs nothing */
+    /* a process that has not sent its PID by now can't do so any more, and runs nothing */
     if (pid == 0 && shutdown(shell.socket, SHUT_RD) == 0)
         pid = receive_pid(0);
     close(shell.socket);
@@ -162,7 +162,7 @@ bool shell_start(const struct spawn_request *request, const int streams[static 3
         pid = receive_pid(PATIENCE_MS);
     if (pid > 0)
         shell.has_answered = true;
-    else /* somebody killed or stopped it, or it has not come up */
+    else /* it was killed or stopped, or has not come up */
         pid = stop_waiting_shell();
     *ret_pid = pid;
     return pid != 0;

@@ -25,7 +25,8 @@ static const char *const default_env[] = {
 };
 #define N_DEFAULTS (sizeof default_env / sizeof *default_env)
 
-/* Whether @env (ended by NULL) has the variable of @entry, "NAME=...". */
+/* Returns the value in @env (ended by NULL) of the variable of @entry, "NAME=..."; NULL if it has
+ * none. */
 static const char *find_variable(char *const *env, const char *entry)
 {
     size_t length = (size_t)(strchr(entry, '=') - entry) + 1;
@@ -64,7 +65,7 @@ static int take_strings(struct sp_payload *payload, uint32_t argc, struct spawn_
             free(list);
             return -EPROTO;
         }
-        /* execve() takes char *, and changes nothing */
+        /* execve() takes char *, but changes nothing */
         (i < argc ? list : list + 1)[i] = (char *)(uintptr_t)text;
     }
     n_env = n_strings - argc;
@@ -105,7 +106,7 @@ int spawn_make(struct spawn_request *request, const char *const argv[])
     list = calloc(argc + N_DEFAULTS + 2, sizeof *list);
     if (!list)
         return -ENOMEM;
-    /* execve() takes char *, and changes nothing */
+    /* execve() takes char *, but changes nothing */
     for (size_t i = 0; i < argc; i++)
         list[i] = (char *)(uintptr_t)argv[i];
     for (size_t i = 0; i < N_DEFAULTS; i++)
@@ -142,7 +143,7 @@ bool spawn_find_beside(const char *name, char ret_path[static PATH_MAX])
     return access(ret_path, R_OK) == 0;
 }
 
-/* execvp() would look along our own PATH. */
+/* execvp() would search our own PATH. */
 static int find_program(const struct spawn_request *request, char out[static PATH_MAX])
 {
     const char *name = request->argv[0];
@@ -171,9 +172,9 @@ static int find_program(const struct spawn_request *request, char out[static PAT
 }
 
 /*
- * The agent is kept from being killed when memory is short, its commands should not be: they
- * inherit 0, and ours is set again by restore_oom_score(). Returns a descriptor for that, or -1
- * where nothing protects us.
+ * The agent is protected from the OOM killer, but its commands should not be. They inherit a score
+ * of 0, and restore_oom_score() sets ours again. Returns a descriptor for that, or -1 if nothing
+ * protects us.
  */
 static int lower_oom_score(char saved[static 16])
 {
@@ -200,7 +201,7 @@ static int add_stream_actions(
 {
     int r = 0;
 
-    /* The first terminal that a new session opens becomes its own. */
+    /* The first terminal that a new session opens becomes its controlling terminal. */
     if (terminal)
         r = posix_spawn_file_actions_addopen(actions, 0, terminal, O_RDWR, 0);
     for (int i = terminal ? 1 : 0; i < 3 && r == 0; i++)
@@ -216,7 +217,8 @@ static int set_spawn_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t all, none;
 
-    /* sigfillset() leaves out the C library's own, which posix_spawn() would have ignored. */
+    /* sigfillset() leaves out the C library's own signals, which posix_spawn() would set to
+     * ignored. */
     memset(&all, 0xff, sizeof all);
     sigemptyset(&none);
     posix_spawnattr_setsigdefault(attributes, &all);

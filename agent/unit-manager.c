@@ -33,8 +33,8 @@ struct managed_unit {
     char *path; /* of the manager's object; NULL until it is known */
     managed_unit_func func;
     void *data;
-    sd_bus_slot *call; /* the question under way */
-    bool is_stale;     /* something changed since it was asked, or the answer was an error */
+    sd_bus_slot *call; /* the call that has not been answered yet */
+    bool is_stale;     /* something has changed since the call, or its answer was an error */
     bool is_known;
     struct unit_state asked, reported;
 };
@@ -50,7 +50,7 @@ static int schedule_look(struct manager *manager, uint64_t usec)
         manager->event, &manager->timer, CLOCK_MONOTONIC, usec, 1000, on_look_due, manager);
 }
 
-/* The state in @unit->asked is whole. */
+/* The state in @unit->asked is complete. */
 static void accept_state(struct managed_unit *unit)
 {
     bool is_new =
@@ -66,7 +66,7 @@ static void accept_state(struct managed_unit *unit)
     unit->func(unit->data, 0);
 }
 
-/* The manager may be too busy, or be about to restart: ask again soon. */
+/* The manager may be too busy, or about to restart: ask again soon. */
 static void retry_later(struct managed_unit *unit)
 {
     unit->call = sd_bus_slot_unref(unit->call);
@@ -91,7 +91,7 @@ static int on_unit_result(sd_bus_message *reply, void *data, sd_bus_error *error
     return 0;
 }
 
-/* The interface that has a Result depends on the type; targets, devices and slices have none. */
+/* Which interface has a Result depends on the type; targets, devices and slices have none. */
 static bool ask_result(struct managed_unit *unit)
 {
     static const struct {
@@ -119,7 +119,7 @@ static bool ask_result(struct managed_unit *unit)
     return false;
 }
 
-/* The answer's row: 1, 0 if the manager knows no unit of such a name, or a negative errno. */
+/* Returns 1, 0 if there can be no unit of this name, or a negative errno. */
 static int read_unit_row(struct managed_unit *unit, sd_bus_message *reply)
 {
     const char *load, *active, *sub, *path;
@@ -166,7 +166,8 @@ static int on_unit_row(sd_bus_message *reply, void *data, sd_bus_error *error)
     return 0;
 }
 
-/* One call has all that belongs together, job included, and loads the unit where need be. */
+/* One call returns everything that belongs together, the job included, and loads the unit if need
+ * be. */
 static void ask_state(struct managed_unit *unit)
 {
     unit->is_stale = unit->call || !unit->manager->bus;
@@ -236,7 +237,7 @@ static int on_bus_lost(sd_bus_message *m, void *data, sd_bus_error *error)
 {
     struct manager *manager = data;
 
-    /* Not from within the bus' own callback. */
+    /* The bus must not be closed by its own callback. */
     return schedule_look(manager, RETRY_USEC);
 }
 

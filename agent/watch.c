@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* WATCH: units by the manager's signals; files and sockets, for which there are no events to rely
- * on (a mount over a folder, another network namespace), by looking often. */
+/* WATCH: units by the manager's signals; files and sockets by looking often, since no events for
+ * them are reliable (a mount over a directory, another network namespace). */
 
 #include "agent/address.h"
 #include "agent/channel.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define LOOK_US 25000u
-/* Each connection that comes about costs the service that takes it. */
+/* Each connection that is made costs the service that accepts it. */
 #define LOOK_CONNECTED_US 1000000u
 /* A connection that is neither accepted nor refused counts as closed after this. */
 #define CONNECT_US 1000000u
@@ -33,17 +33,17 @@ struct watch {
     int socket_type;
     struct address addresses[ADDRESSES_MAX];
     size_t n_addresses, next_address;
-    int fd; /* a connection being made */
+    int fd; /* of a connection that is being made */
     struct loop_source *io;
     char sent_state; /* the last STATE: '0', '1', or 0 for none yet */
-    bool is_held;    /* a unit's state was not told for want of room */
+    bool is_held;    /* a unit's state waits for space in the queue */
 };
 
 static void send_presence(struct watch *watch, bool is_there)
 {
     const char state[2] = {is_there ? '1' : '0', 0};
 
-    /* Held back, it is told at the next look. */
+    /* If it is held back, the next look sends it. */
     if (watch->sent_state == state[0] || !channel_may_send(watch->channel))
         return;
     watch->sent_state = state[0];
@@ -61,7 +61,7 @@ static void send_unit_state(struct watch *watch)
 static int explain_unit_error(struct watch *watch, int error)
 {
     watch->channel->about = units_explain(error);
-    /* what is not there is not supported, whatever it is that is not there */
+    /* to the driver it is all the same what is missing */
     return error == -ENOSYS ? -EOPNOTSUPP : error;
 }
 
@@ -97,7 +97,8 @@ static void close_connecting(struct watch *watch)
 
 static void on_connected(void *data, uint32_t events);
 
-/* 0 if a connection was made, -EINPROGRESS if that takes time, or another errno. */
+/* Returns 0 if a connection was made, -EINPROGRESS if that takes time, or another negative errno.
+ */
 static int begin_connecting(struct watch *watch, const struct address *address)
 {
     int r;
@@ -115,7 +116,7 @@ static int begin_connecting(struct watch *watch, const struct address *address)
     return r < 0 ? r : -EINPROGRESS;
 }
 
-/* Look at the addresses from the next one on, after @r of the one before. */
+/* Try the addresses from the next one on; @r is the result of the one before. */
 static void try_addresses(struct watch *watch, int r)
 {
     while (r < 0 && watch->next_address < watch->n_addresses) {
@@ -128,7 +129,7 @@ static void try_addresses(struct watch *watch, int r)
     }
     close_connecting(watch);
     watch->next_address = 0;
-    /* A unix socket whose queue is full is there, but takes no connection now: that is no news. */
+    /* A unix socket whose queue is full is there, but takes no connection now: nothing is known. */
     if (r != -EAGAIN)
         send_presence(watch, r == 0);
     loop_source_start(watch->timer, r == 0 ? LOOK_CONNECTED_US : LOOK_US);
@@ -147,8 +148,8 @@ static void on_connected(void *data, uint32_t events)
     try_addresses(watch, -error);
 }
 
-/* Where nobody listens a connection may come about all the same, by a packet filter that leads it
- * elsewhere, and to try harms nobody. */
+/* Even if nothing listens, a connection may be made, if a packet filter redirects it; trying does
+ * no harm then. */
 static bool has_listener(const struct watch *watch)
 {
     for (size_t i = 0; i < watch->n_addresses; i++) {
