@@ -32,11 +32,12 @@ struct get {
 static char *make_temporary_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    size_t folder = slash ? (size_t)(slash - path) + 1 : 0;
-    char *temporary = malloc(folder + sizeof TEMPORARY_NAME);
+    size_t directory_length = slash ? (size_t)(slash - path) + 1 : 0;
+    char *temporary = malloc(directory_length + sizeof TEMPORARY_NAME);
 
     if (temporary)
-        memcpy((char *)mempcpy(temporary, path, folder), TEMPORARY_NAME, sizeof TEMPORARY_NAME);
+        memcpy((char *)mempcpy(temporary, path, directory_length), TEMPORARY_NAME,
+            sizeof TEMPORARY_NAME);
     return temporary;
 }
 

@@ -44,7 +44,7 @@ void peer_start_program(
     memset(peer, 0, sizeof *peer);
     peer->fd = fds[0];
     g_subprocess_launcher_take_fd(launcher, fds[1], 3);
-    /* no command may get to see what the agent has inherited */
+    /* a descriptor that no command may inherit from the agent */
     g_subprocess_launcher_take_fd(launcher, open("/dev/null", O_RDONLY | O_CLOEXEC), 9);
     if (variable)
         g_subprocess_launcher_setenv(launcher, variable, value, TRUE);
@@ -62,7 +62,7 @@ void peer_stop(Peer *peer)
     g_autoptr(GError) error = NULL;
 
     close(peer->fd);
-    /* A sanitizer's complaint is a status as well. */
+    /* A sanitizer's report shows in the status as well. */
     g_subprocess_wait_check(peer->process, NULL, &error);
     g_assert_no_error(error);
     g_object_unref(peer->process);

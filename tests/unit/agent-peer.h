@@ -8,14 +8,14 @@
 
 /**
  * The driver's end of the built agent, SLOTPROOF_AGENT, which runs as a process of the host over a
- * socket pair. Anything unexpected, and ten seconds without a frame, fail the test. The environment
- * variable SLOTPROOF_TEST_AGENT names another one: a command line, split at spaces.
+ * socket pair. The test fails on anything unexpected, and after ten seconds without a frame. The
+ * environment variable SLOTPROOF_TEST_AGENT names another one: a command line, split at spaces.
  */
 typedef struct {
     int fd;
     GSubprocess *process;
     GByteArray *input;
-    gsize used;          /* of the input, by the last frame */
+    gsize used;          /* how much of the input has been decoded */
     GHashTable *results; /* channel to PeerResult */
     guint32 last_channel;
     guint n_hellos;
@@ -45,16 +45,16 @@ void peer_stop(Peer *peer);
 void peer_send_bytes(Peer *peer, const void *bytes, gsize length);
 void peer_send(
     Peer *peer, enum sp_agent_frame_type type, guint32 channel, const void *payload, gsize length);
-/** A whole HELLO frame with a nonce of @nonce bytes all alike. */
+/** Returns a HELLO frame whose nonce consists of bytes @nonce. */
 GByteArray *peer_hello_frame(guint8 nonce);
 /** Send HELLO and wait for the answer to it. */
 void peer_hello(Peer *peer, guint8 nonce);
-/** Wait for the answer to the HELLO with this nonce, passing over all else. */
+/** Wait for the answer to the HELLO with this nonce, skipping everything else. */
 void peer_wait_hello(Peer *peer, guint8 nonce);
 
-/** Wait for one frame and note it. */
+/** Wait for one frame, and add it to the results. */
 void peer_turn(Peer *peer);
-/** What came for @channel so far. */
+/** Returns what came for @channel so far. */
 PeerResult *peer_result(Peer *peer, guint32 channel);
 /** Turn until the channel has ended. */
 PeerResult *peer_wait(Peer *peer, guint32 channel);
@@ -71,11 +71,11 @@ guint32 peer_put(Peer *peer, const char *path, guint32 mode);
 guint32 peer_get(Peer *peer, const char *path);
 guint32 peer_watch(Peer *peer, enum sp_watch_kind kind, const char *what);
 
-/** DATA within the credit, waiting for more where it is used up. */
+/** Send DATA within the credit, waiting for more when it is used up. */
 void peer_send_data(Peer *peer, guint32 channel, const void *data, gsize length);
 void peer_cancel(Peer *peer, guint32 channel);
 void peer_end(Peer *peer, guint32 channel);
 
-/** EXIT with this status; with a signal 128 + its number. */
+/** Assert that the channel ended with EXIT and this status; 128 + its number for a signal. */
 void peer_assert_exit(const PeerResult *result, guint32 status);
 void peer_assert_error(const PeerResult *result, guint32 number);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* "slotproof-agent connect" as the driver runs it, by the agent, to a server that is the test. */
+/* "slotproof-agent connect", run by the agent as the driver does it, to a server in this test. */
 
 #include "agent-peer.h"
 
@@ -134,7 +134,7 @@ static guint8 byte_at(gsize at)
     return (guint8)(at * 7 + at / 256);
 }
 
-/* More than all buffers hold, each way, past a reader that waits. */
+/* More than all buffers hold, in both directions, while the reader waits. */
 static void test_much(Fixture *f, gconstpointer data)
 {
     g_autofree guint8 *bytes = g_malloc(MUCH);
@@ -164,7 +164,7 @@ static void test_much(Fixture *f, gconstpointer data)
     peer_assert_exit(peer_wait(&f->peer, channel), 0);
 }
 
-/* An answer that came before the connection broke is passed on all the same. */
+/* An answer that came before the connection was lost is passed on. */
 static void test_broken(Fixture *f, gconstpointer data)
 {
     const struct linger reset = {.l_onoff = 1};
@@ -177,7 +177,7 @@ static void test_broken(Fixture *f, gconstpointer data)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd);
     wait_for_end(f, channel);
-    /* to nobody, and no end of it is told */
+    /* nothing listens there, and no end is reported */
     peer_send_data(&f->peer, channel, "question", 8);
     result = peer_wait(&f->peer, channel);
     peer_assert_exit(result, 1);
@@ -205,7 +205,7 @@ static void test_refused(Fixture *f, gconstpointer data)
     f->listener = dup(0);
 }
 
-/* A service that listens on the other localhost. */
+/* A service that listens on IPv6's localhost only. */
 static void test_other_family(Fixture *f, gconstpointer data)
 {
     guint16 port;
@@ -229,7 +229,7 @@ static void test_other_family(Fixture *f, gconstpointer data)
     peer_assert_exit(peer_wait(&f->peer, channel), 0);
 }
 
-/* Any command's output has its END when the command closes it. */
+/* The output of any command ends with END when the command closes it. */
 static void test_closed_output(Fixture *f, gconstpointer data)
 {
     guint32 channel = peer_shell(&f->peer, "echo out; exec >&-; read word; exit 3");

@@ -17,21 +17,21 @@
 
 typedef struct {
     Peer peer;
-    char *folder, *path;
+    char *directory, *path;
 } Fixture;
 
 static void fixture_up(Fixture *f, gconstpointer data)
 {
-    f->folder = g_dir_make_tmp("agent-XXXXXX", NULL);
-    g_assert_nonnull(f->folder);
-    f->path = g_build_filename(f->folder, "file", NULL);
+    f->directory = g_dir_make_tmp("agent-XXXXXX", NULL);
+    g_assert_nonnull(f->directory);
+    f->path = g_build_filename(f->directory, "file", NULL);
     peer_start(&f->peer, NULL, NULL);
     peer_hello(&f->peer, 1);
 }
 
 static guint count_files(Fixture *f)
 {
-    g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
+    g_autoptr(GDir) dir = g_dir_open(f->directory, 0, NULL);
     guint n = 0;
 
     while (g_dir_read_name(dir))
@@ -39,13 +39,13 @@ static guint count_files(Fixture *f)
     return n;
 }
 
-/* The agent is gone, and but for what the test made so is all that it wrote. */
+/* The agent has ended, and nothing that it wrote is left but what the test expects. */
 static void fixture_down(Fixture *f, gconstpointer data)
 {
     peer_stop(&f->peer);
     g_unlink(f->path);
-    g_assert_cmpint(g_rmdir(f->folder), ==, 0);
-    g_free(f->folder);
+    g_assert_cmpint(g_rmdir(f->directory), ==, 0);
+    g_free(f->directory);
     g_free(f->path);
 }
 
@@ -95,7 +95,7 @@ static void test_put(Fixture *f, gconstpointer data)
     }
 }
 
-/* The old file stays until the new one is whole. */
+/* The old file stays until the new one is complete. */
 static void test_put_replaces(Fixture *f, gconstpointer data)
 {
     g_autoptr(GByteArray) old = make_bytes(100), new = make_bytes(300000);
@@ -122,14 +122,14 @@ static void assert_put_fails(Fixture *f, const char *path, guint32 number)
 
 static void test_put_fails(Fixture *f, gconstpointer data)
 {
-    g_autofree char *nowhere = g_strconcat(f->folder, "/no/such", NULL);
+    g_autofree char *nowhere = g_strconcat(f->directory, "/no/such", NULL);
     g_autofree char *name = g_strnfill(250, 'n');
-    g_autofree char *longest = g_strconcat(f->folder, "/", name, NULL);
+    g_autofree char *longest = g_strconcat(f->directory, "/", name, NULL);
     guint32 channel;
 
     assert_put_fails(f, nowhere, ENOENT);
     peer_assert_error(peer_wait(&f->peer, peer_put(&f->peer, "", 0644)), ENOENT);
-    channel = peer_put(&f->peer, f->folder, 0644);
+    channel = peer_put(&f->peer, f->directory, 0644);
     peer_end(&f->peer, channel);
     peer_assert_error(peer_wait(&f->peer, channel), EISDIR);
     channel = peer_put(&f->peer, longest, 0644);
@@ -174,7 +174,7 @@ static void test_put_credit(Fixture *f, gconstpointer data)
     guint32 channel = peer_put(&f->peer, f->path, 0644);
     gsize sent = 0;
 
-    /* Data is written and granted anew as it comes: this never is too much. */
+    /* Data is written as it comes, and credit is granted again, so this is never too much. */
     while (sent < 8 * MIB) {
         while (sent + bytes->len > SP_INITIAL_CREDIT + peer_result(&f->peer, channel)->credit)
             peer_turn(&f->peer);
@@ -214,7 +214,7 @@ static void test_get_fails(Fixture *f, gconstpointer data)
 
     peer_assert_error(result, ENOENT);
     g_assert_nonnull(strstr(result->message, f->path));
-    peer_assert_error(peer_wait(&f->peer, peer_get(&f->peer, f->folder)), EISDIR);
+    peer_assert_error(peer_wait(&f->peer, peer_get(&f->peer, f->directory)), EISDIR);
     peer_assert_error(peer_wait(&f->peer, peer_get(&f->peer, "/dev/zero")), ENXIO);
     peer_send(&f->peer, SP_AGENT_FRAME_GET, ++f->peer.last_channel, "/etc", 4); /* no NUL */
     peer_assert_error(peer_wait(&f->peer, f->peer.last_channel), EPROTO);
@@ -241,12 +241,12 @@ static void test_watch_file(Fixture *f, gconstpointer data)
         g_assert_cmpint(g_unlink(f->path), ==, 0);
         assert_state(f, channel, n + 1, "0");
     }
-    assert_state(f, quiet, 1, "1"); /* looked at as often, but without news */
+    assert_state(f, quiet, 1, "1"); /* looked at as often, but nothing changed */
     peer_cancel(&f->peer, channel);
     peer_assert_error(peer_wait(&f->peer, channel), ECANCELED);
 }
 
-/* A socket bound to a free port, which nobody is let in to until it listens. */
+/* A socket bound to a free port, which accepts no connection until it listens. */
 static int bind_port(int family, char **ret_port)
 {
     struct sockaddr_in6 address = {.sin6_family = (sa_family_t)family};

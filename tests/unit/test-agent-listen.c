@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A watch of a port looks at who listens, and connects to nobody where that is enough. */
+/* A watch of a port looks for a listening socket, and makes no connection if that is enough. */
 
 #include "agent-peer.h"
 
@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A new socket bound to any port of @address; -1 where there is no such family or address. */
+/* Returns a new socket bound to a free port of @address; -1 if the host has no such address. */
 static int bind_to(const char *address, bool is_v6_only, guint *ret_port)
 {
     union {
@@ -102,7 +102,7 @@ static void test_listeners(void)
     peer_stop(&peer);
 }
 
-/* Whatever listens or not, a port is open exactly where a connection comes about. */
+/* Whatever listens, a port is open exactly if a connection to it can be made. */
 static void test_as_connections_do(void)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -128,11 +128,11 @@ static void test_as_connections_do(void)
     }
 }
 
-/* A unix socket, which is connected to, is not so again and again. */
+/* A watch of a unix socket does connect, but not all the time. */
 static void test_pace(void)
 {
-    g_autofree char *folder = g_dir_make_tmp("agent-XXXXXX", NULL);
-    g_autofree char *path = g_build_filename(folder, "socket", NULL);
+    g_autofree char *directory = g_dir_make_tmp("agent-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(directory, "socket", NULL);
     g_autofree char *what = g_strconcat("stream ", path, NULL);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -152,7 +152,7 @@ static void test_pace(void)
     g_assert_cmpstr(peer_wait_states(&peer, channel, 2)[0], ==, "0");
     peer_stop(&peer);
     unlink(path);
-    g_assert_cmpint(rmdir(folder), ==, 0);
+    g_assert_cmpint(rmdir(directory), ==, 0);
 }
 
 int main(int argc, char **argv)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The agent's shell that waits ready: what it runs is as if a new shell ran it. */
+/* The agent's waiting shell: what it runs behaves as if a new shell ran it. */
 
 #include "agent-peer.h"
 
 #include <signal.h>
 #include <string.h>
 
-/* Any variable of its own has a command be run by a new shell. */
+/* A command that sets a variable of its own is run by a new shell. */
 static const char *const own_env[] = {"SLOTPROOF_TEST=1", NULL};
 
 static void peer_up(Peer *peer, gconstpointer data)
@@ -30,7 +30,7 @@ static PeerResult *run(Peer *peer, const char *script, bool is_new)
     return peer_wait(peer, channel);
 }
 
-/* The shell that waits, as seen by a new one. */
+/* Returns the PID of the waiting shell, found by a new one. */
 static pid_t find_shell(Peer *peer)
 {
     PeerResult *result = run(peer, "pgrep -x -P $PPID bash | grep -vx $$", true);
@@ -39,7 +39,7 @@ static pid_t find_shell(Peer *peer)
     return (pid_t)g_ascii_strtoll(result->output->str, NULL, 10);
 }
 
-/* It does not wait for a command to be started, and is the one that runs the first. */
+/* It is started before any command, and runs the first one. */
 static void test_early(Peer *peer, gconstpointer data)
 {
     pid_t pid = find_shell(peer);
@@ -48,7 +48,7 @@ static void test_early(Peer *peer, gconstpointer data)
     g_assert_cmpint(pid, >, 0);
     peer_assert_exit(run(peer, script, false), 0);
     g_assert_cmpint(find_shell(peer), ==, pid);
-    /* a driver that comes later finds it */
+    /* the next driver finds it */
     peer_hello(peer, 2);
     g_assert_cmpint(find_shell(peer), ==, pid);
 }
@@ -64,7 +64,7 @@ static void test_killed_early(Peer *peer, gconstpointer data)
     g_assert_cmpint(find_shell(peer), !=, pid);
 }
 
-/* Each by a new shell, then by the one that waits. */
+/* Each is run by a new shell, then by the waiting one. */
 static void test_alike(Peer *peer, gconstpointer data)
 {
     static const char *const scripts[] = {
@@ -74,7 +74,7 @@ static void test_alike(Peer *peer, gconstpointer data)
         "echo $PPID",
         "echo \"$_ $HOSTNAME\"; type slotproof_shell",
         "echo \"$BASH_EXECUTION_STRING\"; enable; compgen -b",
-        /* the last program of a line takes the shell's place */
+        /* the last program of a line replaces the shell */
         "cut -d' ' -f4 /proc/self/stat",
         "grep -E '^(Sig[^Q]|Shd|Groups|Uid)' /proc/self/status; ls /proc/self/fd; pwd; umask",
         "env -u SLOTPROOF_TEST | grep -v ^_= | sort; ulimit -a",
@@ -112,7 +112,7 @@ static void test_alike(Peer *peer, gconstpointer data)
     g_assert_cmpint(find_shell(peer), >, 0);
 }
 
-/* Nothing of a command is left for the next one. */
+/* A command leaves nothing behind for the next one. */
 static void test_apart(Peer *peer, gconstpointer data)
 {
     g_autofree char *random = NULL;
@@ -127,7 +127,7 @@ static void test_apart(Peer *peer, gconstpointer data)
     g_assert_cmpstr(run(peer, "echo $RANDOM $RANDOM $RANDOM", false)->output->str, !=, random);
 }
 
-/* Whatever becomes of it, each command is run once. */
+/* Whatever happens to the waiting shell, each command is run once. */
 static void test_killed(Peer *peer, gconstpointer data)
 {
     static const int signals[] = {SIGKILL, SIGSTOP, SIGTERM};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The agent while somebody does not go on: a driver that does not read, a command that does not, a
+/* The agent while something stalls: a driver that does not read, a command that does not read, a
  * request that takes long. */
 
 #include "agent-peer.h"
@@ -35,8 +35,8 @@ static void assert_well(Peer *peer)
     g_assert_cmpstr(result->output->str, ==, "well\n");
 }
 
-/* Send requests, reading no answer, until nothing more is taken. There is still room in the socket
- * for a few frames then. */
+/* Send requests, without reading answers, until no more are taken. The socket still has space for a
+ * few frames then. */
 static void fill(Peer *peer)
 {
     guint8 frames[1000][SP_AGENT_FRAME_HEADER_SIZE];
@@ -53,7 +53,7 @@ static void fill(Peer *peer)
     g_assert_cmpuint(n, <, 1000);
 }
 
-/* It goes without having read: the agent ends all the same. */
+/* The driver closes the connection without having read: the agent ends all the same. */
 static void test_unread_gone(Peer *peer, gconstpointer data)
 {
     int fd =
@@ -67,13 +67,13 @@ static void test_unread_gone(Peer *peer, gconstpointer data)
     close(fd);
 }
 
-/* It dies within a frame while much waits for it: its successor's HELLO is found. */
+/* The driver dies within a frame while much waits for it: the next driver's HELLO is found. */
 static void test_unread_hello(Peer *peer, gconstpointer data)
 {
     guint8 frame[SP_AGENT_FRAME_HEADER_SIZE + 100] = {0};
 
     g_assert_cmpint(sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_EXEC, 0, 9, 5000), ==, 0);
-    /* what is taken in at one go differs */
+    /* how much is read in one turn differs */
     for (guint8 nonce = 2; nonce < 7; nonce++) {
         fill(peer);
         peer_send_bytes(peer, frame, sizeof frame);
@@ -82,7 +82,7 @@ static void test_unread_hello(Peer *peer, gconstpointer data)
     }
 }
 
-/* Commands that have ended before there was room for their output, and left a process behind. */
+/* Commands that ended before there was space for their output, and left a process behind. */
 static void test_unread_output(Peer *peer, gconstpointer data)
 {
     guint32 channels[60];
@@ -99,7 +99,7 @@ static void test_unread_output(Peer *peer, gconstpointer data)
     }
 }
 
-/* The same of commands that have nothing to say, so that nothing but their end wakes the agent. */
+/* The same with commands that write nothing, so that only their end wakes the agent. */
 static void test_unread_silent(Peer *peer, gconstpointer data)
 {
     guint32 channels[20], flood;
@@ -137,7 +137,7 @@ static void test_unread_silent(Peer *peer, gconstpointer data)
     peer_assert_exit(peer_wait(peer, flood), 128 + SIGKILL);
 }
 
-/* Reads as fast as can be, and drops it: returns how much DATA came before the ERROR of @channel.
+/* Reads as fast as possible, and discards: returns how much DATA came before the ERROR of @channel.
  */
 static gsize skip_to_error(Peer *peer, guint8 *buffer, gsize *used, guint32 channel)
 {
@@ -166,8 +166,8 @@ static gsize skip_to_error(Peer *peer, guint8 *buffer, gsize *used, guint32 chan
     return total;
 }
 
-/* A long file leaves other requests their turn, though its DATA never has to wait for the driver:
- * before an answer comes little more than what was on its way. */
+/* A long file does not keep other requests waiting, even if its DATA never has to wait for the
+ * driver: little more comes before an answer than was on its way already. */
 static void test_long_get(Peer *peer, gconstpointer data)
 {
     g_autofree char *path = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The agent's WATCH of units, with a manager of the test's own; the real one is in the end-to-end
- * tests. */
+/* The agent's WATCH of units, with a manager that the test provides. The end-to-end tests have the
+ * real one. */
 
 #include "agent-peer.h"
 
@@ -30,7 +30,7 @@ typedef struct {
     GDBusNodeInfo *node;
     const char *active, *result;
     guint32 job;
-    guint n_asked, n_refusals; /* how often it was asked, and how often yet it is too busy */
+    guint n_asked, n_refusals; /* how often it was asked; how many more times it is too busy */
 } Fixture;
 
 static GVariant *list_unit(Fixture *f, const char *name)
@@ -44,7 +44,7 @@ static GVariant *list_unit(Fixture *f, const char *name)
     return g_variant_new("(a(ssssssouso))", &builder);
 }
 
-/* As systemd does: no row for what is no name, an error for a template. */
+/* As systemd does: no row for an invalid name, an error for a template. */
 static void on_call(GDBusConnection *connection, const char *sender, const char *path,
     const char *interface, const char *method, GVariant *arguments,
     GDBusMethodInvocation *invocation, void *data)
@@ -191,7 +191,7 @@ static void emit_job(Fixture *f, const char *signal, const char *name)
         g_variant_new("(uos)", 7u, "/job/7", name));
 }
 
-/* Serve until the manager was asked this often. */
+/* Serve until the manager has been asked this often. */
 static void wait_asked(Fixture *f, guint n)
 {
     guint deadline = g_timeout_add_seconds(10, on_deadline, NULL);
@@ -214,7 +214,7 @@ static void test_changes(Fixture *f, gconstpointer data)
     f->job = 7;
     emit_job(f, "JobNew", "demo.service");
     assert_state(f, channel, 3, "loaded failed sub exit-code 7");
-    /* no news */
+    /* nothing new */
     n_asked = f->n_asked;
     emit_changed(f);
     wait_asked(f, n_asked + 1);
@@ -227,7 +227,7 @@ static void test_changes(Fixture *f, gconstpointer data)
     peer_assert_error(peer_result(&f->peer, channel), ECANCELED);
 }
 
-/* News of another unit is nothing to ask about. */
+/* A signal about another unit leads to no question. */
 static void test_others(Fixture *f, gconstpointer data)
 {
     guint32 channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");
@@ -237,7 +237,7 @@ static void test_others(Fixture *f, gconstpointer data)
     n_asked = f->n_asked;
     emit_job(f, "JobNew", "other.service");
     g_assert_true(g_dbus_connection_flush_sync(f->connection, NULL, NULL));
-    /* an answer from behind the signal */
+    /* this is answered after the signal */
     channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");
     assert_state(f, channel, 1, "loaded active sub success 0");
     g_assert_cmpuint(f->n_asked, ==, n_asked + 1);
@@ -258,7 +258,7 @@ static void test_names(Fixture *f, gconstpointer data)
     assert_state(f, channel, 2, "loaded inactive sub success 0");
 }
 
-/* It is asked again, and found again after it was gone. */
+/* A busy manager is asked again; one that was gone is found again. */
 static void test_busy(Fixture *f, gconstpointer data)
 {
     guint32 channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* The agent's connection and commands; files and watches are in test-agent-files.c, units in
- * test-agent-units.c, and what happens when somebody does not go on in test-agent-stall.c. */
+ * test-agent-units.c, and what happens if one side stalls in test-agent-stall.c. */
 
 #include "agent-peer.h"
 
@@ -90,13 +90,13 @@ static void test_surroundings(Peer *peer, gconstpointer data)
 
 static void test_no_program(Peer *peer, gconstpointer data)
 {
-    const char *const missing[] = {"no-such-program", NULL}, *const folder[] = {"/etc", NULL};
+    const char *const missing[] = {"no-such-program", NULL}, *const directory[] = {"/etc", NULL};
     const char *const path[] = {"PATH=/nowhere", NULL}, *const argv[] = {"ls", NULL};
     PeerResult *result = peer_wait(peer, peer_exec(peer, 0, missing, NULL));
 
     peer_assert_error(result, ENOENT);
     g_assert_nonnull(strstr(result->message, "no-such-program"));
-    peer_assert_error(peer_wait(peer, peer_exec(peer, 0, folder, NULL)), EACCES);
+    peer_assert_error(peer_wait(peer, peer_exec(peer, 0, directory, NULL)), EACCES);
     peer_assert_error(peer_wait(peer, peer_exec(peer, 0, argv, path)), ENOENT);
 }
 
@@ -138,8 +138,8 @@ static void test_input(Peer *peer, gconstpointer data)
     g_assert_cmpuint(result->credit, <=, length);
 }
 
-/* What a command does not read any more takes no credit: whether it closed its stdin before, or
- * with much of it still kept for it. */
+/* Data that a command will never read uses up no credit, whether the command closes its stdin
+ * before it arrives, or while much of it is kept. */
 static void test_input_unread(Peer *peer, gconstpointer data)
 {
     static const char *const scripts[] = {
@@ -171,7 +171,7 @@ static void test_above_credit(Peer *peer, gconstpointer data)
         peer_send(peer, SP_AGENT_FRAME_DATA, channel, bytes, SP_AGENT_FRAME_PAYLOAD_MAX);
     assert_shell(peer, "echo well", "well\n");
     g_assert_false(result->is_done);
-    /* no more than what its pipe took is granted anew */
+    /* no more is granted than its pipe took */
     g_assert_cmpuint(result->credit, <=, SP_AGENT_FRAME_PAYLOAD_MAX);
     peer_send(peer, SP_AGENT_FRAME_DATA, channel, bytes, result->credit);
     assert_shell(peer, "echo well", "well\n");
@@ -220,7 +220,7 @@ static void test_too_many(Peer *peer, gconstpointer data)
     assert_shell(peer, "echo again", "again\n");
 }
 
-/* One command's flood does not keep another one's answer. */
+/* One command's flood of output does not hold up another one's answer. */
 static void test_flood(Peer *peer, gconstpointer data)
 {
     const gsize length = 50000000;
@@ -234,7 +234,7 @@ static void test_flood(Peer *peer, gconstpointer data)
     g_assert_cmpuint(result->output->len, ==, length);
 }
 
-/* A driver that does not read is not read from either: what waits stays bounded. */
+/* The agent does not read from a driver that does not read either, so what waits is bounded. */
 static void test_unread(Peer *peer, gconstpointer data)
 {
     guint8 frame[SP_AGENT_FRAME_HEADER_SIZE + 5] = {0};
@@ -284,7 +284,7 @@ static void test_signal(Peer *peer, gconstpointer data)
     peer_assert_error(peer_wait(peer, channel), EPROTO);
 }
 
-/* Only what must be refused: the clock is the host's here. */
+/* Only what must be refused, since the clock here is the host's. */
 static void test_restored(Peer *peer, gconstpointer data)
 {
     static const struct {
@@ -304,7 +304,7 @@ static void test_restored(Peer *peer, gconstpointer data)
     }
 }
 
-/* A stopped agent ends at once, and with it what it runs. */
+/* An agent that is stopped ends at once, and so do its commands. */
 static void test_stopped(Peer *peer, gconstpointer data)
 {
     guint32 channel = peer_shell(peer, "trap '' TERM; sleep 1000 & echo $!; wait");
@@ -361,7 +361,7 @@ static void test_pty_output(Peer *peer, gconstpointer data)
     g_assert_cmpstr(result->output->str, ==, "line\r\nline\r\n");
 }
 
-/* What a command leaves behind keeps its streams open, but not the channel. */
+/* A process that a command leaves behind keeps its streams open, but not the channel. */
 static void test_left_behind(Peer *peer, gconstpointer data)
 {
     guint32 channel = peer_shell(peer, "sleep 1000 & echo $!; head -c 60000 /dev/zero >&2");
@@ -376,7 +376,7 @@ static void test_left_behind(Peer *peer, gconstpointer data)
     g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
 }
 
-/* What others still write when the shell has ended, for as long as they run. */
+/* What other processes write after the shell has ended is read, for as long as they run. */
 static void test_written_behind(Peer *peer, gconstpointer data)
 {
     static const struct {
@@ -396,14 +396,14 @@ static void test_written_behind(Peer *peer, gconstpointer data)
         g_assert_cmpstr(result->output->str, ==, whole[i].output);
         g_assert_cmpstr(result->holders, ==, NULL);
     }
-    /* one that never ends writing is cut off, and told of */
+    /* one that never stops writing is cut off, and named */
     result = peer_wait(peer, peer_shell(peer, "echo first; yes & echo $! >&2"));
     peer_assert_exit(result, 0);
     g_assert_true(g_str_has_prefix(result->output->str, "first\n"));
     g_assert_cmpuint(result->output->len, <, 2 * 1024 * 1024);
     g_assert_nonnull(strstr(result->holders, "yes (pid "));
     kill((pid_t)g_ascii_strtoll(result->errors->str, NULL, 10), SIGKILL);
-    /* asleep, it is not waited for */
+    /* one that is asleep is not waited for */
     result = peer_wait(peer, peer_shell(peer, "(sleep 1000; echo late) & echo now"));
     g_assert_cmpstr(result->output->str, ==, "now\n");
     g_assert_nonnull(strstr(result->holders, "sleep (pid "));
@@ -438,9 +438,9 @@ static void test_garbage(Peer *peer, gconstpointer data)
         {{0xa9, 0, 0, 0, 1}},                        /* unknown types */
         {{0xa9, SP_AGENT_FRAME_TYPE_END_, 0, 0, 1}}, /* ... */
         {{0xa9, 12, 1, 0, 1}},                       /* a reserved field */
-        {{0xa9, 6, 0, 0, 1, 0, 0, 0, 1, 0, 4, 0}},   /* a byte too long */
+        {{0xa9, 6, 0, 0, 1, 0, 0, 0, 1, 0, 4, 0}},   /* one byte too long */
         {{0xa9, 6, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255}},
-        {{0xa9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, /* HELLO without anything */
+        {{0xa9, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}}, /* HELLO without a payload */
     };
 
     for (guint8 i = 0; i < G_N_ELEMENTS(headers); i++) {
@@ -450,14 +450,14 @@ static void test_garbage(Peer *peer, gconstpointer data)
             peer_turn(peer);
         g_autofree char *pid = g_strdup(result->output->str);
         peer_send_bytes(peer, headers[i].bytes, sizeof headers[i]);
-        assert_ends(pid); /* dropped without a word */
+        assert_ends(pid); /* dropped, and nothing is sent */
         peer_send_bytes(peer, "what\xa9\x01is this?", 15);
         peer_hello(peer, (guint8)(10 + i));
         assert_shell(peer, "echo well", "well\n");
     }
 }
 
-/* A driver died within a frame: its successor's HELLO stands where the rest should be. */
+/* A driver died within a frame: the next driver's HELLO comes where the rest should be. */
 static void assert_hello_after(Peer *peer, const guint8 *bytes, gsize length, guint8 nonce)
 {
     peer_send_bytes(peer, bytes, length);
