@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cmd-options.h"
 #include "cmd/commands.h"
-#include "suite/images.h"
 
 #include <gio/gio.h>
 #include <stdio.h>
@@ -54,9 +53,9 @@ int sp_cmd_image(int argc, char **argv)
     g_autofree char *images_option = NULL;
     gboolean check_only = FALSE;
     const GOptionEntry options[] = {
-        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &images_option,
-            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
-        {"check", 'c', 0, G_OPTION_ARG_NONE, &check_only, "Do not build, only check", NULL},
+        SP_OPTION_IMAGES(&images_option),
+        {"check", 'c', 0, G_OPTION_ARG_NONE, &check_only, "Do not build images, only check them",
+            NULL},
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GError) error = NULL;
@@ -66,7 +65,7 @@ int sp_cmd_image(int argc, char **argv)
     guint count;
 
     if (!sp_parse_options(&argc, &argv, "slotproof image", "[NAME...]",
-            "Build what is out of date of the images named, or of all; check and list them.",
+            "Build what is out of date in the named images, or in all; check and list them.",
             options))
         return 2;
     folder = sp_images_folder(images_option);

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmd/cmd-options.h"
 #include "cmd/commands.h"
-#include "suite/discover.h"
 #include "suite/test-conf.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* How wide a column may become for the longest name. */
+/* Of the column of names. */
 #define NAME_WIDTH_MAX 32u
 
-/* Those without a tag stand last. */
+/* Tests without a tag come last. */
 static int compare_groups(const void *a, const void *b)
 {
     const SpTestConf *one = *(SpTestConf *const *)a, *other = *(SpTestConf *const *)b;
@@ -30,7 +29,7 @@ static guint name_width(const GPtrArray *list)
     return MIN(width, NAME_WIDTH_MAX);
 }
 
-/* For people: under the first tag of each, with the others behind. */
+/* For people: each test under its first tag, followed by its other tags. */
 static void print_groups(const GPtrArray *list)
 {
     const char *heading = "";
@@ -49,7 +48,7 @@ static void print_groups(const GPtrArray *list)
     }
 }
 
-/* For programs: a line each, of which the first two words are always there. */
+/* For programs: one line per test; the first two words are always there. */
 static void print_lines(const GPtrArray *list)
 {
     int width = (int)name_width(list);
@@ -67,22 +66,21 @@ int sp_cmd_list(int argc, char **argv)
     g_autofree char *tests = NULL;
     g_auto(GStrv) tags = NULL;
     const GOptionEntry options[] = {
-        {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &tags,
-            "Only tests with this tag; of several, with one of them", "TAG"},
-        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &tests, "The folder of tests (tests/e2e)", "DIR"},
+        SP_OPTION_TAG(&tags),
+        SP_OPTION_TESTS(&tests),
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) list = NULL;
 
     if (!sp_parse_options(&argc, &argv, "slotproof list", "[TEST...]",
-            "List the tests named, or all; a TEST may be a shell pattern.", options))
+            "List the named tests, or all. A TEST may be a shell pattern.", options))
         return 2;
-    list = sp_tests_load(tests ? tests : "tests/e2e", (const char *const *)argv + (argc > 0),
+    list = sp_tests_load(sp_tests_dir(tests), (const char *const *)argv + (argc > 0),
         (const char *const *)tags, &error);
     if (!list)
         return sp_usage_error("%s", error->message);
-    /* which is stable */
+    /* a stable sort: within a group by name */
     g_ptr_array_sort(list, compare_groups);
     if (isatty(STDOUT_FILENO))
         print_groups(list);

@@ -4,8 +4,6 @@
 #include "cmd/lima.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arguments,
@@ -13,7 +11,7 @@ bool sp_parse_options(int *argc, char ***argv, const char *name, const char *arg
 {
     g_autoptr(GOptionContext) context = g_option_context_new(arguments);
     g_autoptr(GError) error = NULL;
-    g_autofree char *vm = NULL; /* taken before us, as is the next */
+    g_autofree char *vm = NULL; /* already taken by main(), as is the next */
     gboolean is_lima = FALSE;
 
     g_set_prgname(name);
@@ -32,18 +30,6 @@ bool sp_is_same_file(const char *a, const char *b)
 
     return a && b && stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
            one.st_ino == other.st_ino;
-}
-
-bool sp_is_within(const char *path, const char *dir)
-{
-    char *file = realpath(path, NULL), *folder = realpath(dir, NULL);
-    gsize length = folder ? strlen(folder) : 0;
-    bool is_it = file && folder && strncmp(file, folder, length) == 0 &&
-                 (file[length] == '/' || g_str_equal(folder, "/"));
-
-    free(file);
-    free(folder);
-    return is_it;
 }
 
 int sp_usage_error(const char *format, ...)

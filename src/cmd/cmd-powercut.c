@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/unnamed-file.h"
-#include "cmd/cmd-debug.h"
 #include "cmd/cmd-options.h"
 #include "cmd/commands.h"
 #include "powercut/campaign.h"
-#include "runner/out-dir.h"
 #include "runner/runner.h"
-#include "suite/discover.h"
-#include "suite/images.h"
+#include "worker/prompt.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -91,10 +88,9 @@ static bool parse(int *argc, char ***argv, Options *o)
             "Write the disk of --state as a raw file, and check nothing", "FILE"},
         {"debug", 0, 0, G_OPTION_ARG_NONE, &o->is_debugged,
             "A prompt with a gateway on the disk of --state (debug --disk)", NULL},
-        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &o->tests, "The folder of tests (tests/e2e)", "DIR"},
-        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
-            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &o->out, "Where logs and files go (out)", "DIR"},
+        SP_OPTION_TESTS(&o->tests),
+        SP_OPTION_IMAGES(&o->images),
+        SP_OPTION_OUT(&o->out),
         G_OPTION_ENTRY_NULL,
     };
 
@@ -207,7 +203,7 @@ static int debug(const SpCampaign *campaign, const Options *o)
     g_autoptr(GError) error = NULL;
     int fd = sp_unnamed_file_open(&error);
     g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
-    const SpDebug wanted = {
+    const SpPrompt wanted = {
         .test = GATEWAY_TEST,
         .tests = o->tests,
         .images = o->images,
@@ -216,13 +212,16 @@ static int debug(const SpCampaign *campaign, const Options *o)
     };
     int status;
 
-    if (!sp_debug_keeps(o->image, o->out) || !sp_debug_keeps(o->log, o->out))
-        return 2;
-    if (fd < 0 || !sp_campaign_write_state(campaign, o->state, path, &error)) {
+    if (fd >= 0 &&
+        (!sp_prompt_spares(o->image, o->out, &error) || !sp_prompt_spares(o->log, o->out, &error)))
+        status = sp_usage_error("%s", error->message);
+    else if (fd < 0 || !sp_campaign_write_state(campaign, o->state, path, &error)) {
         status = interrupted ? 128 + interrupted : sp_usage_error("%s", error->message);
     } else {
         set_handlers(SIG_DFL);
-        status = sp_debug(&wanted);
+        status = sp_prompt_run(&wanted, &error);
+        if (status < 0)
+            status = sp_usage_error("%s", error->message);
     }
     if (fd >= 0)
         (void)close(fd);
@@ -304,14 +303,15 @@ static SpKeptResults *find_kept(GPtrArray *tests, GPtrArray *images, const char 
 static int check_gateway(const Options *o)
 {
     const char *const names[] = {GATEWAY_TEST, NULL};
-    g_autofree char *out = g_canonicalize_filename(o->out ? o->out : "out", NULL);
+    g_autofree char *out = g_canonicalize_filename(o->out ? o->out : SP_OUT_DEFAULT, NULL);
     g_autofree char *images = sp_images_folder(o->images);
     g_autofree char *words =
         g_strdup_printf("seed=%d samples=%d boots=%d", o->seed, o->samples, o->boots);
-    SpRunOptions options = {.images = images, .out = out, .is_verbose = o->is_verbose, .jobs = 1};
+    const SpRunOptions options = {
+        .worker = {.images = images, .shows_consoles = o->is_verbose}, .out = out, .jobs = 1};
+    SpRunContext context = {.engine = &sp_local_engine};
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) tests =
-        sp_tests_load(o->tests ? o->tests : "tests/e2e", names, NULL, &error);
+    g_autoptr(GPtrArray) tests = sp_tests_load(sp_tests_dir(o->tests), names, NULL, &error);
     g_autoptr(GPtrArray) list = tests ? sp_images_load(images, NULL) : NULL;
     g_autoptr(SpKeptResults) kept = NULL;
     int status;
@@ -324,9 +324,12 @@ static int check_gateway(const Options *o)
     if (sp_out_dir_lock(out, &error) < 0)
         return sp_usage_error("%s", error->message);
     /* before the variable is set, which decides a result too */
-    options.kept = kept = list ? find_kept(tests, list, out) : NULL;
+    context.kept = kept = list ? find_kept(tests, list, out) : NULL;
     g_setenv(GATEWAY_VARIABLE, words, TRUE);
-    status = sp_run_tests(tests, &sp_local_engine, &options);
+    (void)fflush(stdout);
+    context.progress = sp_progress_new(STDOUT_FILENO, STDERR_FILENO, false);
+    status = sp_run_tests(tests, &options, &context);
+    sp_progress_free(context.progress);
     if (status == 0 || status == 1)
         print_report(out);
     return status;

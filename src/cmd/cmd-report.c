@@ -12,30 +12,31 @@ static void free_record(void *data)
     sp_record_free(data);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The folders in @out that a test has written its events to, by name; NULL-terminated. */
-static GPtrArray *list_tests(const char *out)
+/* The names of the directories in @out in which tests have left their events, sorted and ended by
+ * NULL. */
+static GPtrArray *list_outputs(const char *out)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GDir) dir = g_dir_open(out, 0, NULL);
+    g_autoptr(GDir) entries = g_dir_open(out, 0, NULL);
     const char *name;
 
-    while (dir && (name = g_dir_read_name(dir))) {
+    while (entries && (name = g_dir_read_name(entries))) {
         g_autofree char *path = g_build_filename(out, name, "events.jsonl", NULL);
         g_autofree char *kept = g_build_filename(out, name, SP_KEPT_RECORD, NULL);
         if (g_file_test(path, G_FILE_TEST_IS_REGULAR) || g_file_test(kept, G_FILE_TEST_IS_REGULAR))
             g_ptr_array_add(names, g_strdup(name));
     }
-    g_ptr_array_sort(names, compare);
+    g_ptr_array_sort(names, compare_texts);
     g_ptr_array_add(names, NULL);
     return names;
 }
 
-/* When the first one began, and the last one ended. */
+/* When the first test began, and how long it was until the last ended. */
 static void find_times(SpSummary *summary)
 {
     double end_s = 0;
@@ -73,26 +74,28 @@ int sp_cmd_report(int argc, char **argv)
 {
     g_autofree char *out = NULL;
     const GOptionEntry options[] = {
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out, "The folder of the run (out)", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &out,
+            "Directory of the run's output (default: " SP_OUT_DEFAULT ")", "DIR"},
         G_OPTION_ENTRY_NULL,
     };
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) all = NULL;
-    const char *folder;
+    const char *dir;
 
     if (!sp_parse_options(&argc, &argv, "slotproof report", "[TEST...]",
-            "Write junit.xml and report.html again: of the tests named, or of all in the folder.",
+            "Write junit.xml and report.html again: for the named tests, or for all in the "
+            "directory.",
             options))
         return 2;
-    folder = out ? out : "out";
-    all = list_tests(folder);
+    dir = out ? out : SP_OUT_DEFAULT;
+    all = list_outputs(dir);
     if (argc < 2 && all->len < 2)
         return sp_usage_error(
-            "no test has left anything in '%s': run one, or name another folder with --out",
-            folder);
-    if (!write_report(folder,
+            "no test has left anything in '%s': run one, or name another directory with --out",
+            dir);
+    if (!write_report(dir,
             argc > 1 ? (const char *const *)argv + 1 : (const char *const *)all->pdata, &error))
         return sp_usage_error("%s", error->message);
-    printf("The report is %s/report.html\n", folder);
+    printf("The report is %s/report.html\n", dir);
     return 0;
 }

@@ -2,23 +2,18 @@
 #include "cmd/cmd-options.h"
 #include "cmd/commands.h"
 #include "qemu/command.h"
-#include "runner/out-dir.h"
 #include "runner/runner.h"
 #include "runner/simulate.h"
-#include "suite/discover.h"
-#include "suite/images.h"
-#include "worker/worker.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* What QEMU takes beside the guest's memory, translated code above all. */
+/* What QEMU needs besides the guest's memory, mostly for translated code. */
 #define QEMU_MIB 512
-#define NOT_GIVEN G_MININT
 #define PROCESSORS_MAX 1024u
 
-/* What can be known to be wrong is said before the first machine starts. */
+/* Whatever can be known to be wrong is reported before the first machine starts. */
 static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error)
 {
     const GPtrArray *machines = sp_test_conf_machines(test);
@@ -39,8 +34,8 @@ static bool check_test(const SpTestConf *test, GPtrArray *images, GError **error
     return true;
 }
 
-/* Of this host, that nobody uses. */
-static guint64 available_mib(void)
+/* Of the host's memory, what is free. */
+static guint64 read_available_mib(void)
 {
     g_autofree char *text = NULL;
     const char *line;
@@ -51,7 +46,7 @@ static guint64 available_mib(void)
     return g_ascii_strtoull(line + strlen("MemAvailable:"), NULL, 10) / 1024;
 }
 
-static guint64 memory_of(const SpTestConf *test, GPtrArray *images)
+static guint64 sum_memory_mib(const SpTestConf *test, GPtrArray *images)
 {
     const GPtrArray *machines = sp_test_conf_machines(test);
     guint64 mib = 0;
@@ -67,19 +62,20 @@ static guint64 memory_of(const SpTestConf *test, GPtrArray *images)
     return mib;
 }
 
-static guint64 largest_memory(const GPtrArray *tests, GPtrArray *images)
+static guint64 find_largest_mib(const GPtrArray *tests, GPtrArray *images)
 {
     guint64 largest = 1;
 
     for (guint i = 0; i < tests->len; i++)
-        largest = MAX(largest, memory_of(g_ptr_array_index(tests, i), images));
+        largest = MAX(largest, sum_memory_mib(g_ptr_array_index(tests, i), images));
     return largest;
 }
 
-/* One a processor, as long as there is memory for as many of the largest. */
-static int default_jobs(const GPtrArray *tests, GPtrArray *images)
+/* One per processor, as far as there is memory for as many of the largest test. */
+static guint choose_jobs(const GPtrArray *tests, GPtrArray *images)
 {
-    return (int)CLAMP(available_mib() / largest_memory(tests, images), 1, g_get_num_processors());
+    return (guint)CLAMP(
+        read_available_mib() / find_largest_mib(tests, images), 1, g_get_num_processors());
 }
 
 static void print_simulated(const SpTestConf *test, double begin_s, double end_s, void *data)
@@ -87,8 +83,8 @@ static void print_simulated(const SpTestConf *test, double begin_s, double end_s
     printf("  %8.1f s to %8.1f s  %s\n", begin_s, end_s, test->name);
 }
 
-/* Of one that runs on so many processors and has memory for as many of the largest. */
-static void simulate(const GPtrArray *tests, GPtrArray *images, const SpDurations *durations,
+/* With memory for as many of the largest test as there are processors. */
+static void simulate_run(const GPtrArray *tests, GPtrArray *images, const SpDurations *durations,
     guint processors, bool is_verbose)
 {
     g_autoptr(GPtrArray) own = g_ptr_array_new();
@@ -98,10 +94,10 @@ static void simulate(const GPtrArray *tests, GPtrArray *images, const SpDuration
     g_ptr_array_extend(own, (GPtrArray *)(gpointer)tests, NULL, NULL);
     seconds = sp_simulate_run(own, durations, jobs, is_verbose ? print_simulated : NULL, NULL);
     printf("%5u processors: %8.1f s with %u tests at once, which need %.1f GiB of memory\n",
-        processors, seconds, jobs, (double)(jobs * largest_memory(tests, images)) / 1024);
+        processors, seconds, jobs, (double)(jobs * find_largest_mib(tests, images)) / 1024);
 }
 
-/* How long the tests would take, with each of the numbers of processors in @text. */
+/* How long the tests would take with each of the numbers of processors in @text. */
 static int simulate_all(const GPtrArray *tests, GPtrArray *images, const SpDurations *durations,
     const char *text, bool is_verbose)
 {
@@ -120,15 +116,16 @@ static int simulate_all(const GPtrArray *tests, GPtrArray *images, const SpDurat
         return sp_usage_error("--simulate: how long these tests take is not known: run them first");
     printf("%u tests: %.1f s one by one, the longest %.1f s", known, sum, longest);
     if (known < tests->len)
-        printf(
-            "; %u more, which have not passed here yet, are taken for average", tests->len - known);
+        printf("; %u more, which have not passed here yet, are assumed to take the average time",
+            tests->len - known);
     printf("\n");
     for (char **word = words; *word; word++)
-        simulate(tests, images, durations, (guint)g_ascii_strtoull(*word, NULL, 10), is_verbose);
+        simulate_run(
+            tests, images, durations, (guint)g_ascii_strtoull(*word, NULL, 10), is_verbose);
     return 0;
 }
 
-/* Those that are named one by one are run in that order; otherwise the longest come first. */
+/* Tests that are named one by one run in that order; otherwise the longest come first. */
 static bool are_in_order(const char *const *names)
 {
     bool is_named = *names;
@@ -139,10 +136,11 @@ static bool are_in_order(const char *const *names)
 }
 
 typedef struct {
-    char *tests, *images, *out;
+    char *tests, *images, *out, *engine;
     char *processors; /* to simulate; NULL: tests are run */
     char **tags;
-    gboolean is_verbose, is_captured, is_cold, is_debugged, is_rerun, keeps_disks;
+    SpWorkerOptions worker; /* what the user wants of each worker */
+    gboolean is_rerun;
     int jobs;
 } Options;
 
@@ -151,45 +149,49 @@ static void options_clear(Options *o)
     g_free(o->tests);
     g_free(o->images);
     g_free(o->out);
+    g_free(o->engine);
     g_free(o->processors);
     g_strfreev(o->tags);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
-static bool parse(int *argc, char ***argv, Options *o)
+static bool parse_options(int *argc, char ***argv, Options *o)
 {
     const GOptionEntry entries[] = {
-        {"tag", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->tags,
-            "Only tests with this tag; of several, with one of them", "TAG"},
-        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->is_verbose,
+        SP_OPTION_TAG(&o->tags),
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->worker.shows_consoles,
             "Show commands and consoles while they run", NULL},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
-            "How many tests run at once (one a processor, as far as there is memory)", "N"},
+            "Run up to N tests at once (default: number of CPUs, or fewer if memory is short)",
+            "N"},
         {"rerun", 0, 0, G_OPTION_ARG_NONE, &o->is_rerun,
-            "Run also tests that passed before and that nothing has changed since", NULL},
-        {"capture", 0, 0, G_OPTION_ARG_NONE, &o->is_captured,
+            "Also run tests that passed before and that nothing has changed since", NULL},
+        {"capture", 0, 0, G_OPTION_ARG_NONE, &o->worker.is_captured,
             "Write what each network carries to OUT/TEST/network-N.pcapng", NULL},
-        {"cold", 0, 0, G_OPTION_ARG_NONE, &o->is_cold,
-            "Use no checkpoints: let each test boot its machines by itself", NULL},
-        {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &o->keeps_disks,
-            "Copy the disks of a test that fails to OUT/TEST/MACHINE.qcow2", NULL},
-        {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &o->is_debugged,
-            "A Python prompt where a test fails, with its machines as they are; one test at a time",
+        {"cold", 0, 0, G_OPTION_ARG_NONE, &o->worker.is_cold,
+            "Use no checkpoints: each test boots its machines itself", NULL},
+        {"keep-disks", 0, 0, G_OPTION_ARG_NONE, &o->worker.keeps_disks,
+            "Copy the disks of a failed test to OUT/TEST/MACHINE.qcow2", NULL},
+        {"debug-on-failure", 0, 0, G_OPTION_ARG_NONE, &o->worker.prompts_on_failure,
+            "Open a Python prompt if a test fails, with its machines as they are; one test at a "
+            "time",
             NULL},
         {"simulate", 0, 0, G_OPTION_ARG_STRING, &o->processors,
-            "Run nothing: say how long it would take with so many processors, as 2,4,8", "N"},
-        {"tests", 0, 0, G_OPTION_ARG_FILENAME, &o->tests, "The folder of tests (tests/e2e)", "DIR"},
-        {"images", 'i', 0, G_OPTION_ARG_FILENAME, &o->images,
-            "The folder of images ($SLOTPROOF_IMAGES, else build/images)", "DIR"},
-        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &o->out, "Where logs and files go (out)", "DIR"},
+            "Run nothing: print how long it would take with N processors; several as in 2,4,8",
+            "N"},
+        {"engine", 0, 0, G_OPTION_ARG_STRING, &o->engine,
+            "Where tests run (default: local, which is processes on this host)", "NAME"},
+        SP_OPTION_TESTS(&o->tests),
+        SP_OPTION_IMAGES(&o->images),
+        SP_OPTION_OUT(&o->out),
         G_OPTION_ENTRY_NULL,
     };
 
     return sp_parse_options(argc, argv, "slotproof run", "[TEST...]",
-        "Run the tests named, or all; a TEST may be a shell pattern.", entries);
+        "Run the named tests, or all. A TEST may be a shell pattern.", entries);
 }
 
-/* Numbers of processors with commas between. */
+/* Numbers of processors, separated by commas. */
 static bool are_processors(const char *text)
 {
     g_auto(GStrv) words = g_strsplit(text, ",", -1);
@@ -201,93 +203,120 @@ static bool are_processors(const char *text)
     return *words != NULL;
 }
 
-/* 0 where they make sense. */
+/* 0 if they make sense. */
 static int check_options(const Options *o)
 {
-    if (o->jobs < 1 && o->jobs != NOT_GIVEN)
+    bool has_jobs = o->jobs != SP_NOT_GIVEN;
+
+    if (has_jobs && o->jobs < 1)
         return sp_usage_error("--jobs %d: expected a number from 1 on", o->jobs);
     if (o->processors && !are_processors(o->processors))
         return sp_usage_error(
-            "--simulate=%s: expected numbers of processors from 1 to %u, with commas between",
+            "--simulate=%s: expected numbers of processors from 1 to %u, separated by commas",
             o->processors, PROCESSORS_MAX);
-    if (o->processors && (o->is_cold || o->jobs != NOT_GIVEN))
-        return sp_usage_error(
-            "--simulate is of a run with checkpoints, and says itself how many run "
-            "at once: give it without --cold and --jobs");
+    if (o->processors && (o->worker.is_cold || has_jobs))
+        return sp_usage_error("--simulate is about a run with checkpoints, and determines itself "
+                              "how many tests run at once: give it without --cold and --jobs");
     if (o->out && !*o->out)
         return sp_usage_error("--out is empty: name a directory");
-    if (o->is_debugged && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
+    if (o->worker.prompts_on_failure && !(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)))
         return sp_usage_error("--debug-on-failure: there is no terminal for the prompt");
     return 0;
 }
 
-static int run_tests(const Options *o, GPtrArray *list, GPtrArray *images, const char *images_dir,
-    SpDurations *durations)
-{
-    g_autofree char *out = g_canonicalize_filename(o->out ? o->out : "out", NULL);
-    int jobs = o->jobs == NOT_GIVEN ? default_jobs(list, images) : o->jobs;
-    g_autoptr(SpKeptResults) kept = NULL;
-    g_autoptr(GError) error = NULL;
-    const SpKeptResultsConfig kept_config = {.images = images,
-        .out = out,
-        .is_cold = o->is_cold,
-        .is_rerun = o->is_rerun,
-        /* who wants a recording or a prompt wants a run, and one that somebody typed at proves
-         * nothing */
-        .only_forgets = o->is_captured || o->is_debugged};
+/* What a run starts with. */
+typedef struct {
+    GPtrArray *tests;
+    GPtrArray *images;
+    char *images_dir;
+    SpDurations *durations;
+    const SpEngine *engine;
+} Inputs;
 
-    /* this process's to its end */
+static void inputs_clear(Inputs *inputs)
+{
+    g_clear_pointer(&inputs->tests, g_ptr_array_unref);
+    g_clear_pointer(&inputs->images, g_ptr_array_unref);
+    g_clear_pointer(&inputs->images_dir, g_free);
+    g_clear_pointer(&inputs->durations, sp_durations_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Inputs, inputs_clear)
+
+static bool load_inputs(const Options *o, const char *const *names, Inputs *inputs, GError **error)
+{
+    g_autofree char *path =
+        g_build_filename(g_get_user_cache_dir(), "slotproof", "durations", NULL);
+
+    inputs->engine = sp_engine_find(o->engine, error);
+    if (!inputs->engine)
+        return false;
+    inputs->images_dir = sp_images_folder(o->images);
+    inputs->tests =
+        sp_tests_load(sp_tests_dir(o->tests), names, (const char *const *)o->tags, error);
+    inputs->images = inputs->tests ? sp_images_load(inputs->images_dir, error) : NULL;
+    if (!inputs->images)
+        return false;
+    for (guint i = 0; i < inputs->tests->len; i++) {
+        if (!check_test(g_ptr_array_index(inputs->tests, i), inputs->images, error))
+            return false;
+    }
+    inputs->durations = sp_durations_load(path);
+    if (!are_in_order(names))
+        sp_durations_sort(inputs->durations, inputs->tests);
+    return true;
+}
+
+static int run_tests(const Options *o, const Inputs *inputs)
+{
+    g_autofree char *out = g_canonicalize_filename(o->out ? o->out : SP_OUT_DEFAULT, NULL);
+    guint jobs =
+        o->jobs != SP_NOT_GIVEN ? (guint)o->jobs : choose_jobs(inputs->tests, inputs->images);
+    const SpKeptResultsConfig kept_config = {
+        .images = inputs->images,
+        .out = out,
+        .is_cold = o->worker.is_cold,
+        .is_rerun = o->is_rerun,
+        /* a user who wants a recording or a prompt wants a run, and one that somebody typed at
+         * proves nothing */
+        .only_forgets = o->worker.is_captured || o->worker.prompts_on_failure,
+    };
+    SpRunOptions options = {
+        .worker = o->worker,
+        .out = out,
+        .jobs = o->worker.prompts_on_failure ? 1 : MIN(jobs, inputs->tests->len),
+    };
+    g_autoptr(SpKeptResults) kept = NULL;
+    g_autoptr(SpProgress) progress = NULL;
+    g_autoptr(GError) error = NULL;
+
+    options.worker.images = inputs->images_dir;
+    /* held until this process ends */
     if (sp_out_dir_lock(out, &error) < 0)
         return sp_usage_error("%s", error->message);
     kept = sp_kept_results_new(&kept_config);
-    const SpRunOptions options = {.images = images_dir,
-        .out = out,
-        .is_verbose = o->is_verbose,
-        .is_captured = o->is_captured,
-        .is_cold = o->is_cold,
-        .keeps_disks = o->keeps_disks,
-        .is_debugged = o->is_debugged,
+    (void)fflush(stdout);
+    progress = sp_progress_new(STDOUT_FILENO, STDERR_FILENO, o->worker.prompts_on_failure);
+    const SpRunContext context = {
+        .engine = inputs->engine,
+        .progress = progress,
         .kept = kept,
-        .durations = durations,
-        .jobs = o->is_debugged ? 1 : MIN((guint)jobs, list->len)};
-    return sp_run_tests(list, &sp_local_engine, &options);
+        .durations = inputs->durations,
+    };
+    return sp_run_tests(inputs->tests, &options, &context);
 }
 
 int sp_cmd_run(int argc, char **argv)
 {
-    g_auto(Options) o = {.jobs = NOT_GIVEN};
-    const char *const *names;
-    g_autofree char *path =
-        g_build_filename(g_get_user_cache_dir(), "slotproof", "durations", NULL);
-    g_autoptr(SpDurations) durations = sp_durations_load(path);
-    g_autofree char *images_dir = NULL;
+    g_auto(Options) o = {.jobs = SP_NOT_GIVEN};
+    g_auto(Inputs) inputs = {0};
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) list = NULL;
-    g_autoptr(GPtrArray) images = NULL;
 
-    if (!parse(&argc, &argv, &o) || check_options(&o) != 0)
+    if (!parse_options(&argc, &argv, &o) || check_options(&o) != 0)
         return 2;
-    names = (const char *const *)argv + (argc > 0);
-    list =
-        sp_tests_load(o.tests ? o.tests : "tests/e2e", names, (const char *const *)o.tags, &error);
-    images_dir = sp_images_folder(o.images);
-    images = list ? sp_images_load(images_dir, &error) : NULL;
-    if (!images)
+    if (!load_inputs(&o, (const char *const *)argv + (argc > 0), &inputs, &error))
         return sp_usage_error("%s", error->message);
-    for (guint i = 0; i < list->len; i++) {
-        if (!check_test(g_ptr_array_index(list, i), images, &error))
-            return sp_usage_error("%s", error->message);
-    }
-    if (!are_in_order(names))
-        sp_durations_sort(durations, list);
     if (o.processors)
-        return simulate_all(list, images, durations, o.processors, o.is_verbose);
-    return run_tests(&o, list, images, images_dir, durations);
-}
-
-int sp_cmd_worker(int argc, char **argv)
-{
-    if (argc < 4)
-        return sp_usage_error("'_worker' is for slotproof itself; see 'slotproof run --help'");
-    return sp_worker_main(argv[1], argv[2], argv[3], (const char *const *)argv + 4);
+        return simulate_all(
+            inputs.tests, inputs.images, inputs.durations, o.processors, o.worker.shows_consoles);
+    return run_tests(&o, &inputs);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner/kept-results.h"
 
-#include "runner/out-dir.h"
+#include "store/checkpoint-store.h"
+#include "store/out-dir.h"
 #include "store/result-key.h"
 #include "store/result-store.h"
-#include "worker/checkpoint.h"
 
 #include <string.h>
 

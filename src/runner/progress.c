@@ -31,6 +31,7 @@ typedef struct {
 
 struct SpProgress {
     int fd;
+    int error_fd;
     bool is_live;
     bool has_colours;
     GArray *lines;  /* of Line, those that run */
@@ -181,11 +182,12 @@ static gboolean on_tick(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-SpProgress *sp_progress_new(int fd, bool is_plain)
+SpProgress *sp_progress_new(int fd, int error_fd, bool is_plain)
 {
     SpProgress *progress = g_new0(SpProgress, 1);
 
     progress->fd = fd;
+    progress->error_fd = error_fd;
     progress->lines = g_array_new(FALSE, FALSE, sizeof(Line));
     g_array_set_clear_func(progress->lines, clear_line);
     progress->widths = g_array_new(FALSE, FALSE, sizeof(guint));
@@ -289,4 +291,25 @@ void sp_progress_print(SpProgress *progress, const char *text)
         draw(progress, text);
     else
         write_all(progress->fd, text, strlen(text));
+}
+
+static void print_message(SpProgress *progress, const char *kind, const char *text)
+{
+    g_autofree char *line = g_strdup_printf("slotproof: %s%s\n", kind, text);
+
+    /* what others write on a terminal with live lines is drawn over */
+    if (progress->is_live)
+        draw(progress, line);
+    else
+        write_all(progress->error_fd, line, strlen(line));
+}
+
+void sp_progress_warn(SpProgress *progress, const char *text)
+{
+    print_message(progress, "warning: ", text);
+}
+
+void sp_progress_print_error(SpProgress *progress, const char *text)
+{
+    print_message(progress, "", text);
 }

@@ -5,27 +5,28 @@
 #include <stdbool.h>
 
 /**
- * What a run of tests shows while it runs. On a terminal: below all that was printed one line for
- * each test that runs, with its name, its time and what it is doing now. Elsewhere, and on a
+ * What a run of tests shows while it runs. On a terminal, below all that was printed: one live line
+ * for each test that runs, with its name, its time and its current step. Elsewhere, and on a
  * terminal that can't move its cursor (TERM=dumb), only what is printed.
  *
- * Colours only on a terminal, and not where the environment has NO_COLOR (no-color.org). Works
- * while the default main context turns. Main thread only.
+ * Colours are used only on a terminal, and not if the environment has NO_COLOR (no-color.org).
+ * Works while the default main context runs. Main thread only.
  */
 typedef struct SpProgress SpProgress;
 
-/** Show on the descriptor @fd, which is not taken; no live lines where @is_plain. */
-SpProgress *sp_progress_new(int fd, bool is_plain);
-/** Takes the live lines away. NULL is fine. */
+/** Show on the descriptor @fd, and warnings on @error_fd; neither is owned. No live lines if
+ * @is_plain. */
+SpProgress *sp_progress_new(int fd, int error_fd, bool is_plain);
+/** Removes the live lines. NULL is accepted. */
 void sp_progress_free(SpProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpProgress, sp_progress_free)
 
 /** Whether there are live lines. */
 bool sp_progress_is_live(const SpProgress *progress);
 
-/** The test @name runs from now on. */
+/** The test @name has started. */
 void sp_progress_begin(SpProgress *progress, const char *name);
-/** What it is doing now; "" for nothing that has a name. */
+/** Its current step; "" if that has no name. */
 void sp_progress_step(SpProgress *progress, const char *name, const char *text);
 /** It has ended. */
 void sp_progress_end(SpProgress *progress, const char *name);
@@ -37,8 +38,12 @@ typedef enum {
     SP_COLOUR_DOUBTFUL,
 } SpColour;
 
-/** @text in a colour, where there are any; free with g_free(). */
+/** Returns @text in a colour if colours are used. Free with g_free(). */
 char *sp_progress_paint(const SpProgress *progress, SpColour colour, const char *text);
-/** Print whole lines, above those that are live. @text ends with a newline and is printed as it is.
- */
+/** Print whole lines, above those that are live. @text ends with a newline and is printed
+ * unchanged. */
 void sp_progress_print(SpProgress *progress, const char *text);
+/** Print "slotproof: warning: @text" where the user sees it even if stdout is redirected. */
+void sp_progress_warn(SpProgress *progress, const char *text);
+/** The same for an error: "slotproof: @text". */
+void sp_progress_print_error(SpProgress *progress, const char *text);

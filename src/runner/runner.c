@@ -4,15 +4,14 @@
 #include "base/text.h"
 #include "base/wait.h"
 #include "report/summary.h"
+#include "runner/job.h"
 #include "runner/schedule.h"
 #include "runner/signals.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Of a report: more than one from a script may have, with the last lines of consoles. */
+/* Of a report: more than a script's own, which has the last lines of consoles, is long. */
 #define PRINTED_MAX 131072u
 
 typedef struct {
@@ -22,42 +21,29 @@ typedef struct {
 } Running;
 
 typedef struct {
-    const SpEngine *engine;
+    const SpRunOptions *options;
+    const SpRunContext *context;
     SpSchedule *schedule;
     GArray *running;    /* of Running, the one that began first in front */
-    guint kept;         /* of the tests, that were not run because a result was kept */
-    GPtrArray *records; /* of those that ended */
-    SpProgress *progress;
+    guint kept;         /* how many tests were not run because a result was kept */
+    GPtrArray *records; /* of the tests that ended */
+    guint counts[SP_RESULT_SKIPPED + 1];
+    gint64 begin;
     int signal_number; /* 0: nobody wants to stop */
 } Run;
 
-void sp_subtest_result_free(SpSubtestResult *subtest)
-{
-    g_free(subtest->name);
-    g_free(subtest);
-}
-
-void sp_result_clear(SpResult *result)
-{
-    g_clear_pointer(&result->report, g_free);
-    g_clear_pointer(&result->reason, g_free);
-    g_clear_pointer(&result->made_s, g_free);
-    g_clear_pointer(&result->subtests, g_ptr_array_unref);
-}
-
-/* Passed on once, as one that scripts know: who is impatient waits for the time-out all the same.
- */
-static void stop(int signal_number, void *data)
+/* Passed on once, as a signal that scripts handle: impatience does not shorten the time-out. */
+static void stop_tests(int signal_number, void *data)
 {
     Run *run = data;
 
     if (run->signal_number != 0)
         return;
     run->signal_number = signal_number;
-    if (sp_progress_is_live(run->progress))
-        sp_progress_print(run->progress, "stopping what runs\n");
+    if (sp_progress_is_live(run->context->progress))
+        sp_progress_print(run->context->progress, "stopping what runs\n");
     for (guint i = 0; i < run->running->len; i++)
-        run->engine->stop(g_array_index(run->running, Running, i).job,
+        sp_job_stop(g_array_index(run->running, Running, i).job,
             signal_number == SIGINT ? SIGINT : SIGTERM);
 }
 
@@ -66,8 +52,7 @@ static guint find_done(const Run *run)
 {
     guint i = 0;
 
-    while (
-        i < run->running->len && !run->engine->is_done(g_array_index(run->running, Running, i).job))
+    while (i < run->running->len && !sp_job_is_done(g_array_index(run->running, Running, i).job))
         i++;
     return i;
 }
@@ -105,20 +90,6 @@ static void print_result(SpProgress *progress, const SpTestConf *test, const SpR
     sp_progress_print(progress, text->str);
 }
 
-/* Where the user sees it, whatever is shown on stdout. */
-static void print_warning(SpProgress *progress, const char *text)
-{
-    g_autofree char *line = g_strdup_printf("slotproof: warning: %s\n", text);
-
-    /* lines that change are drawn over by whoever else writes */
-    if (sp_progress_is_live(progress)) {
-        sp_progress_print(progress, line);
-        return;
-    }
-    fflush(stdout);
-    fputs(line, stderr);
-}
-
 static void print_kept(SpProgress *progress, const SpRecord *record)
 {
     g_autofree char *word =
@@ -130,61 +101,82 @@ static void print_kept(SpProgress *progress, const SpRecord *record)
     sp_progress_print(progress, text);
 }
 
-/* Tell of those that need not be run, which are done with that. */
-static void take_kept(Run *run, GPtrArray *tests, const SpRunOptions *options, guint *counts)
+/* Report those that need not be run, and skip them. */
+static void take_kept(Run *run, GPtrArray *tests)
 {
-    for (guint i = 0; options->kept && i < tests->len; i++) {
+    const SpRunContext *context = run->context;
+
+    for (guint i = 0; context->kept && i < tests->len; i++) {
         g_autofree char *warning = NULL;
         SpRecord *record =
-            sp_kept_results_take(options->kept, g_ptr_array_index(tests, i), &warning);
+            sp_kept_results_take(context->kept, g_ptr_array_index(tests, i), &warning);
 
         if (warning)
-            print_warning(options->progress, warning);
+            sp_progress_warn(context->progress, warning);
         if (!record)
             continue;
         sp_schedule_skip(run->schedule, i);
-        print_kept(options->progress, record);
+        print_kept(context->progress, record);
         g_ptr_array_add(run->records, record);
         run->kept++;
-        counts[SP_RESULT_PASSED]++;
+        run->counts[SP_RESULT_PASSED]++;
     }
 }
 
-/* One that can't be kept is one that is run again. */
-static void keep_result(const SpRunOptions *options, const SpTestConf *test)
+/* What later runs are to know of a test that has ended. A test that was stopped was not judged. */
+static void note_result(
+    const Run *run, const SpTestConf *test, const SpResult *result, const SpRecord *record)
 {
+    SpKeptResults *kept = run->context->kept;
     g_autoptr(GError) error = NULL;
 
-    if (!sp_kept_results_add(options->kept, test, &error))
-        print_warning(options->progress, error->message);
-}
-
-/* What later runs are to know of one that has ended. Who stopped a test has not judged it. */
-static void note_result(const SpRunOptions *options, const SpTestConf *test, const SpResult *result,
-    const SpRecord *record)
-{
-    if (!options->kept || result->kind == SP_RESULT_SKIPPED)
+    if (!kept || result->kind == SP_RESULT_SKIPPED)
         return;
     if (result->kind != SP_RESULT_PASSED || result->has_foreign_machine)
-        sp_kept_results_forget(options->kept, test);
-    else if (record)
-        keep_result(options, test);
+        sp_kept_results_forget(kept, test);
+    else if (record && !sp_kept_results_add(kept, test, &error)) /* it will run again */
+        sp_progress_warn(run->context->progress, error->message);
 }
 
-static void start_test(Run *run, const SpTestConf *test, const SpRunOptions *options)
+static void show_step(const SpTestConf *test, const char *text, void *data)
+{
+    const Run *run = data;
+
+    sp_progress_step(run->context->progress, test->name, text);
+}
+
+static void show_line(const SpTestConf *test, const char *line, void *data)
+{
+    const Run *run = data;
+    bool has_name = run->options->jobs > 1;
+    g_autofree char *text =
+        g_strdup_printf("%s%s%s\n", has_name ? test->name : "", has_name ? ": " : "", line);
+
+    sp_progress_print(run->context->progress, text);
+}
+
+static void start_test(Run *run, const SpTestConf *test)
 {
     Running running = {.test = test, .began_s = g_get_real_time() / G_USEC_PER_SEC};
+    const SpJobConfig config = {
+        .test = test,
+        .worker = run->options->worker,
+        .out = run->options->out,
+        .stop_ms = run->options->stop_ms,
+        .step_func = sp_progress_is_live(run->context->progress) ? show_step : NULL,
+        .line_func = show_line,
+        .data = run,
+    };
 
-    sp_progress_begin(options->progress, test->name);
-    running.job = run->engine->start(test, options);
+    sp_progress_begin(run->context->progress, test->name);
+    running.job = sp_job_start(run->context->engine, &config);
     g_array_append_val(run->running, running);
 }
 
 /* The record of a test that has ended, with its result. */
-static SpRecord *complete_record(
-    const Running *running, const SpResult *result, const SpRunOptions *options)
+static SpRecord *complete_record(const Run *run, const Running *running, const SpResult *result)
 {
-    g_autofree char *dir = g_build_filename(options->out, running->test->name, NULL);
+    g_autofree char *dir = g_build_filename(run->options->out, running->test->name, NULL);
     const SpRecordResult ended = {
         .name = running->test->name,
         .description = running->test->description,
@@ -197,11 +189,11 @@ static SpRecord *complete_record(
     g_autoptr(GError) error = NULL;
     SpRecord *record = NULL;
 
-    if (result->has_folder && sp_record_append(dir, &ended, &error))
+    if (result->has_directory && sp_record_append(dir, &ended, &error))
         record = sp_record_load(dir, &error);
-    note_result(options, running->test, result, record);
+    note_result(run, running->test, result, record);
     if (error)
-        fprintf(stderr, "slotproof: %s\n", error->message);
+        sp_progress_print_error(run->context->progress, error->message);
     return record ? record : sp_record_of_result(&ended);
 }
 
@@ -216,34 +208,33 @@ static void note_durations(SpDurations *durations, const SpTestConf *test, const
         sp_durations_set(durations, test, result->seconds - result->checkpoint_s);
 }
 
-/* Wait for one of those that run to end, and count and tell how it went. */
-static void finish_test(Run *run, const SpRunOptions *options, guint *counts)
+/* Wait for the first that ends, count it and show its result. */
+static void finish_test(Run *run)
 {
-    SpResult result = {0};
+    SpProgress *progress = run->context->progress;
+    g_auto(SpResult) result = {0};
     Running running;
-    guint i;
     bool is_done = sp_wait(one_is_done, run, SP_FOREVER, NULL, NULL);
+    guint i;
 
     g_assert(is_done); /* nothing interrupts this wait */
     i = find_done(run);
     running = g_array_index(run->running, Running, i);
     g_array_remove_index(run->running, i);
-    run->engine->finish(running.job, &result);
+    sp_job_finish(running.job, &result);
     sp_schedule_end(run->schedule, running.test);
-    counts[result.kind]++;
-    if (options->durations)
-        note_durations(options->durations, running.test, &result);
-    sp_progress_end(options->progress, running.test->name);
-    print_result(options->progress, running.test, &result);
-    g_ptr_array_add(run->records, complete_record(&running, &result, options));
-    sp_result_clear(&result);
+    run->counts[result.kind]++;
+    if (run->context->durations)
+        note_durations(run->context->durations, running.test, &result);
+    sp_progress_end(progress, running.test->name);
+    print_result(progress, running.test, &result);
+    g_ptr_array_add(run->records, complete_record(run, &running, &result));
 }
 
-/* Of all: those that did not begin are told of too. */
-static bool write_reports(
-    const Run *run, GPtrArray *tests, guint next, gint64 begin, const SpRunOptions *options)
+/* For all tests, those that were not started included. */
+static bool write_reports(const Run *run, GPtrArray *tests)
 {
-    const double seconds = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;
+    const double seconds = (double)(g_get_monotonic_time() - run->begin) / G_TIME_SPAN_SECOND;
     const SpSummary summary = {
         .records = run->records,
         .began_s = g_get_real_time() / G_USEC_PER_SEC - (gint64)seconds,
@@ -251,53 +242,68 @@ static bool write_reports(
     };
     g_autoptr(GError) error = NULL;
 
-    for (; next < tests->len; next++) {
-        const SpTestConf *test = g_ptr_array_index(tests, next);
+    for (guint i = sp_schedule_taken(run->schedule); i < tests->len; i++) {
+        const SpTestConf *test = g_ptr_array_index(tests, i);
         const SpRecordResult skipped = {
             .name = test->name, .description = test->description, .kind = SP_RESULT_SKIPPED};
 
         g_ptr_array_add(run->records, sp_record_of_result(&skipped));
     }
-    if (sp_summary_write(&summary, options->out, &error))
+    if (sp_summary_write(&summary, run->options->out, &error))
         return true;
-    fprintf(stderr, "slotproof: %s\n", error->message);
+    sp_progress_print_error(run->context->progress, error->message);
     return false;
 }
 
-static int exit_status(const Run *run, const guint *counts, bool has_reports)
+static void print_summary(const Run *run, guint n_tests, bool has_reports)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (has_reports)
+        g_string_append_printf(text, "The report is %s/report.html\n", run->options->out);
+    if (run->kept > 0)
+        g_string_append_printf(
+            text, "%u of %u were kept from earlier runs: --rerun runs them\n", run->kept, n_tests);
+    g_string_append_printf(text, "%u passed, %u failed, %u skipped\n",
+        run->counts[SP_RESULT_PASSED], run->counts[SP_RESULT_FAILED] + run->counts[SP_RESULT_ERROR],
+        run->counts[SP_RESULT_SKIPPED]);
+    sp_progress_print(run->context->progress, text->str);
+}
+
+static int exit_status(const Run *run, bool has_reports)
 {
     if (run->signal_number != 0)
         return 128 + run->signal_number;
-    if (counts[SP_RESULT_ERROR] > 0)
+    if (run->counts[SP_RESULT_ERROR] > 0)
         return 2;
-    if (counts[SP_RESULT_FAILED] > 0)
+    if (run->counts[SP_RESULT_FAILED] > 0)
         return 1;
     return has_reports ? 0 : 2;
 }
 
-static bool has_checkpoint(const SpTestConf *test, void *data)
+static bool test_has_checkpoint(const SpTestConf *test, void *data)
 {
     const Run *run = data;
 
     for (guint i = 0; i < run->running->len; i++) {
         const Running *running = &g_array_index(run->running, Running, i);
         if (running->test == test)
-            return run->engine->has_checkpoint(running->job);
+            return sp_job_has_checkpoint(running->job);
     }
     return true;
 }
 
-static void run_all(Run *run, const SpRunOptions *options, guint *counts)
+static void run_all(Run *run)
 {
-    SpSignals *signals = sp_signals_watch(stop, run);
+    SpSignals *signals = sp_signals_watch(stop_tests, run);
     const SpTestConf *test;
 
     for (;;) {
         while (run->signal_number == 0 && (test = sp_schedule_start(run->schedule)))
-            start_test(run, test, options);
+            start_test(run, test);
         if (run->running->len == 0)
             break;
-        finish_test(run, options, counts);
+        finish_test(run);
     }
     sp_signals_free(signals);
 }
@@ -307,41 +313,30 @@ static void free_record(void *data)
     sp_record_free(data);
 }
 
-int sp_run_tests(GPtrArray *tests, const SpEngine *engine, const SpRunOptions *options)
+int sp_run_tests(GPtrArray *tests, const SpRunOptions *options, const SpRunContext *context)
 {
-    guint counts[SP_RESULT_SKIPPED + 1] = {0};
-    gint64 begin = g_get_monotonic_time();
-    SpRunOptions own = *options;
-    bool has_reports;
+    g_autoptr(GArray) running = g_array_new(FALSE, FALSE, sizeof(Running));
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
     Run run = {
-        .engine = engine,
-        .running = g_array_new(FALSE, FALSE, sizeof(Running)),
-        .records = g_ptr_array_new_with_free_func(free_record),
+        .options = options,
+        .context = context,
+        .running = running,
+        .records = records,
+        .begin = g_get_monotonic_time(),
     };
-
-    const SpScheduleConfig schedule = {.tests = tests,
+    const SpScheduleConfig config = {.tests = tests,
         .jobs = options->jobs,
-        .is_cold = options->is_cold,
-        .has_checkpoint = has_checkpoint,
+        .is_cold = options->worker.is_cold,
+        .has_checkpoint = test_has_checkpoint,
         .data = &run};
+    g_autoptr(SpSchedule) schedule = sp_schedule_new(&config);
+    bool has_reports;
 
-    fflush(stdout);
-    run.schedule = sp_schedule_new(&schedule);
-    run.progress = own.progress = sp_progress_new(STDOUT_FILENO, options->is_debugged);
-    take_kept(&run, tests, &own, counts);
-    run_all(&run, &own, counts);
-    sp_progress_free(own.progress);
-    counts[SP_RESULT_SKIPPED] += tests->len - sp_schedule_taken(run.schedule);
-    has_reports = write_reports(&run, tests, sp_schedule_taken(run.schedule), begin, &own);
-    if (has_reports)
-        printf("The report is %s/report.html\n", options->out);
-    if (run.kept > 0)
-        printf("%u of %u were kept from earlier runs: --rerun runs them\n", run.kept, tests->len);
-    printf("%u passed, %u failed, %u skipped\n", counts[SP_RESULT_PASSED],
-        counts[SP_RESULT_FAILED] + counts[SP_RESULT_ERROR], counts[SP_RESULT_SKIPPED]);
-    fflush(stdout);
-    g_ptr_array_unref(run.records);
-    g_array_unref(run.running);
-    sp_schedule_free(run.schedule);
-    return exit_status(&run, counts, has_reports);
+    run.schedule = schedule;
+    take_kept(&run, tests);
+    run_all(&run);
+    run.counts[SP_RESULT_SKIPPED] += tests->len - sp_schedule_taken(schedule);
+    has_reports = write_reports(&run, tests);
+    print_summary(&run, tests->len, has_reports);
+    return exit_status(&run, has_reports);
 }

@@ -37,6 +37,16 @@ char *sp_checkpoints_folder(void)
     return g_build_filename(g_get_user_cache_dir(), "slotproof", "checkpoints", NULL);
 }
 
+guint64 sp_checkpoints_size_max(void)
+{
+    const char *text = g_getenv("SLOTPROOF_CACHE_MIB");
+    guint64 mib = SP_CHECKPOINTS_SIZE_DEFAULT_MIB;
+
+    if (text && *text)
+        g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &mib, NULL);
+    return mib * 1024 * 1024;
+}
+
 static bool host_error(GError **error, const char *path, const char *what)
 {
     g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,

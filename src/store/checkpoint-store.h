@@ -19,6 +19,8 @@
 
 /** Free with g_free(). */
 char *sp_checkpoints_folder(void);
+/** How many bytes checkpoints may take: $SLOTPROOF_CACHE_MIB if that is a number. */
+guint64 sp_checkpoints_size_max(void);
 
 /** Make the checkpoint's files in the folder @dir. */
 typedef bool (*SpCheckpointMakeFunc)(const char *dir, void *data, GError **error);

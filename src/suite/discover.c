@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *sp_tests_dir(const char *option)
+{
+    return option ? option : SP_TESTS_DEFAULT;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -110,6 +115,36 @@ static GPtrArray *list_tests_of(const char *tests, const char *const *all)
     }
     g_ptr_array_add(names, NULL);
     return names;
+}
+
+/* Whether @name has, in this order, a word that begins with each word of @given. */
+static bool is_shortened(const char *given, const char *name)
+{
+    g_auto(GStrv) wanted = g_strsplit(given, "-", -1);
+    g_auto(GStrv) words = g_strsplit(name, "-", -1);
+    char **next = wanted;
+
+    for (char **word = words; *word && *next; word++) {
+        if (**next && g_str_has_prefix(*word, *next))
+            next++;
+    }
+    return *wanted && !*next;
+}
+
+char *sp_test_name_complete(const char *tests, const char *given)
+{
+    g_auto(GStrv) all = list_names(tests, NULL);
+    g_autoptr(GPtrArray) names = all ? list_tests_of(tests, (const char *const *)all) : NULL;
+    const char *found = NULL;
+
+    if (!names || g_strv_contains((const char *const *)names->pdata, given))
+        return g_strdup(given);
+    for (guint i = 0; i + 1 < names->len; i++) {
+        const char *name = names->pdata[i];
+        if (is_shortened(given, name) && (!found || strlen(name) < strlen(found)))
+            found = name;
+    }
+    return g_strdup(found ? found : given);
 }
 
 /* Behind what is wrong: what @given may have been meant for. */

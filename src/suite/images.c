@@ -11,7 +11,7 @@ char *sp_images_folder(const char *option)
 
     if (option)
         return g_strdup(option);
-    return g_strdup(variable && *variable ? variable : "build/images");
+    return g_strdup(variable && *variable ? variable : SP_IMAGES_DEFAULT);
 }
 
 static int compare_images(const void *a, const void *b)

@@ -5,7 +5,9 @@
 
 #include <glib.h>
 
-/** The folder of images: @option if given, else $SLOTPROOF_IMAGES, else build/images. */
+#define SP_IMAGES_DEFAULT "build/images"
+/** The directory of images: @option if given, else $SLOTPROOF_IMAGES, else the default. Free with
+ * g_free(). */
 char *sp_images_folder(const char *option);
 /** The images below the folder @images, by name: an array of SpImage. One whose image.conf can't be
  * used is in it with its fault: it is in nobody's way who does not want it. */

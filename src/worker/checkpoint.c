@@ -2,134 +2,109 @@
 #include "worker/checkpoint.h"
 
 #include "base/error.h"
-#include "base/process.h"
 #include "machine/boot-snapshot.h"
-#include "runner/out-dir.h"
 #include "store/checkpoint-key.h"
+#include "store/out-dir.h"
 #include "worker/message.h"
-#include "worker/program-output.h"
-#include "worker/worker.h"
+#include "worker/process.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define MIB (1024u * 1024)
 
 typedef struct {
     const SpCheckpointMaking *making;
     const GPtrArray *configs; /* of its machines */
-    char *made_s;             /* once it is made: as of SP_REPORT_SCRIPT */
+    SpMessageReader reader;   /* of the worker that makes it */
+    SpMessage result;         /* zeroed until it has sent one */
+    SpMessage script;         /* the same */
+    char *made_s;             /* once it is made: as of SP_MESSAGE_SCRIPT */
 } Making;
 
-static void print_line(const char *line, void *data)
+static void pass_line(const char *line, void *data)
 {
-    const SpCheckpointMaking *making = data;
+    const Making *making = data;
 
-    dprintf(making->stream_fd, "  %s\n", line);
+    dprintf(making->making->stream_fd, "  %s\n", line);
 }
 
-/* What a worker left in @fd: its result, and the report with which its script began. Untouched if
- * there is none. */
-static void read_reports(int fd, SpReport *ret_result, SpReport *ret_script)
+static void keep_message(SpMessage *message, void *data)
 {
-    off_t length = lseek(fd, 0, SEEK_END);
-    g_autofree char *text = g_malloc0((gsize)MAX(length, 0) + 1);
-    g_auto(GStrv) lines = NULL;
+    Making *making = data;
+    SpMessage *kept = message->kind == SP_MESSAGE_RESULT   ? &making->result
+                      : message->kind == SP_MESSAGE_SCRIPT ? &making->script
+                                                           : NULL;
 
-    if (length < 0 || pread(fd, text, (gsize)length, 0) != length)
+    if (!kept)
         return;
-    lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++) {
-        g_auto(SpReport) report = {0};
-        SpReport *kept;
-        if (!sp_report_parse(*line, strlen(*line), &report, NULL) ||
-            (report.kind != SP_REPORT_RESULT && report.kind != SP_REPORT_SCRIPT))
-            continue;
-        kept = report.kind == SP_REPORT_RESULT ? ret_result : ret_script;
-        sp_report_clear(kept);
-        *kept = report;
-        report = (SpReport){0};
-    }
+    sp_message_clear(kept);
+    *kept = *message;
+    *message = (SpMessage){0};
 }
 
-static bool judge(Making *data, SpProcess *worker, int report_fd, GError **error)
+static bool judge_worker(Making *making, const SpWorkerEnd *end, GError **error)
 {
-    const SpCheckpointMaking *making = data->making;
-    int status = sp_process_wait_status(worker);
-    g_auto(SpReport) result = {0};
-    g_auto(SpReport) script = {0};
+    const SpTestConf *conf = making->making->conf;
+    const char *text = making->result.text, *below = making->script.text;
     char seconds[G_ASCII_DTOSTR_BUF_SIZE];
-    g_autofree char *end = sp_process_describe_end(worker);
-    g_autofree char *output = sp_process_output(worker);
 
-    read_reports(report_fd, &result, &script);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        g_ascii_formatd(seconds, sizeof seconds, "%.3f", result.number);
-        g_free(data->made_s);
-        data->made_s =
-            g_strjoin(script.text && *script.text ? " " : "", seconds, script.text, NULL);
+    if (end->is_good) {
+        g_ascii_formatd(seconds, sizeof seconds, "%.3f", making->result.number);
+        g_free(making->made_s);
+        making->made_s = g_strjoin(below && *below ? " " : "", seconds, below, NULL);
         return true;
     }
-    if (g_strcmp0(result.word, SP_REPORT_NO_ROOM) == 0) {
-        g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_SPACE, result.text);
+    if (making->result.outcome == SP_OUTCOME_NO_SPACE) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_NO_SPACE, text);
         return false;
     }
+    if (!text || !*text)
+        text = *end->output ? end->output : end->how;
     g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
-        "checkpoint '%s' could not be made; its log is in %s/checkpoint-%s:\n%s",
-        making->conf->name, making->out_dir, making->conf->name,
-        result.text && *result.text ? result.text : (*output ? output : end));
+        "checkpoint '%s' could not be made; its log is in %s/checkpoint-%s:\n%s", conf->name,
+        making->making->out_dir, conf->name, text);
     return false;
 }
 
-static bool make(const char *dir, Making *data, GError **error)
+static void pass_bytes(const char *bytes, gsize length, void *data)
 {
-    const SpCheckpointMaking *making = data->making;
-    g_autofree char *name = g_strconcat("checkpoint-", making->conf->name, NULL);
-    g_autofree char *out = g_build_filename(making->out_dir, name, NULL);
-    g_autofree char *save = g_strconcat("save=", dir, NULL);
-    const char *const argv[] = {"/proc/self/exe", "_worker", making->conf->dir, making->images, out,
-        save, "programs", making->with_consoles ? "consoles" : NULL, NULL};
-    g_autoptr(SpProcess) worker = NULL;
-    SpProcessFd fds[1 + SP_PROGRAM_PIPE_FDS] = {
-        {memfd_create("slotproof-report", MFD_CLOEXEC), SP_WORKER_REPORT_FD}};
-    const SpProcessFd report = fds[0];
-    gint64 begin = g_get_monotonic_time();
-    g_autofree char *rest = NULL;
-    SpProgramPipe programs;
-    bool is_good;
+    Making *making = data;
 
-    if (report.from < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory file: %s", g_strerror(errno));
-        return false;
-    }
-    is_good = sp_program_pipe_open(&programs, error) && sp_out_dir_prepare(out, NULL, error);
-    sp_program_pipe_fds(&programs, fds + 1);
-    worker = is_good ? sp_process_start(argv, fds, G_N_ELEMENTS(fds), error) : NULL;
-    sp_program_pipe_close_writer(&programs);
-    if (worker) {
-        sp_process_set_line_func(worker, print_line, (void *)(gpointer)making);
-        is_good = sp_process_wait(worker, SP_FOREVER, NULL, error) &&
-                  judge(data, worker, report.from, error);
-    }
-    rest = sp_program_pipe_end(&programs, out, begin);
-    close(report.from);
-    return worker && is_good;
+    sp_message_reader_feed(&making->reader, bytes, length);
 }
 
-guint64 sp_checkpoints_size_max(void)
+static bool run_worker(const char *dir, Making *making, GError **error)
 {
-    const char *text = g_getenv("SLOTPROOF_CACHE_MIB");
-    guint64 mib = SP_CHECKPOINTS_SIZE_DEFAULT_MIB;
+    const SpCheckpointMaking *wanted = making->making;
+    g_autofree char *name = g_strconcat("checkpoint-", wanted->conf->name, NULL);
+    g_autofree char *out = g_build_filename(wanted->out_dir, name, NULL);
+    const SpWorkerProcessConfig config = {
+        .options =
+            {
+                .test_dir = wanted->conf->dir,
+                .images = wanted->images,
+                .out = out,
+                .save_dir = dir,
+                .shows_consoles = wanted->shows_consoles,
+            },
+        .message_func = pass_bytes,
+        .line_func = pass_line,
+        .data = making,
+    };
+    g_auto(SpWorkerEnd) end = {0};
+    SpWorkerProcess *worker;
+    bool has_ended;
 
-    if (text && *text)
-        g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &mib, NULL);
-    return mib * MIB;
+    if (!sp_out_dir_prepare(out, NULL, error))
+        return false;
+    worker = sp_worker_process_start(&config, error);
+    if (!worker)
+        return false;
+    has_ended = sp_worker_process_wait(worker, SP_FOREVER, NULL, error);
+    sp_worker_process_finish(worker, &end);
+    return has_ended && judge_worker(making, &end, error);
 }
 
 /* What is free on the disk of @folder; without an answer, more than anybody needs. */
@@ -181,7 +156,8 @@ static bool make_with_room(const char *dir, void *data, GError **error)
 {
     Making *making = data;
 
-    return sp_checkpoint_has_room(dir, making->configs, NULL, error) && make(dir, making, error);
+    return sp_checkpoint_has_room(dir, making->configs, NULL, error) &&
+           run_worker(dir, making, error);
 }
 
 static SpCheckpoint *get(const char *folder, const char *key, const char *name,
@@ -229,12 +205,16 @@ SpCheckpoint *sp_checkpoint_prepare(
     g_autofree char *folder = sp_checkpoints_folder();
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
-    Making data = {making, configs, NULL};
-    SpCheckpoint *checkpoint =
-        key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
+    Making data = {.making = making, .configs = configs};
+    SpCheckpoint *checkpoint;
 
+    sp_message_reader_init(&data.reader, keep_message, &data);
+    checkpoint = key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
     if (checkpoint)
         *ret_made_s = g_steal_pointer(&data.made_s);
+    sp_message_reader_clear(&data.reader);
+    sp_message_clear(&data.result);
+    sp_message_clear(&data.script);
     g_free(data.made_s);
     return checkpoint;
 }

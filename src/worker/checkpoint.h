@@ -11,13 +11,13 @@ typedef struct {
     const SpTestConf *conf;
     const char *images;
     const char *out_dir; /* of who wants it: logs go to checkpoint-NAME in there */
-    bool with_consoles;
+    bool shows_consoles;
     int stream_fd; /* the lines of its log go here too */
 } SpCheckpointMaking;
 
 /**
  * The checkpoint that @making tells of, for machines as @configs (SpMachineConfig) say: out of the
- * user's cache, or made by a worker of its own: then @ret_made_s is the text of SP_REPORT_SCRIPT,
+ * user's cache, or made by a worker of its own: then @ret_made_s is the text of SP_MESSAGE_SCRIPT,
  * otherwise NULL. Free with g_free().
  *
  * SP_ERROR_ASSERTION with the worker's report where its script does not pass; SP_ERROR_NO_SPACE
@@ -43,6 +43,3 @@ bool sp_checkpoint_has_room(
  * NULL.
  */
 SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine);
-
-/** How many bytes checkpoints may take: $SLOTPROOF_CACHE_MIB where that is a number. */
-guint64 sp_checkpoints_size_max(void);

@@ -6,9 +6,7 @@
 #include <glib-unix.h>
 #include <signal.h>
 
-#define LIMIT_MS 30000
-#define LIMIT_DISKS_MS 180000
-/* Of each machine, for those behind it. */
+/* For each machine, so that the others get their turn. */
 #define JOURNAL_MS 10000
 #define JOURNAL "journalctl --no-pager --output=short-precise | tail --bytes=4M"
 
@@ -19,7 +17,7 @@ static bool is_interrupted(void *data)
 
     if (post_mortem->deadline == 0)
         return script.func(script.data);
-    return post_mortem->is_not_wanted || g_get_monotonic_time() >= post_mortem->deadline;
+    return post_mortem->is_unwanted || g_get_monotonic_time() >= post_mortem->deadline;
 }
 
 SpInterrupt sp_post_mortem_interrupt(SpPostMortem *post_mortem)
@@ -30,18 +28,13 @@ SpInterrupt sp_post_mortem_interrupt(SpPostMortem *post_mortem)
         .func = is_interrupted, .begin = script.begin, .end = script.end, .data = post_mortem};
 }
 
-gint64 sp_post_mortem_limit_ms(bool with_disks)
-{
-    return with_disks ? LIMIT_DISKS_MS : LIMIT_MS;
-}
-
 static gboolean on_signal(void *data)
 {
-    ((SpPostMortem *)data)->is_not_wanted = true;
+    ((SpPostMortem *)data)->is_unwanted = true;
     return G_SOURCE_CONTINUE;
 }
 
-static char *file_of(SpMachine *machine, const char *out_dir, const char *suffix)
+static char *build_path(SpMachine *machine, const char *out_dir, const char *suffix)
 {
     g_autofree char *name = g_strconcat(sp_machine_name(machine), suffix, NULL);
 
@@ -50,7 +43,7 @@ static char *file_of(SpMachine *machine, const char *out_dir, const char *suffix
 
 static void take_screen(SpMachine *machine, const char *out_dir, SpLog *log, GError **error)
 {
-    g_autofree char *path = file_of(machine, out_dir, ".screen.png");
+    g_autofree char *path = build_path(machine, out_dir, ".screen.png");
     g_autofree char *name = g_path_get_basename(path);
 
     if (sp_machine_is_up(machine) && sp_machine_screenshot(machine, path, error))
@@ -59,7 +52,7 @@ static void take_screen(SpMachine *machine, const char *out_dir, SpLog *log, GEr
 
 static void take_journal(SpMachine *machine, const char *out_dir, SpLog *log, GError **error)
 {
-    g_autofree char *path = file_of(machine, out_dir, ".journal");
+    g_autofree char *path = build_path(machine, out_dir, ".journal");
     g_auto(SpCommandResult) result = {0};
 
     if (!sp_machine_answers(machine) ||
@@ -69,13 +62,13 @@ static void take_journal(SpMachine *machine, const char *out_dir, SpLog *log, GE
         !g_file_set_contents(path, result.output->str, (gssize)result.output->len, error))
         return;
     if (result.status != 0)
-        sp_log(log, sp_machine_name(machine), "its journal is not whole: journalctl %s",
+        sp_log(log, sp_machine_name(machine), "its journal is incomplete: journalctl %s",
             result.status == 124 ? "did not end in time" : result.errors->str);
 }
 
 static void take_disk(SpMachine *machine, const char *out_dir, SpLog *log, GError **error)
 {
-    g_autofree char *path = file_of(machine, out_dir, ".qcow2");
+    g_autofree char *path = build_path(machine, out_dir, ".qcow2");
 
     if (sp_machine_keep_disk(machine, path, error))
         sp_log(log, sp_machine_name(machine), "its disk is in %s", path);
@@ -96,7 +89,7 @@ static void take_all(
     }
 }
 
-static bool has_any(GPtrArray *machines)
+static bool is_any_up(GPtrArray *machines)
 {
     for (guint i = 0; i < machines->len; i++) {
         if (sp_machine_is_up(g_ptr_array_index(machines, i)))
@@ -105,20 +98,20 @@ static bool has_any(GPtrArray *machines)
     return false;
 }
 
-void sp_post_mortem(SpPostMortem *post_mortem, GPtrArray *machines, const char *out_dir, SpLog *log,
-    bool with_disks)
+void sp_post_mortem(
+    SpPostMortem *post_mortem, GPtrArray *machines, SpLog *log, const SpWorkerOptions *options)
 {
-    if (!with_disks && !has_any(machines))
+    if (!options->keeps_disks && !is_any_up(machines))
         return;
     const guint sources[] = {g_unix_signal_add(SIGINT, on_signal, post_mortem),
         g_unix_signal_add(SIGTERM, on_signal, post_mortem)};
 
-    post_mortem->deadline = sp_deadline(sp_post_mortem_limit_ms(with_disks));
+    post_mortem->deadline = sp_deadline(sp_worker_post_mortem_ms(options));
     sp_log_begin(log, NULL, "post-mortem", "take what the machines can still tell");
-    take_all(take_screen, "screenshot", machines, out_dir, log);
-    take_all(take_journal, "journal", machines, out_dir, log);
-    if (with_disks)
-        take_all(take_disk, "disk", machines, out_dir, log);
+    take_all(take_screen, "screenshot", machines, options->out, log);
+    take_all(take_journal, "journal", machines, options->out, log);
+    if (options->keeps_disks)
+        take_all(take_disk, "disk", machines, options->out, log);
     sp_log_end(log, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
         g_source_remove(sources[i]);

@@ -2,27 +2,21 @@
 #include "worker/program-output.h"
 
 #include "base/error.h"
-#include "worker/worker.h"
+#include "worker/program-pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* As much as a pipe holds: what comes later is from who went on meanwhile. */
-#define BUFFER_SIZE 65536u
-#define LINE_MAX_LENGTH 16384u
 /* At a time, so that a flood of short ones keeps nobody from logging. */
 #define LINES_MAX 1000u
 /* What waits for the rest of its line is logged without, after so many looks at it. */
 #define LOOKS_MAX 10u
 #define LOOK_MS 25
-
-typedef void (*LineFunc)(const char *line, void *data);
 
 struct SpProgramOutput {
     int read_fd;
@@ -38,108 +32,11 @@ struct SpProgramOutput {
     GThread *thread; /* NULL before the start */
 };
 
-static void give_line(const char *bytes, gsize length, LineFunc func, void *data)
-{
-    g_autoptr(GString) line = g_string_sized_new(length);
-
-    if (length > 0 && bytes[length - 1] == '\r')
-        length--;
-    for (gsize i = 0; i < length; i++) {
-        if (bytes[i])
-            g_string_append_c(line, bytes[i]);
-        else
-            g_string_append(line, "\\x00");
-    }
-    func(line->str, data);
-}
-
-/* Give what is a whole line, and of one that is too long its begin; with @is_end the rest too.
- * Returns how many bytes that were. */
-static gsize give_lines(
-    const char *bytes, gsize length, bool is_end, guint max, LineFunc func, void *data)
-{
-    gsize done = 0;
-
-    for (guint n_lines = 0; done < length && n_lines < max; n_lines++) {
-        gsize left = MIN(length - done, LINE_MAX_LENGTH);
-        const char *newline = memchr(bytes + done, '\n', left);
-        gsize n = newline ? (gsize)(newline - bytes) - done : left;
-
-        if (!newline && left < LINE_MAX_LENGTH && !is_end)
-            break;
-        give_line(bytes + done, n, func, data);
-        done += n + (newline != NULL);
-    }
-    return done;
-}
-
-static gsize read_some(int fd, char *buffer, gsize length)
-{
-    ssize_t n;
-
-    do
-        n = read(fd, buffer, length);
-    while (n < 0 && errno == EINTR);
-    return n > 0 ? (gsize)n : 0;
-}
-
-static void close_fd(int *fd)
+static void close_if_open(int *fd)
 {
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
-}
-
-bool sp_program_pipe_open(SpProgramPipe *pipe, GError **error)
-{
-    int fds[2];
-
-    *pipe = (SpProgramPipe){-1, -1};
-    if (!g_unix_open_pipe(fds, FD_CLOEXEC, error))
-        return false;
-    *pipe = (SpProgramPipe){fds[0], fds[1]};
-    return g_unix_set_fd_nonblocking(pipe->read_fd, TRUE, error);
-}
-
-void sp_program_pipe_fds(const SpProgramPipe *pipe, SpProcessFd *ret_fds)
-{
-    ret_fds[0] = (SpProcessFd){pipe->read_fd, SP_WORKER_PROGRAMS_READ_FD};
-    ret_fds[1] = (SpProcessFd){pipe->write_fd, SP_WORKER_PROGRAMS_WRITE_FD};
-}
-
-void sp_program_pipe_close_writer(SpProgramPipe *pipe)
-{
-    close_fd(&pipe->write_fd);
-}
-
-static void append_line(const char *line, void *data)
-{
-    g_autofree char *valid = g_utf8_make_valid(line, -1);
-
-    g_string_append_printf(data, "%s\n", valid);
-}
-
-char *sp_program_pipe_end(SpProgramPipe *pipe, const char *dir, gint64 begin)
-{
-    const SpLogConfig config = {.dir = dir, .stream_fd = -1, .begin = begin, .is_continued = true};
-    g_autofree char *buffer = g_malloc(BUFFER_SIZE);
-    GString *all = g_string_new(NULL);
-    g_autoptr(SpLog) log = NULL;
-    gsize length;
-
-    close_fd(&pipe->write_fd);
-    length = pipe->read_fd >= 0 ? read_some(pipe->read_fd, buffer, BUFFER_SIZE) : 0;
-    close_fd(&pipe->read_fd);
-    give_lines(buffer, length, true, G_MAXUINT, append_line, all);
-    if (all->len > 0)
-        log = sp_log_new(&config, NULL); /* without it, it is in the report */
-    if (log) {
-        g_auto(GStrv) lines = g_strsplit(all->str, "\n", -1);
-
-        for (char **l = lines; l[1]; l++)
-            sp_log_program(log, *l);
-    }
-    return g_string_free(all, FALSE);
 }
 
 static void log_line(const char *line, void *data)
@@ -150,13 +47,13 @@ static void log_line(const char *line, void *data)
 /* Without taking it out of the pipe; false where the kernel can't do that. */
 static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
 {
-    ssize_t n = tee(output->read_fd, output->copy_fds[1], BUFFER_SIZE, SPLICE_F_NONBLOCK);
+    ssize_t n = tee(output->read_fd, output->copy_fds[1], SP_PROGRAM_PIPE_SIZE, SPLICE_F_NONBLOCK);
     gsize done = 0;
 
     if (n < 0 && errno != EAGAIN && errno != EINTR)
         return false;
     while (n > 0 && done < (gsize)n) {
-        gsize more = read_some(output->copy_fds[0], buffer + done, (gsize)n - done);
+        gsize more = sp_program_pipe_read(output->copy_fds[0], buffer + done, (gsize)n - done);
         if (more == 0)
             break;
         done += more;
@@ -170,20 +67,20 @@ static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
  * how much is there of a line that is not whole. */
 static gsize log_some(SpProgramOutput *output, bool is_end, guint max)
 {
-    g_autofree char *buffer = g_malloc(BUFFER_SIZE);
+    g_autofree char *buffer = g_malloc(SP_PROGRAM_PIPE_SIZE);
     gsize length, done, part;
 
     if (!peek(output, buffer, &length)) {
-        length = read_some(output->read_fd, buffer, BUFFER_SIZE);
-        give_lines(buffer, length, true, G_MAXUINT, log_line, output->log);
+        length = sp_program_pipe_read(output->read_fd, buffer, SP_PROGRAM_PIPE_SIZE);
+        sp_program_lines_split(buffer, length, true, G_MAXUINT, log_line, output->log);
         return 0;
     }
-    done = give_lines(buffer, length, is_end, max, log_line, output->log);
+    done = sp_program_lines_split(buffer, length, is_end, max, log_line, output->log);
     part = length - done;
-    if (part >= LINE_MAX_LENGTH || memchr(buffer + done, '\n', part))
+    if (part >= SP_PROGRAM_LINE_MAX || memchr(buffer + done, '\n', part))
         part = 0;
     for (gsize taken = 0; taken < done;) {
-        gsize n = read_some(output->read_fd, buffer, done - taken);
+        gsize n = sp_program_pipe_read(output->read_fd, buffer, done - taken);
         if (n == 0)
             break;
         taken += n;
@@ -286,11 +183,11 @@ void sp_program_output_free(SpProgramOutput *output)
         dup2(output->stderr_fd, STDERR_FILENO);
     if (output->thread)
         log_some(output, true, G_MAXUINT);
-    close_fd(&output->read_fd);
-    close_fd(&output->copy_fds[0]);
-    close_fd(&output->copy_fds[1]);
-    close_fd(&output->stderr_fd);
-    close_fd(&output->end_fd);
+    close_if_open(&output->read_fd);
+    close_if_open(&output->copy_fds[0]);
+    close_if_open(&output->copy_fds[1]);
+    close_if_open(&output->stderr_fd);
+    close_if_open(&output->end_fd);
     g_mutex_clear(&output->lock);
     g_cond_clear(&output->has_gathered);
     g_free(output);

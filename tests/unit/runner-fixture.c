@@ -63,28 +63,31 @@ void runner_add_test(RunnerFixture *f, const char *name, const char *script)
 int runner_run(RunnerFixture *f)
 {
     const SpRunOptions options = {
-        .images = f->images,
+        .worker =
+            {
+                .images = f->images,
+                .is_captured = f->is_captured,
+                .keeps_disks = f->keeps_disks,
+                .shows_consoles = f->is_verbose,
+            },
         .out = f->out,
         .stop_ms = f->stop_ms,
         .jobs = f->jobs,
-        .is_captured = f->is_captured,
-        .keeps_disks = f->keeps_disks,
-        .is_verbose = f->is_verbose,
+    };
+    SpRunContext context = {
+        .engine = f->engine ? f->engine : &sp_local_engine,
         .durations = f->durations,
     };
     g_autofree char *path = g_build_filename(f->dir, "output", NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) tests = sp_tests_load(f->tests, NULL, NULL, &error);
-    int saved, fd, status;
+    int fd, status;
 
     g_assert_no_error(error);
-    fflush(stdout);
-    saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    g_assert_cmpint(dup2(fd, STDOUT_FILENO), ==, STDOUT_FILENO);
-    status = sp_run_tests(tests, f->engine ? f->engine : &sp_local_engine, &options);
-    g_assert_cmpint(dup2(saved, STDOUT_FILENO), ==, STDOUT_FILENO);
-    close(saved);
+    context.progress = sp_progress_new(fd, STDERR_FILENO, false);
+    status = sp_run_tests(tests, &options, &context);
+    sp_progress_free(context.progress);
     close(fd);
     g_clear_pointer(&f->output, g_free);
     g_assert_true(g_file_get_contents(path, &f->output, NULL, NULL));
@@ -99,7 +102,12 @@ void runner_expect(RunnerFixture *f, const char *words)
 
 int runner_worker(int argc, char **argv)
 {
-    if (argc < 5 || !g_str_equal(argv[1], "_worker"))
+    SpWorkerOptions options;
+    g_autoptr(GError) error = NULL;
+
+    if (argc < 2 || !g_str_equal(argv[1], "_worker"))
         return -1;
-    return sp_worker_main(argv[2], argv[3], argv[4], (const char *const *)argv + 5);
+    if (!sp_worker_options_parse((const char *const *)argv + 2, &options, &error))
+        g_error("%s", error->message);
+    return sp_worker_main(&options);
 }

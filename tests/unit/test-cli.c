@@ -90,7 +90,7 @@ int main(int argc, char **argv)
         {"debug --help", 0, "--keep", NULL},
         {"debug extra", 2, NULL, "extra"},
         {"debug --tests " SOURCE_ROOT "/tests/e2e -t nope", 2, NULL, "there is no test 'nope'"},
-        {"debug --tests " SOURCE_ROOT "/tests/driver", 2, NULL, "there is no test 'rauc-slots'"},
+        {"debug --tests " SOURCE_ROOT "/tests/driver", 2, NULL, "there is no test in"},
         {DEBUG_NOWHERE, 2, NULL, "/nowhere/at/all"},
         {DEBUG_NOWHERE " -t slots", 2, NULL, "/nowhere/at/all"},
         {DEBUG_NOWHERE " -t update", 2, NULL, "/nowhere/at/all"},
@@ -103,7 +103,8 @@ int main(int argc, char **argv)
         {DEBUG_NOWHERE " -t ssh-toggle", 2, NULL, "/nowhere/at/all"},
         {DEBUG_NOWHERE " -t machine-api", 2, NULL, "/nowhere/at/all"},
         {"_worker", 2, NULL, "_worker"},
-        {"_worker a b c", 2, NULL, NULL},
+        {"_worker a b c", 2, NULL, "'a' is not an option of a worker"},
+        {"run --engine=cloud", 2, NULL, "there is no engine 'cloud': expected one of local"},
     };
 
     g_test_init(&argc, &argv, NULL);

@@ -19,7 +19,7 @@ static void open_terminal(Fixture *f, guint rows, guint columns)
     const struct winsize size = {.ws_row = (unsigned short)rows, .ws_col = (unsigned short)columns};
 
     g_assert_cmpint(openpty(&f->screen, &f->fd, NULL, NULL, &size), ==, 0);
-    f->progress = sp_progress_new(f->fd, false);
+    f->progress = sp_progress_new(f->fd, STDERR_FILENO, false);
 }
 
 static void set_up(Fixture *f, gconstpointer data)
@@ -146,7 +146,7 @@ static void test_plain(Fixture *f, gconstpointer data)
         open_terminal(f, 10, 30);
         if (i == 3) {
             sp_progress_free(f->progress);
-            f->progress = sp_progress_new(f->fd, true);
+            f->progress = sp_progress_new(f->fd, STDERR_FILENO, true);
         }
         g_assert_false(sp_progress_is_live(f->progress));
         sp_progress_begin(f->progress, "t");
@@ -166,7 +166,7 @@ static void test_pipe(void)
     g_assert_cmpint(pipe(fds), ==, 0);
     g_setenv("TERM", "xterm", TRUE);
     g_unsetenv("NO_COLOR");
-    progress = sp_progress_new(fds[1], false);
+    progress = sp_progress_new(fds[1], STDERR_FILENO, false);
     sp_progress_begin(progress, "t");
     sp_progress_print(progress, "a line\n");
     sp_progress_free(progress);

@@ -2,9 +2,7 @@
 
 /* Runs whole tests in workers, which are this program again, on machines that are fakes. */
 
-#include "base/error.h"
 #include "runner-fixture.h"
-#include "worker/message.h"
 
 #include <glib/gstdio.h>
 #include <poll.h>
@@ -260,8 +258,8 @@ static void test_capture(RunnerFixture *f, gconstpointer data)
 
     runner_add_test(f, "a", "pass\n");
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *text = g_strdup_printf(
-            "[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n", cases[i].word);
+        g_autofree char *text =
+            g_strdup_printf("[Test]\nCapture=%s\n[Machine gateway]\nNetworks=1 7\n", cases[i].word);
 
         runner_write_file(dir, "test.conf", text, -1);
         f->is_captured = cases[i].is_captured;
@@ -274,67 +272,6 @@ static void test_capture(RunnerFixture *f, gconstpointer data)
             g_assert_cmpint(
                 g_file_test(path, G_FILE_TEST_EXISTS), ==, cases[i].is_there && is_used);
         }
-    }
-}
-
-static void test_report(void)
-{
-    g_autofree char *line = sp_report_format(SP_REPORT_SUBTEST, "failed", "a \"b\"\n\xff", 1.5);
-    gsize length = strlen(line);
-    SpReport report = {0};
-
-    g_assert_cmpint(line[length - 1], ==, '\n');
-    g_assert_null(memchr(line, '\n', length - 1));
-    g_assert_true(sp_report_parse(line, length - 1, &report, NULL));
-    g_assert_cmpint(report.kind, ==, SP_REPORT_SUBTEST);
-    g_assert_cmpstr(report.word, ==, "failed");
-    g_assert_cmpstr(report.text, ==, "a \"b\"\n\xef\xbf\xbd");
-    g_assert_cmpfloat(report.number, ==, 1.5);
-    sp_report_clear(&report);
-    for (gsize cut = 0; cut < length - 1; cut++) {
-        g_autoptr(GError) error = NULL;
-        g_assert_false(sp_report_parse(line, cut, &report, &error));
-        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
-    }
-}
-
-static void test_report_garbage(void)
-{
-    static const char *const lines[] = {
-        "[]",
-        "3",
-        "null",
-        "{}",
-        "{\"event\":\"begin\"}",
-        "{\"event\":3,\"word\":\"\",\"text\":\"\",\"number\":1}",
-        "{\"event\":\"other\",\"word\":\"\",\"text\":\"\",\"number\":1}",
-        "{\"event\":\"begin\",\"word\":[],\"text\":\"\",\"number\":1}",
-        "{\"event\":\"begin\",\"word\":\"\",\"text\":null,\"number\":1}",
-        "{\"event\":\"begin\",\"word\":\"\",\"text\":\"\",\"number\":-1}",
-        "{\"event\":\"begin\",\"word\":\"\",\"text\":\"\",\"number\":[]}",
-        "\xff",
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
-        g_autoptr(GError) error = NULL;
-        SpReport report = {0};
-        g_assert_false(sp_report_parse(lines[i], strlen(lines[i]), &report, &error));
-        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
-    }
-}
-
-/* However deep a script that writes to the report nests, nobody descends so far. */
-static void test_report_depth(void)
-{
-    static const char *const begins[] = {"", "{\"event\":", "/*\"*/", "{'\"':"};
-    g_autofree char *deep = g_strnfill(1000000, '[');
-
-    for (gsize i = 0; i < G_N_ELEMENTS(begins); i++) {
-        g_autofree char *line = g_strconcat(begins[i], deep, NULL);
-        g_autoptr(GError) error = NULL;
-        SpReport report = {0};
-        g_assert_false(sp_report_parse(line, strlen(line), &report, &error));
-        g_assert_error(error, SP_ERROR, SP_ERROR_PROTOCOL);
     }
 }
 
@@ -409,8 +346,5 @@ int main(int argc, char **argv)
     for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(
             tests[i].path, RunnerFixture, NULL, runner_set_up, tests[i].test, runner_tear_down);
-    g_test_add_func("/runner/report", test_report);
-    g_test_add_func("/runner/report-garbage", test_report_garbage);
-    g_test_add_func("/runner/report-depth", test_report_depth);
     return g_test_run();
 }

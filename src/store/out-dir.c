@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runner/out-dir.h"
+#include "store/out-dir.h"
 
 #include "base/error.h"
 

@@ -4,6 +4,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#define SP_OUT_DEFAULT "out"
+
 /**
  * Take the directory @path for this process, making it if there is none: as long as the descriptor
  * that this returns is open, no other run writes there. -1 with SP_ERROR_USAGE, which names the

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/prompt.h"
+
+#include "base/error.h"
+#include "store/out-dir.h"
+#include "suite/discover.h"
+#include "suite/images.h"
+#include "suite/test-conf.h"
+#include "worker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_TAG "debug"
+
+/* Both are followed through symlinks; false if either does not exist. */
+static bool is_within(const char *path, const char *dir)
+{
+    char *file = realpath(path, NULL), *parent = realpath(dir, NULL);
+    gsize length = parent ? strlen(parent) : 0;
+    bool is_it = file && parent && strncmp(file, parent, length) == 0 &&
+                 (file[length] == '/' || g_str_equal(parent, "/"));
+
+    free(file);
+    free(parent);
+    return is_it;
+}
+
+static char *build_log_dir(const char *out)
+{
+    return g_build_filename(out ? out : SP_OUT_DEFAULT, "debug", NULL);
+}
+
+bool sp_prompt_spares(const char *path, const char *out, GError **error)
+{
+    g_autofree char *dir = build_log_dir(out);
+
+    if (!is_within(path, dir))
+        return true;
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "'%s' is in '%s', which is emptied first: move it, or give another --out", path, dir);
+    return false;
+}
+
+/* The test that @prompt wants, in an array of its own. */
+static GPtrArray *load_test(const SpPrompt *prompt, GError **error)
+{
+    const char *dir = sp_tests_dir(prompt->tests);
+    g_autofree char *name = prompt->test ? sp_test_name_complete(dir, prompt->test) : NULL;
+    const char *const names[] = {name, NULL};
+    g_autoptr(GPtrArray) list = sp_tests_load(dir, name ? names : NULL, NULL, error);
+    const char *const tags[] = {DEFAULT_TAG, NULL};
+    guint i = 0;
+
+    if (!list)
+        return NULL;
+    while (i < list->len && !sp_test_conf_has_tag(g_ptr_array_index(list, i), tags))
+        i++;
+    if (i == list->len)
+        i = 0;
+    g_ptr_array_remove_range(list, i + 1, list->len - i - 1);
+    g_ptr_array_remove_range(list, 0, i);
+    return g_steal_pointer(&list);
+}
+
+int sp_prompt_run(const SpPrompt *prompt, GError **error)
+{
+    g_autofree char *dir = build_log_dir(prompt->out);
+    g_autofree char *out = g_canonicalize_filename(dir, NULL);
+    g_autofree char *images_dir = sp_images_folder(prompt->images);
+    g_autoptr(GPtrArray) list = load_test(prompt, error);
+    g_autoptr(GPtrArray) images = list ? sp_images_load(images_dir, error) : NULL;
+    SpWorkerOptions options = {
+        .images = images_dir,
+        .out = out,
+        .disk = prompt->disk,
+        .reuses_disks = prompt->reuses_disks,
+        .is_prompt = TRUE,
+    };
+    int lock_fd;
+
+    if (!images)
+        return -1;
+    if (prompt->disk && !sp_prompt_spares(prompt->disk, prompt->out, error))
+        return -1;
+    /* the lock is held until this process ends */
+    if (!sp_out_dir_prepare(out, &lock_fd, error))
+        return -1;
+    options.test_dir = ((const SpTestConf *)g_ptr_array_index(list, 0))->dir;
+    return sp_worker_main(&options);
+}
