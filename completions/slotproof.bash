@@ -26,6 +26,10 @@ _slotproof() {
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
             return
             ;;
+        --engine)
+            mapfile -t COMPREPLY < <(compgen -W local -- "$word")
+            return
+            ;;
         -t | --test)
             words=$(_slotproof_tests "$program")
             mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
