@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runner/kept-results.h"
 
-#include "store/checkpoint-store.h"
 #include "store/out-dir.h"
 #include "store/result-key.h"
 #include "store/result-store.h"
@@ -30,7 +29,7 @@ SpKeptResults *sp_kept_results_new(const SpKeptResultsConfig *config)
 
     kept->config = *config;
     kept->out = g_strdup(config->out);
-    kept->dir = sp_results_dir();
+    kept->dir = sp_cache_dir(&sp_result_kind);
     kept->cache_dir = g_path_get_dirname(kept->dir);
     kept->before = sp_result_keys_new(config->images, config->is_cold, kept->cache_dir);
     kept->keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -43,7 +42,7 @@ void sp_kept_results_free(SpKeptResults *kept)
     if (!kept)
         return;
     if (kept->has_more)
-        sp_results_limit(kept->dir, sp_checkpoints_size_max() / SIZE_DIVISOR);
+        sp_cache_limit(&sp_result_kind, kept->dir, sp_cache_size_max() / SIZE_DIVISOR);
     sp_result_keys_free(kept->before);
     g_hash_table_unref(kept->keys);
     g_hash_table_unref(kept->warnings);

@@ -140,7 +140,7 @@ bool sp_checkpoint_has_room(
     for (guint i = 0; i < configs->len; i++)
         needed += (guint64)((const SpMachineConfig *)configs->pdata[i])->memory_mib * MIB;
     if (room < needed) {
-        sp_checkpoints_make_room(folder, needed - room);
+        sp_cache_evict(&sp_checkpoint_kind, folder, needed - room);
         room = free_bytes(folder);
     }
     if (room >= needed)
@@ -167,7 +167,7 @@ static SpCheckpoint *get(const char *folder, const char *key, const char *name,
         sp_checkpoint_get(folder, key, name, func, (void *)(gpointer)data, error);
 
     if (checkpoint && sp_checkpoint_is_new(checkpoint))
-        sp_checkpoints_limit(folder, sp_checkpoints_size_max());
+        sp_cache_limit(&sp_checkpoint_kind, folder, sp_cache_size_max());
     return checkpoint;
 }
 
@@ -179,7 +179,7 @@ static bool make_boot_snapshot(const char *dir, void *data, GError **error)
 SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
 {
     const SpMachineConfig *config = sp_machine_config(machine);
-    g_autofree char *folder = sp_checkpoints_folder();
+    g_autofree char *folder = sp_cache_dir(&sp_checkpoint_kind);
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *name = g_strconcat("boot snapshot of ", config->name, NULL);
     g_autoptr(GError) error = NULL;
@@ -202,7 +202,7 @@ SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, char **ret_made_s, GError **error)
 {
-    g_autofree char *folder = sp_checkpoints_folder();
+    g_autofree char *folder = sp_cache_dir(&sp_checkpoint_kind);
     g_autofree char *cache = g_path_get_dirname(folder);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
     Making data = {.making = making, .configs = configs};

@@ -367,9 +367,9 @@ static void test_store(Fixture *f, gconstpointer data)
     g_autoptr(SpCheckpoint) second = get(f, KEY_A, &maker);
     g_autofree char *path = g_build_filename(sp_checkpoint_dir(first), "gateway.ram", NULL);
     g_autofree char *text = NULL;
-    g_autoptr(GPtrArray) list = sp_checkpoints_list(f->cache);
+    g_autoptr(GPtrArray) list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_autoptr(GError) error = NULL;
-    const SpCheckpointInfo *info = list->pdata[0];
+    const SpCacheEntry *info = list->pdata[0];
 
     g_assert_cmpuint(maker.calls, ==, 1);
     g_assert_true(sp_checkpoint_is_new(first));
@@ -379,17 +379,17 @@ static void test_store(Fixture *f, gconstpointer data)
     g_assert_cmpuint(list->len, ==, 1);
     g_assert_cmpstr(info->key, ==, KEY_A);
     g_assert_cmpstr(info->name, ==, "booted");
-    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, &error));
+    g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_A, &error));
     g_assert_no_error(error);
     put(f, "cache/" KEY_A "/gateway.ram", "memorx");
-    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, &error));
+    g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_A, &error));
     g_assert_nonnull(strstr(error->message, "gateway.ram"));
     /* who uses it keeps it */
-    g_assert_false(sp_checkpoint_remove(f->cache, KEY_A));
+    g_assert_false(sp_checkpoint_kind.remove(f->cache, KEY_A));
     g_clear_pointer(&first, sp_checkpoint_free);
-    g_assert_false(sp_checkpoint_remove(f->cache, KEY_A));
+    g_assert_false(sp_checkpoint_kind.remove(f->cache, KEY_A));
     g_clear_pointer(&second, sp_checkpoint_free);
-    g_assert_true(sp_checkpoint_remove(f->cache, KEY_A));
+    g_assert_true(sp_checkpoint_kind.remove(f->cache, KEY_A));
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
@@ -406,11 +406,11 @@ static void assert_made_anew(Fixture *f, const char *change)
     maker.calls = 0;
     g_assert_true(g_spawn_sync(
         NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
-    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
     checkpoint = get(f, KEY_A, &maker);
     g_assert_cmpuint(maker.calls, ==, 1);
     g_assert_nonnull(sp_checkpoint_fault(checkpoint));
-    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
 }
 
 static void test_damaged(Fixture *f, gconstpointer data)
@@ -480,20 +480,20 @@ static void test_half_made(Fixture *f, gconstpointer data)
 
     g_assert_null(sp_checkpoint_get(f->cache, KEY_A, "booted", make, &maker, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_ASSERTION);
-    list = sp_checkpoints_list(f->cache);
+    list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_assert_cmpuint(list->len, ==, 0);
     /* without a manifest, as from a disk that lost it */
     put(f, "cache/" KEY_A "/gateway.ram", "half");
-    g_assert_false(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
     put(f, "cache/.new-" KEY_B "/gateway.ram", "half");
     maker.fails = false;
     checkpoint = get(f, KEY_B, &maker);
-    g_assert_true(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+    g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_B, NULL));
     g_clear_pointer(&checkpoint, sp_checkpoint_free);
     put(f, "cache/.new-" KEY_B "/gateway.ram", "half");
-    sp_checkpoints_limit(f->cache, G_MAXUINT64);
+    sp_cache_limit(&sp_checkpoint_kind, f->cache, G_MAXUINT64);
     g_assert_false(g_file_test(leftover, G_FILE_TEST_EXISTS));
-    g_assert_true(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+    g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_B, NULL));
 }
 
 /* Two who want the same at once: it is made once. */
@@ -533,19 +533,19 @@ static void test_limit(Fixture *f, gconstpointer data)
     sp_checkpoint_free(get(f, KEY_B, &maker));
     set_used(f, KEY_A, 2000);
     set_used(f, KEY_B, 1000);
-    sp_checkpoints_limit(f->cache, G_MAXUINT64);
-    list = sp_checkpoints_list(f->cache);
+    sp_cache_limit(&sp_checkpoint_kind, f->cache, G_MAXUINT64);
+    list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_assert_cmpuint(list->len, ==, 2);
-    sp_checkpoints_limit(f->cache, ((SpCheckpointInfo *)list->pdata[0])->size);
+    sp_cache_limit(&sp_checkpoint_kind, f->cache, ((SpCacheEntry *)list->pdata[0])->size);
     g_clear_pointer(&list, g_ptr_array_unref);
-    list = sp_checkpoints_list(f->cache);
+    list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_assert_cmpuint(list->len, ==, 1);
-    g_assert_cmpstr(((SpCheckpointInfo *)list->pdata[0])->key, ==, KEY_A);
+    g_assert_cmpstr(((SpCacheEntry *)list->pdata[0])->key, ==, KEY_A);
     /* one that is used stays, whatever the limit */
     used = get(f, KEY_A, &maker);
     g_assert_cmpuint(maker.calls, ==, 2);
-    sp_checkpoints_limit(f->cache, 0);
-    g_assert_true(sp_checkpoint_verify(f->cache, KEY_A, NULL));
+    sp_cache_limit(&sp_checkpoint_kind, f->cache, 0);
+    g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
 }
 
 /* In a process of its own, where nothing else is there to be mounted over. False where the host
@@ -661,7 +661,7 @@ static void check_makes_room(Fixture *f)
     sp_checkpoint_free(get(f, KEY_B, &maker));
     sp_checkpoint_free(get(f, KEY_A, &maker));
     g_assert_cmpuint(maker.calls, ==, 2);
-    g_assert_false(sp_checkpoint_verify(f->cache, KEY_B, NULL));
+    g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_B, NULL));
 }
 
 static void test_makes_room(Fixture *f, gconstpointer data)
