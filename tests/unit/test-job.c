@@ -226,8 +226,8 @@ static void test_judgement(Fixture *f, gconstpointer data)
         {SP_OUTCOME_FAILED, false, true, SP_RESULT_SKIPPED, "its report", NULL},
         /* it was faster than the user */
         {SP_OUTCOME_PASSED, true, true, SP_RESULT_PASSED, NULL, NULL},
-        {SP_OUTCOME_NONE, true, false, SP_RESULT_FAILED, DEATH "without a result" WORDS
-            "\nlast words", DEATH "without a result" WORDS},
+        {SP_OUTCOME_NONE, true, false, SP_RESULT_FAILED,
+            DEATH "without a result" WORDS "\nlast words", DEATH "without a result" WORDS},
         {SP_OUTCOME_NONE, false, true, SP_RESULT_SKIPPED, DEATH "without a result",
             DEATH "without a result" WORDS},
         {SP_OUTCOME_PASSED, false, false, SP_RESULT_FAILED, DEATH "after it had passed",

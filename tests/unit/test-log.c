@@ -181,7 +181,8 @@ static void test_limits(Fixture *f, gconstpointer data)
     sp_log(f->log, NULL, "and on");
     text = contents(f, "log.txt");
     g_assert_cmpuint(strlen(text), <, SP_LOG_FILE_MAX / 3);
-    g_assert_nonnull(strstr(text, "\n[further console lines are only in the consoles' own files]\n"));
+    g_assert_nonnull(
+        strstr(text, "\n[further console lines are only in the consoles' own files]\n"));
     g_assert_true(g_str_has_suffix(text, "and on\n"));
     events = contents(f, "events.jsonl");
     g_assert_cmpuint(strlen(events), <, SP_LOG_FILE_MAX / 3);

@@ -165,7 +165,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Test]\n[Machine a/b]\n", "test.conf:2:", "a name for Python"},
         {"[Test]\n[Machine driver]\n", "test.conf:2:", "means something else"},
         {"[Test]\n[Machine class]\n", "test.conf:2:", "means something else"},
-        {"[Machine a]\n[Machine a]\n", "test.conf:2:", "already"},
+        {"[Machine a]\n[Machine a]\n", "test.conf:2:", "twice"},
         {"hello\n", "test.conf:1:", "expected '[Group]'"},
     };
 
