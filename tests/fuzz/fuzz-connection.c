@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a driver sends to the agent's connection, in pieces: the first byte chooses their length.
+ * What a driver sends to the agent's connection, in pieces: the first byte chooses how many.
  * The channels are not the agent's: these check that each frame is one that was sent, and that
  * frames come only after a HELLO.
  */
@@ -53,7 +53,7 @@ void units_free(struct units *units)
 /* One turn for each piece; what is not read then is read by the last turns. */
 static void send_pieces(struct loop *loop, struct connection *connection, int fd)
 {
-    size_t step = 1 + sent.data[0] * (size_t)64, length;
+    size_t step = 1 + sent.size / (1 + sent.data[0] % 64u), length;
 
     for (size_t at = 1; at < sent.size; at += length) {
         length = step < sent.size - at ? step : sent.size - at;
