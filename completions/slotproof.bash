@@ -16,7 +16,7 @@ _slotproof() {
         return
     fi
     case $before in
-        --tests | --images | --out | -i | -o | --image | --log | --boot | --rootfs | --report | --write | --disk)
+        --tests | --images | --out | -i | -o | --image | --log | --policy | --report | --write | --disk)
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             compopt -o filenames 2>/dev/null
             return

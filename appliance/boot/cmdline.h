@@ -6,7 +6,7 @@
  * for those that read a file. They return a negative errno on failure.
  */
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 /* Sizes include the NUL. COMMAND_LINE_SIZE of x86 and arm64: */
 #define CMDLINE_MAX 2048u

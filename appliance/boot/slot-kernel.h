@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 /**
  * Load the kernel of @slot for kexec from its boot partition, which is mounted at @directory. The

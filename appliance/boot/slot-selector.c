@@ -9,7 +9,7 @@
 #include "appliance/boot/cmdline.h"
 #include "appliance/boot/early-boot.h"
 #include "appliance/boot/slot-kernel.h"
-#include "lib/boot-plan.h"
+#include "appliance/boot/boot-plan.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
  * from overwriting the only confirmed one.
  */
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>

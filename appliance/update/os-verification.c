@@ -7,10 +7,10 @@
  * the slot's attempts are used up and the other slot boots.
  */
 
+#include "appliance/boot/boot-state.h"
 #include "appliance/boot/cmdline.h"
 #include "appliance/update/health-list.h"
 #include "appliance/update/verification.h"
-#include "lib/boot-state.h"
 #include "lib/cleanup.h"
 
 #include <arpa/inet.h>

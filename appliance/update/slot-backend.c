@@ -5,8 +5,8 @@
  * Backend Interface").
  */
 
+#include "appliance/boot/boot-state.h"
 #include "appliance/boot/cmdline.h"
-#include "lib/boot-state.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>

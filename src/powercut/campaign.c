@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Goes through all crash states of a recording and has each checked. */
+
 #include "powercut/campaign.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "powercut/command-check.h"
 #include "powercut/crash-file.h"
 #include "powercut/findings.h"
 #include "powercut/partitions.h"
-#include "powercut/slots-check.h"
 
-#include <json-glib/json-glib.h>
-#include <stdio.h>
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define COMMAND_CLASS "checked by the command"
-
-/* Of so many states, in the order in which they come, so many by chance: the same each time. */
+/* A random choice out of states as they come: the same each time. */
 typedef struct {
     GRand *rand;
     guint64 left, wanted;
@@ -24,11 +28,13 @@ typedef struct {
     SpCrashOptions states;
     SpCrashDisk *disk;
     SpWriteLog *log;
-    GPtrArray *partitions;   /* may be NULL */
-    guint64 offset, length;  /* of the disk: what the command gets */
-    int range;               /* that of the disk; negative: all */
-    SpSlotsCheck *slots;     /* or NULL */
-    SpCommandCheck *command; /* or NULL */
+    GPtrArray *partitions;  /* may be NULL */
+    guint64 offset, length; /* of the disk: what the command gets */
+    int range;              /* that of the disk; negative: all */
+    const SpStateCheckOps *ops;
+    void *check;             /* what @ops work on; NULL: none yet */
+    SpCommandCheck *command; /* the check, if it is a command; not owned */
+    SpPolicyCheck *policy;   /* or if it is by a policy; not owned */
     SpFindings *findings;    /* or NULL */
     SpFindingsOptions findings_options;
     char *command_line; /* that makes a state again */
@@ -49,10 +55,10 @@ static bool is_interrupted(const Run *run)
     return interrupt->func && interrupt->func(interrupt->data);
 }
 
-static void run_clear(Run *run)
+static void clear_run(Run *run)
 {
-    g_clear_pointer(&run->command, sp_command_check_free);
-    g_clear_pointer(&run->slots, sp_slots_check_free);
+    if (run->check)
+        run->ops->free(run->check);
     g_clear_pointer(&run->findings, sp_findings_free);
     g_clear_pointer(&run->partitions, g_ptr_array_unref);
     g_clear_pointer(&run->disk, sp_crash_disk_free);
@@ -61,7 +67,13 @@ static void run_clear(Run *run)
     g_free(run->command_line);
     g_clear_error(&run->error);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, clear_run)
+
+static void print_text(const Run *run, SpCampaignText kind, const char *text)
+{
+    if (run->campaign->func)
+        run->campaign->func(kind, text, run->campaign->data);
+}
 
 static void choose_from_start(Run *run)
 {
@@ -76,7 +88,7 @@ static void choose_from_start(Run *run)
     };
 }
 
-/* Selection sampling: each choice of so many is as likely as any other. */
+/* Selection sampling: every choice of this size is equally likely. */
 static bool is_chosen(Choice *choice)
 {
     bool is_it = g_rand_double(choice->rand) * (double)choice->left < (double)choice->wanted;
@@ -125,9 +137,12 @@ static bool open_files(Run *run, GError **error)
                          : NULL;
     if (!run->log)
         return false;
-    if (sp_write_log_truncation(run->log))
-        fprintf(stderr, "slotproof: warning: %s: %s\n", run->campaign->log,
-            sp_write_log_truncation(run->log));
+    if (sp_write_log_truncation(run->log)) {
+        g_autofree char *text =
+            g_strdup_printf("%s: %s", run->campaign->log, sp_write_log_truncation(run->log));
+
+        print_text(run, SP_CAMPAIGN_WARNING, text);
+    }
     run->partitions = sp_partitions_read(run->campaign->image, NULL);
     return find_part(run, error);
 }
@@ -165,16 +180,16 @@ static bool is_before_the_log(Run *run, GError **error)
     return false;
 }
 
-/* What the new release is, is known from the log's end. */
-static bool learn(Run *run, GError **error)
+/* What was installed is what the log ends with. */
+static bool learn_end(Run *run, GError **error)
 {
     g_autoptr(GError) local = NULL;
     bool is_good;
 
     if (!apply_all(run, error))
         return false;
-    is_good = sp_slots_check_learn(
-        run->slots, run->disk, run->campaign->boot, run->campaign->rootfs, &local);
+    is_good = sp_policy_check_learn(
+        run->policy, run->campaign->contents, run->campaign->contents_count, &local);
     sp_crash_disk_undo(run->disk, 0);
     if (is_good)
         return true;
@@ -196,9 +211,14 @@ static char *make_command_line(const SpCampaign *campaign)
         campaign->states.seed, name ? " --partition " : "", name ? name : "");
 }
 
-static void on_result(const SpCrashState *state, const char *reason, void *data)
+static void on_result(const SpCrashState *state, const char *facts, const char *failure, void *data)
 {
-    sp_findings_add(((Run *)data)->findings, state, COMMAND_CLASS, reason);
+    sp_findings_add(((Run *)data)->findings, state, facts, failure);
+}
+
+static void on_finding(const char *text, void *data)
+{
+    print_text(data, SP_CAMPAIGN_FINDING, text);
 }
 
 static bool set_up_command(Run *run, GError **error)
@@ -215,8 +235,40 @@ static bool set_up_command(Run *run, GError **error)
         .data = run,
     };
 
+    if (!is_before_the_log(run, error))
+        return false;
     run->command = sp_command_check_new(run->disk, &options, error);
+    run->ops = &sp_command_check_ops;
+    run->check = run->command;
     return run->command != NULL;
+}
+
+static bool set_up_policy(Run *run, GError **error)
+{
+    const SpCampaign *campaign = run->campaign;
+    SpPolicyCheckOptions options = {
+        .policy = campaign->policy,
+        .installed_from = campaign->installed_from,
+        .started_from = campaign->started_from,
+        .samples = campaign->samples,
+        .seed = campaign->states.seed,
+        .jobs = campaign->jobs,
+        .task = &campaign->task,
+        .func = on_result,
+        .data = run,
+    };
+
+    if (!run->partitions)
+        run->partitions = sp_partitions_read(campaign->image, error);
+    if (!run->partitions)
+        return false;
+    options.partitions = run->partitions;
+    run->states.milestones[0] = campaign->installed_from;
+    run->states.milestones[1] = campaign->started_from;
+    run->policy = sp_policy_check_new(run->disk, &options, error);
+    run->ops = &sp_policy_check_ops;
+    run->check = run->policy;
+    return run->policy && is_before_the_log(run, error) && learn_end(run, error);
 }
 
 static bool set_up(Run *run, GError **error)
@@ -228,19 +280,15 @@ static bool set_up(Run *run, GError **error)
         .log = run->log,
         .partitions = run->partitions,
         .command = run->command_line,
-        .is_bootable = !campaign->check,
+        .is_bootable = campaign->policy != NULL,
         .shown = campaign->failures_shown,
         .examples = campaign->examples,
         .seed = campaign->states.seed,
+        .func = on_finding,
+        .data = run,
     };
     run->findings = sp_findings_new(&run->findings_options);
-    if (campaign->check)
-        return is_before_the_log(run, error) && set_up_command(run, error);
-    run->states.milestones[0] = campaign->installed_from;
-    run->states.milestones[1] = campaign->started_from;
-    run->slots =
-        sp_slots_check_new(run->disk, campaign->image, campaign->jobs, &campaign->task, error);
-    return run->slots && is_before_the_log(run, error) && learn(run, error);
+    return campaign->policy ? set_up_policy(run, error) : set_up_command(run, error);
 }
 
 /* --- rounds ----------------------------------------------------------------------------------- */
@@ -249,34 +297,8 @@ static bool count_state(const SpCrashState *state, SpCrashDisk *disk, void *data
 {
     Run *run = data;
 
-    if (run->slots)
-        sp_slots_check_count(run->slots, disk);
-    return true;
-}
-
-static bool prepare_state(const SpCrashState *state, SpCrashDisk *disk, void *data)
-{
-    Run *run = data;
-
-    if (is_chosen(&run->choice))
-        sp_slots_check_prepare(run->slots, disk);
-    return true;
-}
-
-static bool check_slots(Run *run, const SpCrashState *state, GError **error)
-{
-    const SpCampaign *campaign = run->campaign;
-    guint happened = (state->latest >= campaign->installed_from ? SP_SLOTS_INSTALLED : 0) |
-                     (state->latest >= campaign->started_from ? SP_SLOTS_STARTED : 0);
-    g_autoptr(GError) local = NULL;
-    const char *class;
-    bool is_good = sp_slots_check_state(run->slots, run->disk, happened, &class, &local);
-
-    if (!is_good && !g_error_matches(local, SP_ERROR, SP_ERROR_ASSERTION)) {
-        g_propagate_error(error, g_steal_pointer(&local));
-        return false;
-    }
-    sp_findings_add(run->findings, state, class, is_good ? NULL : local->message);
+    if (run->ops->count)
+        run->ops->count(run->check);
     return true;
 }
 
@@ -284,19 +306,15 @@ static bool check_state(const SpCrashState *state, SpCrashDisk *disk, void *data
 {
     Run *run = data;
 
-    if (!is_chosen(&run->choice))
-        return true;
-    return run->slots ? check_slots(run, state, &run->error)
-                      : sp_command_check_start(run->command, state, &run->error);
+    return !is_chosen(&run->choice) || run->ops->start(run->check, state, &run->error);
 }
 
-/* Over all states, which the disk is as its base before and after. False if it was ended. */
+/* Over all states; the disk is as its base before and after. False if it was ended. */
 static bool go_through(Run *run, const char *doing, SpCrashFunc func)
 {
     SpCrashCounts counts;
     bool is_done;
 
-    choose_from_start(run);
     run->states.doing = doing;
     run->states.expected = run->counts.seen;
     is_done =
@@ -310,78 +328,92 @@ static void go_through_all(Run *run)
 {
     if (!go_through(run, "counting the states", count_state))
         return;
-    if (run->slots) {
-        sp_slots_check_choose_data(run->slots, run->campaign->data_samples, run->states.seed);
-        if (!go_through(run, "looking into file systems", prepare_state))
-            return;
-    }
-    if (go_through(run, "checking the states", check_state) && run->command)
-        (void)sp_command_check_finish(run->command, &run->error);
+    choose_from_start(run);
+    if (go_through(run, "checking the states", check_state))
+        (void)run->ops->finish(run->check, &run->error);
 }
 
 /* --- what was found --------------------------------------------------------------------------- */
 
-static void say(const Run *run, double seconds)
+static void describe_contents(const Run *run, GString *text)
 {
-    sp_findings_say(run->findings);
-    printf("%" G_GUINT64_FORMAT " states seen, %" G_GUINT64_FORMAT " distinct, %" G_GUINT64_FORMAT
-           " checked in %.1f s, %" G_GUINT64_FORMAT " failed\n",
-        run->counts.seen, run->counts.distinct, sp_findings_checked(run->findings), seconds,
-        sp_findings_failed(run->findings));
-    if (run->slots) {
-        SpSlotsCounts counts = sp_slots_check_counts(run->slots);
+    g_autoptr(GArray) counts = sp_policy_check_counts(run->policy);
 
-        printf("file systems looked into: %u contents of state, %u of %u of data\n", counts.states,
-            counts.data_checked, counts.data);
+    g_string_append(text, "contents checked:");
+    for (guint i = 0; i < counts->len; i++) {
+        const SpPolicyCounts *count = &g_array_index(counts, SpPolicyCounts, i);
+
+        g_string_append_printf(text, "%s %u of %u of %s", i > 0 ? "," : "", count->checked,
+            count->contents, count->partitions);
     }
-    if (sp_write_log_truncation(run->log))
-        printf("NOT ALL WAS CHECKED: %s\n", sp_write_log_truncation(run->log));
-    if (run->command && sp_command_check_restored(run->command) > 0)
-        printf("the check changed its disk %u times, which was made anew each time: that is slow\n",
-            sp_command_check_restored(run->command));
+    g_string_append_c(text, '\n');
 }
 
-static void add_truncation(const Run *run, JsonObject *object)
+static void print_sums(const Run *run, double seconds)
+{
+    g_autofree char *classes = sp_findings_describe_classes(run->findings);
+    g_autoptr(GString) text = g_string_new(classes);
+
+    g_string_append_printf(text,
+        "%" G_GUINT64_FORMAT " states seen, %" G_GUINT64_FORMAT " distinct, %" G_GUINT64_FORMAT
+        " checked in %.1f s, %" G_GUINT64_FORMAT " failed\n",
+        run->counts.seen, run->counts.distinct, sp_findings_checked(run->findings), seconds,
+        sp_findings_failed(run->findings));
+    if (run->policy)
+        describe_contents(run, text);
+    if (sp_write_log_truncation(run->log))
+        g_string_append_printf(
+            text, "NOT ALL WAS CHECKED: %s\n", sp_write_log_truncation(run->log));
+    if (run->command && sp_command_check_restored(run->command) > 0)
+        g_string_append_printf(text,
+            "the check changed its disk %u times; it was restored each time, which is slow\n",
+            sp_command_check_restored(run->command));
+    print_text(run, SP_CAMPAIGN_FINDING, text->str);
+}
+
+static json_t *truncation_to_json(const Run *run)
 {
     const char *how = sp_write_log_truncation(run->log);
-    JsonObject *truncated;
     guint count;
 
-    if (!how) {
-        json_object_set_null_member(object, "truncated");
-        return;
-    }
+    if (!how)
+        return json_null();
     (void)sp_write_log_entries(run->log, &count);
-    truncated = json_object_new();
-    json_object_set_string_member(truncated, "reason", how);
-    json_object_set_int_member(truncated, "entries_used", count);
-    json_object_set_int_member(
-        truncated, "entries_promised", (gint64)sp_write_log_promised(run->log));
-    json_object_set_object_member(object, "truncated", truncated);
+    return json_pack("{s:s, s:I, s:I}", "reason", how, "entries_used", (json_int_t)count,
+        "entries_promised", (json_int_t)sp_write_log_promised(run->log));
+}
+
+static json_t *contents_to_json(const Run *run)
+{
+    g_autoptr(GArray) counts = sp_policy_check_counts(run->policy);
+    json_t *array = json_array();
+
+    for (guint i = 0; i < counts->len; i++) {
+        const SpPolicyCounts *count = &g_array_index(counts, SpPolicyCounts, i);
+
+        json_array_append_new(
+            array, json_pack("{s:s, s:I, s:I}", "partitions", count->partitions, "contents",
+                       (json_int_t)count->contents, "checked", (json_int_t)count->checked));
+    }
+    return array;
 }
 
 static bool write_report(const Run *run, double seconds, bool has_ended, GError **error)
 {
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
-    JsonObject *object = sp_findings_to_json(run->findings);
+    json_t *root = sp_findings_to_json(run->findings);
+    g_autofree char *text = NULL;
 
-    json_object_set_int_member(object, "seen", (gint64)run->counts.seen);
-    json_object_set_int_member(object, "distinct", (gint64)run->counts.distinct);
-    json_object_set_int_member(object, "seed", run->states.seed);
-    json_object_set_double_member(object, "seconds", seconds);
-    json_object_set_boolean_member(object, "interrupted", !has_ended);
-    add_truncation(run, object);
-    if (run->slots) {
-        SpSlotsCounts counts = sp_slots_check_counts(run->slots);
-
-        json_object_set_int_member(object, "state_contents", counts.states);
-        json_object_set_int_member(object, "data_contents", counts.data);
-        json_object_set_int_member(object, "data_contents_checked", counts.data_checked);
-    }
-    json_node_take_object(root, object);
-    json_generator_set_root(generator, root);
-    return json_generator_to_file(generator, run->campaign->report, error);
+    json_object_set_new(root, "seen", json_integer((json_int_t)run->counts.seen));
+    json_object_set_new(root, "distinct", json_integer((json_int_t)run->counts.distinct));
+    json_object_set_new(root, "seed", json_integer(run->states.seed));
+    json_object_set_new(root, "seconds", json_real(seconds));
+    json_object_set_new(root, "interrupted", json_boolean(!has_ended));
+    json_object_set_new(root, "truncated", truncation_to_json(run));
+    if (run->policy)
+        json_object_set_new(root, "contents", contents_to_json(run));
+    text = sp_json_format(root);
+    json_decref(root);
+    return g_file_set_contents(run->campaign->report, text, -1, error);
 }
 
 static int end_early(Run *run, GError **error)
@@ -406,7 +438,7 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
     if (run.error && has_ended)
         return end_early(&run, error);
     seconds = (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC;
-    say(&run, seconds);
+    print_sums(&run, seconds);
     if (campaign->report && !write_report(&run, seconds, has_ended, error))
         return SP_CAMPAIGN_ERROR;
     if (!has_ended)
@@ -416,15 +448,45 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
     return sp_write_log_truncation(run.log) ? SP_CAMPAIGN_TRUNCATED : SP_CAMPAIGN_PASSED;
 }
 
+static bool write_disk(Run *run, const char *path, GError **error)
+{
+    g_autoptr(SpCrashFile) file =
+        sp_crash_file_new(run->disk, path, run->offset, run->length, &run->campaign->task, error);
+
+    return file && sp_crash_file_finish(file, error);
+}
+
+/* What is not a regular file, as a descriptor below /proc, is written to as it is. */
+static bool is_replaced(const char *path)
+{
+    struct stat status;
+
+    return lstat(path, &status) < 0 || S_ISREG(status.st_mode);
+}
+
+static bool write_and_rename(Run *run, const char *path, GError **error)
+{
+    g_autofree char *temporary = g_strdup_printf("%s.%d.new", path, (int)getpid());
+
+    if (!write_disk(run, temporary, error)) {
+        (void)g_unlink(temporary);
+        return false;
+    }
+    if (g_rename(temporary, path) == 0)
+        return true;
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "'%s' can't be written: %s", path, g_strerror(errno));
+    (void)g_unlink(temporary);
+    return false;
+}
+
 bool sp_campaign_write_state(
     const SpCampaign *campaign, const char *name, const char *path, GError **error)
 {
     g_auto(Run) run = {.campaign = campaign};
-    g_autoptr(SpCrashFile) file = NULL;
 
     if (!open_files(&run, error) ||
         !sp_crash_state_make(run.disk, run.log, &run.states, name, error))
         return false;
-    file = sp_crash_file_new(run.disk, path, run.offset, run.length, &campaign->task, error);
-    return file && sp_crash_file_finish(file, error);
+    return is_replaced(path) ? write_and_rename(&run, path, error) : write_disk(&run, path, error);
 }

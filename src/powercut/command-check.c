@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Has a user's command check crash states. */
+
 #include "powercut/command-check.h"
 
 #include "base/error.h"
@@ -30,7 +33,7 @@ struct SpCommandCheck {
     guint next; /* of jobs: the one that was started first, if it is under way */
 };
 
-static bool set_up(const SpCommandCheck *check, Job *job, GError **error)
+static bool set_up_job(const SpCommandCheck *check, Job *job, GError **error)
 {
     job->fd = sp_unnamed_file_open(error);
     if (job->fd < 0)
@@ -52,7 +55,7 @@ SpCommandCheck *sp_command_check_new(
     for (guint i = 0; i < options->jobs; i++)
         check->jobs[i].fd = -1;
     for (guint i = 0; i < options->jobs; i++) {
-        if (!set_up(check, &check->jobs[i], error))
+        if (!set_up_job(check, &check->jobs[i], error))
             return NULL;
     }
     return g_steal_pointer(&check);
@@ -76,8 +79,8 @@ void sp_command_check_free(SpCommandCheck *check)
     g_free(check);
 }
 
-/* NULL if it was content. */
-static char *reason_of(const Job *job)
+/* NULL if the command was satisfied. */
+static char *describe_failure(const Job *job)
 {
     g_autofree char *output = NULL, *end = NULL;
     const char *tail;
@@ -93,7 +96,7 @@ static char *reason_of(const Job *job)
 }
 
 /* Wait for the job, and hand on what it found. */
-static bool end(SpCommandCheck *check, Job *job, GError **error)
+static bool finish_job(SpCommandCheck *check, Job *job, GError **error)
 {
     g_autoptr(GError) local = NULL;
     g_autofree char *reason = NULL;
@@ -101,7 +104,7 @@ static bool end(SpCommandCheck *check, Job *job, GError **error)
     if (!job->process)
         return true;
     if (sp_process_wait(job->process, job->deadline, &check->options.task->interrupt, &local))
-        reason = reason_of(job);
+        reason = describe_failure(job);
     else if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
         reason = g_strdup_printf("the check did not end within %" G_GINT64_FORMAT " s",
             check->options.timeout_ms / 1000);
@@ -110,19 +113,21 @@ static bool end(SpCommandCheck *check, Job *job, GError **error)
         g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }
-    check->options.func(&job->state, reason, check->options.data);
+    check->options.func(
+        &job->state, reason ? "check=failed" : "check=passed", reason, check->options.data);
     return true;
 }
 
-bool sp_command_check_start(SpCommandCheck *check, const SpCrashState *state, GError **error)
+static bool start_job(void *data, const SpCrashState *state, GError **error)
 {
+    SpCommandCheck *check = data;
     Job *job = &check->jobs[check->next];
     g_autofree char *disk = g_strconcat("SLOTPROOF_DISK=", job->path, NULL);
     g_autofree char *name = g_strconcat("SLOTPROOF_STATE=", state->name, NULL);
     const char *const argv[] = {
         "env", disk, name, "/bin/sh", "-c", check->options.command, "sh", job->path, NULL};
 
-    if (!end(check, job, error) || !sp_crash_file_update(job->file, error))
+    if (!finish_job(check, job, error) || !sp_crash_file_update(job->file, error))
         return false;
     g_free(job->name);
     job->name = g_strdup(state->name);
@@ -134,10 +139,12 @@ bool sp_command_check_start(SpCommandCheck *check, const SpCrashState *state, GE
     return job->process != NULL;
 }
 
-bool sp_command_check_finish(SpCommandCheck *check, GError **error)
+static bool finish_jobs(void *data, GError **error)
 {
+    SpCommandCheck *check = data;
+
     for (guint i = 0; i < check->options.jobs; i++) {
-        if (!end(check, &check->jobs[check->next], error))
+        if (!finish_job(check, &check->jobs[check->next], error))
             return false;
         check->next = (check->next + 1) % check->options.jobs;
     }
@@ -152,3 +159,14 @@ guint sp_command_check_restored(const SpCommandCheck *check)
         restored += sp_crash_file_restored(check->jobs[i].file);
     return restored;
 }
+
+static void free_check(void *data)
+{
+    sp_command_check_free(data);
+}
+
+const SpStateCheckOps sp_command_check_ops = {
+    .start = start_job,
+    .finish = finish_jobs,
+    .free = free_check,
+};

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The enumeration of crash states, epoch by epoch. */
+
 #include "powercut/crash-states.h"
 
+#include "powercut/crash-name.h"
 #include "powercut/epoch.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#define NAME_SIZE 64
 
 const SpCrashOptions sp_crash_options = {.subsets_max = 10,
     .samples = 256,
@@ -15,7 +16,7 @@ const SpCrashOptions sp_crash_options = {.subsets_max = 10,
     .tear_samples = 4,
     .doing = "going through states"};
 
-/* What tells states apart. */
+/* A state's identity. */
 typedef struct {
     SpDiskHash hash; /* the key's first field */
     guint stage;     /* milestones that were reached */
@@ -46,49 +47,54 @@ static guint stage_of(const SpCrashOptions *options, guint latest)
     return stage;
 }
 
-static bool visit(Walk *walk, guint at, const char *format, ...) G_GNUC_PRINTF(3, 4);
-static bool visit(Walk *walk, guint at, const char *format, ...)
+/* The disk is in the state @name now. */
+static bool visit_state(Walk *walk, guint at, SpCrashName name)
 {
+    const SpEpochs *epochs = &walk->epochs;
     SpDiskHash hash = walk->range < 0 ? sp_crash_disk_hash(walk->disk)
                                       : sp_crash_disk_range_hash(walk->disk, (guint)walk->range);
-    Key key = {.hash = hash, .stage = stage_of(walk->epochs.options, walk->epoch.end)};
-    char name[NAME_SIZE];
-    SpCrashState state = {.name = name, .at = at, .latest = walk->epoch.end};
-    va_list args;
+    Key key = {.hash = hash, .stage = stage_of(epochs->options, walk->epoch.end)};
+    char text[SP_CRASH_NAME_SIZE];
+    SpCrashState state = {.name = text,
+        .at = at,
+        .latest = walk->epoch.end,
+        .is_plain = name.kind == SP_CRASH_PREFIX};
 
-    if (!sp_task_step(walk->epochs.options->task, walk->epochs.options->doing, walk->counts.seen,
-            walk->epochs.options->expected, NULL))
+    if (!sp_task_step(epochs->options->task, epochs->options->doing, walk->counts.seen,
+            epochs->options->expected, NULL))
         return false;
     walk->counts.seen++;
     if (g_hash_table_contains(walk->seen, &key))
         return true;
     g_hash_table_add(walk->seen, g_memdup2(&key, sizeof key));
     walk->counts.distinct++;
-    va_start(args, format);
-    g_vsnprintf(name, sizeof name, format, args);
-    va_end(args);
+    sp_crash_name_format(&name, text);
     return walk->func(&state, walk->disk, walk->data);
 }
 
-/* The first sectors of an entry, or the last: as @prefix and @rest are called. */
-static bool visit_tears(Walk *walk, guint entry, char prefix, char rest)
+/* The disk has what comes before the state: make it, visit it, and undo it. */
+static bool visit(Walk *walk, guint at, SpCrashKind kind, guint entry, guint64 detail)
+{
+    SpCrashName name = {kind, entry, detail};
+    gsize mark = sp_crash_disk_mark(walk->disk);
+    bool goes_on;
+
+    sp_crash_name_apply(&name, &walk->epochs, walk->disk);
+    goes_on = visit_state(walk, at, name);
+    sp_crash_disk_undo(walk->disk, mark);
+    return goes_on;
+}
+
+/* The first sectors of an entry, or the last: as @first and @rest are called. */
+static bool visit_tears(Walk *walk, guint entry, SpCrashKind first, SpCrashKind rest)
 {
     g_autoptr(GArray) places = sp_epoch_tears(&walk->epochs, entry);
-    const SpLogEntry *torn = &walk->epochs.entries[entry];
-    gsize mark = sp_crash_disk_mark(walk->disk);
     bool goes_on = true;
 
     for (guint i = 0; i < places->len && goes_on; i++) {
         guint64 place = g_array_index(places, guint64, i);
 
-        sp_crash_disk_apply(walk->disk, torn, 0, place);
-        goes_on = visit(walk, entry, "%c%u.%" G_GUINT64_FORMAT, prefix, entry, place);
-        sp_crash_disk_undo(walk->disk, mark);
-        if (!goes_on)
-            break;
-        sp_crash_disk_apply(walk->disk, torn, place, G_MAXUINT64);
-        goes_on = visit(walk, entry, "%c%u.%" G_GUINT64_FORMAT, rest, entry, place);
-        sp_crash_disk_undo(walk->disk, mark);
+        goes_on = visit(walk, entry, first, entry, place) && visit(walk, entry, rest, entry, place);
     }
     return goes_on;
 }
@@ -97,14 +103,10 @@ static bool visit_holes(Walk *walk, guint entry)
 {
     guint count =
         sp_epoch_sectors(&walk->epochs, entry) > 2 ? walk->epochs.options->tear_samples : 0;
-    gsize mark = sp_crash_disk_mark(walk->disk);
     bool goes_on = true;
 
-    for (guint i = 0; i < count && goes_on; i++) {
-        sp_epoch_apply_sectors(&walk->epochs, walk->disk, entry, i);
-        goes_on = visit(walk, entry, "h%u.%u", entry, i);
-        sp_crash_disk_undo(walk->disk, mark);
-    }
+    for (guint i = 0; i < count && goes_on; i++)
+        goes_on = visit(walk, entry, SP_CRASH_HOLES, entry, i);
     return goes_on;
 }
 
@@ -113,11 +115,8 @@ static bool visit_subsets(Walk *walk)
     guint last = 1u << (walk->epoch.end - walk->epoch.first);
     bool goes_on = true;
 
-    for (guint mask = 1; mask < last && goes_on; mask++) {
-        sp_epoch_apply_mask(&walk->epochs, walk->disk, walk->epoch, mask);
-        goes_on = visit(walk, walk->epoch.end, "s%u.%x", walk->epoch.first, mask);
-        sp_crash_disk_undo(walk->disk, 0);
-    }
+    for (guint mask = 1; mask < last && goes_on; mask++)
+        goes_on = visit(walk, walk->epoch.end, SP_CRASH_SUBSET, walk->epoch.first, mask);
     return goes_on;
 }
 
@@ -126,16 +125,10 @@ static bool visit_survivors_and_samples(Walk *walk)
     guint first = walk->epoch.first;
     bool goes_on = true;
 
-    for (guint i = first; i < walk->epoch.end && goes_on; i++) {
-        sp_epoch_apply(&walk->epochs, walk->disk, i);
-        goes_on = visit(walk, i + 1, "o%u", i);
-        sp_crash_disk_undo(walk->disk, 0);
-    }
-    for (guint i = 0; i < walk->epochs.options->samples && goes_on; i++) {
-        sp_epoch_apply_sample(&walk->epochs, walk->disk, walk->epoch, i);
-        goes_on = visit(walk, walk->epoch.end, "r%u.%u", first, i);
-        sp_crash_disk_undo(walk->disk, 0);
-    }
+    for (guint i = first; i < walk->epoch.end && goes_on; i++)
+        goes_on = visit(walk, i + 1, SP_CRASH_ALONE, i, 0);
+    for (guint i = 0; i < walk->epochs.options->samples && goes_on; i++)
+        goes_on = visit(walk, walk->epoch.end, SP_CRASH_SAMPLE, first, i);
     return goes_on;
 }
 
@@ -147,7 +140,7 @@ static bool visit_without(Walk *walk, guint count, guint entry, const gsize *mar
     bool goes_on;
 
     sp_crash_disk_drop(walk->disk, &walk->epochs.entries[entry], at[0], at[1]);
-    goes_on = visit(walk, count, "d%u.%u", count, entry);
+    goes_on = visit_state(walk, count, (SpCrashName){SP_CRASH_DELAYED, count, entry});
     sp_crash_disk_undo(walk->disk, mark);
     return goes_on;
 }
@@ -157,23 +150,20 @@ static bool visit_overlaps(Walk *walk, guint entry, gsize mark)
 {
     g_autoptr(GPtrArray) covered = sp_crash_disk_covered(walk->disk, mark);
     const SpLogEntry *first = &walk->epochs.entries[walk->epoch.first];
-    gsize after = sp_crash_disk_mark(walk->disk);
     bool goes_on = true;
 
     for (guint i = 0; i < covered->len && goes_on; i++) {
         const SpLogEntry *other = covered->pdata[i];
 
         /* entries are in one array */
-        if (other < first)
-            continue;
-        sp_crash_disk_apply(walk->disk, other, 0, G_MAXUINT64);
-        goes_on = visit(walk, entry + 1, "v%u.%u", entry, (guint)(other - walk->epochs.entries));
-        sp_crash_disk_undo(walk->disk, after);
+        if (other >= first)
+            goes_on = visit(
+                walk, entry + 1, SP_CRASH_OVERLAP, entry, (guint)(other - walk->epochs.entries));
     }
     return goes_on;
 }
 
-/* Each of the last writes may come later than that behind it. */
+/* Each of the last writes may arrive after the one that follows it. */
 static bool visit_delays(Walk *walk, guint count, const gsize *marks)
 {
     guint last = count - 1, delays = MIN(walk->epochs.options->delays, last - walk->epoch.first);
@@ -195,11 +185,11 @@ static bool visit_prefixes(Walk *walk)
     for (guint i = epoch.first; i < epoch.end && goes_on; i++) {
         gsize mark = sp_crash_disk_mark(walk->disk);
 
-        if (!visit_tears(walk, i, 't', 'x') || !visit_holes(walk, i))
+        if (!visit_tears(walk, i, SP_CRASH_TORN, SP_CRASH_TORN_REST) || !visit_holes(walk, i))
             return false;
         sp_epoch_apply(&walk->epochs, walk->disk, i);
         marks[i - epoch.first + 1] = sp_crash_disk_mark(walk->disk);
-        goes_on = visit(walk, i + 1, "p%u", i + 1) && visit_overlaps(walk, i, mark) &&
+        goes_on = visit(walk, i + 1, SP_CRASH_PREFIX, i + 1, 0) && visit_overlaps(walk, i, mark) &&
                   visit_delays(walk, i + 1, marks);
     }
     for (guint i = epoch.first; i < epoch.end && goes_on; i++)
@@ -211,11 +201,11 @@ static bool visit_epoch(Walk *walk)
 {
     guint size = walk->epoch.end - walk->epoch.first;
     bool is_small = size <= MIN(walk->epochs.options->subsets_max, SP_SUBSETS_LIMIT);
-    bool goes_on = visit(walk, walk->epoch.first, "p%u", walk->epoch.first) &&
+    bool goes_on = visit(walk, walk->epoch.first, SP_CRASH_PREFIX, walk->epoch.first, 0) &&
                    (is_small ? visit_subsets(walk) : visit_survivors_and_samples(walk));
 
     for (guint i = walk->epoch.first; i < walk->epoch.end && goes_on; i++)
-        goes_on = visit_tears(walk, i, 'u', 'y');
+        goes_on = visit_tears(walk, i, SP_CRASH_ALONE_TORN, SP_CRASH_ALONE_TORN_REST);
     goes_on = goes_on && visit_prefixes(walk);
     sp_crash_disk_settle(walk->disk);
     return goes_on;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Collects what was found of crash states: classes, failures and what they have to do with the log.
+ */
+
 #include "powercut/findings.h"
 
 #include "powercut/partitions.h"
 
-#include <json-glib/json-glib.h>
-#include <stdio.h>
+#include <jansson.h>
+#include <string.h>
 
 #define WRITES_AROUND 4u
 #define NO_CLASS G_MAXUINT
@@ -17,9 +21,9 @@ static const char *const kinds[] = {
 };
 
 typedef struct {
-    char *description;
+    char *facts;
     guint number;
-    GPtrArray *examples; /* names of states: the first, then others by chance */
+    GPtrArray *examples; /* names of states: the first, then random others */
     guint64 states;
 } StateClass;
 
@@ -32,20 +36,20 @@ struct SpFindings {
     SpFindingsOptions options;
     const SpLogEntry *entries;
     guint count;
-    GPtrArray *classes;  /* of StateClass, as they came */
-    GHashTable *by_text; /* description to StateClass */
-    GHashTable *reasons; /* of failures that were told of */
-    JsonArray *failures;
+    GPtrArray *classes;   /* of StateClass, as they came */
+    GHashTable *by_facts; /* to StateClass */
+    GHashTable *reasons;  /* of failures that were reported */
+    json_t *failures;
     Cut *cuts; /* count + 1 */
     GRand *rand;
     guint64 checked, failed;
 };
 
-static void class_free(void *data)
+static void free_class(void *data)
 {
     StateClass *class = data;
 
-    g_free(class->description);
+    g_free(class->facts);
     g_ptr_array_unref(class->examples);
     g_free(class);
 }
@@ -56,10 +60,10 @@ SpFindings *sp_findings_new(const SpFindingsOptions *options)
 
     findings->options = *options;
     findings->entries = sp_write_log_entries(options->log, &findings->count);
-    findings->classes = g_ptr_array_new_with_free_func(class_free);
-    findings->by_text = g_hash_table_new(g_str_hash, g_str_equal);
+    findings->classes = g_ptr_array_new_with_free_func(free_class);
+    findings->by_facts = g_hash_table_new(g_str_hash, g_str_equal);
     findings->reasons = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    findings->failures = json_array_new();
+    findings->failures = json_array();
     findings->cuts = g_new0(Cut, (gsize)findings->count + 1);
     findings->rand = g_rand_new_with_seed(options->seed);
     for (guint i = 0; i <= findings->count; i++)
@@ -71,10 +75,10 @@ void sp_findings_free(SpFindings *findings)
 {
     if (!findings)
         return;
-    g_hash_table_unref(findings->by_text);
+    g_hash_table_unref(findings->by_facts);
     g_hash_table_unref(findings->reasons);
     g_ptr_array_unref(findings->classes);
-    json_array_unref(findings->failures);
+    json_decref(findings->failures);
     g_rand_free(findings->rand);
     g_free(findings->cuts);
     g_free(findings);
@@ -108,16 +112,22 @@ static char *describe_writes(const SpFindings *findings, guint at)
     return g_string_free(text, FALSE);
 }
 
-/* What was told of once is not told of again, nor more than the user wants to hear. */
+/* A reason is reported once, and no more reasons than the user wants to see. */
 static bool is_news(SpFindings *findings, const char *reason)
 {
     return g_hash_table_add(findings->reasons, g_strdup(reason)) &&
            g_hash_table_size(findings->reasons) <= findings->options.shown;
 }
 
-/* On stdout, and for the report. */
-static void tell(
-    const SpFindings *findings, const SpCrashState *state, const char *reason, JsonObject *failure)
+static void report_text(const SpFindings *findings, const char *text)
+{
+    if (findings->options.func)
+        findings->options.func(text, findings->options.data);
+}
+
+/* As text, and for the JSON. */
+static void report_failure(
+    const SpFindings *findings, const SpCrashState *state, const char *reason, json_t *failure)
 {
     const SpFindingsOptions *options = &findings->options;
     g_autofree char *writes = describe_writes(findings, state->at);
@@ -125,47 +135,49 @@ static void tell(
         g_strdup_printf("%s --state %s --write DISK", options->command, state->name);
     g_autofree char *machine =
         g_strdup_printf("%s --state %s --debug", options->command, state->name);
+    g_autofree char *text = g_strdup_printf("FAILED: state %s: %s\n%s  its disk: %s\n%s%s%s",
+        state->name, reason, writes, disk, options->is_bootable ? "  a machine with it: " : "",
+        options->is_bootable ? machine : "", options->is_bootable ? "\n" : "");
 
-    printf("FAILED: state %s: %s\n%s  its disk: %s\n", state->name, reason, writes, disk);
-    json_object_set_string_member(failure, "writes", writes);
-    json_object_set_string_member(failure, "disk", disk);
-    if (options->is_bootable) {
-        printf("  a machine with it: %s\n", machine);
-        json_object_set_string_member(failure, "machine", machine);
-    }
-    (void)fflush(stdout);
+    report_text(findings, text);
+    json_object_set_new(failure, "writes", json_string(writes));
+    json_object_set_new(failure, "disk", json_string(disk));
+    if (options->is_bootable)
+        json_object_set_new(failure, "machine", json_string(machine));
 }
 
 static void add_failure(SpFindings *findings, const SpCrashState *state, const char *reason)
 {
-    JsonObject *failure = json_object_new();
+    g_autofree char *valid = g_utf8_make_valid(reason, -1);
+    json_t *failure = json_pack(
+        "{s:s, s:i, s:s}", "state", state->name, "entry", (int)state->at, "reason", valid);
 
     findings->failed++;
-    json_object_set_string_member(failure, "state", state->name);
-    json_object_set_int_member(failure, "entry", state->at);
-    json_object_set_string_member(failure, "reason", reason);
-    json_array_add_object_element(findings->failures, failure);
+    json_array_append(findings->failures, failure);
     if (is_news(findings, reason))
-        tell(findings, state, reason, failure);
+        report_failure(findings, state, valid, failure);
+    json_decref(failure);
 }
 
 void sp_findings_add_failure(SpFindings *findings, const char *reason)
 {
+    g_autofree char *text = g_strdup_printf("FAILED: %s\n", reason);
+
     findings->failed++;
-    printf("FAILED: %s\n", reason);
+    report_text(findings, text);
 }
 
-static StateClass *get_class(SpFindings *findings, const char *description)
+static StateClass *get_class(SpFindings *findings, const char *facts)
 {
-    StateClass *class = g_hash_table_lookup(findings->by_text, description);
+    StateClass *class = g_hash_table_lookup(findings->by_facts, facts);
 
     if (class)
         return class;
     class = g_new0(StateClass, 1);
-    class->description = g_strdup(description);
+    class->facts = g_strdup(facts);
     class->number = findings->classes->len;
     class->examples = g_ptr_array_new_with_free_func(g_free);
-    g_hash_table_insert(findings->by_text, class->description, class);
+    g_hash_table_insert(findings->by_facts, class->facts, class);
     g_ptr_array_add(findings->classes, class);
     return class;
 }
@@ -188,9 +200,9 @@ static void keep_example(SpFindings *findings, StateClass *class, const char *na
 }
 
 void sp_findings_add(
-    SpFindings *findings, const SpCrashState *state, const char *description, const char *reason)
+    SpFindings *findings, const SpCrashState *state, const char *facts, const char *reason)
 {
-    StateClass *class = get_class(findings, description);
+    StateClass *class = get_class(findings, facts);
     Cut *cut = &findings->cuts[MIN(state->at, findings->count)];
 
     findings->checked++;
@@ -215,80 +227,84 @@ guint64 sp_findings_failed(const SpFindings *findings)
     return findings->failed;
 }
 
-void sp_findings_say(const SpFindings *findings)
+char *sp_findings_describe_classes(const SpFindings *findings)
 {
+    GString *text = g_string_new(NULL);
+
     for (guint i = 0; i < findings->classes->len; i++) {
         const StateClass *class = g_ptr_array_index(findings->classes, i);
 
-        printf("%8" G_GUINT64_FORMAT "  %s (as %s)\n", class->states, class->description,
-            (const char *)class->examples->pdata[0]);
+        g_string_append_printf(text, "%8" G_GUINT64_FORMAT "  %s (as %s)\n", class->states,
+            class->facts, (const char *)class->examples->pdata[0]);
     }
+    return g_string_free(text, FALSE);
 }
 
-static JsonArray *classes_to_json(const SpFindings *findings)
+static json_t *facts_to_json(const char *facts)
 {
-    JsonArray *array = json_array_new();
+    json_t *object = json_object();
+    g_auto(GStrv) words = g_strsplit(facts, " ", -1);
+
+    for (char **word = words; *word; word++) {
+        char *value = strchr(*word, '=');
+
+        if (!value)
+            continue;
+        *value++ = '\0';
+        json_object_set_new(object, *word, json_string(value));
+    }
+    return object;
+}
+
+static json_t *classes_to_json(const SpFindings *findings)
+{
+    json_t *array = json_array();
 
     for (guint i = 0; i < findings->classes->len; i++) {
         const StateClass *class = g_ptr_array_index(findings->classes, i);
-        JsonObject *object = json_object_new();
-        JsonArray *examples = json_array_new();
+        json_t *examples = json_array();
 
         for (guint j = 0; j < class->examples->len; j++)
-            json_array_add_string_element(examples, class->examples->pdata[j]);
-        json_object_set_string_member(object, "description", class->description);
-        json_object_set_array_member(object, "examples", examples);
-        json_object_set_int_member(object, "states", (gint64) class->states);
-        json_array_add_object_element(array, object);
+            json_array_append_new(examples, json_string(class->examples->pdata[j]));
+        json_array_append_new(
+            array, json_pack("{s:o, s:o, s:I}", "facts", facts_to_json(class->facts), "examples",
+                       examples, "states", (json_int_t) class->states));
     }
     return array;
 }
 
-static JsonArray *entries_to_json(const SpFindings *findings)
+static json_t *entries_to_json(const SpFindings *findings)
 {
-    JsonArray *array = json_array_new();
+    json_t *array = json_array();
 
     for (guint i = 0; i < findings->count; i++) {
         const SpLogEntry *entry = &findings->entries[i];
-        JsonArray *row = json_array_sized_new(4);
 
-        json_array_add_string_element(row, kinds[entry->kind]);
-        json_array_add_string_element(row, partition_of(findings, entry));
-        json_array_add_int_element(row, (gint64)entry->offset);
-        json_array_add_int_element(row, (gint64)entry->length);
-        json_array_add_array_element(array, row);
+        json_array_append_new(
+            array, json_pack("[s, s, I, I]", kinds[entry->kind], partition_of(findings, entry),
+                       (json_int_t)entry->offset, (json_int_t)entry->length));
     }
     return array;
 }
 
-static JsonArray *cuts_to_json(const SpFindings *findings)
+static json_t *cuts_to_json(const SpFindings *findings)
 {
-    JsonArray *array = json_array_new();
+    json_t *array = json_array();
 
     for (guint i = 0; i <= findings->count; i++) {
         const Cut *cut = &findings->cuts[i];
-        JsonArray *row = json_array_sized_new(3);
 
-        json_array_add_int_element(row, (gint64)cut->states);
-        json_array_add_int_element(row, (gint64)cut->failed);
-        if (cut->class == NO_CLASS)
-            json_array_add_null_element(row);
-        else
-            json_array_add_int_element(row, cut->class);
-        json_array_add_array_element(array, row);
+        json_array_append_new(
+            array, json_pack("[I, I, o]", (json_int_t)cut->states, (json_int_t)cut->failed,
+                       cut->class == NO_CLASS ? json_null() : json_integer(cut->class)));
     }
     return array;
 }
 
-JsonObject *sp_findings_to_json(const SpFindings *findings)
+json_t *sp_findings_to_json(const SpFindings *findings)
 {
-    JsonObject *object = json_object_new();
-
-    json_object_set_int_member(object, "checked", (gint64)findings->checked);
-    json_object_set_int_member(object, "failed", (gint64)findings->failed);
-    json_object_set_array_member(object, "failures", json_array_ref(findings->failures));
-    json_object_set_array_member(object, "classes", classes_to_json(findings));
-    json_object_set_array_member(object, "entries", entries_to_json(findings));
-    json_object_set_array_member(object, "cuts", cuts_to_json(findings));
-    return object;
+    return json_pack("{s:I, s:I, s:O, s:o, s:o, s:o}", "checked", (json_int_t)findings->checked,
+        "failed", (json_int_t)findings->failed, "failures", findings->failures, "classes",
+        classes_to_json(findings), "entries", entries_to_json(findings), "cuts",
+        cuts_to_json(findings));
 }

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Runs a file system's own checker on a copy of a partition. */
+
 #include "powercut/fsck-job.h"
 
 #include "base/error.h"
@@ -11,94 +14,102 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS 60000
-#define PROBE_FD 3
+#define COPY_FD 3
+#define COPY_FD_PATH "/proc/self/fd/3"
 
-struct SpProbeCopy {
+struct SpFsckCopy {
     int fd; /* memory */
+    char *path;
     SpCrashFile *file;
 };
 
-struct SpProbe {
-    const SpProbeCopy *copy;
+struct SpFsckJob {
     SpProcess *process;
     char *program;
     gint64 deadline;
 };
 
-SpProbeCopy *sp_probe_copy_new(
+SpFsckCopy *sp_fsck_copy_new(
     const SpCrashDisk *disk, guint64 offset, guint64 length, const SpTask *task, GError **error)
 {
-    g_autoptr(SpProbeCopy) copy = g_new0(SpProbeCopy, 1);
-    g_autofree char *path = NULL;
+    g_autoptr(SpFsckCopy) copy = g_new0(SpFsckCopy, 1);
 
-    copy->fd = memfd_create("slotproof-probe", MFD_CLOEXEC);
+    copy->fd = memfd_create("slotproof-copy", MFD_CLOEXEC);
     if (copy->fd < 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory for a copy of a partition: %s",
             g_strerror(errno));
         return NULL;
     }
-    path = g_strdup_printf("/proc/self/fd/%d", copy->fd);
-    copy->file = sp_crash_file_new(disk, path, offset, length, task, error);
+    copy->path = g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), copy->fd);
+    copy->file = sp_crash_file_new(disk, copy->path, offset, length, task, error);
     return copy->file ? g_steal_pointer(&copy) : NULL;
 }
 
-void sp_probe_copy_free(SpProbeCopy *copy)
+void sp_fsck_copy_free(SpFsckCopy *copy)
 {
     if (!copy)
         return;
     sp_crash_file_free(copy->file);
     if (copy->fd >= 0)
         close(copy->fd);
+    g_free(copy->path);
     g_free(copy);
 }
 
-SpProbe *sp_probe_start(SpProbeCopy *copy, const char *const *argv, GError **error)
+bool sp_fsck_copy_update(SpFsckCopy *copy, GError **error)
 {
-    g_autoptr(SpProbe) probe = g_new0(SpProbe, 1);
-    SpProcessFd fd = {.from = copy->fd, .to = PROBE_FD};
-
-    probe->copy = copy;
-    if (!sp_crash_file_update(copy->file, error))
-        return NULL;
-    probe->program = g_strdup(argv[0]);
-    probe->deadline = sp_deadline(TIMEOUT_MS);
-    probe->process = sp_process_start(argv, &fd, 1, error);
-    return probe->process ? g_steal_pointer(&probe) : NULL;
+    return sp_crash_file_update(copy->file, error);
 }
 
-void sp_probe_free(SpProbe *probe)
+const char *sp_fsck_copy_path(const SpFsckCopy *copy)
 {
-    if (!probe)
+    return copy->path;
+}
+
+SpFsckJob *sp_fsck_job_start(const SpFsckCopy *copy, const char *const *argv, GError **error)
+{
+    g_autoptr(SpFsckJob) job = g_new0(SpFsckJob, 1);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) words = NULL;
+    SpProcessFd fd = {.from = copy->fd, .to = COPY_FD};
+
+    g_strv_builder_addv(builder, (const char **)argv);
+    g_strv_builder_add(builder, COPY_FD_PATH);
+    words = g_strv_builder_end(builder);
+    job->program = g_strdup(argv[0]);
+    job->deadline = sp_deadline(TIMEOUT_MS);
+    job->process = sp_process_start((const char *const *)words, &fd, 1, error);
+    return job->process ? g_steal_pointer(&job) : NULL;
+}
+
+void sp_fsck_job_free(SpFsckJob *job)
+{
+    if (!job)
         return;
-    sp_process_free(probe->process);
-    g_free(probe->program);
-    g_free(probe);
+    sp_process_free(job->process);
+    g_free(job->program);
+    g_free(job);
 }
 
-bool sp_probe_wait(SpProbe *probe, const SpInterrupt *interrupt, int *ret_status, GError **error)
+bool sp_fsck_job_wait(SpFsckJob *job, const SpInterrupt *interrupt, int *ret_status, GError **error)
 {
     g_autoptr(GError) local = NULL;
     int status;
 
-    if (!sp_process_wait(probe->process, probe->deadline, interrupt, &local)) {
+    if (!sp_process_wait(job->process, job->deadline, interrupt, &local)) {
         if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
             g_set_error(error, SP_ERROR, SP_ERROR_TIMEOUT, "'%s' did not end within a minute",
-                probe->program);
+                job->program);
         else
             g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }
-    status = sp_process_wait_status(probe->process);
+    status = sp_process_wait_status(job->process);
     *ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return true;
 }
 
-char *sp_probe_output(SpProbe *probe)
+char *sp_fsck_job_output(SpFsckJob *job)
 {
-    return sp_process_output(probe->process);
-}
-
-int sp_probe_fd(const SpProbe *probe)
-{
-    return probe->copy->fd;
+    return sp_process_output(job->process);
 }

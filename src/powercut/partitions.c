@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Reads a disk's GPT by libfdisk. */
+
 #include "powercut/partitions.h"
 
 #include "base/error.h"
 
 #include <libfdisk/libfdisk.h>
 
-static void partition_free(void *data)
+static void free_partition(void *data)
 {
     SpPartition *partition = data;
 
@@ -13,7 +16,7 @@ static void partition_free(void *data)
     g_free(partition);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_offsets(const void *a, const void *b)
 {
     const SpPartition *left = *(SpPartition *const *)a, *right = *(SpPartition *const *)b;
 
@@ -22,7 +25,7 @@ static int compare(const void *a, const void *b)
 
 static GPtrArray *read_table(struct fdisk_context *context)
 {
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(partition_free);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(free_partition);
     unsigned long sector = fdisk_get_sector_size(context);
     struct fdisk_table *table = NULL;
     struct fdisk_partition *entry = NULL;
@@ -36,7 +39,7 @@ static GPtrArray *read_table(struct fdisk_context *context)
         const char *name = fdisk_partition_get_name(entry);
 
         partition->name =
-            name && *name ? g_strdup(name)
+            name && *name ? g_utf8_make_valid(name, -1)
                           : g_strdup_printf("partition %zu", fdisk_partition_get_partno(entry) + 1);
         partition->offset = (guint64)fdisk_partition_get_start(entry) * sector;
         partition->length = (guint64)fdisk_partition_get_size(entry) * sector;
@@ -44,7 +47,7 @@ static GPtrArray *read_table(struct fdisk_context *context)
     }
     fdisk_free_iter(iter);
     fdisk_unref_table(table);
-    g_ptr_array_sort(list, compare);
+    g_ptr_array_sort(list, compare_offsets);
     return g_steal_pointer(&list);
 }
 
@@ -95,4 +98,14 @@ const SpPartition *sp_partitions_find(GPtrArray *partitions, const char *name)
             return partition;
     }
     return NULL;
+}
+
+const SpPartition *sp_partitions_get(GPtrArray *partitions, const char *name, GError **error)
+{
+    const SpPartition *partition = sp_partitions_find(partitions, name);
+
+    if (!partition)
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "the disk has no partition '%s': it is another device's, or was not booted yet", name);
+    return partition;
 }

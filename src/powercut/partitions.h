@@ -3,15 +3,20 @@
 
 #include <glib.h>
 
+/* The partitions of a disk. */
+
 typedef struct {
     char *name;
     guint64 offset, length; /* bytes */
 } SpPartition;
 
 /** The partitions of the raw disk @path, by its GPT and in the order of the disk: an array of
- * SpPartition. SP_ERROR_USAGE where it has none that is whole. */
-GPtrArray *sp_partitions_read(const char *path, GError **error);
-/** The name of what lies at @offset; where it is no partition, "the partition table". */
+ * SpPartition. SP_ERROR_USAGE if it has no valid GPT with partitions. */
+GPtrArray *sp_partitions_read(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** The name of the partition at @offset; "the partition table" outside of all. */
 const char *sp_partitions_name(GPtrArray *partitions, guint64 offset);
 /** The one called @name, or NULL. */
 const SpPartition *sp_partitions_find(GPtrArray *partitions, const char *name);
+/** The same; SP_ERROR_USAGE if the disk does not have it. */
+const SpPartition *sp_partitions_get(
+    GPtrArray *partitions, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What 'slotproof powercut --report' left in a test's folder (its form: powercut/findings.h): the
- * disk's writes in their order, a lane a partition, with the outcome of a power cut after each. */
+/* What 'slotproof powercut --report' left in a test's directory: the disk's writes in their order,
+ * a lane for each partition, with what boots after a power cut at each. */
 
+#include "powercut/findings-file.h"
 #include "report/sections.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
-#define FILE_NAME "powercut.json"
 #define FILE_MAX (16u * 1024 * 1024)
-#define DEPTH_MAX 8u /* json-glib takes a stack frame for each */
 #define ENTRIES_MAX 100000u
 #define BARS_MAX 3000u
 #define LANES_MAX 24u
@@ -20,101 +18,24 @@
 
 typedef struct {
     SpMarkup *markup;
-    JsonObject *root;
-    JsonArray *entries, *cuts, *classes, *failures, *boots; /* each may be NULL */
-    guint count;                                            /* of entries */
-    guint bars;                                             /* that may still be drawn */
+    const SpFindingsFile *file;
+    guint count; /* of entries */
+    guint bars;  /* that may still be drawn */
 } Chart;
 
-/* --- the file ----------------------------------------------------------------------------------
- */
-
-/* Brackets outside of strings. */
-static bool is_flat(const char *text, gsize length)
+static const SpFoundEntry *get_entry(const Chart *chart, guint i)
 {
-    guint depth = 0;
-    bool is_string = false;
-
-    for (gsize i = 0; i < length; i++) {
-        if (is_string && text[i] == '\\')
-            i++;
-        else if (text[i] == '"')
-            is_string = !is_string;
-        else if (!is_string && strchr("[{", text[i]) && text[i] != '\0' && ++depth > DEPTH_MAX)
-            return false;
-        else if (!is_string && strchr("]}", text[i]) && text[i] != '\0' && depth > 0)
-            depth--;
-    }
-    return true;
+    return &g_array_index(chart->file->entries, SpFoundEntry, i);
 }
 
-static JsonParser *load(const char *dir)
+/* Of a power cut after @i entries; all zeros if there is none. */
+static SpFoundCut get_cut(const Chart *chart, guint i)
 {
-    gsize length;
-    g_autofree char *text = sp_section_read_file(dir, FILE_NAME, FILE_MAX, &length);
-    g_autoptr(JsonParser) parser = json_parser_new();
-
-    if (!text || !is_flat(text, length) ||
-        !json_parser_load_from_data(parser, text, (gssize)length, NULL) ||
-        !json_parser_get_root(parser) || !JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser)))
-        return NULL;
-    return g_steal_pointer(&parser);
+    return i < chart->file->cuts->len ? g_array_index(chart->file->cuts, SpFoundCut, i)
+                                      : (SpFoundCut){.class = -1};
 }
 
-static JsonArray *array_member(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-}
-
-static guint length_of(JsonArray *array)
-{
-    return array ? json_array_get_length(array) : 0;
-}
-
-static JsonObject *object_at(JsonArray *array, guint index)
-{
-    JsonNode *node = json_array_get_element(array, index);
-
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
-/* The element @index of the array at @row of @array; NULL where there is none. */
-static JsonNode *cell(JsonArray *array, guint row, guint index)
-{
-    JsonNode *node = row < length_of(array) ? json_array_get_element(array, row) : NULL;
-    JsonArray *cells = node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-
-    return index < length_of(cells) ? json_array_get_element(cells, index) : NULL;
-}
-
-static gint64 number_of(JsonNode *node, gint64 fallback)
-{
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_INT64
-               ? json_node_get_int(node)
-               : fallback;
-}
-
-static const char *text_of(JsonNode *node)
-{
-    return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
-
-static const char *text_member(JsonObject *object, const char *name)
-{
-    return object ? text_of(json_object_get_member(object, name)) : NULL;
-}
-
-static gint64 number_member(JsonObject *object, const char *name)
-{
-    return number_of(json_object_get_member(object, name), 0);
-}
-
-/* --- the chart ---------------------------------------------------------------------------------
- */
+/* --- the chart -------------------------------------------------------------------------------- */
 
 static void write_piece(
     Chart *chart, const char *class, const char *text, const char *title, guint first, guint end)
@@ -144,17 +65,16 @@ static void end_lane(SpMarkup *markup)
     sp_markup_end(markup);
 }
 
-/* Where entry @i belongs; NULL for nowhere. */
+/* The lane of entry @i; NULL if it is not drawn. */
 static const char *lane_of(const Chart *chart, guint i)
 {
-    const char *kind = text_of(cell(chart->entries, i, 0));
-    const char *partition = text_of(cell(chart->entries, i, 1));
+    const SpFoundEntry *entry = get_entry(chart, i);
 
-    if (!kind || !partition || g_str_equal(kind, "mark"))
+    if (!entry->kind || !entry->partition || g_str_equal(entry->kind, "mark"))
         return NULL;
-    if (g_str_equal(kind, "flush"))
+    if (g_str_equal(entry->kind, "flush"))
         return "flushes";
-    return *partition ? partition : "no partition";
+    return *entry->partition ? entry->partition : "no partition";
 }
 
 static GPtrArray *find_lanes(const Chart *chart)
@@ -176,14 +96,13 @@ static void write_entries(Chart *chart, const char *lane, guint first, guint end
     guint64 bytes = 0;
 
     for (guint i = first; i < end; i++)
-        bytes += (guint64)CLAMP(number_of(cell(chart->entries, i, 3), 0), 0, G_MAXINT32);
+        bytes += (guint64)CLAMP(get_entry(chart, i)->length, 0, G_MAXINT32);
     size = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
     if (g_str_equal(lane, "flushes"))
         title = g_strdup_printf("entry %u: flush", first);
     else if (end == first + 1)
         title = g_strdup_printf("entry %u: %s, %s at byte %" G_GINT64_FORMAT, first,
-            text_of(cell(chart->entries, first, 0)), size,
-            number_of(cell(chart->entries, first, 2), 0));
+            get_entry(chart, first)->kind, size, get_entry(chart, first)->offset);
     else
         title = g_strdup_printf("entries %u to %u: %s", first, end - 1, size);
     write_piece(
@@ -203,17 +122,6 @@ static void write_lane(Chart *chart, const char *lane)
             write_entries(chart, lane, first, i);
     }
     end_lane(chart->markup);
-}
-
-/* The first words of a class say what boots. */
-static char *outcome_of(const Chart *chart, gint64 class)
-{
-    JsonObject *object = class >= 0 && class < length_of(chart->classes)
-                             ? object_at(chart->classes, (guint) class)
-                             : NULL;
-    const char *text = text_member(object, "description");
-
-    return text ? g_strndup(text, strcspn(text, ";")) : g_strdup("?");
 }
 
 static guint colour_of(GPtrArray *outcomes, const char *outcome)
@@ -239,42 +147,42 @@ static void write_outcome(
 static void write_failed_cuts(Chart *chart)
 {
     for (guint i = 0; i <= chart->count; i++) {
-        gint64 states = number_of(cell(chart->cuts, i, 0), 0);
-        gint64 failed = number_of(cell(chart->cuts, i, 1), 0);
+        SpFoundCut cut = get_cut(chart, i);
         g_autofree char *title = NULL;
 
-        if (failed <= 0)
+        if (cut.failed <= 0)
             continue;
         title = g_strdup_printf("%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
                                 " states with a power cut at entry %u fail",
-            failed, states, i);
+            cut.failed, cut.states, i);
         write_piece(chart, "bar failed", "✗", title, i, i + 1);
     }
 }
 
-/* What boots after a cut at each entry; where that state is as another one, as before it. */
+/* What boots after a cut at each entry; a state that is the same as another counts as the one
+ * before it. */
 static void write_outcomes(Chart *chart)
 {
     g_autoptr(GPtrArray) outcomes = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *outcome = NULL;
+    const char *outcome = NULL;
     guint first = 0;
 
     begin_lane(chart->markup, "power cut here");
     for (guint i = 0; i <= chart->count; i++) {
-        gint64 class = number_of(cell(chart->cuts, i, 2), -1);
-        g_autofree char *now = class >= 0 ? outcome_of(chart, class) : g_strdup(outcome);
+        gint64 class = get_cut(chart, i).class;
+        const char *now =
+            class >= 0 ? g_array_index(chart->file->classes, SpFoundClass, class).boots : outcome;
 
         if (outcome && g_strcmp0(now, outcome) != 0) {
             write_outcome(chart, outcomes, outcome, first, i);
             first = i;
         }
-        g_free(outcome);
-        outcome = g_steal_pointer(&now);
+        outcome = now;
     }
     if (outcome)
         write_outcome(chart, outcomes, outcome, first, chart->count + 1);
     end_lane(chart->markup);
-    if (number_member(chart->root, "failed") > 0) {
+    if (chart->file->failed > 0) {
         begin_lane(chart->markup, "failed");
         write_failed_cuts(chart);
         end_lane(chart->markup);
@@ -307,108 +215,80 @@ static void write_chart(Chart *chart)
 /* --- the tables --------------------------------------------------------------------------------
  */
 
-/* How the states of the class that were booted fared. */
-static char *describe_boots(const Chart *chart, const char *class)
+/* How the states of the class fared that were booted. */
+static char *describe_boots(const SpFoundClass *class)
 {
-    guint booted = 0, failed = 0;
-
-    for (guint i = 0; i < length_of(chart->boots); i++) {
-        JsonObject *boot = object_at(chart->boots, i);
-
-        if (g_strcmp0(text_member(boot, "class"), class) != 0)
-            continue;
-        booted++;
-        failed += text_member(boot, "reason") != NULL;
-    }
-    if (booted == 0)
+    if (class->booted == 0)
         return g_strdup("");
-    return failed > 0 ? g_strdup_printf("%u booted, %u failed", booted, failed)
-                      : g_strdup_printf("%u booted", booted);
+    return class->failed > 0 ? g_strdup_printf("%u booted, %u failed", class->booted, class->failed)
+                             : g_strdup_printf("%u booted", class->booted);
 }
 
-static void write_classes(Chart *chart)
+static void write_classes(const Chart *chart)
 {
-    sp_markup_begin(chart->markup, "table", NULL);
-    for (guint i = 0; i < MIN(length_of(chart->classes), CLASSES_MAX); i++) {
-        JsonObject *class = object_at(chart->classes, i);
-        const char *text = text_member(class, "description");
-        g_autofree char *boots = text ? describe_boots(chart, text) : NULL;
+    GArray *classes = chart->file->classes;
 
-        if (!text)
-            continue;
+    sp_markup_begin(chart->markup, "table", NULL);
+    for (guint i = 0; i < MIN(classes->len, CLASSES_MAX); i++) {
+        const SpFoundClass *class = &g_array_index(classes, SpFoundClass, i);
+        g_autofree char *boots = describe_boots(class);
+
         sp_markup_begin(chart->markup, "tr", NULL);
         sp_markup_begin(chart->markup, "td", "class", "number", NULL);
-        sp_markup_printf(chart->markup, "%" G_GINT64_FORMAT, number_member(class, "states"));
+        sp_markup_printf(chart->markup, "%" G_GINT64_FORMAT, class->states);
         sp_markup_end(chart->markup);
-        sp_markup_element(chart->markup, "td", text, NULL);
+        sp_markup_element(chart->markup, "td", class->facts, NULL);
         sp_markup_element(chart->markup, "td", boots, NULL);
         sp_markup_end(chart->markup);
     }
     sp_markup_end(chart->markup);
 }
 
-static void write_failure(SpMarkup *markup, JsonObject *failure)
+static void write_failure(SpMarkup *markup, const SpFoundFailure *failure)
 {
-    static const char *const parts[] = {"writes", "disk", "machine"};
+    const char *const parts[] = {failure->writes, failure->disk, failure->machine};
 
     sp_markup_begin(markup, "p", "class", "headline", NULL);
-    sp_markup_printf(
-        markup, "state %s: %s", text_member(failure, "state"), text_member(failure, "reason"));
+    sp_markup_printf(markup, "state %s: %s", failure->state, failure->reason);
     sp_markup_end(markup);
     for (gsize i = 0; i < G_N_ELEMENTS(parts); i++) {
-        const char *text = text_member(failure, parts[i]);
-
-        if (text)
-            sp_markup_element(markup, "pre", text, NULL);
+        if (parts[i])
+            sp_markup_element(markup, "pre", parts[i], NULL);
     }
 }
 
-static void write_failures(Chart *chart)
+static void write_numbers(const Chart *chart)
 {
-    guint shown = 0;
+    const SpFindingsFile *file = chart->file;
 
-    for (guint i = 0; i < length_of(chart->failures) && shown < FAILURES_MAX; i++) {
-        JsonObject *failure = object_at(chart->failures, i);
-
-        /* one of each reason has the rest */
-        if (!text_member(failure, "disk") || !text_member(failure, "state") ||
-            !text_member(failure, "reason"))
-            continue;
-        write_failure(chart->markup, failure);
-        shown++;
-    }
-}
-
-static void write_numbers(Chart *chart)
-{
     sp_markup_begin(chart->markup, "p", NULL);
     sp_markup_printf(chart->markup,
         "%" G_GINT64_FORMAT " states seen, %" G_GINT64_FORMAT " distinct, %" G_GINT64_FORMAT
         " checked, %u booted, %" G_GINT64_FORMAT " failed.",
-        number_member(chart->root, "seen"), number_member(chart->root, "distinct"),
-        number_member(chart->root, "checked"), length_of(chart->boots),
-        number_member(chart->root, "failed"));
+        file->seen, file->distinct, file->checked, file->booted, file->failed);
+    sp_markup_end(chart->markup);
+    if (!file->truncated)
+        return;
+    sp_markup_begin(chart->markup, "p", "class", "headline", NULL);
+    sp_markup_printf(chart->markup, "Not all was checked: %s", file->truncated);
     sp_markup_end(chart->markup);
 }
 
 void sp_section_power_cuts(SpMarkup *markup, const SpRecord *record, SpPageBudget *budget)
 {
-    g_autoptr(JsonParser) parser = load(record->dir);
-    Chart chart = {.markup = markup, .bars = BARS_MAX};
+    gsize length;
+    g_autofree char *text = sp_section_read_file(record->dir, SP_FINDINGS_FILE, FILE_MAX, &length);
+    g_autoptr(SpFindingsFile) file = text ? sp_findings_file_parse(text, length) : NULL;
+    Chart chart = {.markup = markup, .file = file, .bars = BARS_MAX};
 
-    if (!parser)
+    if (!file)
         return;
-    chart.root = json_node_get_object(json_parser_get_root(parser));
-    chart.entries = array_member(chart.root, "entries");
-    chart.cuts = array_member(chart.root, "cuts");
-    chart.classes = array_member(chart.root, "classes");
-    chart.failures = array_member(chart.root, "failures");
-    chart.boots = array_member(chart.root, "boots");
-    chart.count = MIN(length_of(chart.entries), ENTRIES_MAX);
+    chart.count = MIN(file->entries->len, ENTRIES_MAX);
     sp_markup_begin(markup, "section", NULL);
     sp_markup_element(markup, "h3", "Power cuts", NULL);
     write_numbers(&chart);
-    write_failures(&chart);
+    for (guint i = 0; i < MIN(file->failures->len, FAILURES_MAX); i++)
+        write_failure(markup, &g_array_index(file->failures, SpFoundFailure, i));
     if (chart.count > 0)
         write_chart(&chart);
     write_classes(&chart);

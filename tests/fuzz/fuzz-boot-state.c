@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #include <stdint.h>
 #include <stdlib.h>

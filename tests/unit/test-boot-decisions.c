@@ -8,7 +8,7 @@
  * of them is derived as the code under test derives it.
  */
 
-#include "lib/boot-plan.h"
+#include "appliance/boot/boot-plan.h"
 
 #include <glib.h>
 #include <string.h>

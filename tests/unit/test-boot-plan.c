@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/boot-plan.h"
+#include "appliance/boot/boot-plan.h"
 
 #include "appliance/boot/cmdline.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #include "cut-model.h"
 #include "lib/atomic-file.h"

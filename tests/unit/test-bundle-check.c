@@ -3,7 +3,7 @@
 /* Runs the built bundle-check, BUNDLE_CHECK, in the environment that RAUC gives to its pre-install
  * handler, with plain files for the slots' devices. */
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>

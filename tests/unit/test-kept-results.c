@@ -152,10 +152,13 @@ static void test_failed_powercut(Fixture *f, gconstpointer data)
 {
     g_autofree char *line = g_strdup_printf("'%s' powercut --tests '%s' --images '%s' --out '%s'",
         SLOTPROOF, f->runner.tests, f->runner.images, f->runner.out);
+    g_autofree char *dir = g_build_filename(f->runner.tests, "power-cut-states", NULL);
     g_autofree char *output = NULL;
     int status;
 
     add_test(f, "power-cut-states", "import os\nassert not 'SLOTPROOF_POWERCUT' in os.environ\n");
+    runner_write_file(
+        dir, "test.conf", "[Test]\nTimeout=60\nTags=powercut\n[Machine gateway]\n", -1);
     RUN(f, "power-cut-states", "power-cut-states", "1 passed");
     RUN(f, "power-cut-states", "", "1 of 1 were kept");
     g_assert_true(g_spawn_command_line_sync(line, &output, NULL, &status, NULL));

@@ -329,16 +329,18 @@ static void test_screens(Fixture *f, gconstpointer data)
 
 #define POWER_CUTS                                                                                 \
     "{\"seen\":9,\"distinct\":7,\"checked\":7,\"failed\":2,"                                       \
-    "\"classes\":[{\"description\":\"A boots; B: old\",\"examples\":[\"p0\"],\"states\":5},"       \
-    "{\"description\":\"B boots; B: new\",\"examples\":[\"p4\"],\"states\":2}],"                   \
+    "\"truncated\":{\"reason\":\"the log is <cut> off\"},"                                         \
+    "\"classes\":[{\"facts\":{\"boots\":\"A\",\"boot-b\":\"old\"},\"examples\":[\"p0\"],"          \
+    "\"states\":5},"                                                                               \
+    "{\"facts\":{\"boots\":\"B\",\"boot-b\":\"new\"},\"examples\":[\"p4\"],\"states\":2}],"        \
     "\"entries\":[[\"write\",\"state\",0,512],[\"flush\",\"\",0,0],[\"write\",\"boot<b>\",4096,"   \
     "1024],"                                                                                       \
     "[\"write\",\"boot<b>\",8192,1024],[\"mark\",\"\",0,0],[\"write\",\"\",1,512]],"               \
     "\"cuts\":[[1,0,0],[1,0,null],[1,0,0],[1,2,0],[1,0,1],[1,0,null],[1,0,1]],"                    \
     "\"failures\":[{\"state\":\"p3\",\"entry\":3,\"reason\":\"</p>torn\",\"writes\":\"> 3\","      \
     "\"disk\":\"make --state p3\",\"machine\":\"make --debug\"},{\"state\":\"p4\"},7],"            \
-    "\"boots\":[{\"state\":\"p0\",\"class\":\"A boots; B: old\",\"reason\":null},"                 \
-    "{\"state\":\"p4\",\"class\":\"B boots; B: new\",\"reason\":\"it hangs\"}]}"
+    "\"boots\":[{\"state\":\"p0\",\"class\":0,\"reason\":null},"                                   \
+    "{\"state\":\"p4\",\"class\":1,\"reason\":\"it hangs\"}]}"
 
 /* Writes by partition, with what boots after a power cut at each, and how to see a failure. */
 static void test_power_cuts(Fixture *f, gconstpointer data)
@@ -353,7 +355,7 @@ static void test_power_cuts(Fixture *f, gconstpointer data)
         "9 states seen, 7 distinct, 7 checked, 2 booted, 2 failed.\n");
     expect(doc, "//div[@class='lane']/span[@class='name']",
         "power cut here\nfailed\nstate\nflushes\nboot<b>\nno partition\n");
-    expect(doc, "//span[contains(@class, 'outcome')]", "A boots\nB boots\n");
+    expect(doc, "//span[contains(@class, 'outcome')]", "boots=A\nboots=B\n");
     expect(doc, "//span[contains(@class, 'outcome')]/@style",
         "left:0.000%;width:57.143%;\nleft:57.143%;width:42.857%;\n");
     expect(doc, "//span[@class='bar failed']/@title",
@@ -361,7 +363,10 @@ static void test_power_cuts(Fixture *f, gconstpointer data)
     expect(doc, "//span[@class='bar command']/@title",
         "entry 0: write, 512 bytes at byte 0\nentries 2 to 3: 2.0\xc2\xa0KiB\n"
         "entry 5: write, 512 bytes at byte 1\n");
-    expect(doc, "//p[@class='headline']", "state p3: </p>torn\n");
+    expect(doc, "//p[@class='headline']",
+        "Not all was checked: the log is <cut> off\nstate p3: </p>torn\n");
+    expect(
+        doc, "//section[h3='Power cuts']/table//td[2]", "boots=A boot-b=old\nboots=B boot-b=new\n");
     expect(doc, "//section[h3='Power cuts']/pre", "> 3\nmake --state p3\nmake --debug\n");
     expect(doc, "//section[h3='Power cuts']/table//td[3]", "1 booted\n1 booted, 1 failed\n");
     xmlFreeDoc(doc);
@@ -372,8 +377,10 @@ static void test_power_cuts_hostile(Fixture *f, gconstpointer data)
 {
     static const char *const texts[] = {"", "[]", "null", "{", "{\"entries\":{}}",
         "{\"entries\":[null,7,[],[1,2],[\"write\"],[\"write\",7],[\"write\",\"x\",\"y\",-1]],"
-        "\"cuts\":[null,[],[\"a\"],[1,-1,99],[1,9223372036854775807,-9]],\"classes\":[null,{},[]],"
-        "\"failed\":\"many\",\"failures\":{\"a\":1},\"boots\":[null,[1],{\"class\":[]}]}"};
+        "\"cuts\":[null,[],[\"a\"],[1,-1,99],[1,9223372036854775807,-9]],\"classes\":[null,{},[],{"
+        "\"facts\":[]},{\"facts\":{\"boots\":7}}],"
+        "\"truncated\":[],\"failed\":\"many\",\"failures\":{\"a\":1},\"boots\":[null,[1],{"
+        "\"class\":[]},{\"class\":-1},{\"class\":99},{\"class\":4}]}"};
     g_autoptr(GString) deep = g_string_new("{\"entries\":");
     xmlDoc *doc;
 

@@ -2,7 +2,7 @@
 
 /* Runs the built slot-backend, SLOT_BACKEND, on a folder of its own. */
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #include <fcntl.h>
 #include <gio/gio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/error.h"
 #include "base/process.h"
-#include "powercut/data-partition.h"
+#include "powercut/content-check.h"
 #include "written-log.h"
 
 #include <glib/gstdio.h>
@@ -22,8 +22,19 @@
 typedef struct {
     char *path;
     SpCrashDisk *disk;
-    SpProbeCopy *copy;
+    SpContentPart part;
+    SpContentCheck *check; /* NULL: the test is skipped */
 } Fixture;
+
+static char *fsck[] = {"fsck.f2fs", "--dry-run", "-c", "64", NULL};
+static char *reasons[] = {"[Fail]", "[ASSERT]", NULL};
+static const SpPolicyPartition policy = {.name = "data",
+    .fsck = fsck,
+    .is_good_status = {true},
+    .reasons = reasons,
+    .tolerated = "record_fsync_data failed",
+    .tolerated_as = "rolled-back"};
+static const SpTask task;
 
 static bool format(const char *path)
 {
@@ -49,13 +60,14 @@ static void set_up(Fixture *f, gconstpointer data)
     }
     f->disk = sp_crash_disk_new(f->path, NULL);
     g_assert_nonnull(f->disk);
-    f->copy = sp_probe_copy_new(f->disk, 0, SIZE, NULL, NULL);
-    g_assert_nonnull(f->copy);
+    f->part = (SpContentPart){&policy, 0, SIZE, sp_crash_disk_add_range(f->disk, 0, SIZE)};
+    f->check = sp_content_check_new(
+        &(SpContentOptions){.parts = &f->part, .parts_count = 1, .jobs = 1, .task = &task});
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
 {
-    sp_probe_copy_free(f->copy);
+    sp_content_check_free(f->check);
     sp_crash_disk_free(f->disk);
     g_unlink(f->path);
     g_free(f->path);
@@ -73,28 +85,22 @@ static guint32 get_field(const Fixture *f, guint offset)
 
 static void assert_good(const Fixture *f, const char *reason)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(SpProbe) probe = sp_data_partition_check(f->copy, &error);
-    bool is_rolled_back, is_good;
+    const SpVerdict *verdict = sp_content_check_ask(f->check, f->disk);
 
-    g_assert_no_error(error);
-    is_good = sp_data_partition_is_good(probe, NULL, &is_rolled_back, &error);
-    g_assert_false(is_rolled_back);
+    sp_content_check_finish(f->check, verdict);
+    g_assert_true(sp_content_check_is_finished(verdict));
+    g_assert_no_error(verdict->error);
+    g_assert_cmpstr(verdict->facts, ==, "");
     if (!reason) {
-        g_assert_no_error(error);
-        g_assert_true(is_good);
+        g_assert_cmpstr(verdict->failure, ==, NULL);
         return;
     }
-    g_assert_false(is_good);
-    g_assert_error(error, SP_ERROR, SP_ERROR_ASSERTION);
-    g_assert_nonnull(
-        strstr(error->message, "the file system of the data partition is not in order"));
-    g_test_message("%s", error->message);
-    g_assert_nonnull(strstr(error->message, reason));
+    g_assert_nonnull(strstr(verdict->failure, "the file system of data is not in order"));
+    g_test_message("%s", verdict->failure);
+    g_assert_nonnull(strstr(verdict->failure, reason));
 }
 
-/* What is left of it where these blocks are overwritten, and that the copy is as before when they
- * are not. */
+/* The verdict on the disk with these blocks overwritten, and that it is as before without that. */
 static void overwrite(const Fixture *f, guint32 block, guint32 blocks, const char *reason)
 {
     GByteArray *array = written_log_new();
@@ -114,7 +120,7 @@ static void test_verdicts(Fixture *f, gconstpointer data)
 {
     guint32 checkpoint, nodes;
 
-    if (!f->copy)
+    if (!f->check)
         return;
     checkpoint = get_field(f, CHECKPOINT_FIELD);
     nodes = get_field(f, NODES_FIELD);
@@ -124,11 +130,13 @@ static void test_verdicts(Fixture *f, gconstpointer data)
     overwrite(f, checkpoint, 2 * SEGMENT_BLOCKS, "");
     /* what the checkpoint refers to */
     overwrite(f, nodes, SEGMENT_BLOCKS, "[Fail]");
+    /* the same contents were not asked about again */
+    g_assert_cmpuint(sp_content_check_count(f->check), ==, 4);
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add("/data-partition/verdicts", Fixture, NULL, set_up, test_verdicts, tear_down);
+    g_test_add("/content-check/f2fs", Fixture, NULL, set_up, test_verdicts, tear_down);
     return g_test_run();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #include "lib/atomic-file.h"
 #include "lib/cleanup.h"

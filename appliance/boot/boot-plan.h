@@ -19,7 +19,7 @@
  * because the boot state was lost, also the other one: a device that resets for ever helps nobody.
  */
 
-#include "lib/boot-state.h"
+#include "appliance/boot/boot-state.h"
 
 #define BOOT_NOTE_MAX 384u
 
