@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 static void test_slot(void)
@@ -28,6 +29,32 @@ static void test_slot(void)
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++)
         g_assert_cmpint(cmdline_slot(cases[i].cmdline), ==, cases[i].expected);
+}
+
+/* From a file: as long as fits, and none if it cannot be read. */
+static void test_read(void)
+{
+    char cmdline[CMDLINE_FILE_MAX], text[CMDLINE_FILE_MAX];
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("cmdline-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_true(g_close(fd, NULL));
+    memset(text, 'x', sizeof text);
+    memcpy(text, "rauc.slot=B ", strlen("rauc.slot=B "));
+
+    g_assert_true(g_file_set_contents(path, text, sizeof text - 1, NULL));
+    g_assert_cmpint(cmdline_read(path, cmdline), ==, 0);
+    g_assert_cmpuint(strlen(cmdline), ==, sizeof text - 1);
+    g_assert_cmpint(cmdline_read_slot(path), ==, SP_SLOT_B);
+
+    g_assert_true(g_file_set_contents(path, text, sizeof text, NULL));
+    g_assert_cmpint(cmdline_read(path, cmdline), ==, -EFBIG);
+    g_assert_cmpint(cmdline_read_slot(path), ==, SP_SLOT_NONE);
+
+    g_assert_cmpint(g_unlink(path), ==, 0);
+    g_assert_cmpint(cmdline_read(path, cmdline), ==, -ENOENT);
+    g_assert_cmpint(cmdline_read_slot(path), ==, SP_SLOT_NONE);
 }
 
 static void test_build(void)
@@ -180,6 +207,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cmdline/slot", test_slot);
+    g_test_add_func("/cmdline/read", test_read);
     g_test_add_func("/cmdline/build", test_build);
     g_test_add_func("/cmdline/build-refuses", test_build_refuses);
     g_test_add_func("/cmdline/build-limit", test_build_limit);
