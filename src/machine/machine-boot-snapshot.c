@@ -73,7 +73,7 @@ static bool make_snapshot(SpMachine *machine, const char *path, GError **error)
 
     machine->stops_at_first_read = true;
     return sp_process_run(argv, NULL, 0, CREATE_TIMEOUT_MS, error) &&
-           sp_machine_start(machine, true, error) && add_snapshot_node(machine, path, error) &&
+           sp_machine_switch_on(machine, true, error) && add_snapshot_node(machine, path, error) &&
            wait_for_first_read(machine, error) &&
            sp_machine_run_snapshot_job(machine, "snapshot-save", SNAPSHOT, NODE, error) &&
            sp_machine_quit(machine, error) && sync_file(path, error);
@@ -85,6 +85,7 @@ bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GErro
     SpMachineConfig own = *config;
     SpSwitch *nobody = sp_switch_new("nobody", 0);
     SpMachine *machine;
+    GError *local = NULL;
     bool is_good;
 
     for (guint i = 0; i < own.nics; i++)
@@ -93,7 +94,9 @@ bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GErro
     own.log = NULL;
     own.kept_disk = NULL;
     machine = sp_machine_new(&own, error);
-    is_good = machine && make_snapshot(machine, path, error);
+    if (machine)
+        make_snapshot(machine, path, &local);
+    is_good = machine && sp_machine_report(machine, local, error);
     sp_machine_free(machine);
     sp_switch_free(nobody);
     return is_good;

@@ -22,7 +22,7 @@
 /* As fast as the host's disk is: QEMU's default is made for networks. */
 #define BANDWIDTH ((json_int_t)1 << 40)
 
-static char *file_name(const SpMachine *machine, const char *dir, const char *kind)
+static char *make_path(const SpMachine *machine, const char *dir, const char *kind)
 {
     g_autofree char *name = g_strdup_printf("%s.%s", machine->config.name, kind);
 
@@ -154,11 +154,11 @@ static void drop_zeros(SpMachine *machine)
         sp_memory_file_drop_zeros(machine->memory_fd);
 }
 
-static bool save(SpMachine *machine, const char *dir, GError **error)
+static bool save_files(SpMachine *machine, const char *dir, GError **error)
 {
-    g_autofree char *state = file_name(machine, dir, "state");
-    g_autofree char *disk = file_name(machine, dir, "disk");
-    g_autofree char *console = file_name(machine, dir, "console");
+    g_autofree char *state = make_path(machine, dir, "state");
+    g_autofree char *disk = make_path(machine, dir, "disk");
+    g_autofree char *console = make_path(machine, dir, "console");
 
     if (!copy_layer(machine, error) || !save_state(machine, state, error) ||
         !sp_machine_quit(machine, error))
@@ -198,24 +198,29 @@ bool sp_machine_wait_for_rest(SpMachine *machine, GError **error)
     return true;
 }
 
+static bool stop_guest(SpMachine *machine, GError **error)
+{
+    if (sp_machine_is_up(machine))
+        return sp_machine_command(machine, error, "stop", NULL);
+    g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    return false;
+}
+
 bool sp_machine_stop(SpMachine *machine, GError **error)
 {
-    if (!sp_machine_is_up(machine))
-        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    else if (sp_machine_command(machine, error, "stop", NULL))
-        return true;
-    sp_machine_explain(machine, error);
-    return false;
+    GError *local = NULL;
+
+    stop_guest(machine, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **error)
 {
-    if (!sp_machine_stop(machine, error))
-        return false;
-    if (save(machine, dir, error))
-        return true;
-    sp_machine_explain(machine, error);
-    return false;
+    GError *local = NULL;
+
+    if (stop_guest(machine, &local))
+        save_files(machine, dir, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 /* The guest does not know how long it was away, and others go on from the same state. */
@@ -268,49 +273,53 @@ static bool load_console(SpMachine *machine, const char *path, GError **error)
     return true;
 }
 
-static bool load(SpMachine *machine, const char *dir, GError **error)
+static bool load_files(SpMachine *machine, const char *dir, GError **error)
 {
-    g_autofree char *state = file_name(machine, dir, "state");
-    g_autofree char *console = file_name(machine, dir, "console");
+    g_autofree char *state = make_path(machine, dir, "state");
+    g_autofree char *console = make_path(machine, dir, "console");
 
     return sp_machine_wait_for_qemu(machine, true, error) &&
            load_console(machine, console, error) && load_state(machine, state, error);
 }
 
-static bool spawn(SpMachine *machine, const char *dir, GError **error)
+static bool begin_restore(SpMachine *machine, const char *dir, GError **error)
 {
-    g_autofree char *disk = file_name(machine, dir, "disk");
-    bool is_good;
+    g_autofree char *disk = make_path(machine, dir, "disk");
 
+    g_assert(!machine->overlay);
     machine->overlay = sp_overlay_new_on_layer(machine->config.image->disk, disk, error);
-    is_good = machine->overlay && sp_machine_use_template(machine, dir, error) &&
-              sp_machine_spawn(machine, true, error);
+    machine->is_incoming = true;
+    machine->is_incoming = machine->overlay && sp_machine_use_template(machine, dir, error) &&
+                           sp_machine_spawn(machine, true, error);
     sp_machine_let_go_of_template(machine);
-    return is_good;
+    return machine->is_incoming;
 }
 
 bool sp_machine_begin_restore(SpMachine *machine, const char *dir, GError **error)
 {
-    g_assert(!machine->overlay);
-    machine->is_incoming = true;
-    if (spawn(machine, dir, error))
-        return true;
+    GError *local = NULL;
+
+    begin_restore(machine, dir, &local);
+    return sp_machine_report(machine, local, error);
+}
+
+static bool restore(SpMachine *machine, const char *dir, GError **error)
+{
+    bool is_good = machine->is_incoming || begin_restore(machine, dir, error);
+
+    if (!is_good)
+        return false;
+    is_good = load_files(machine, dir, error);
     machine->is_incoming = false;
-    sp_machine_explain(machine, error);
-    return false;
+    if (is_good)
+        sp_machine_drop_own_events(machine, 0);
+    return is_good && sp_machine_contact_within(machine, -1, error) && tell_guest(machine, error);
 }
 
 bool sp_machine_restore_checkpoint(SpMachine *machine, const char *dir, GError **error)
 {
-    bool is_good;
+    GError *local = NULL;
 
-    if (!machine->is_incoming && !sp_machine_begin_restore(machine, dir, error))
-        return false;
-    is_good = load(machine, dir, error);
-    machine->is_incoming = false;
-    if (is_good)
-        sp_machine_drop_own_events(machine, 0);
-    if (!is_good)
-        sp_machine_explain(machine, error);
-    return is_good && sp_machine_connect(machine, -1, error) && tell_guest(machine, error);
+    restore(machine, dir, &local);
+    return sp_machine_report(machine, local, error);
 }

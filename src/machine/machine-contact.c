@@ -7,12 +7,12 @@
 
 #include <string.h>
 
-/* So long a machine that neither prints nor answers is waited for without a word. */
+/* How long a machine may neither print nor answer before that is logged. */
 #define SILENCE_US (30 * G_TIME_SPAN_SECOND)
 
 typedef struct {
     SpMachine *machine;
-    gint64 said_us; /* when its silence was last told of */
+    gint64 said_us; /* when its silence was last logged */
 } ContactWait;
 
 static bool is_in_former_boot(const SpMachine *machine)
@@ -26,7 +26,7 @@ static bool has_contact(const SpMachine *machine)
     return sp_agent_is_ready(machine->agent) && !is_in_former_boot(machine);
 }
 
-/* What a guest that does not answer was last seen to do. */
+/* What a guest that does not answer was last seen doing. */
 static char *describe_last_seen(SpMachine *machine)
 {
     g_autofree char *unfinished = g_strchomp(sp_console_tail(machine->console, 0));
@@ -44,7 +44,7 @@ static char *describe_last_seen(SpMachine *machine)
         "its kernel was seen to start; the last line of its console is: %s", line);
 }
 
-static void tell_silence(ContactWait *wait)
+static void log_silence(ContactWait *wait)
 {
     SpMachine *machine = wait->machine;
     gint64 now = g_get_monotonic_time();
@@ -66,7 +66,7 @@ static bool contact_is_made(void *data, GError **error)
 
     if (has_contact(wait->machine) || !sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error))
         return true;
-    tell_silence(wait);
+    log_silence(wait);
     return false;
 }
 
@@ -97,7 +97,6 @@ static bool explain_timeout(SpMachine *machine, GError *local, GError **error)
         g_free(local->message);
         local->message = g_strdup_printf("the agent did not answer in time%s: %s",
             machine->awaits_boot ? ", in another boot than before" : "", seen);
-        sp_machine_explain(machine, &local);
     }
     g_propagate_error(error, local);
     return false;
@@ -108,12 +107,12 @@ bool sp_machine_contact(SpMachine *machine, gint64 deadline, GError **error)
     ContactWait wait = {.machine = machine};
     GError *local = NULL;
 
-    if (!sp_machine_start(machine, false, error))
+    if (!sp_machine_switch_on(machine, false, error))
         return false;
     if (!machine->agent) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s': its image '%s' has no agent, so nothing can be run in it",
-            machine->config.name, machine->config.image->name);
+            "its image '%s' has no agent, so nothing can be run in it",
+            machine->config.image->name);
         return false;
     }
     if (!sp_wait(contact_is_made, &wait, deadline, &machine->config.interrupt, &local))
@@ -127,11 +126,19 @@ gint64 sp_machine_contact_deadline(SpMachine *machine, gint64 deadline)
     return deadline == SP_FOREVER ? sp_machine_deadline(machine, -1) : deadline;
 }
 
-bool sp_machine_connect(SpMachine *machine, gint64 timeout_ms, GError **error)
+bool sp_machine_contact_within(SpMachine *machine, gint64 timeout_ms, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
 
     return sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error);
+}
+
+bool sp_machine_connect(SpMachine *machine, gint64 timeout_ms, GError **error)
+{
+    GError *local = NULL;
+
+    (void)!sp_machine_contact_within(machine, timeout_ms, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 void sp_machine_expect_boot(SpMachine *machine)

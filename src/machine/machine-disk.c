@@ -21,7 +21,7 @@
 /* What a copy has no hole in. */
 #define BLOCK (64u * 1024)
 
-static bool failed(GError **error, const char *what)
+static bool disk_error(GError **error, const char *what)
 {
     int number = errno;
 
@@ -42,7 +42,7 @@ static bool connect_in_advance(int *ret_listening, int *ret_connected, GError **
         listen(listening, 1) < 0 ||
         getsockname(listening, (struct sockaddr *)&address, &length) < 0 ||
         connect(connected, (struct sockaddr *)&address, length) < 0) {
-        failed(error, "a socket for the disk");
+        disk_error(error, "a socket for the disk");
         if (listening >= 0)
             (void)close(listening);
         if (connected >= 0)
@@ -67,7 +67,7 @@ static bool start_server(SpMachine *machine, GError **error)
     return false;
 }
 
-static bool serve(SpMachine *machine, int *ret_fd, GError **error)
+static bool serve_disk(SpMachine *machine, int *ret_fd, GError **error)
 {
     int listening, connected;
     bool is_good;
@@ -104,7 +104,7 @@ static bool read_all(
 typedef bool (*DiskFunc)(struct nbd_handle *nbd, guint64 length, void *data, GError **error);
 
 /* Takes @fd. */
-static bool use(int fd, DiskFunc func, void *data, GError **error)
+static bool use_disk(int fd, DiskFunc func, void *data, GError **error)
 {
     struct nbd_handle *nbd = nbd_create();
     bool is_good = false;
@@ -131,8 +131,8 @@ static bool with_disk(SpMachine *machine, DiskFunc func, void *data, GError **er
 
     if (!sp_machine_is_up(machine)) {
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    } else if (serve(machine, &fd, error)) {
-        is_good = use(fd, func, data, error);
+    } else if (serve_disk(machine, &fd, error)) {
+        is_good = use_disk(fd, func, data, error);
         /* with all its exports */
         is_good =
             sp_machine_command(machine, is_good ? error : NULL, "nbd-server-stop", NULL) && is_good;
@@ -169,11 +169,12 @@ static bool read_range(struct nbd_handle *nbd, guint64 length, void *data, GErro
 GBytes *sp_machine_read_disk(SpMachine *machine, guint64 offset, gsize size, GError **error)
 {
     Range range = {.offset = offset, .size = size};
+    GError *local = NULL;
 
-    if (with_disk(machine, read_range, &range, error))
+    if (with_disk(machine, read_range, &range, &local))
         return g_bytes_new_take(range.data, size);
-    sp_machine_explain(machine, error);
     g_free(range.data);
+    (void)!sp_machine_report(machine, local, error);
     return NULL;
 }
 
@@ -193,7 +194,7 @@ static bool write_sparse(int fd, guint64 offset, const guint8 *data, gsize size,
             if (r < 0 && errno == EINTR)
                 continue;
             if (r <= 0)
-                return failed(error, "a copy of its disk");
+                return disk_error(error, "a copy of its disk");
             done += (gsize)r;
         }
     }
@@ -206,7 +207,7 @@ static bool copy_all(struct nbd_handle *nbd, guint64 length, void *data, GError 
     int fd = *(int *)data;
 
     if (ftruncate(fd, (off_t)length) < 0)
-        return failed(error, "a copy of its disk");
+        return disk_error(error, "a copy of its disk");
     for (guint64 at = 0; at < length; at += READ_MAX) {
         gsize n = (gsize)MIN(READ_MAX, length - at);
 

@@ -58,24 +58,21 @@ static void say_passed_over(SpMachine *machine, const char *path, mode_t type)
 }
 
 /* What the guest refused, with the words of whom it was about. */
-static bool copy_error(SpMachine *machine, const char *purpose, GError *local, GError **error)
+static bool copy_error(const char *purpose, GError *local, GError **error)
 {
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST))
-        g_prefix_error(&local, "machine '%s': %s: ", machine->config.name, purpose);
-    else
-        g_prefix_error(&local, "%s: ", purpose);
+    g_prefix_error(&local, "%s: ", purpose);
     g_propagate_error(error, local);
     return false;
 }
 
-static bool put(SpMachine *machine, int fd, const char *target, guint32 mode, const char *purpose,
-    GError **error)
+static bool put_file(SpMachine *machine, int fd, const char *target, guint32 mode,
+    const char *purpose, GError **error)
 {
     g_autoptr(SpChannel) channel = sp_agent_put(machine->agent, fd, target, mode);
     GError *local = NULL;
 
     return sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), &local) ||
-           copy_error(machine, purpose, local, error);
+           copy_error(purpose, local, error);
 }
 
 /* The path to write to: @target, or a name in it where it is a folder. Makes the folders above. */
@@ -218,7 +215,7 @@ static bool copy_folder_in(
         depth += **part ? 1 : 0;
     strip = g_strdup_printf("%u", depth);
     argv[6] = strip;
-    return put(machine, fd, packed, 0600, purpose, error) &&
+    return put_file(machine, fd, packed, 0600, purpose, error) &&
            sp_machine_run(machine, purpose, argv, NULL, error);
 }
 
@@ -241,8 +238,7 @@ static int open_source(const char *path, struct stat *ret_st, GError **error)
     return -1;
 }
 
-bool sp_machine_copy_from_host(
-    SpMachine *machine, const char *source, const char *target, GError **error)
+static bool copy_in(SpMachine *machine, const char *source, const char *target, GError **error)
 {
     g_autofree char *path = NULL;
     g_autofree char *absolute = g_canonicalize_filename(source, NULL);
@@ -256,15 +252,24 @@ bool sp_machine_copy_from_host(
     fd = open_source(absolute, &st, error);
     if (fd < 0)
         return false;
-    if (!sp_machine_connect(machine, -1, error) ||
+    if (!sp_machine_contact_within(machine, -1, error) ||
         !(path = resolve_target(machine, absolute, target, purpose, error))) {
         close(fd);
         return false;
     }
     if (!S_ISDIR(st.st_mode))
-        return put(machine, fd, path, st.st_mode & 0777, purpose, error);
+        return put_file(machine, fd, path, st.st_mode & 0777, purpose, error);
     close(fd);
     return copy_folder_in(machine, absolute, path, purpose, error);
+}
+
+bool sp_machine_copy_from_host(
+    SpMachine *machine, const char *source, const char *target, GError **error)
+{
+    GError *local = NULL;
+
+    copy_in(machine, source, target, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 /* Below the machine's out_dir, unless the script names a folder by its whole path. */
@@ -415,14 +420,13 @@ static bool copy_folder_out(
 
     if (!sp_machine_run(machine, purpose, argv, &packed, error))
         return false;
-    ok = place_folder(machine, packed, dir, name, &local) ||
-         copy_error(machine, purpose, local, error);
+    ok = place_folder(machine, packed, dir, name, &local) || copy_error(purpose, local, error);
     g_string_free(packed, TRUE);
     return ok;
 }
 
 /* Under a name of its own until it is whole. */
-static bool get(
+static bool get_file(
     SpMachine *machine, const char *source, const char *dir, const char *purpose, GError **error)
 {
     g_autofree char *name = g_path_get_basename(source);
@@ -436,7 +440,7 @@ static bool get(
         return host_error(error, "can't write", part, errno);
     channel = sp_agent_get(machine->agent, source, fd);
     if (!sp_machine_wait_channel(machine, channel, sp_machine_deadline(machine, -1), &local))
-        copy_error(machine, purpose, local, error);
+        copy_error(purpose, local, error);
     else if (rename(part, path) < 0)
         host_error(error, "can't write", path, errno);
     else
@@ -445,8 +449,7 @@ static bool get(
     return false;
 }
 
-bool sp_machine_copy_from_machine(
-    SpMachine *machine, const char *source, const char *target_dir, GError **error)
+static bool copy_out(SpMachine *machine, const char *source, const char *target_dir, GError **error)
 {
     const char *const is_folder[] = {"/bin/sh", "-c",
         "if [ -d \"$1\" ]; then echo folder; elif ! [ -e \"$1\" ]; then "
@@ -465,5 +468,14 @@ bool sp_machine_copy_from_machine(
     folder = output->len > 0;
     g_string_free(output, TRUE);
     return folder ? copy_folder_out(machine, source, dir, purpose, error)
-                  : get(machine, source, dir, purpose, error);
+                  : get_file(machine, source, dir, purpose, error);
+}
+
+bool sp_machine_copy_from_machine(
+    SpMachine *machine, const char *source, const char *target_dir, GError **error)
+{
+    GError *local = NULL;
+
+    copy_out(machine, source, target_dir, &local);
+    return sp_machine_report(machine, local, error);
 }

@@ -33,17 +33,20 @@ static bool rebase_on_image(SpMachine *machine, const char *path, GError **error
     return sp_process_run(argv, &layer, 1, REBASE_TIMEOUT_MS, error);
 }
 
+static bool keep_disk(SpMachine *machine, const char *path, GError **error)
+{
+    return (!sp_machine_is_up(machine) || sp_machine_quit(machine, error)) &&
+           sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), path, error) &&
+           (sp_overlay_layer_fd(machine->overlay) < 0 || rebase_on_image(machine, path, error));
+}
+
 bool sp_machine_keep_disk(SpMachine *machine, const char *path, GError **error)
 {
-    if (!machine->overlay) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' was never started",
-            machine->config.name);
-        return false;
-    }
-    if ((!sp_machine_is_up(machine) || sp_machine_quit(machine, error)) &&
-        sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), path, error) &&
-        (sp_overlay_layer_fd(machine->overlay) < 0 || rebase_on_image(machine, path, error)))
-        return true;
-    g_prefix_error(error, "the disk of machine '%s' can't be kept: ", machine->config.name);
-    return false;
+    GError *local = NULL;
+
+    if (!machine->overlay)
+        g_set_error_literal(&local, SP_ERROR, SP_ERROR_USAGE, "it was never started");
+    else if (!keep_disk(machine, path, &local))
+        g_prefix_error(&local, "its disk can't be kept: ");
+    return sp_machine_report(machine, local, error);
 }

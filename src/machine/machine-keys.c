@@ -6,8 +6,6 @@
 #include "machine/keys.h"
 #include "machine/machine-private.h"
 
-#include <string.h>
-
 /* Between two events of keys, down or up. A keyboard buffers 16 bytes for a guest that is slow to
  * read them, and drops the rest: at this pace that is most of a second. */
 #define HOLD_MS 50
@@ -45,7 +43,7 @@ static bool press_keys(SpMachine *machine, const char *name, GError **error)
             name, local->message);
         g_error_free(local);
     } else {
-        g_propagate_prefixed_error(error, local, "machine '%s': ", machine->config.name);
+        g_propagate_error(error, local);
     }
     return false;
 }
@@ -53,23 +51,27 @@ static bool press_keys(SpMachine *machine, const char *name, GError **error)
 bool sp_machine_send_key(SpMachine *machine, const char *key, GError **error)
 {
     const char *name = g_utf8_strlen(key, -1) == 1 ? sp_key_of(g_utf8_get_char(key)) : key;
+    GError *local = NULL;
 
-    if (!sp_machine_is_well(machine, SP_WAIT_QEMU, error))
-        return false;
-    /* one that is no character's may still be a key */
-    return press_keys(machine, name ? name : key, error);
+    /* a character that isn't on the keyboard may still be the name of a key */
+    if (sp_machine_is_well(machine, SP_WAIT_QEMU, &local))
+        press_keys(machine, name ? name : key, &local);
+    return sp_machine_report(machine, local, error);
 }
 
-bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms, GError **error)
+static bool refuse_character(const char *p, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+        "'%.*s' is not on its keyboard, which is a US one: write it by send_console() or succeed()",
+        (int)(g_utf8_next_char(p) - p), p);
+    return false;
+}
+
+static bool type_text(SpMachine *machine, const char *text, gint64 delay_ms, GError **error)
 {
     for (const char *p = text; *p; p = g_utf8_next_char(p)) {
-        if (!sp_key_of(g_utf8_get_char(p))) {
-            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-                "'%.*s' is not on the machine's keyboard, which is a US one: write it by "
-                "send_console() or succeed()",
-                (int)(g_utf8_next_char(p) - p), p);
-            return false;
-        }
+        if (!sp_key_of(g_utf8_get_char(p)))
+            return refuse_character(p, error);
     }
     for (const char *p = text; *p; p = g_utf8_next_char(p)) {
         if (!sp_machine_is_well(machine, SP_WAIT_QEMU, error) ||
@@ -80,12 +82,19 @@ bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms
     return true;
 }
 
+bool sp_machine_send_chars(SpMachine *machine, const char *text, gint64 delay_ms, GError **error)
+{
+    GError *local = NULL;
+
+    type_text(machine, text, delay_ms, &local);
+    return sp_machine_report(machine, local, error);
+}
+
 bool sp_machine_send_console(SpMachine *machine, const guint8 *data, gsize length, GError **error)
 {
-    if (sp_machine_is_well(machine, SP_WAIT_QEMU, error) &&
-        sp_console_write(machine->console, data, length, error))
-        return true;
-    if (!strstr((*error)->message, machine->config.name))
-        g_prefix_error(error, "machine '%s': ", machine->config.name);
-    return false;
+    GError *local = NULL;
+
+    if (sp_machine_is_well(machine, SP_WAIT_QEMU, &local))
+        (void)!sp_console_write(machine->console, data, length, &local);
+    return sp_machine_report(machine, local, error);
 }

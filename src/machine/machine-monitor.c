@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-/* Faster than any guest writes: how far away a number of bytes is at least, in microseconds. Each
- * question takes the guest's processor some time, so none is asked before it can be of use. */
-#define BYTES_PER_US 2000
-#define POLL_MAX_US 5000
+/* Faster than any guest writes, so that the remaining bytes take at least this long. Each query
+ * costs the guest processor time, so none is made before it can be of use. */
+#define BYTES_PER_MS 2000000u
+#define POLL_MAX_MS 5u
 
 static bool parse_arguments(const char *text, json_t **ret_arguments, GError **error)
 {
@@ -27,13 +27,11 @@ static bool parse_arguments(const char *text, json_t **ret_arguments, GError **e
     return true;
 }
 
-static bool is_running(SpMachine *machine, GError **error)
+static bool has_qemu(SpMachine *machine, GError **error)
 {
-    if (machine->qmp)
-        return true;
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_MACHINE, "machine '%s': is not running", machine->config.name);
-    return false;
+    if (!machine->qmp)
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    return machine->qmp != NULL;
 }
 
 bool sp_machine_qmp(SpMachine *machine, const char *command, const char *arguments,
@@ -41,16 +39,15 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
 {
     json_auto_t *answer = NULL;
     json_t *parsed;
+    GError *local = NULL;
 
-    if (!is_running(machine, error) || !parse_arguments(arguments, &parsed, error))
-        return false;
-    if (!sp_qmp_execute(machine->qmp, command, parsed, SP_COMMAND_TIMEOUT_MS,
-            &machine->config.interrupt, &answer, error)) {
-        g_prefix_error(error, "machine '%s': QMP command %s: ", machine->config.name, command);
-        return false;
-    }
-    *ret_answer = sp_json_format(answer);
-    return true;
+    if (has_qemu(machine, &local) && parse_arguments(arguments, &parsed, &local) &&
+        !sp_qmp_execute(machine->qmp, command, parsed, SP_COMMAND_TIMEOUT_MS,
+            &machine->config.interrupt, &answer, &local))
+        g_prefix_error(&local, "QMP command %s: ", command);
+    if (answer)
+        *ret_answer = sp_json_format(answer);
+    return sp_machine_report(machine, local, error);
 }
 
 bool sp_machine_qmp_refusal(
@@ -64,24 +61,21 @@ bool sp_machine_wait_for_event(
 {
     g_autofree char *name = NULL;
     json_auto_t *data = NULL, *whole = NULL;
+    GError *local = NULL;
 
-    if (!is_running(machine, error))
-        return false;
     if (timeout_ms == SP_NO_TIMEOUT)
         timeout_ms = -1;
     else if (timeout_ms < 0)
         timeout_ms = (gint64)(SP_DEFAULT_TIMEOUT_MS * sp_machine_time_factor(machine));
-    if (!sp_qmp_wait_event(
-            machine->qmp, event, timeout_ms, &machine->config.interrupt, &name, &data, error)) {
-        sp_machine_explain(machine, error);
-        return false;
-    }
+    if (!has_qemu(machine, &local) || !sp_qmp_wait_event(machine->qmp, event, timeout_ms,
+                                          &machine->config.interrupt, &name, &data, &local))
+        return sp_machine_report(machine, local, error);
     whole = event ? json_incref(data) : json_pack("{s:s, s:O*}", "event", name, "data", data);
     *ret_data = whole ? sp_json_format(whole) : g_strdup("{}");
     return true;
 }
 
-bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error)
+static bool count_written(SpMachine *machine, guint64 *ret_bytes, GError **error)
 {
     json_auto_t *answer = sp_machine_query(machine, error, "query-blockstats", NULL);
     /* the disk is the only one there is */
@@ -91,30 +85,47 @@ bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **er
     if (!answer)
         return false;
     if (written < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_PROTOCOL,
-            "machine '%s': QEMU did not say how much was written", machine->config.name);
+        g_set_error(error, SP_ERROR, SP_ERROR_PROTOCOL, "QEMU did not say how much was written");
         return false;
     }
     *ret_bytes = (guint64)written;
     return true;
 }
 
-bool sp_machine_wait_for_disk_written(
-    SpMachine *machine, guint64 bytes, gint64 timeout_ms, GError **error)
+bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **error)
 {
-    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
+    GError *local = NULL;
+
+    count_written(machine, ret_bytes, &local);
+    return sp_machine_report(machine, local, error);
+}
+
+static bool wait_for_written(SpMachine *machine, guint64 bytes, gint64 deadline, GError **error)
+{
     guint64 written;
 
     do {
-        if (!sp_machine_disk_written(machine, &written, error) ||
+        gint64 away_ms;
+
+        if (!count_written(machine, &written, error) ||
             !sp_machine_is_well(machine, SP_WAIT_GUEST, error))
             return false;
         if (written >= bytes)
             return true;
-        g_usleep((gulong)MIN((bytes - written) / BYTES_PER_US, POLL_MAX_US));
+        away_ms = (gint64)MIN((bytes - written) / BYTES_PER_MS, POLL_MAX_MS);
+        if (away_ms > 0 && !sp_pause(away_ms, &machine->config.interrupt, error))
+            return false;
     } while (g_get_monotonic_time() < deadline);
     g_set_error(error, SP_ERROR, SP_ERROR_TIMEOUT,
         "the guest wrote only %" G_GUINT64_FORMAT " bytes to its disk in that time", written);
-    sp_machine_explain(machine, error);
     return false;
+}
+
+bool sp_machine_wait_for_disk_written(
+    SpMachine *machine, guint64 bytes, gint64 timeout_ms, GError **error)
+{
+    GError *local = NULL;
+
+    wait_for_written(machine, bytes, sp_machine_deadline(machine, timeout_ms), &local);
+    return sp_machine_report(machine, local, error);
 }

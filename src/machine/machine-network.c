@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The cables of a machine's network cards, and the host's ports that lead into it. */
+/* The links of a machine's network cards, and ports of the host that are forwarded into it. */
 
 #include "base/error.h"
 #include "machine/machine-private.h"
@@ -31,8 +31,7 @@ static bool has_network(SpMachine *machine, const char *network, GError **error)
             return true;
     }
     networks = describe_networks(machine);
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-        "machine '%s': has no card on network %s: its networks are %s", machine->config.name,
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "has no card on network %s: its networks are %s",
         network, networks);
     return false;
 }
@@ -49,11 +48,13 @@ static bool set_link(SpMachine *machine, guint nic, bool is_up, GError **error)
 
 bool sp_machine_set_links(SpMachine *machine, const char *network, bool are_up, GError **error)
 {
-    if (!has_network(machine, network, error))
-        return false;
+    GError *local = NULL;
+
+    if (!has_network(machine, network, &local))
+        return sp_machine_report(machine, local, error);
     for (guint i = 0; i < machine->config.nics; i++) {
-        if (is_on(machine, i, network) && !set_link(machine, i, are_up, error))
-            return false;
+        if (is_on(machine, i, network) && !set_link(machine, i, are_up, &local))
+            return sp_machine_report(machine, local, error);
     }
     return true;
 }
@@ -78,8 +79,10 @@ void sp_machine_apply_cable(SpMachine *machine, guint nic)
 bool sp_machine_set_cable(
     SpMachine *machine, const char *network, double loss, guint delay_ms, GError **error)
 {
-    if (!has_network(machine, network, error))
-        return false;
+    GError *local = NULL;
+
+    if (!has_network(machine, network, &local))
+        return sp_machine_report(machine, local, error);
     for (guint i = 0; i < machine->config.nics; i++) {
         if (!is_on(machine, i, network))
             continue;
@@ -107,17 +110,17 @@ bool sp_machine_forward_port(
         .agent = get_agent,
         .data = machine,
     };
-    SpForward *forward;
+    SpForward *forward = NULL;
+    GError *local = NULL;
 
-    if (!machine->config.image->has_agent) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s': its image '%s' has no agent, so no port of it can be forwarded",
-            machine->config.name, machine->config.image->name);
-        return false;
-    }
-    forward = sp_forward_new(&config, error);
+    if (machine->config.image->has_agent)
+        forward = sp_forward_new(&config, &local);
+    else
+        g_set_error(&local, SP_ERROR, SP_ERROR_USAGE,
+            "its image '%s' has no agent, so no port of it can be forwarded",
+            machine->config.image->name);
     if (!forward)
-        return false;
+        return sp_machine_report(machine, local, error);
     g_ptr_array_add(machine->forwards, forward);
     *ret_port = sp_forward_port(forward);
     return true;

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What the parts of the machine share: machine.c runs QEMU, machine-guest.c talks to the guest,
- * machine-contact.c finds its agent, machine-events.c is told by both of them, machine-files.c
- * copies, machine-memory.c has its memory in a file, machine-monitor.c talks to QEMU for the
- * script, machine-network.c has the cables and forwards ports, machine-panic.c tells a failed
- * kernel from text about one, machine-boot-snapshot.c skips what precedes the first read of its
- * disk, machine-snapshot.c saves and loads, machine-screen.c looks, machine-keys.c types,
- * machine-shell.c hands it to a person, machine-disk.c reads what is on its disk,
- * machine-recording.c records what it writes, machine-keep.c keeps its disk. */
+/* What the files of the machine share. Each has one subject, named at its top; machine.c has the
+ * life of a machine, machine-error.c how its errors are explained, machine-command.c the calls of
+ * QMP. */
 
 #include "agent/agent-client.h"
 #include "agent/forward.h"
 #include "base/process.h"
+#include "machine/machine-console.h"
+#include "machine/machine-disk.h"
+#include "machine/machine-guest.h"
+#include "machine/machine-monitor.h"
+#include "machine/machine-network.h"
+#include "machine/machine-screen.h"
+#include "machine/machine-snapshot.h"
+#include "machine/machine-terminal.h"
 #include "machine/machine.h"
 #include "qemu/console.h"
 #include "qemu/overlay.h"
@@ -80,10 +83,31 @@ void sp_machine_look_for_panic(SpMachine *machine, const char *line);
 /** What was said of panics is past. */
 void sp_machine_forget_panic(SpMachine *machine);
 
-/** sp_machine_start() of one that is off, in two: start QEMU, */
-bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error);
+/*
+ * Errors: the functions declared here set errors that don't name the machine ("is not running"),
+ * and each public function passes its own through sp_machine_report(), once.
+ */
+
+/**
+ * What each public function ends with: propagates its error @local (taken; NULL if it succeeded) to
+ * @error, with the machine's name in front and, if sp_machine_error_shows_console(), the console's
+ * last lines behind. Returns whether @local is NULL. An interrupt stays as it is.
+ */
+bool sp_machine_report(SpMachine *machine, GError *local, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** Why QEMU has ended, as a sentence. Free with g_free(). */
+char *sp_machine_describe_end(SpMachine *machine);
+
+/** Start the machine if it is off, as sp_machine_start(). */
+bool sp_machine_switch_on(
+    SpMachine *machine, bool allow_reboot, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** The two halves of this: start QEMU, */
+bool sp_machine_spawn(
+    SpMachine *machine, bool allow_reboot, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** and wait until it answers and the guest runs, or is about to be loaded. */
-bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **error);
+bool sp_machine_wait_for_qemu(
+    SpMachine *machine, bool allow_reboot, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** Release a QEMU that has ended, or kill it. */
+void sp_machine_drop_qemu(SpMachine *machine);
 
 /* To be told by the console, QEMU and the agent; @data is the SpMachine. */
 void sp_machine_on_console_line(const char *line, void *data);
@@ -120,8 +144,8 @@ bool sp_machine_quit(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESU
  * Have QEMU run the job "snapshot-save" or "snapshot-load": memory and devices, and the disk of the
  * block node @node, in that node.
  */
-bool sp_machine_run_snapshot_job(
-    SpMachine *machine, const char *command, const char *name, const char *node, GError **error);
+bool sp_machine_run_snapshot_job(SpMachine *machine, const char *command, const char *name,
+    const char *node, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** Load the boot snapshot, and run. The guest has not read its disk. */
 bool sp_machine_load_boot_snapshot(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -133,15 +157,17 @@ void sp_machine_release_boot_snapshot(SpMachine *machine);
 void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us);
 
 /** Write the data of the file @from to @path, which must not be there, with its holes. */
-bool sp_machine_copy_data(int from, const char *path, GError **error);
+bool sp_machine_copy_data(int from, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** Where the folder @dir has the memory of @machine. Free with g_free(). */
 char *sp_machine_memory_path(const SpMachine *machine, const char *dir);
 /** Have the next start find its memory as the folder @dir has it. Sets has_template: without there
  * is none in there, which is no error, and memory comes with the devices. */
-bool sp_machine_use_template(SpMachine *machine, const char *dir, GError **error);
+bool sp_machine_use_template(
+    SpMachine *machine, const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** QEMU is about to be started: @ret_flag is the one of SP_QEMU_* for its memory, or 0. */
-bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **error);
+bool sp_machine_prepare_memory(
+    SpMachine *machine, guint *ret_flag, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** It was started. */
 void sp_machine_let_go_of_template(SpMachine *machine);
 /** Where QEMU has ended for its memory's file, that as a sentence; NULL for other reasons. */
@@ -150,43 +176,55 @@ char *sp_machine_memory_fault(const SpMachine *machine);
 void sp_machine_clear_memory(SpMachine *machine);
 
 /** Pull again the cables that are pulled: what QEMU loads knows nothing of that. */
-bool sp_machine_pull_cables(SpMachine *machine, GError **error);
+bool sp_machine_pull_cables(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** Have the port of that network card, if it is plugged in, do as machine->cables says. */
 void sp_machine_apply_cable(SpMachine *machine, guint nic);
 
 /** Write what lies on the disk of the running machine to @fd, an empty file, which becomes sparse.
  */
-bool sp_machine_save_disk(SpMachine *machine, int fd, GError **error);
+bool sp_machine_save_disk(SpMachine *machine, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** The machine's QEMU is about to be killed: have what is under way get into the log as a whole. */
 void sp_machine_settle_recording(SpMachine *machine);
 /** The recording is over; its files stay. NULL is fine. */
 void sp_machine_forget_recording(SpMachine *machine);
 
-/** How much a wait bears with. */
+/** What a wait tolerates. */
 typedef enum {
     SP_WAIT_GUEST,   /* needs a guest that is well: a failed kernel ends it */
     SP_WAIT_QEMU,    /* needs QEMU only: the guest may have failed for good */
     SP_WAIT_CONSOLE, /* a failed kernel may go on printing, or reset, for a moment */
 } SpWaitMood;
 
-/** False with SP_ERROR_MACHINE, the reason and the console's tail if @machine can't go on. */
-bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error);
+/** Returns false with SP_ERROR_MACHINE and the reason if @machine can't go on. */
+bool sp_machine_is_well(
+    SpMachine *machine, SpWaitMood mood, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** sp_machine_connect() until @deadline, a point as of sp_deadline(). */
-bool sp_machine_contact(SpMachine *machine, gint64 deadline, GError **error);
+bool sp_machine_contact(
+    SpMachine *machine, gint64 deadline, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** The same within @timeout_ms as in machine.h. */
+bool sp_machine_contact_within(
+    SpMachine *machine, gint64 timeout_ms, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/** sp_machine_wait_for_unit() and sp_machine_execute_detached() for the use of others here. */
+bool sp_machine_await_unit(SpMachine *machine, const char *unit, gint64 timeout_ms,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
+bool sp_machine_run_detached(SpMachine *machine, const char *command, gint64 timeout_ms,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** @timeout_ms as in machine.h to a deadline. */
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
-/** Adds the machine's name in front of @error's message, and the console's tail behind it. */
-void sp_machine_explain(SpMachine *machine, GError **error);
-/** False with SP_ERROR_USAGE where @path, that of @what, is empty. */
-bool sp_machine_refuse_empty(const char *path, const char *what, GError **error);
+/** If @error is SP_ERROR_MACHINE, of a lost connection, and it soon shows that the machine itself
+ * can't go on, replace it by that reason. */
+void sp_machine_explain_loss(SpMachine *machine, GError **error);
+/** SP_ERROR_USAGE if @path, the path of @what, is empty. */
+bool sp_machine_refuse_empty(
+    const char *path, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Wait for @channel's end. */
-bool sp_machine_wait_channel(
-    SpMachine *machine, SpChannel *channel, gint64 deadline, GError **error);
+bool sp_machine_wait_channel(SpMachine *machine, SpChannel *channel, gint64 deadline,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** For a call without a time-out, the default one: it counts for the contact only. */
 gint64 sp_machine_contact_deadline(SpMachine *machine, gint64 deadline);
 /** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout.
  * Errors begin with @purpose, "copying '/x'", and have what it wrote to its stderr. */
 bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
-    GString **ret_output, GError **error);
+    GString **ret_output, GError **error) G_GNUC_WARN_UNUSED_RESULT;

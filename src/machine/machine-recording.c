@@ -55,8 +55,6 @@ static bool resume_guest(SpMachine *machine, bool was_running, bool is_good, GEr
 {
     if (was_running && !sp_machine_command(machine, is_good ? error : NULL, "cont", NULL))
         is_good = false;
-    if (!is_good)
-        sp_machine_explain(machine, error);
     return is_good;
 }
 
@@ -102,7 +100,7 @@ static bool save_disk(SpMachine *machine, const SpRecording *recording, GError *
 }
 
 /* The guest stands still meanwhile. */
-static bool begin(SpMachine *machine, const SpRecording *recording, GError **error)
+static bool begin_log(SpMachine *machine, const SpRecording *recording, GError **error)
 {
     int log = create_file(recording->log, error);
 
@@ -132,37 +130,35 @@ static SpRecording *recording_new(SpMachine *machine, const char *folder, GError
     return NULL;
 }
 
-static bool fail(SpMachine *machine, GError **error)
-{
-    sp_machine_explain(machine, error);
-    return false;
-}
-
-static bool refuse(SpMachine *machine, const char *why, GError **error)
-{
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' %s", machine->config.name, why);
-    return false;
-}
-
-bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error)
+static bool start_recording(SpMachine *machine, const char *folder, GError **error)
 {
     g_autoptr(SpRecording) recording = NULL;
     bool is_good, was_running;
 
-    if (machine->recording)
-        return refuse(machine, "is being recorded already", error);
+    if (machine->recording) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE, "is being recorded already");
+        return false;
+    }
     if (!sp_machine_is_up(machine)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-        return fail(machine, error);
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+        return false;
     }
     recording = recording_new(machine, folder, error);
     if (!recording || !pause_guest(machine, &was_running, error))
-        return fail(machine, error);
-    is_good = begin(machine, recording, error);
+        return false;
+    is_good = begin_log(machine, recording, error);
     if (!resume_guest(machine, was_running, is_good, error))
         return false;
     machine->recording = g_steal_pointer(&recording);
     return true;
+}
+
+bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error)
+{
+    GError *local = NULL;
+
+    start_recording(machine, folder, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 static bool count_entries(const SpRecording *recording, guint64 *ret_entries, GError **error)
@@ -191,41 +187,61 @@ static bool write_marks(const SpRecording *recording, GError **error)
     return g_file_set_contents(path, text, -1, error);
 }
 
-bool sp_machine_mark_recording(
-    SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
+static bool refuse_without_recording(const SpMachine *machine, GError **error)
 {
-    SpRecording *recording = machine->recording;
+    if (!machine->recording)
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE, "is not being recorded");
+    return machine->recording != NULL;
+}
+
+static bool add_mark(SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
+{
+    const SpRecording *recording = machine->recording;
     guint64 entries;
 
-    if (!machine->recording)
-        return refuse(machine, "is not being recorded", error);
-    if (!count_entries(recording, &entries, error))
+    if (!refuse_without_recording(machine, error) || !count_entries(recording, &entries, error))
         return false;
     if (json_array_append_new(recording->marks,
             json_pack("{s:s, s:I, s:f}", "name", name, "entries", (json_int_t)entries, "seconds",
-                (double)(g_get_monotonic_time() - recording->begin) / G_TIME_SPAN_SECOND)) < 0)
-        return refuse(machine, "can't have a mark whose name isn't valid UTF-8", error);
-    if (!write_marks(recording, error))
+                (double)(g_get_monotonic_time() - recording->begin) / G_TIME_SPAN_SECOND)) < 0) {
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE, "the name of a mark has to be UTF-8");
         return false;
+    }
     *ret_entries = entries;
-    return true;
+    return write_marks(recording, error);
+}
+
+bool sp_machine_mark_recording(
+    SpMachine *machine, const char *name, guint64 *ret_entries, GError **error)
+{
+    GError *local = NULL;
+
+    add_mark(machine, name, ret_entries, &local);
+    return sp_machine_report(machine, local, error);
+}
+
+static bool end_log(SpMachine *machine, GError **error)
+{
+    bool is_good, was_running;
+
+    if (!pause_guest(machine, &was_running, error))
+        return false;
+    is_good = put_below_disk(machine, SP_QEMU_OVERLAY_NODE, error) &&
+              sp_machine_command(machine, error, "blockdev-del", "{s:s}", "node-name", NODE);
+    return resume_guest(machine, was_running, is_good, error);
 }
 
 bool sp_machine_stop_recording(SpMachine *machine, GError **error)
 {
-    bool is_good, was_running;
+    GError *local = NULL;
 
-    if (!machine->recording)
-        return refuse(machine, "is not being recorded", error);
+    if (!refuse_without_recording(machine, &local))
+        return sp_machine_report(machine, local, error);
     sp_machine_forget_recording(machine);
-    /* what ended without us has left its log whole */
-    if (!sp_machine_is_up(machine))
-        return true;
-    if (!pause_guest(machine, &was_running, error))
-        return fail(machine, error);
-    is_good = put_below_disk(machine, SP_QEMU_OVERLAY_NODE, error) &&
-              sp_machine_command(machine, error, "blockdev-del", "{s:s}", "node-name", NODE);
-    return resume_guest(machine, was_running, is_good, error);
+    /* a QEMU that ended without us has left its log whole */
+    if (sp_machine_is_up(machine))
+        end_log(machine, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 void sp_machine_settle_recording(SpMachine *machine)

@@ -26,22 +26,22 @@ static bool dump_screen(SpMachine *machine, const char *path, const char *format
             machine, &local, "screendump", "{s:s, s:s*}", "filename", path, "format", format))
         return true;
     if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST) && strstr(local->message, "'format'")) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s': this QEMU can't write screenshots: it takes 7.1 or later, with support "
-            "for PNG",
-            machine->config.name);
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
+            "this QEMU can't write screenshots: it has to be 7.1 or later, with support for PNG");
         g_error_free(local);
         return false;
     }
-    g_propagate_prefixed_error(error, local, "machine '%s': no screenshot: ", machine->config.name);
+    g_propagate_prefixed_error(error, local, "no screenshot: ");
     return false;
 }
 
 bool sp_machine_screenshot(SpMachine *machine, const char *path, GError **error)
 {
     g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    GError *local = NULL;
 
-    return dump_screen(machine, absolute, "png", error);
+    dump_screen(machine, absolute, "png", &local);
+    return sp_machine_report(machine, local, error);
 }
 
 /* The whole of @fd, whose offset is anywhere. */
@@ -92,7 +92,7 @@ static char *read_text(
     return sp_ocr_read(picture, variant, deadline, &machine->config.interrupt, error);
 }
 
-char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error)
+static char **read_screen(SpMachine *machine, guint variants, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, -1);
     g_autoptr(GBytes) file = take_picture(machine, error);
@@ -108,6 +108,15 @@ char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error
         return NULL;
     g_ptr_array_add(texts, NULL);
     return (char **)g_ptr_array_steal(texts, NULL);
+}
+
+char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error)
+{
+    GError *local = NULL;
+    char **texts = read_screen(machine, variants, &local);
+
+    (void)!sp_machine_report(machine, local, error);
+    return texts;
 }
 
 /* 1: @regex matches what can be read in @file, 0: not, -1 with @error. */
@@ -162,8 +171,7 @@ static bool look_for_text(SpMachine *machine, GRegex *regex, gint64 deadline, ch
     return false;
 }
 
-bool sp_machine_wait_for_text(
-    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
+static bool wait_for_text(SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
     g_autoptr(GRegex) compiled = g_regex_new(regex, G_REGEX_MULTILINE, 0, NULL);
@@ -174,13 +182,22 @@ bool sp_machine_wait_for_text(
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no regular expression", regex);
         return false;
     }
-    if (!sp_machine_start(machine, false, error) ||
+    if (!sp_machine_switch_on(machine, false, error) ||
         !look_for_text(machine, compiled, deadline, &last_text, &is_found, error))
         return false;
     if (is_found)
         return true;
     g_set_error(error, SP_ERROR, SP_ERROR_TIMEOUT,
-        "machine '%s': no text on the screen matched '%s' in time; what was read last:\n%s",
-        machine->config.name, regex, last_text ? last_text : "nothing");
+        "no text on the screen matched '%s' in time; what was read last:\n%s", regex,
+        last_text ? last_text : "nothing");
     return false;
+}
+
+bool sp_machine_wait_for_text(
+    SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
+{
+    GError *local = NULL;
+
+    wait_for_text(machine, regex, timeout_ms, &local);
+    return sp_machine_report(machine, local, error);
 }

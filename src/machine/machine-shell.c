@@ -17,8 +17,8 @@ typedef struct {
     SpChannel *channel; /* the shell; NULL on the console */
 } Session;
 
-static void say(const Session *session, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void say(const Session *session, const char *format, ...)
+static void write_note(const Session *session, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void write_note(const Session *session, const char *format, ...)
 {
     g_autofree char *text = NULL;
     va_list args;
@@ -82,28 +82,37 @@ static SpChannel *start_shell(Session *session)
         session->machine->agent, argv, environment, rows, columns, shell_output, session);
 }
 
-bool sp_machine_shell_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+static bool run_shell(SpMachine *machine, int input_fd, int output_fd, GError **error)
 {
     const SpTerminalOps ops = {shell_room, shell_input, shell_resized};
     Session session = {.machine = machine};
-    bool is_good;
+    GError *local = NULL;
 
-    if (!sp_machine_connect(machine, -1, error))
+    if (!sp_machine_contact_within(machine, -1, error))
         return false;
     session.terminal = sp_terminal_open(input_fd, output_fd, &ops, &session, error);
     if (!session.terminal)
         return false;
-    say(&session, "[a shell on '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
+    write_note(&session, "[a shell on '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
     session.channel = start_shell(&session);
     sp_terminal_continue(session.terminal);
-    is_good = sp_wait(shell_is_over, &session, SP_FOREVER, &machine->config.interrupt, error);
-    say(&session, "\r\n[left the shell on '%s']\r\n", machine->config.name);
+    (void)!sp_wait(shell_is_over, &session, SP_FOREVER, &machine->config.interrupt, &local);
+    write_note(&session, "\r\n[left the shell on '%s']\r\n", machine->config.name);
     sp_terminal_free(session.terminal);
     sp_channel_free(session.channel);
-    if (!is_good && g_error_matches(*error, SP_ERROR, SP_ERROR_MACHINE) &&
-        !strstr((*error)->message, machine->config.name))
-        sp_machine_explain(machine, error);
-    return is_good;
+    if (!local)
+        return true;
+    sp_machine_explain_loss(machine, &local);
+    g_propagate_error(error, local);
+    return false;
+}
+
+bool sp_machine_shell_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+{
+    GError *local = NULL;
+
+    run_shell(machine, input_fd, output_fd, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 static gsize console_room(void *data)
@@ -134,7 +143,7 @@ static bool console_is_over(void *data, GError **error)
            !sp_machine_is_well(session->machine, SP_WAIT_QEMU, error);
 }
 
-bool sp_machine_console_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+static bool run_console(SpMachine *machine, int input_fd, int output_fd, GError **error)
 {
     const SpTerminalOps ops = {console_room, console_input, NULL};
     Session session = {.machine = machine};
@@ -145,11 +154,20 @@ bool sp_machine_console_interact(SpMachine *machine, int input_fd, int output_fd
     session.terminal = sp_terminal_open(input_fd, output_fd, &ops, &session, error);
     if (!session.terminal)
         return false;
-    say(&session, "[the serial console of '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
+    write_note(
+        &session, "[the serial console of '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
     sp_console_set_tap(machine->console, console_output, &session);
     is_good = sp_wait(console_is_over, &session, SP_FOREVER, &machine->config.interrupt, error);
     sp_console_set_tap(machine->console, NULL, NULL);
-    say(&session, "\r\n[left the serial console of '%s']\r\n", machine->config.name);
+    write_note(&session, "\r\n[left the serial console of '%s']\r\n", machine->config.name);
     sp_terminal_free(session.terminal);
     return is_good;
+}
+
+bool sp_machine_console_interact(SpMachine *machine, int input_fd, int output_fd, GError **error)
+{
+    GError *local = NULL;
+
+    run_console(machine, input_fd, output_fd, &local);
+    return sp_machine_report(machine, local, error);
 }

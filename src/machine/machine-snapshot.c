@@ -11,27 +11,33 @@
 
 typedef enum { SNAPSHOT_NONE, SNAPSHOT_OF_ALL, SNAPSHOT_OF_DISK } SnapshotKind;
 
-static SnapshotKind kind_of(SpMachine *machine, const char *name)
+static SnapshotKind find_kind(SpMachine *machine, const char *name)
 {
     return (SnapshotKind)GPOINTER_TO_INT(g_hash_table_lookup(machine->snapshots, name));
 }
 
-static void add(SpMachine *machine, const char *name, SnapshotKind kind)
+static void add_snapshot(SpMachine *machine, const char *name, SnapshotKind kind)
 {
     g_hash_table_insert(machine->snapshots, g_strdup(name), GINT_TO_POINTER(kind));
 }
 
 /* qemu-img takes a name of digits for a number. */
-static char *tag_of(const char *name)
+static char *make_tag(const char *name)
 {
     return g_strconcat("snapshot ", name, NULL);
 }
 
-static bool refuse(SpMachine *machine, const char *name, const char *why, GError **error)
+static bool refuse_snapshot(const char *name, const char *why, GError **error)
 {
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "machine '%s' has no snapshot '%s'%s",
-        machine->config.name, name, why);
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "has no snapshot '%s'%s", name, why);
     return false;
+}
+
+static bool refuse_if_off(SpMachine *machine, GError **error)
+{
+    if (!sp_machine_is_up(machine))
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
+    return sp_machine_is_up(machine);
 }
 
 /* QEMU reports each step of each job. */
@@ -94,75 +100,70 @@ bool sp_machine_run_snapshot_job(
 
 bool sp_machine_save_snapshot(SpMachine *machine, const char *name, GError **error)
 {
-    g_autofree char *tag = tag_of(name);
+    g_autofree char *tag = make_tag(name);
+    GError *local = NULL;
 
-    if (!sp_machine_is_up(machine)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    } else if (sp_machine_run_snapshot_job(
-                   machine, "snapshot-save", tag, SP_QEMU_OVERLAY_NODE, error)) {
-        add(machine, name, SNAPSHOT_OF_ALL);
-        return true;
-    }
-    sp_machine_explain(machine, error);
-    return false;
+    if (refuse_if_off(machine, &local) &&
+        sp_machine_run_snapshot_job(machine, "snapshot-save", tag, SP_QEMU_OVERLAY_NODE, &local))
+        add_snapshot(machine, name, SNAPSHOT_OF_ALL);
+    return sp_machine_report(machine, local, error);
 }
 
-bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
+static bool load_snapshot_by_name(SpMachine *machine, const char *name, GError **error)
 {
-    g_autofree char *tag = tag_of(name);
+    g_autofree char *tag = make_tag(name);
 
-    /* asked for one that it does not have, QEMU stops the guest and leaves it so */
-    if (kind_of(machine, name) != SNAPSHOT_OF_ALL)
-        return refuse(machine, name,
-            kind_of(machine, name) == SNAPSHOT_OF_DISK ? " with its memory" : "", error);
+    /* asked for a snapshot that doesn't exist, QEMU stops the guest and leaves it so */
+    if (find_kind(machine, name) != SNAPSHOT_OF_ALL)
+        return refuse_snapshot(
+            name, find_kind(machine, name) == SNAPSHOT_OF_DISK ? " with its memory" : "", error);
     if (machine->recording && sp_machine_is_up(machine)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s' is being recorded: another disk in its place would not be in the log",
-            machine->config.name);
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
+            "is being recorded: another disk in its place would not be in the log");
         return false;
     }
-    if (!sp_machine_start(machine, true, error))
+    if (!sp_machine_switch_on(machine, true, error) ||
+        !sp_machine_run_snapshot_job(machine, "snapshot-load", tag, SP_QEMU_OVERLAY_NODE, error))
         return false;
-    if (!sp_machine_run_snapshot_job(machine, "snapshot-load", tag, SP_QEMU_OVERLAY_NODE, error)) {
-        sp_machine_explain(machine, error);
-        return false;
-    }
     sp_machine_forget_boot(machine, "the guest is another one since its snapshot was loaded");
     machine->awaits_boot = false;
     return true;
 }
 
+bool sp_machine_load_snapshot(SpMachine *machine, const char *name, GError **error)
+{
+    GError *local = NULL;
+
+    load_snapshot_by_name(machine, name, &local);
+    return sp_machine_report(machine, local, error);
+}
+
 bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError **error)
 {
-    g_autofree char *tag = tag_of(name);
+    g_autofree char *tag = make_tag(name);
+    GError *local = NULL;
 
-    if (!sp_machine_is_up(machine)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
-    } else if (kind_of(machine, name) != SNAPSHOT_NONE) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "has a snapshot '%s' already", name);
-    } else if (sp_machine_command(machine, error, "blockdev-snapshot-internal-sync", "{s:s, s:s}",
-                   "device", SP_QEMU_DISK_NODE, "name", tag)) {
-        add(machine, name, SNAPSHOT_OF_DISK);
-        return true;
-    }
-    sp_machine_explain(machine, error);
-    return false;
+    if (!refuse_if_off(machine, &local))
+        return sp_machine_report(machine, local, error);
+    if (find_kind(machine, name) != SNAPSHOT_NONE)
+        g_set_error(&local, SP_ERROR, SP_ERROR_USAGE, "has a snapshot '%s' already", name);
+    else if (sp_machine_command(machine, &local, "blockdev-snapshot-internal-sync", "{s:s, s:s}",
+                 "device", SP_QEMU_DISK_NODE, "name", tag))
+        add_snapshot(machine, name, SNAPSHOT_OF_DISK);
+    return sp_machine_report(machine, local, error);
 }
 
 bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError **error)
 {
-    g_autofree char *tag = tag_of(name);
+    g_autofree char *tag = make_tag(name);
+    GError *local = NULL;
 
-    if (kind_of(machine, name) == SNAPSHOT_NONE)
-        return refuse(machine, name, "", error);
-    if (sp_machine_is_up(machine)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s' is running: its disk can be replaced when it is off (crash())",
-            machine->config.name);
-        return false;
-    }
-    if (sp_overlay_revert(machine->overlay, tag, error))
-        return true;
-    sp_machine_explain(machine, error);
-    return false;
+    if (find_kind(machine, name) == SNAPSHOT_NONE)
+        refuse_snapshot(name, "", &local);
+    else if (sp_machine_is_up(machine))
+        g_set_error_literal(&local, SP_ERROR, SP_ERROR_USAGE,
+            "is running: its disk can be replaced when it is off (crash())");
+    else
+        (void)!sp_overlay_revert(machine->overlay, tag, &local);
+    return sp_machine_report(machine, local, error);
 }

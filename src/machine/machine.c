@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The life of a machine: what it has, and how its QEMU is started and dropped. */
+
 #include "machine/machine.h"
 
 #include "base/error.h"
@@ -12,12 +15,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define TAIL_LINES 20u
-/* For a kernel that failed to print its last words, and to reset if it is told to. */
-#define LAST_WORDS_US (3 * G_TIME_SPAN_SECOND)
-/* For a guest that does not end to say why. */
-#define JOBS_TIMEOUT_MS 5000
 
 int sp_machine_pid(SpMachine *machine)
 {
@@ -34,72 +31,6 @@ char *sp_machine_console_log(SpMachine *machine)
     guint64 lines = sp_console_next_line(machine->console) - machine->log_line;
 
     return sp_console_tail(machine->console, (guint)MIN(lines, G_MAXUINT));
-}
-
-void sp_machine_explain(SpMachine *machine, GError **error)
-{
-    g_autofree char *tail = sp_machine_console_tail(machine, TAIL_LINES);
-    char *message;
-
-    if (!error || !*error)
-        return;
-    message = *tail ? g_strdup_printf("machine '%s': %s\nThe last lines of its console:\n%s",
-                          machine->config.name, (*error)->message, tail)
-                    : g_strdup_printf("machine '%s': %s\nIts console is empty.",
-                          machine->config.name, (*error)->message);
-    g_free((*error)->message);
-    (*error)->message = g_strchomp(message);
-}
-
-/* Why QEMU is not there any more, as a sentence. */
-static char *describe_end(SpMachine *machine)
-{
-    const char *reason = machine->shutdown_reason;
-    g_autofree char *fault = NULL;
-    g_autofree char *end = NULL;
-    g_autofree char *output = NULL;
-
-    if (reason && g_str_equal(reason, "guest-shutdown"))
-        return g_strdup("the guest powered off");
-    if (reason && g_str_equal(reason, "guest-reset"))
-        return g_strdup("the guest reset, which ends a machine that was not started with "
-                        "allow_reboot=True");
-    fault = sp_machine_memory_fault(machine);
-    if (fault)
-        return g_steal_pointer(&fault);
-    end = sp_process_describe_end(machine->qemu);
-    output = g_strstrip(sp_process_output(machine->qemu));
-    return g_strdup_printf("QEMU %s%s%s", end, *output ? ": " : "", output);
-}
-
-static bool fail(SpMachine *machine, GError **error, char *message)
-{
-    g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, message);
-    g_free(message);
-    sp_machine_explain(machine, error);
-    return false;
-}
-
-bool sp_machine_is_well(SpMachine *machine, SpWaitMood mood, GError **error)
-{
-    const GError *agent_error = machine->agent ? sp_agent_error(machine->agent) : NULL;
-
-    if (!machine->qemu)
-        return fail(machine, error, g_strdup("is not running"));
-    if (sp_process_has_ended(machine->qemu))
-        return fail(machine, error, describe_end(machine));
-    if (mood == SP_WAIT_QEMU)
-        return true;
-    if (machine->host_failure)
-        return fail(machine, error, g_strdup(machine->host_failure));
-    if (machine->fatal &&
-        (mood == SP_WAIT_GUEST || g_get_monotonic_time() - machine->fatal_since > LAST_WORDS_US))
-        return fail(
-            machine, error, g_strdup_printf("the guest's kernel failed: %s", machine->fatal));
-    if (agent_error && mood == SP_WAIT_GUEST &&
-        g_error_matches(agent_error, SP_ERROR, SP_ERROR_PROTOCOL))
-        return fail(machine, error, g_strdup(agent_error->message));
-    return true;
 }
 
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms)
@@ -146,8 +77,7 @@ SpMachine *sp_machine_new(const SpMachineConfig *config, GError **error)
     return machine->console ? g_steal_pointer(&machine) : NULL;
 }
 
-/* Let go of a QEMU that has ended, or end it. */
-static void drop_qemu(SpMachine *machine)
+void sp_machine_drop_qemu(SpMachine *machine)
 {
     g_clear_pointer(&machine->qemu, sp_process_free);
     g_clear_pointer(&machine->agent, sp_agent_free);
@@ -171,7 +101,7 @@ void sp_machine_free(SpMachine *machine)
     if (!machine)
         return;
     g_ptr_array_unref(machine->forwards);
-    drop_qemu(machine);
+    sp_machine_drop_qemu(machine);
     sp_machine_forget_recording(machine);
     sp_console_free(machine->console);
     sp_overlay_free(machine->overlay);
@@ -208,10 +138,10 @@ bool sp_machine_is_up(SpMachine *machine)
     return machine->qemu && !sp_process_has_ended(machine->qemu);
 }
 
-/* In the order in which they stand. */
+/* The order of the sockets. */
 enum { SOCKET_QMP, SOCKET_CONSOLE, SOCKET_AGENT, SOCKET_NIC };
 #define SOCKETS_MAX (SOCKET_NIC + SP_MACHINE_NICS_MAX)
-/* always there; then come those of the network cards, and two more at most */
+/* always there; followed by those of the network cards, and two more at most */
 #define FDS_FIXED 6u
 #define FDS_MAX (FDS_FIXED + SP_MACHINE_NICS_MAX + 2)
 
@@ -258,7 +188,7 @@ static bool starts_from_boot_snapshot(const SpMachine *machine)
     return machine->boot_snapshot && !machine->is_incoming;
 }
 
-static bool spawn(
+static bool start_qemu(
     SpMachine *machine, bool allow_reboot, guint memory, Sockets *sockets, GError **error)
 {
     const guint flags = memory | (allow_reboot ? SP_QEMU_ALLOW_REBOOT : 0) |
@@ -305,8 +235,8 @@ static bool spawn(
     return true;
 }
 
-/* QEMU is there, and the guest waits. */
-static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
+/* QEMU is there; with a boot snapshot, the guest has not started yet. */
+static bool continue_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
     g_autoptr(GError) local = NULL;
 
@@ -317,7 +247,7 @@ static bool switch_on(SpMachine *machine, bool allow_reboot, GError **error)
     sp_machine_use_boot_snapshot(machine, NULL);
     sp_process_signal(machine->qemu, SIGKILL);
     return sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, error) &&
-           sp_machine_start(machine, allow_reboot, error);
+           sp_machine_switch_on(machine, allow_reboot, error);
 }
 
 bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
@@ -325,7 +255,7 @@ bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
     Sockets sockets;
     guint memory;
 
-    drop_qemu(machine);
+    sp_machine_drop_qemu(machine);
     sp_machine_forget_recording(machine);
     if (!machine->overlay) {
         const SpQemuConfig config = sp_machine_qemu_config(&machine->config);
@@ -345,180 +275,43 @@ bool sp_machine_spawn(SpMachine *machine, bool allow_reboot, GError **error)
     machine->boot_begin = g_get_monotonic_time();
     sp_log_mark(machine->config.log, machine->config.name, "start", "starting (%s)",
         machine->config.accel->name);
-    return spawn(machine, allow_reboot, memory, &sockets, error);
+    return start_qemu(machine, allow_reboot, memory, &sockets, error);
 }
 
 bool sp_machine_wait_for_qemu(SpMachine *machine, bool allow_reboot, GError **error)
 {
-    if (sp_machine_command(machine, error, "query-status", NULL))
-        return switch_on(machine, allow_reboot, error);
-    /* It most likely is ending, and then has said why on its stderr. */
-    if (!g_error_matches(error ? *error : NULL, SP_ERROR, SP_ERROR_INTERRUPTED) &&
+    GError *local = NULL;
+    g_autofree char *end = NULL;
+
+    if (sp_machine_command(machine, &local, "query-status", NULL))
+        return continue_start(machine, allow_reboot, error);
+    /* It is most likely ending, and then has said why on its stderr. */
+    if (!g_error_matches(local, SP_ERROR, SP_ERROR_INTERRUPTED) &&
         sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, NULL)) {
-        g_clear_error(error);
-        fail(machine, error, describe_end(machine));
+        end = sp_machine_describe_end(machine);
+        g_clear_error(&local);
+        g_set_error_literal(&local, SP_ERROR, SP_ERROR_MACHINE, end);
     }
-    drop_qemu(machine);
+    sp_machine_drop_qemu(machine);
+    g_propagate_error(error, local);
     return false;
 }
 
-bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
+bool sp_machine_switch_on(SpMachine *machine, bool allow_reboot, GError **error)
 {
     return sp_machine_is_up(machine) || (sp_machine_spawn(machine, allow_reboot, error) &&
                                             sp_machine_wait_for_qemu(machine, allow_reboot, error));
 }
 
-typedef struct {
-    SpMachine *machine;
-    guint resets;
-} EndWait;
-
-static bool has_ended(void *data, GError **error)
+bool sp_machine_start(SpMachine *machine, bool allow_reboot, GError **error)
 {
-    SpMachine *machine = ((EndWait *)data)->machine;
-
-    return !sp_machine_is_up(machine) || !sp_machine_is_well(machine, SP_WAIT_CONSOLE, error);
-}
-
-/* What the guest's systemd has still to do, where it tells; "" otherwise. Free with g_free(). */
-static char *describe_jobs(SpMachine *machine)
-{
-    g_auto(SpCommandResult) result = {0};
-
-    if (!sp_machine_answers(machine) ||
-        !sp_machine_execute(machine, "systemctl list-jobs --no-pager --no-legend", JOBS_TIMEOUT_MS,
-            &result, NULL) ||
-        result.status != 0 || result.output->len == 0)
-        return g_strdup("");
-    return g_strdup_printf("\nJobs of its systemd:\n%s", result.output->str);
-}
-
-/* "timed out" becomes what did not happen, and what keeps it. */
-static bool fail_in_time(SpMachine *machine, GError *local, const char *what, GError **error)
-{
-    g_autofree char *jobs = NULL;
-
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
-        jobs = describe_jobs(machine);
-        g_free(local->message);
-        local->message = g_strconcat(what, jobs, NULL);
-        sp_machine_explain(machine, &local);
-    }
-    g_propagate_error(error, local);
-    return false;
-}
-
-static bool wait_for_end(SpMachine *machine, gint64 deadline, GError **error)
-{
-    EndWait wait = {.machine = machine};
     GError *local = NULL;
 
-    if (sp_wait(has_ended, &wait, deadline, &machine->config.interrupt, &local)) {
-        sp_log_mark(machine->config.log, machine->config.name, "off", "has ended");
-        drop_qemu(machine);
-        return true;
-    }
-    return fail_in_time(machine, local, "did not shut down in time", error);
-}
-
-bool sp_machine_wait_for_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
-{
-    if (!machine->qemu)
-        return true;
-    return wait_for_end(machine, sp_deadline(timeout_ms), error);
-}
-
-bool sp_machine_shutdown(SpMachine *machine, gint64 timeout_ms, GError **error)
-{
-    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
-
-    if (!sp_machine_is_up(machine)) {
-        drop_qemu(machine);
-        return true;
-    }
-    machine->awaits_boot = false;
-    if (machine->agent && sp_agent_is_ready(machine->agent)) {
-        if (!sp_machine_execute_detached(machine, "systemctl poweroff", timeout_ms, error))
-            return false;
-    } else if (!sp_machine_command(machine, error, "system_powerdown", NULL)) {
-        return false;
-    }
-    return wait_for_end(machine, deadline, error);
-}
-
-bool sp_machine_crash(SpMachine *machine, GError **error)
-{
-    if (!sp_machine_is_up(machine)) {
-        drop_qemu(machine);
-        return true;
-    }
-    sp_machine_settle_recording(machine);
-    sp_log_mark(machine->config.log, machine->config.name, "power-cut", "power is cut");
-    sp_process_signal(machine->qemu, SIGKILL);
-    if (!sp_process_wait(machine->qemu, sp_deadline(SP_END_TIMEOUT_MS), NULL, error)) {
-        g_prefix_error(error, "machine '%s': QEMU can't be killed: ", machine->config.name);
-        return false;
-    }
-    drop_qemu(machine);
-    return true;
-}
-
-static bool has_reset(void *data, GError **error)
-{
-    EndWait *wait = data;
-
-    return wait->machine->resets != wait->resets ||
-           !sp_machine_is_well(wait->machine, SP_WAIT_CONSOLE, error);
-}
-
-bool sp_machine_reboot(SpMachine *machine, gint64 timeout_ms, GError **error)
-{
-    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
-    EndWait wait = {.machine = machine};
-    GError *local = NULL;
-
-    if (!sp_machine_contact(machine, deadline, error) ||
-        !sp_machine_command(machine, error, "set-action", "{s:s}", "reboot", "reset"))
-        return false;
-    wait.resets = machine->resets;
-    if (!sp_machine_execute_detached(machine, "systemctl reboot", timeout_ms, error))
-        return false;
-    if (sp_wait(has_reset, &wait, deadline, &machine->config.interrupt, &local))
-        return true;
-    return fail_in_time(machine, local, "did not leave its boot in time", error);
+    (void)!sp_machine_switch_on(machine, allow_reboot, &local);
+    return sp_machine_report(machine, local, error);
 }
 
 const char *sp_machine_image_dir(SpMachine *machine)
 {
     return machine->config.image->dir;
-}
-
-typedef struct {
-    SpMachine *machine;
-    guint losses;
-} LossWait;
-
-static bool agent_has_gone(void *data, GError **error)
-{
-    LossWait *wait = data;
-
-    return wait->machine->agent_losses != wait->losses ||
-           !sp_machine_is_well(wait->machine, SP_WAIT_GUEST, error);
-}
-
-bool sp_machine_switch_root(SpMachine *machine, gint64 timeout_ms, GError **error)
-{
-    gint64 deadline = sp_machine_deadline(machine, timeout_ms);
-    LossWait wait = {.machine = machine};
-    GError *local = NULL;
-
-    if (!sp_machine_wait_for_unit(machine, "initrd.target", timeout_ms, error))
-        return false;
-    wait.losses = machine->agent_losses;
-    if (!sp_machine_execute_detached(
-            machine, "systemctl isolate --no-block initrd-switch-root.target", timeout_ms, error))
-        return false;
-    if (sp_wait(agent_has_gone, &wait, deadline, &machine->config.interrupt, &local))
-        return sp_machine_contact(machine, deadline, error);
-    return fail_in_time(machine, local, "did not leave its initramfs in time", error);
 }

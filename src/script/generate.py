@@ -255,7 +255,10 @@ def make_attribute(out, cls, attribute):
 
 
 def make_source(out):
-    out(f'/* {NOTE} */\n#include "script/api.h"\n#include "script/py-call.h"\n#include "script/py-text.h"')
+    out(f'/* {NOTE} */')
+    for part in ("console", "disk", "guest", "monitor", "network", "screen", "snapshot", "terminal"):
+        out(f'#include "machine/machine-{part}.h"')
+    out('#include "script/api.h"\n#include "script/py-call.h"\n#include "script/py-text.h"')
     for cls in CLASSES:
         for call in cls.calls:
             make_function(out, cls, call)

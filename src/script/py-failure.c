@@ -8,6 +8,7 @@
  * How long it may get is decided here, for the terminal, the log and all reports. */
 
 #include "base/text.h"
+#include "machine/machine-console.h"
 #include "script/py-chain.h"
 #include "script/py-frames.h"
 #include "script/py-source.h"

@@ -3,6 +3,7 @@
 /* Methods of Machine that run commands in the guest. */
 
 #include "base/error.h"
+#include "machine/machine-guest.h"
 #include "script/api.h"
 #include "script/py-call.h"
 #include "script/py-polling.h"

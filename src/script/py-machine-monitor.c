@@ -3,6 +3,9 @@
 /* Methods of Machine that talk to QEMU itself, and its snapshots. Python's own module converts
  * JSON. */
 
+#include "machine/machine-disk.h"
+#include "machine/machine-monitor.h"
+#include "machine/machine-snapshot.h"
 #include "script/api.h"
 #include "script/py-call.h"
 

@@ -2,6 +2,9 @@
 
 /* Methods of Machine about its screen, its keyboard and its serial console. */
 
+#include "machine/machine-console.h"
+#include "machine/machine-screen.h"
+#include "machine/machine-terminal.h"
 #include "machine/ocr.h"
 #include "script/api.h"
 #include "script/py-call.h"

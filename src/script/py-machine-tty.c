@@ -3,6 +3,7 @@
 /* Methods of Machine about the guest's virtual terminals: what is on /dev/tty1 and the like. The
  * guest is asked for it, so that it is the text itself and not what can be read off a picture. */
 
+#include "machine/machine-guest.h"
 #include "script/api.h"
 
 #include <string.h>

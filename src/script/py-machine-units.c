@@ -3,6 +3,7 @@
 /* Methods of Machine about systemd's units. */
 
 #include "base/unit-words.h"
+#include "machine/machine-guest.h"
 #include "script/api.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 
 /* Methods of Machine that wait for what the machine tells of by itself. */
 
+#include "machine/machine-guest.h"
 #include "script/api.h"
 #include "script/py-call.h"
 

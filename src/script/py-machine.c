@@ -3,6 +3,9 @@
 /* The type Machine: its attributes, and those of its methods that have no subject of their own. */
 
 #include "script/py-machine.h"
+#include "machine/machine-console.h"
+#include "machine/machine-guest.h"
+#include "machine/machine-network.h"
 #include "script/api.h"
 #include "script/py-text.h"
 

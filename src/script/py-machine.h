@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "machine/machine-guest.h"
 #include "script/py-convert.h"
 
 /* What the methods of Machine share. */

@@ -3,6 +3,7 @@
 /* The type QMPSession: machine.qmp_client, by which scripts of the NixOS test driver talk to QEMU,
  * and what is raised if QEMU refuses. */
 
+#include "machine/machine-monitor.h"
 #include "script/api.h"
 
 /* Raise QMPAPIError for the refusal of @machine's QEMU in place of the pending exception. Returns

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/post-mortem.h"
+#include "machine/machine-disk.h"
+#include "machine/machine-guest.h"
+#include "machine/machine-screen.h"
 
 #include "script/script.h"
 

@@ -4,6 +4,14 @@
 #include "base/error.h"
 #include "machine/boot-snapshot.h"
 #include "machine/machine-checkpoint.h"
+#include "machine/machine-console.h"
+#include "machine/machine-disk.h"
+#include "machine/machine-guest.h"
+#include "machine/machine-monitor.h"
+#include "machine/machine-network.h"
+#include "machine/machine-screen.h"
+#include "machine/machine-snapshot.h"
+#include "machine/machine-terminal.h"
 
 #include <signal.h>
 #include <stdlib.h>
