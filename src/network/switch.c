@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/switch.h"
 
-#include <errno.h>
-#include <glib-unix.h>
+#include "base/stream.h"
+
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define ADDRESS_SIZE 6
 #define LENGTH_SIZE 4u
 #define READ_SIZE (128u * 1024)
-/* How much of one port is taken in before another has its turn. */
-#define READS_PER_TURN 8
 
 struct SpPort {
     SpSwitch *owner;
     char *name;
-    guint interface; /* of the capture */
-    int fd;          /* -1: the driver's own port, or its peer is gone */
+    guint interface;  /* of the capture */
+    SpStream *stream; /* of frames behind their lengths. NULL: the driver's own port, or its peer
+                         is gone */
     SpFrameFunc func;
     void *func_data;
-    GSource *in, *out;  /* of fd; out only while something waits */
-    GByteArray *input;  /* a frame that is not whole yet, behind its length */
-    GByteArray *output; /* frames behind their lengths, which the socket did not take yet */
-    gsize written;      /* of output */
-    GQueue delayed;     /* of Delayed, the first due first */
+    GQueue delayed; /* of Delayed, the first due first */
     gsize delayed_bytes;
     guint delay_source;
     guint delay_ms;
@@ -66,84 +59,33 @@ static bool is_group(const guint8 *address)
     return (address[0] & 1) != 0;
 }
 
-static void destroy_source(GSource **source)
+static void flush_port(SpPort *port)
 {
-    if (!*source)
-        return;
-    g_source_destroy(*source);
-    g_clear_pointer(source, g_source_unref);
-}
-
-/* The other end is gone, or can't be understood any more. */
-static void disconnect(SpPort *port)
-{
-    destroy_source(&port->in);
-    destroy_source(&port->out);
-    if (port->fd >= 0)
-        close(port->fd);
-    port->fd = -1;
-    g_byte_array_set_size(port->input, 0);
-    g_byte_array_set_size(port->output, 0);
-    port->written = 0;
-}
-
-static gboolean on_writable(int fd, GIOCondition condition, void *data);
-
-/* Write what the socket takes; what it does not waits until it can. */
-static void write_output(SpPort *port)
-{
-    while (port->fd >= 0 && port->written < port->output->len) {
-        ssize_t n = send(port->fd, port->output->data + port->written,
-            port->output->len - port->written, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n >= 0)
-            port->written += (gsize)n;
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            break;
-        else if (errno != EINTR)
-            disconnect(port);
-    }
-    if (port->written == port->output->len) {
-        g_byte_array_set_size(port->output, 0);
-        port->written = 0;
-        destroy_source(&port->out);
-    } else if (!port->out) {
-        port->out = g_unix_fd_source_new(port->fd, G_IO_OUT | G_IO_ERR | G_IO_HUP);
-        g_source_set_callback(port->out, G_SOURCE_FUNC(on_writable), port, NULL);
-        g_source_attach(port->out, NULL);
-    }
-}
-
-static gboolean on_writable(int fd, GIOCondition condition, void *data)
-{
-    SpPort *port = data;
-
-    write_output(port);
-    return port->out ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+    if (port->stream)
+        sp_stream_flush(port->stream);
 }
 
 /* To the socket's queue, or the driver's function. */
 static void deliver(SpPort *port, const guint8 *frame, gsize length)
 {
     guint32 header = GUINT32_TO_BE((guint32)length);
+    guint8 *space;
 
     if (port->func) {
         port->stats.sent++;
         port->func(frame, length, port->func_data);
         return;
     }
-    if (port->fd < 0)
+    if (!port->stream)
         return;
-    if (port->output->len - port->written + LENGTH_SIZE + length > SP_PORT_QUEUE_MAX) {
+    space = sp_stream_reserve(port->stream, LENGTH_SIZE + length);
+    if (!space) {
         port->stats.overflown++;
         return;
     }
-    if (port->written > SP_PORT_QUEUE_MAX) {
-        g_byte_array_remove_range(port->output, 0, (guint)port->written);
-        port->written = 0;
-    }
-    g_byte_array_append(port->output, (const guint8 *)&header, LENGTH_SIZE);
-    g_byte_array_append(port->output, frame, (guint)length);
+    memcpy(space, &header, LENGTH_SIZE);
+    memcpy(space + LENGTH_SIZE, frame, length);
+    sp_stream_commit(port->stream, LENGTH_SIZE + length);
     port->stats.sent++;
 }
 
@@ -176,7 +118,7 @@ static gboolean on_due(void *data)
             deliver(port, frame, length);
         delayed_free(first);
     }
-    write_output(port);
+    flush_port(port);
     plan_delayed(port);
     return G_SOURCE_REMOVE;
 }
@@ -290,72 +232,55 @@ static void take_frame(SpPort *port, const guint8 *frame, gsize length)
     }
 }
 
-static void write_all(SpSwitch *sw)
+static void flush_ports(SpSwitch *sw)
 {
     for (guint i = 0; i < sw->ports->len; i++)
-        write_output(g_ptr_array_index(sw->ports, i));
+        flush_port(g_ptr_array_index(sw->ports, i));
 }
 
-/* Not from within take_frame(): a write may find that the port has no peer any more, the input of
- * which is being taken. */
 static gboolean on_write(void *data)
 {
     SpSwitch *sw = data;
 
     sw->write_source = 0;
-    write_all(sw);
+    flush_ports(sw);
     return G_SOURCE_REMOVE;
 }
 
-/* Take the whole frames out of the input. False if it can't be one's of a network card. */
-static bool take_input(SpPort *port)
-{
-    gsize at = 0;
-
-    while (port->input->len - at >= LENGTH_SIZE) {
-        guint32 length;
-
-        memcpy(&length, port->input->data + at, LENGTH_SIZE);
-        length = GUINT32_FROM_BE(length);
-        if (length > SP_ETHERNET_LENGTH_MAX)
-            return false; /* nobody knows where the next one begins */
-        if (port->input->len - at - LENGTH_SIZE < length)
-            break;
-        take_frame(port, port->input->data + at + LENGTH_SIZE, length);
-        at += LENGTH_SIZE + length;
-    }
-    if (at > 0)
-        g_byte_array_remove_range(port->input, 0, (guint)at);
-    return true;
-}
-
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
+/* Take the whole frames out of the input. */
+static gsize on_input(const guint8 *bytes, gsize length, void *data)
 {
     SpPort *port = data;
-    bool is_open = true;
+    gsize at = 0;
 
-    for (int i = 0; i < READS_PER_TURN && is_open; i++) {
-        guint length = port->input->len;
-        ssize_t n;
+    while (length - at >= LENGTH_SIZE) {
+        guint32 frame_length;
 
-        g_byte_array_set_size(port->input, length + READ_SIZE);
-        n = recv(fd, port->input->data + length, READ_SIZE, MSG_DONTWAIT);
-        g_byte_array_set_size(port->input, length + (guint)MAX(n, 0));
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-            break;
-        is_open = n > 0 && take_input(port);
-        if (n > 0 && !is_open)
+        memcpy(&frame_length, bytes + at, LENGTH_SIZE);
+        frame_length = GUINT32_FROM_BE(frame_length);
+        if (frame_length > SP_ETHERNET_LENGTH_MAX) {
+            /* nobody knows where the next one begins */
             port->stats.malformed++;
-        if (n < (ssize_t)READ_SIZE)
+            g_clear_pointer(&port->stream, sp_stream_free);
             break;
+        }
+        if (length - at - LENGTH_SIZE < frame_length)
+            break;
+        take_frame(port, bytes + at + LENGTH_SIZE, frame_length);
+        at += LENGTH_SIZE + frame_length;
     }
-    write_all(port->owner);
-    if (is_open)
-        return G_SOURCE_CONTINUE;
-    if (port->fd >= 0)
-        disconnect(port);
-    return G_SOURCE_REMOVE;
+    flush_ports(port->owner);
+    return at;
 }
+
+static void on_disconnected(int error_number, void *data)
+{
+    SpPort *port = data;
+
+    g_clear_pointer(&port->stream, sp_stream_free);
+}
+
+static const SpStreamFuncs stream_funcs = {.input = on_input, .disconnected = on_disconnected};
 
 SpSwitch *sp_switch_new(const char *name, guint32 seed)
 {
@@ -407,9 +332,6 @@ static SpPort *port_new(SpSwitch *sw, const char *name)
 
     port->owner = sw;
     port->name = g_strdup(name);
-    port->fd = -1;
-    port->input = g_byte_array_new();
-    port->output = g_byte_array_new();
     g_queue_init(&port->delayed);
     g_ptr_array_add(sw->ports, port);
     add_interface(sw, port);
@@ -419,11 +341,13 @@ static SpPort *port_new(SpSwitch *sw, const char *name)
 SpPort *sp_switch_plug(SpSwitch *sw, const char *name, int fd)
 {
     SpPort *port = port_new(sw, name);
+    const SpStreamConfig config = {.funcs = &stream_funcs,
+        .data = port,
+        .read_size = READ_SIZE,
+        .input_max = LENGTH_SIZE + SP_ETHERNET_LENGTH_MAX,
+        .output_max = SP_PORT_QUEUE_MAX};
 
-    port->fd = fd;
-    port->in = g_unix_fd_source_new(fd, G_IO_IN | G_IO_ERR | G_IO_HUP);
-    g_source_set_callback(port->in, G_SOURCE_FUNC(on_readable), port, NULL);
-    g_source_attach(port->in, NULL);
+    port->stream = sp_stream_new(fd, &config);
     return port;
 }
 
@@ -459,21 +383,19 @@ void sp_port_unplug(SpPort *port)
 {
     if (!port)
         return;
-    disconnect(port);
+    sp_stream_free(port->stream);
     if (port->delay_source != 0)
         g_source_remove(port->delay_source);
     g_queue_clear_full(&port->delayed, delayed_free);
     g_hash_table_foreach_remove(port->owner->stations, is_behind, port);
     g_ptr_array_remove(port->owner->ports, port);
-    g_byte_array_unref(port->input);
-    g_byte_array_unref(port->output);
     g_free(port->name);
     g_free(port);
 }
 
 bool sp_port_is_connected(const SpPort *port)
 {
-    return port->func || port->fd >= 0;
+    return port->func || port->stream;
 }
 
 void sp_port_set_blocked(SpPort *port, bool is_blocked)

@@ -2,13 +2,14 @@
 #include "qemu/console.h"
 
 #include "base/error.h"
+#include "base/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#define READ_SIZE (16u * 1024)
 
 /* Where in an escape sequence (ECMA-48, 5.3, 5.4 and 5.6) the next byte is. */
 typedef enum {
@@ -20,10 +21,9 @@ typedef enum {
 } Escape;
 
 struct SpConsole {
-    int fd;
+    SpStream *stream; /* NULL: nothing is attached */
     int log_fd;
-    gsize log_room; /* bytes that it may still grow by */
-    GSource *readable;
+    gsize log_room;      /* bytes that it may still grow by */
     GQueue lines;        /* of char *; what a carriage return overwrote stands before a '\r' */
     guint64 first_line;  /* number of the oldest kept */
     guint64 unread_line; /* what sp_console_take_match() has not passed yet begins in this one, */
@@ -31,8 +31,6 @@ struct SpConsole {
     GString *current;
     bool is_returned; /* to its beginning: what comes next overwrites it */
     Escape escape;
-    GByteArray *input; /* for the guest, not sent yet */
-    GSource *writable;
     SpConsoleLineFunc func;
     void *data;
     SpConsoleTapFunc tap; /* or NULL */
@@ -181,97 +179,54 @@ void sp_console_take(SpConsole *console, const guint8 *data, gsize length)
         take_byte(console, data[i]);
 }
 
-/* 0 at the end, -1 with EAGAIN where nothing is there for now. */
-static ssize_t read_some(SpConsole *console)
-{
-    guint8 buffer[16384];
-    ssize_t n = read(console->fd, buffer, sizeof buffer);
-
-    if (n > 0)
-        sp_console_take(console, buffer, (gsize)n);
-    return n;
-}
-
-static void drop_source(GSource **source)
-{
-    if (!*source)
-        return;
-    g_source_destroy(*source);
-    g_clear_pointer(source, g_source_unref);
-}
-
 static void detach(SpConsole *console)
 {
-    drop_source(&console->readable);
-    drop_source(&console->writable);
-    if (console->fd >= 0)
-        close(console->fd);
-    console->fd = -1;
+    g_clear_pointer(&console->stream, sp_stream_free);
     console->escape = ESCAPE_NONE;
-    g_byte_array_set_size(console->input, 0);
     if (console->current->len > 0)
         end_line(console);
 }
 
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
+static gsize on_output(const guint8 *bytes, gsize length, void *data)
 {
-    SpConsole *console = data;
-    ssize_t n = read_some(console);
-
-    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
-        return G_SOURCE_CONTINUE;
-    detach(console);
-    return G_SOURCE_REMOVE;
+    sp_console_take(data, bytes, length);
+    return length;
 }
 
-static gboolean on_writable(int fd, GIOCondition condition, void *data)
+static void on_disconnected(int error_number, void *data)
 {
-    SpConsole *console = data;
-    ssize_t n = send(fd, console->input->data, console->input->len, MSG_NOSIGNAL);
-
-    if (n > 0)
-        g_byte_array_remove_range(console->input, 0, (guint)n);
-    if ((n >= 0 || errno == EAGAIN || errno == EINTR) && console->input->len > 0)
-        return G_SOURCE_CONTINUE;
-    drop_source(&console->writable); /* an error shows on the reading side too */
-    return G_SOURCE_REMOVE;
+    detach(data);
 }
+
+static const SpStreamFuncs stream_funcs = {.input = on_output, .disconnected = on_disconnected};
 
 bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error)
 {
-    if (console->fd < 0) {
+    if (!console->stream) {
         g_set_error_literal(
             error, SP_ERROR, SP_ERROR_MACHINE, "nobody is at the other end of the console");
         return false;
     }
-    if (length > SP_CONSOLE_INPUT_MAX - console->input->len) {
+    if (!sp_stream_write(console->stream, data, length)) {
         g_set_error_literal(
             error, SP_ERROR, SP_ERROR_MACHINE, "the guest does not read its console's input");
         return false;
     }
-    g_byte_array_append(console->input, data, (guint)length);
-    if (console->writable || console->input->len == 0)
-        return true;
-    console->writable = g_unix_fd_source_new(console->fd, G_IO_OUT);
-    g_source_set_callback(console->writable, G_SOURCE_FUNC(on_writable), console, NULL);
-    g_source_attach(console->writable, NULL);
     return true;
 }
 
 void sp_console_attach(SpConsole *console, int fd)
 {
-    if (console->fd >= 0) {
-        while (read_some(console) > 0)
-            ;
-    }
+    const SpStreamConfig config = {.funcs = &stream_funcs,
+        .data = console,
+        .read_size = READ_SIZE,
+        .output_max = SP_CONSOLE_INPUT_MAX};
+
+    if (console->stream)
+        sp_stream_read_rest(console->stream);
     detach(console);
-    if (fd < 0)
-        return;
-    console->fd = fd;
-    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
-    console->readable = g_unix_fd_source_new(fd, G_IO_IN);
-    g_source_set_callback(console->readable, G_SOURCE_FUNC(on_readable), console, NULL);
-    g_source_attach(console->readable, NULL);
+    if (fd >= 0)
+        console->stream = sp_stream_new(fd, &config);
 }
 
 SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *data, GError **error)
@@ -288,12 +243,10 @@ SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *da
         }
     }
     console = g_new0(SpConsole, 1);
-    console->fd = -1;
     console->log_fd = log_fd;
     console->log_room = SP_CONSOLE_LOG_MAX;
     g_queue_init(&console->lines);
     console->current = g_string_new(NULL);
-    console->input = g_byte_array_new();
     console->func = func;
     console->data = data;
     return console;
@@ -309,7 +262,6 @@ void sp_console_free(SpConsole *console)
         close(console->log_fd);
     g_queue_clear_full(&console->lines, g_free);
     g_string_free(console->current, TRUE);
-    g_byte_array_unref(console->input);
     g_free(console);
 }
 

@@ -3,22 +3,17 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/stream.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#define READ_SIZE (64u * 1024)
 
 struct SpQmp {
-    int fd;
-    int passed_fd; /* goes with the next command; -1: none */
+    SpStream *stream; /* NULL once the connection is dead */
     GError *error;
-    GSource *readable;
-    GSource *writable;
-    GByteArray *input;
     gsize scanned; /* bytes of the input that hold no line end */
-    GByteArray *output;
     bool is_greeted;
     bool is_negotiated;
     gint64 last_id;
@@ -45,14 +40,6 @@ static void message_free(void *data)
     g_free(data);
 }
 
-static void drop_source(GSource **source)
-{
-    if (!*source)
-        return;
-    g_source_destroy(*source);
-    g_clear_pointer(source, g_source_unref);
-}
-
 static void qmp_fail(SpQmp *qmp, GError *error)
 {
     if (qmp->error) {
@@ -60,8 +47,7 @@ static void qmp_fail(SpQmp *qmp, GError *error)
         return;
     }
     qmp->error = error;
-    drop_source(&qmp->readable);
-    drop_source(&qmp->writable);
+    g_clear_pointer(&qmp->stream, sp_stream_free);
 }
 
 static void take_event(SpQmp *qmp, SpQmpMessage *message)
@@ -111,94 +97,50 @@ static void take_line(SpQmp *qmp, const char *line, gsize length)
     }
 }
 
-static void take_lines(SpQmp *qmp)
+/* Returns how long the whole lines are. */
+static gsize take_lines(const guint8 *bytes, gsize length, void *data)
 {
+    SpQmp *qmp = data;
     const guint8 *end;
     gsize start = 0;
 
-    while (!qmp->error && (end = memchr(qmp->input->data + start + qmp->scanned, '\n',
-                               qmp->input->len - start - qmp->scanned))) {
-        gsize length = (gsize)(end - qmp->input->data) - start;
-        take_line(qmp, (const char *)qmp->input->data + start, length);
-        start += length + 1;
+    while (!qmp->error &&
+           (end = memchr(bytes + start + qmp->scanned, '\n', length - start - qmp->scanned))) {
+        gsize line_length = (gsize)(end - bytes) - start;
+
+        take_line(qmp, (const char *)bytes + start, line_length);
+        start += line_length + 1;
         qmp->scanned = 0;
     }
-    g_byte_array_remove_range(qmp->input, 0, (guint)start);
-    qmp->scanned = qmp->input->len;
-    if (qmp->input->len > SP_QMP_LINE_MAX)
-        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_PROTOCOL,
-                          "QEMU's monitor sent a line that does not end"));
+    qmp->scanned = length - start;
+    return start;
 }
 
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
+static void on_disconnected(int error_number, void *data)
 {
-    SpQmp *qmp = data;
-    guint8 buffer[65536];
-    ssize_t n = read(fd, buffer, sizeof buffer);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return G_SOURCE_CONTINUE;
-    if (n <= 0) {
-        qmp_fail(qmp, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "QEMU closed its monitor"));
-        return G_SOURCE_REMOVE;
-    }
-    g_byte_array_append(qmp->input, buffer, (guint)n);
-    take_lines(qmp);
-    return qmp->error ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+    if (error_number == EMSGSIZE)
+        qmp_fail(data, g_error_new_literal(SP_ERROR, SP_ERROR_PROTOCOL,
+                           "QEMU's monitor sent a line that does not end"));
+    else
+        qmp_fail(data, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "QEMU closed its monitor"));
 }
 
-/* What is to be sent, and with it the descriptor, if there is one (unix(7), SCM_RIGHTS). */
-static ssize_t send_output(SpQmp *qmp)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {
-        .header = {
-            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-    struct iovec part = {qmp->output->data, qmp->output->len};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-
-    if (qmp->passed_fd >= 0) {
-        memcpy(CMSG_DATA(&control.header), &qmp->passed_fd, sizeof qmp->passed_fd);
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-    }
-    return sendmsg(qmp->fd, &message, MSG_NOSIGNAL);
-}
-
-static gboolean on_writable(int fd, GIOCondition condition, void *data)
-{
-    SpQmp *qmp = data;
-    ssize_t n = send_output(qmp);
-
-    if (n >= 0)
-        qmp->passed_fd = -1;
-    if (n > 0)
-        g_byte_array_remove_range(qmp->output, 0, (guint)n);
-    if ((n < 0 && errno != EAGAIN && errno != EINTR) || qmp->output->len == 0) {
-        drop_source(&qmp->writable); /* an error shows on the reading side too */
-        return G_SOURCE_REMOVE;
-    }
-    return G_SOURCE_CONTINUE;
-}
+static const SpStreamFuncs stream_funcs = {.input = take_lines, .disconnected = on_disconnected};
 
 SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
 {
     SpQmp *qmp = g_new0(SpQmp, 1);
+    const SpStreamConfig config = {.funcs = &stream_funcs,
+        .data = qmp,
+        .read_size = READ_SIZE,
+        .input_max = SP_QMP_LINE_MAX,
+        .output_max = SP_STREAM_UNLIMITED};
 
-    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
-    qmp->fd = fd;
-    qmp->passed_fd = -1;
-    qmp->input = g_byte_array_new();
-    qmp->output = g_byte_array_new();
     qmp->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
     g_queue_init(&qmp->events);
     qmp->func = func;
     qmp->user_data = user_data;
-    qmp->readable = g_unix_fd_source_new(fd, G_IO_IN);
-    g_source_set_callback(qmp->readable, G_SOURCE_FUNC(on_readable), qmp, NULL);
-    g_source_attach(qmp->readable, NULL);
+    qmp->stream = sp_stream_new(fd, &config);
     return qmp;
 }
 
@@ -206,14 +148,10 @@ void sp_qmp_free(SpQmp *qmp)
 {
     if (!qmp)
         return;
-    drop_source(&qmp->readable);
-    drop_source(&qmp->writable);
-    close(qmp->fd);
+    sp_stream_free(qmp->stream);
     g_clear_error(&qmp->error);
     g_queue_clear_full(&qmp->events, message_free);
     g_hash_table_unref(qmp->calls);
-    g_byte_array_unref(qmp->input);
-    g_byte_array_unref(qmp->output);
     g_free(qmp->refusal_class);
     g_free(qmp->refusal_text);
     g_free(qmp);
@@ -227,10 +165,12 @@ bool sp_qmp_give_fd(SpQmp *qmp, int fd, const char *name, gint64 timeout_ms,
     /* the handshake first, so that the descriptor goes with its command */
     if (!sp_qmp_execute(qmp, "query-status", NULL, timeout_ms, interrupt, NULL, error))
         return false;
-    qmp->passed_fd = fd;
+    if (qmp->stream)
+        sp_stream_pass_fd(qmp->stream, fd);
     is_good = sp_qmp_execute(
         qmp, "getfd", json_pack("{s:s}", "fdname", name), timeout_ms, interrupt, NULL, error);
-    qmp->passed_fd = -1;
+    if (qmp->stream)
+        sp_stream_pass_fd(qmp->stream, -1);
     return is_good;
 }
 
@@ -250,13 +190,10 @@ static void send_command(SpQmp *qmp, const char *command, json_t *arguments)
         "id", (json_int_t)++qmp->last_id);
     g_autofree char *text = sp_json_format(object);
 
-    g_byte_array_append(qmp->output, (const guint8 *)text, (guint)strlen(text));
-    g_byte_array_append(qmp->output, (const guint8 *)"\n", 1);
-    if (qmp->writable || qmp->error)
+    if (!qmp->stream)
         return;
-    qmp->writable = g_unix_fd_source_new(qmp->fd, G_IO_OUT);
-    g_source_set_callback(qmp->writable, G_SOURCE_FUNC(on_writable), qmp, NULL);
-    g_source_attach(qmp->writable, NULL);
+    (void)sp_stream_write(qmp->stream, text, strlen(text));
+    (void)sp_stream_write(qmp->stream, "\n", 1);
 }
 
 static bool fail_if_dead(SpQmp *qmp, GError **error)
