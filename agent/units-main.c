@@ -6,6 +6,7 @@
 #include "agent/units-wire.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,6 +176,9 @@ int main(int argc, char **argv)
         puts(UNITS_PROGRAM " " SLOTPROOF_VERSION);
         return 0;
     }
+    /* A shutdown sends it to all processes. The agent must not take that for our failure: we end
+     * when it does. */
+    signal(SIGTERM, SIG_IGN);
     r = serve_agent(&server, address);
     while (server.list)
         follower_free(server.list);

@@ -284,6 +284,20 @@ static void test_cancelled(Fixture *f, gconstpointer data)
     assert_state(f, kept, 1, "loaded active sub success 0");
 }
 
+/* A shutdown's SIGTERM is for the agent, which has the program end with it. */
+static void test_program_terminated(Fixture *f, gconstpointer data)
+{
+    guint32 channel = peer_watch(&f->peer, SP_WATCH_UNIT, "demo.service");
+    PeerResult *result;
+
+    assert_state(f, channel, 1, "loaded active sub success 0");
+    result = peer_wait(&f->peer, peer_shell(&f->peer, "pkill -TERM -P $PPID -x slotproof-agent"));
+    peer_assert_exit(result, 0);
+    f->active = "inactive";
+    emit_changed(f);
+    assert_state(f, channel, 2, "loaded inactive sub success 0");
+}
+
 /* Killed, it is started again by the next request. */
 static void test_program_ends(Fixture *f, gconstpointer data)
 {
@@ -335,6 +349,7 @@ int main(int argc, char **argv)
         {"/agent-units/names", test_names},
         {"/agent-units/busy", test_busy},
         {"/agent-units/cancelled", test_cancelled},
+        {"/agent-units/program-terminated", test_program_terminated},
         {"/agent-units/program-ends", test_program_ends},
     };
 
