@@ -1,6 +1,6 @@
-# An installation and the first boot of what it installed are recorded, write by write; then the disk
-# is checked in every state that a power cut could have left it in, and of each class of states at least
-# one is booted. 'slotproof powercut' runs this with a number of boots, and a seed, of the user's.
+# An installation and the first boot of what it installed are recorded, write by write. Then every state in
+# which a power cut could have left the disk is checked, and at least one state of each class is booted.
+# 'slotproof powercut' runs this with the user's seed and number of boots.
 import json
 import os
 import random
@@ -27,8 +27,8 @@ def choose(classes):
 
 
 def boot(machine, slot):
-    """The release that was decided on runs, RAUC works, and where that release is the old one it is
-    updated again, to the bytes that rauc-update boots."""
+    """The machine boots this slot, and RAUC works. If that is the old release, it is updated again, and the
+    result is what the test rauc-update boots."""
     state = Appliance(machine, t)
     machine.start(allow_reboot=True)
     machine.wait_for_unit("multi-user.target", timeout=600)
@@ -40,7 +40,7 @@ def boot(machine, slot):
     state.install("release-2.0")
     t.assertEqual("B", state.rauc()["primary"])
     t.assertEqual(updated, state.boot_basis())
-    # the first is booted: the basis leaves out /data, and this is a device with a past
+    # the first one is booted: this device has a history in /data, which the basis leaves out
     if not updated_again:
         state.reboot()
         t.assertEqual(("B", "2.0"), state.running())
@@ -68,7 +68,7 @@ with subtest("an installation and the boot of slot B are recorded"):
     dut.install("release-2.0")
     installed = gateway.mark_recording("installed")
     gateway.reboot()
-    # the selector has stored that it takes an attempt, and starts the slot
+    # the selector has recorded the attempt, and starts the slot
     gateway.wait_for_console_text(r"slot-selector: slot B \(attempt 1 of 3\)")
     gateway.wait_for_unit("multi-user.target")
     started = gateway.mark_recording("started")
@@ -80,7 +80,7 @@ with subtest("an installation and the boot of slot B are recorded"):
     t.assertGreater(installed, 100)
     t.assertGreater(started, installed)
 
-with subtest("no state of the disk is one that does not boot a whole release"):
+with subtest("every state of the disk boots a complete release"):
     images = gateway.image_dir
     findings = recording.check(
         os.path.join(images, "powercut.conf"),
@@ -95,7 +95,7 @@ with subtest("no state of the disk is one that does not boot a whole release"):
     gateway.log(findings["text"])
     t.assertEqual(0, findings["failed"], findings["text"])
     t.assertIsNone(findings["truncated"])
-    # said last, as the states say why
+    # checked last, as the findings would say why
     t.assertEqual(("B", "2.0"), running)
     t.assertGreater(findings["distinct"], 500)
     t.assertEqual(findings["distinct"], findings["checked"])
@@ -110,9 +110,9 @@ for index, (number, name) in enumerate(choose(findings["classes"])):
     try:
         with subtest(f"{name} of {found['states']} states: {found['facts']}"):
             boot_state(index, name, found["facts"]["boots"])
-    except Exception as error:  # the others are booted all the same
+    except Exception as error:  # the others are still booted
         reason = str(error) or repr(error)
-        gateway.log(f"FAILED: state {name} does not boot as it should: {reason}")
+        gateway.log(f"FAILED: state {name} does not boot as expected: {reason}")
         words = shlex.join(["slotproof", *recording.words("--state", name, "--debug")])
         gateway.log(f"  a machine with it: {words}")
         failures.append(name)
@@ -122,4 +122,4 @@ with open(REPORT) as file:
     report = json.load(file)
 with open(REPORT, "w") as file:
     json.dump({**report, "boots": boots}, file)
-t.assertEqual([], failures, "states that do not boot as they should")
+t.assertEqual([], failures, "states that do not boot as expected")
