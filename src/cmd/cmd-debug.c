@@ -14,8 +14,8 @@ int sp_cmd_debug(int argc, char **argv)
     gboolean reuses_disks = FALSE;
     const GOptionEntry options[] = {
         {"test", 't', 0, G_OPTION_ARG_STRING, &name,
-            "Test whose machines to create; its name may be shortened to the first letters of some "
-            "of its words (default: the test with the tag 'debug', else the first)",
+            "Test whose machines to create; its name may be shortened, as net-iso for "
+            "network-isolation (default: the test with the tag 'debug', else the first)",
             "NAME"},
         {"keep", 'k', 0, G_OPTION_ARG_NONE, &reuses_disks,
             "Keep the machines' disks, and start from those kept before", NULL},

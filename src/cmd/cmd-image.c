@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* Bring the image's files up to date, its output going where ours goes. */
-static bool build(const SpImage *image, GError **error)
+/* Bring the image's files up to date; the output goes where ours goes. */
+static bool build_image(const SpImage *image, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GSubprocess) process = NULL;
@@ -34,13 +34,14 @@ static void print_image(const SpImage *image)
         size ? size : "?", image->memory_mib, image->cpus, image->disk);
 }
 
-/* The exit status: of one image, whose fault is said, so that the next ones have their turn. */
+/* Returns the exit status for one image. A fault is printed, and does not keep the others from
+ * being looked at. */
 static int use_image(GPtrArray *images, const char *name, bool is_built)
 {
     g_autoptr(GError) error = NULL;
     const SpImage *image = sp_images_find(images, name, &error);
 
-    if (!image || (is_built && image->build_command && !build(image, &error)) ||
+    if (!image || (is_built && image->build_command && !build_image(image, &error)) ||
         !sp_image_check(image, &error))
         return sp_usage_error("%s", error->message);
     print_image(image);
@@ -68,7 +69,7 @@ int sp_cmd_image(int argc, char **argv)
             "Build what is out of date in the named images, or in all; check and list them.",
             options))
         return 2;
-    folder = sp_images_folder(images_option);
+    folder = sp_images_dir(images_option);
     images = sp_images_load(folder, &error);
     if (!images)
         return sp_usage_error("%s", error->message);

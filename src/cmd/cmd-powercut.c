@@ -384,7 +384,7 @@ static int run_tests(const Options *o)
 {
     const char *const tags[] = {TEST_TAG, NULL};
     g_autofree char *out = g_canonicalize_filename(o->out ? o->out : SP_OUT_DEFAULT, NULL);
-    g_autofree char *images = sp_images_folder(o->images);
+    g_autofree char *images = sp_images_dir(o->images);
     g_autofree char *words =
         g_strdup_printf("seed=%d samples=%d boots=%d", o->seed, o->samples, o->boots);
     const SpRunOptions options = {

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static void free_record(void *data)
+static void free_loaded_record(void *data)
 {
     sp_record_free(data);
 }
 
-static int compare_texts(const void *a, const void *b)
+static int compare_output_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
@@ -31,7 +31,7 @@ static GPtrArray *list_outputs(const char *out)
         if (g_file_test(path, G_FILE_TEST_IS_REGULAR) || g_file_test(kept, G_FILE_TEST_IS_REGULAR))
             g_ptr_array_add(names, g_strdup(name));
     }
-    g_ptr_array_sort(names, compare_texts);
+    g_ptr_array_sort(names, compare_output_names);
     g_ptr_array_add(names, NULL);
     return names;
 }
@@ -53,9 +53,9 @@ static void find_times(SpSummary *summary)
     summary->seconds = MAX(0, end_s - (double)summary->began_s);
 }
 
-static bool write_report(const char *out, const char *const *names, GError **error)
+static bool write_reports_of(const char *out, const char *const *names, GError **error)
 {
-    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_loaded_record);
     SpSummary summary = {.records = records};
 
     for (; *names; names++) {
@@ -93,7 +93,7 @@ int sp_cmd_report(int argc, char **argv)
         return sp_usage_error(
             "no test has left anything in '%s': run one, or name another directory with --out",
             dir);
-    if (!write_report(dir,
+    if (!write_reports_of(dir,
             argc > 1 ? (const char *const *)argv + 1 : (const char *const *)all->pdata, &error))
         return sp_usage_error("%s", error->message);
     printf("The report is %s/report.html\n", dir);

@@ -144,7 +144,7 @@ typedef struct {
     int jobs;
 } Options;
 
-static void options_clear(Options *o)
+static void run_options_clear(Options *o)
 {
     g_free(o->tests);
     g_free(o->images);
@@ -153,9 +153,9 @@ static void options_clear(Options *o)
     g_free(o->processors);
     g_strfreev(o->tags);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, run_options_clear)
 
-static bool parse_options(int *argc, char ***argv, Options *o)
+static bool parse_run_options(int *argc, char ***argv, Options *o)
 {
     const GOptionEntry entries[] = {
         SP_OPTION_TAG(&o->tags),
@@ -250,7 +250,7 @@ static bool load_inputs(const Options *o, const char *const *names, Inputs *inpu
     inputs->engine = sp_engine_find(o->engine, error);
     if (!inputs->engine)
         return false;
-    inputs->images_dir = sp_images_folder(o->images);
+    inputs->images_dir = sp_images_dir(o->images);
     inputs->tests =
         sp_tests_load(sp_tests_dir(o->tests), names, (const char *const *)o->tags, error);
     inputs->images = inputs->tests ? sp_images_load(inputs->images_dir, error) : NULL;
@@ -311,7 +311,7 @@ int sp_cmd_run(int argc, char **argv)
     g_auto(Inputs) inputs = {0};
     g_autoptr(GError) error = NULL;
 
-    if (!parse_options(&argc, &argv, &o) || check_options(&o) != 0)
+    if (!parse_run_options(&argc, &argv, &o) || check_options(&o) != 0)
         return 2;
     if (!load_inputs(&o, (const char *const *)argv + (argc > 0), &inputs, &error))
         return sp_usage_error("%s", error->message);

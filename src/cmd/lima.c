@@ -8,15 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What else is carried along beside the arguments: whatever begins like this. */
+/* Environment variables that begin like this are passed on. */
 static const char *const variables[] = {"SLOTPROOF_", "NO_COLOR="};
 
 void sp_lima_add_options(GOptionContext *context, gboolean *ret_is_wanted, char **ret_vm)
 {
     const GOptionEntry options[] = {
         {"lima", 0, 0, G_OPTION_ARG_NONE, ret_is_wanted,
-            "Do it in a Lima VM, by 'limactl shell' ($LIMA_INSTANCE, else 'default')", NULL},
-        {"vm", 0, 0, G_OPTION_ARG_STRING, ret_vm, "Do it in the Lima VM of that name", "NAME"},
+            "Run the command in a Lima VM, with 'limactl shell' (default: $LIMA_INSTANCE, "
+            "otherwise "
+            "'default')",
+            NULL},
+        {"vm", 0, 0, G_OPTION_ARG_STRING, ret_vm, "Run the command in the Lima VM of that name",
+            "NAME"},
         G_OPTION_ENTRY_NULL,
     };
 
@@ -41,7 +45,7 @@ bool sp_lima_wanted(int *argc, char ***argv, char **ret_vm, GError **error)
     return true;
 }
 
-/* limactl itself would ask whether to start one that is stopped, and call it a success if not. */
+/* limactl itself would ask whether to start a stopped VM, and succeed if the answer is no. */
 static bool check_running(const char *vm, GError **error)
 {
     const char *argv[] = {"limactl", "list", "--format", "{{.Status}}", vm, NULL};
@@ -92,7 +96,7 @@ void sp_lima_exec(const char *vm, char **argv, GError **error)
 
     if (!check_running(vm, error))
         return;
-    /* with --workdir it is an error if the VM does not have that folder */
+    /* with --workdir it is an error if the VM does not have that directory */
     g_ptr_array_add(command, g_strdup("limactl"));
     g_ptr_array_add(command, g_strdup("shell"));
     g_ptr_array_add(command, g_strdup("--workdir"));

@@ -17,12 +17,12 @@ typedef struct {
 
 static const Command commands[] = {
     {"run", sp_cmd_run, "run tests"},
-    {"debug", sp_cmd_debug, "a Python prompt with the machines of a test"},
-    {"list", sp_cmd_list, "list the tests there are"},
+    {"debug", sp_cmd_debug, "open a Python prompt with the machines of a test"},
+    {"list", sp_cmd_list, "list the tests"},
     {"image", sp_cmd_image, "build and check the images that machines start from"},
-    {"cache", sp_cmd_cache, "list, verify or clear the checkpoints and results that are kept"},
-    {"report", sp_cmd_report, "write the report of a run again, from what lies in its folder"},
-    {"powercut", sp_cmd_powercut, "check what a power cut leaves on a disk, at every instant"},
+    {"cache", sp_cmd_cache, "list, verify or remove the checkpoints and results that are kept"},
+    {"report", sp_cmd_report, "write the report of a run again from its output directory"},
+    {"powercut", sp_cmd_powercut, "check what a power cut leaves on a disk at every instant"},
     {"_worker", sp_cmd_worker, NULL},
 };
 
@@ -38,10 +38,11 @@ static void usage(FILE *out)
             fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].description);
     }
     fputs("\n"
-          "  -h, --help     this text; 'slotproof COMMAND --help' tells of a command\n"
-          "  -V, --version  the version\n"
+          "  -h, --help     print this text; 'slotproof COMMAND --help' describes a command\n"
+          "  -V, --version  print the version\n"
           "\n"
-          "Exit status: 0 all passed, 1 a test failed, 2 wrong usage or something is missing.\n",
+          "Exit status: 0 if all passed, 1 if a test failed, 2 for wrong usage or if something is "
+          "missing.\n",
         out);
 }
 
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
     setlocale(LC_ALL, "C.UTF-8");
     signal(SIGPIPE, SIG_IGN);
     status = dispatch(argc, argv);
-    /* what did not get to its reader is no success, unless the reader has read enough */
+    /* output that is lost is a failure, unless the reader has closed the pipe */
     if (status == 0 && (fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE)
         return sp_usage_error("stdout can't be written: %s", g_strerror(errno));
     return status;

@@ -34,14 +34,14 @@ void sp_durations_free(SpDurations *durations)
     g_free(durations);
 }
 
-/* Folders may have names that are no keys. */
-static char *key_of(const SpTestConf *test)
+/* A directory may have a name that is not a valid key. */
+static char *compute_key(const SpTestConf *test)
 {
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, test->dir, -1);
 }
 
-/* Negative where that can't be had. */
-static int lock(const SpDurations *durations)
+/* Negative if it can't be locked. */
+static int lock_file(const SpDurations *durations)
 {
     g_autofree char *path = g_strconcat(durations->path, ".lock", NULL);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -57,10 +57,10 @@ static int lock(const SpDurations *durations)
 
 void sp_durations_set(SpDurations *durations, const SpTestConf *test, double seconds)
 {
-    g_autofree char *key = key_of(test);
+    g_autofree char *key = compute_key(test);
     g_autofree char *dir = g_path_get_dirname(durations->path);
 
-    int fd = g_mkdir_with_parents(dir, 0700) == 0 ? lock(durations) : -1;
+    int fd = g_mkdir_with_parents(dir, 0700) == 0 ? lock_file(durations) : -1;
 
     /* another run may have added to it */
     if (fd >= 0)
@@ -74,7 +74,7 @@ void sp_durations_set(SpDurations *durations, const SpTestConf *test, double sec
 
 bool sp_durations_get(const SpDurations *durations, const SpTestConf *test, double *ret_seconds)
 {
-    g_autofree char *key = key_of(test);
+    g_autofree char *key = compute_key(test);
     g_autoptr(GError) error = NULL;
     double seconds = g_key_file_get_double(durations->file, GROUP, key, &error);
 
@@ -84,8 +84,8 @@ bool sp_durations_get(const SpDurations *durations, const SpTestConf *test, doub
     return true;
 }
 
-/* Who is not known may be the longest. */
-static double get(const SpDurations *durations, const SpTestConf *test)
+/* Tests without a recorded duration count as the longest. */
+static double get_or_longest(const SpDurations *durations, const SpTestConf *test)
 {
     double seconds = G_MAXDOUBLE;
 
@@ -94,15 +94,15 @@ static double get(const SpDurations *durations, const SpTestConf *test)
 }
 
 /* g_ptr_array_sort_with_data() is stable. */
-static int compare(const void *a, const void *b, void *data)
+static int compare_durations(const void *a, const void *b, void *data)
 {
-    double one = get(data, *(SpTestConf *const *)a);
-    double other = get(data, *(SpTestConf *const *)b);
+    double one = get_or_longest(data, *(SpTestConf *const *)a);
+    double other = get_or_longest(data, *(SpTestConf *const *)b);
 
     return one < other ? 1 : (one > other ? -1 : 0);
 }
 
 void sp_durations_sort(const SpDurations *durations, GPtrArray *tests)
 {
-    g_ptr_array_sort_with_data(tests, compare, (void *)(gpointer)durations);
+    g_ptr_array_sort_with_data(tests, compare_durations, (void *)(gpointer)durations);
 }

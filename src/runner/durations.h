@@ -6,22 +6,22 @@
 #include <glib.h>
 
 /**
- * How long each test took when it last passed, without what having its checkpoint took, and each
- * checkpoint when it was last made: for the order in which they are started: kept in the
- * user's cache, by the test's folder. Only a hint: what can't be read or written is passed over.
+ * How long each test took when it last passed, without obtaining its checkpoint, and each
+ * checkpoint when it was last made. Decides the order in which tests start. Kept in the user's
+ * cache, by the test's directory. Only a hint: errors in reading and writing it are ignored.
  */
 typedef struct SpDurations SpDurations;
 
-/** Those of the file @path. */
+/** Load those in the file @path. */
 SpDurations *sp_durations_load(const char *path);
-/** NULL is fine. */
+/** NULL is accepted. */
 void sp_durations_free(SpDurations *durations);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpDurations, sp_durations_free)
 
-/** A test passed in @seconds, or a checkpoint was made; written out at once. */
+/** A test passed in @seconds, or a checkpoint was made in as many. Written at once. */
 void sp_durations_set(SpDurations *durations, const SpTestConf *test, double seconds);
-/** How long it took; false where that is not known. */
+/** How long it took; false if that is not known. */
 bool sp_durations_get(const SpDurations *durations, const SpTestConf *test, double *ret_seconds);
-/** Sort @tests (of SpTestConf): those not known, then the longest in front; otherwise as they are.
- */
+/** Sort @tests (of SpTestConf): those that are not known come first, then the longest. The sort is
+ * stable. */
 void sp_durations_sort(const SpDurations *durations, GPtrArray *tests);

@@ -7,9 +7,9 @@
 
 #include <string.h>
 
-/* Results are small beside checkpoints: this part of what those may take. */
+/* Results are small: they may take this fraction of what checkpoints may. */
 #define SIZE_DIVISOR 16u
-/* What no key tells of, the date above all, changes meanwhile. */
+/* What no key covers, above all the date, changes meanwhile. */
 #define AGE_MAX_S (30 * 24 * 3600)
 
 struct SpKeptResults {
@@ -17,10 +17,10 @@ struct SpKeptResults {
     char *out;
     char *dir;
     char *cache_dir;
-    SpResultKeys *before; /* as all was before the first test ran */
+    SpResultKeys *before; /* of the state before the first test ran */
     GHashTable *keys;     /* by the test's name, of those that have one */
-    GHashTable *warnings; /* that were given */
-    bool has_more;
+    GHashTable *warnings; /* that have been given */
+    bool has_added;
 };
 
 SpKeptResults *sp_kept_results_new(const SpKeptResultsConfig *config)
@@ -41,7 +41,7 @@ void sp_kept_results_free(SpKeptResults *kept)
 {
     if (!kept)
         return;
-    if (kept->has_more)
+    if (kept->has_added)
         sp_cache_limit(&sp_result_kind, kept->dir, sp_cache_size_max() / SIZE_DIVISOR);
     sp_result_keys_free(kept->before);
     g_hash_table_unref(kept->keys);
@@ -52,13 +52,13 @@ void sp_kept_results_free(SpKeptResults *kept)
     g_free(kept);
 }
 
-static char *record_path(const SpKeptResults *kept, const SpTestConf *test)
+static char *build_record_path(const SpKeptResults *kept, const SpTestConf *test)
 {
     return g_build_filename(kept->out, test->name, "events.jsonl", NULL);
 }
 
-/* NULL where the same was said before. */
-static char *warn(SpKeptResults *kept, const GError *error, const char *consequence)
+/* NULL if it has been given before. */
+static char *format_warning(SpKeptResults *kept, const GError *error, const char *consequence)
 {
     char *warning = g_strdup_printf("%s: %s", error->message, consequence);
 
@@ -68,7 +68,7 @@ static char *warn(SpKeptResults *kept, const GError *error, const char *conseque
     return NULL;
 }
 
-/* What is kept as a record, which lies in @dir where that has the same bytes. */
+/* The record that is kept; it is in @dir if that has the same bytes. */
 static SpRecord *read_record(const char *dir, const char *name, const char *text, gsize length)
 {
     g_autofree char *path = g_build_filename(dir, "events.jsonl", NULL);
@@ -95,7 +95,7 @@ SpRecord *sp_kept_record_load(const char *dir, GError **error)
     return sp_record_load(dir, error);
 }
 
-/* Leave @text for reports that are made later: without it they tell of the run before. */
+/* Leave @text for later reports, which would otherwise show the run before. */
 static void leave_record(const char *dir, const char *text, gsize length)
 {
     g_autofree char *path = g_build_filename(dir, SP_KEPT_RECORD, NULL);
@@ -104,7 +104,7 @@ static void leave_record(const char *dir, const char *text, gsize length)
         (void)g_file_set_contents(path, text, (gssize)length, NULL);
 }
 
-/* One from the future is of a clock that was wrong. */
+/* A record from the future is from a clock that was wrong. */
 static bool is_fresh(const SpRecord *record)
 {
     gint64 age_s = g_get_real_time() / G_USEC_PER_SEC - record->began_s;
@@ -124,7 +124,7 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
     *ret_warning = NULL;
     if (!key) {
         if (!kept->config.only_forgets)
-            *ret_warning = warn(kept, error, "no result is kept that depends on it");
+            *ret_warning = format_warning(kept, error, "no result that depends on it is kept");
         return NULL;
     }
     g_hash_table_insert(kept->keys, g_strdup(test->name), g_strdup(key));
@@ -139,7 +139,7 @@ SpRecord *sp_kept_results_take(SpKeptResults *kept, const SpTestConf *test, char
     }
     sp_record_free(record);
     if (error) {
-        *ret_warning = warn(kept, error, "the test is run again");
+        *ret_warning = format_warning(kept, error, "the test is run again");
         sp_result_remove(kept->dir, key);
     }
     return NULL;
@@ -150,7 +150,7 @@ bool sp_kept_results_add(SpKeptResults *kept, const SpTestConf *test, GError **e
     const char *key = g_hash_table_lookup(kept->keys, test->name);
     g_autoptr(SpResultKeys) now =
         sp_result_keys_new(kept->config.images, kept->config.is_cold, kept->cache_dir);
-    g_autofree char *path = record_path(kept, test);
+    g_autofree char *path = build_record_path(kept, test);
     g_autofree char *key_now = NULL;
     g_autofree char *text = NULL;
     gsize length;
@@ -160,7 +160,7 @@ bool sp_kept_results_add(SpKeptResults *kept, const SpTestConf *test, GError **e
     key_now = sp_result_keys_get(now, test, NULL);
     if (g_strcmp0(key, key_now) != 0)
         return true;
-    kept->has_more = true;
+    kept->has_added = true;
     return g_file_get_contents(path, &text, &length, error) &&
            sp_result_write(kept->dir, key, text, length, error);
 }

@@ -20,12 +20,12 @@ typedef struct {
     int attached_status;      /* then: as of waitpid(2) */
 } LocalWorker;
 
-static void pass_bytes(const char *bytes, gsize length, void *data)
+static void forward_bytes(const char *bytes, gsize length, void *data)
 {
     sp_job_take_bytes(data, bytes, length);
 }
 
-static void pass_line(const char *line, void *data)
+static void forward_line(const char *line, void *data)
 {
     sp_job_take_line(data, line);
 }
@@ -101,7 +101,7 @@ static bool run_attached(LocalWorker *local, const SpWorkerOptions *options, GEr
 static void *local_start(const SpWorkerOptions *options, SpJob *job, GError **error)
 {
     const SpWorkerProcessConfig config = {
-        .options = *options, .message_func = pass_bytes, .line_func = pass_line, .data = job};
+        .options = *options, .message_func = forward_bytes, .line_func = forward_line, .data = job};
     g_autofree LocalWorker *local = g_new0(LocalWorker, 1);
 
     local->job = job;

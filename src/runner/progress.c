@@ -12,7 +12,7 @@
 #define TICK_MS 200
 #define ROWS 24u
 #define COLUMNS 80u
-/* From when on the time of a step is worth telling. */
+/* A step that takes longer is shown with its time. */
 #define STEP_SECONDS 3
 #define NAME_MAX_WIDTH 30u
 
@@ -34,13 +34,13 @@ struct SpProgress {
     int error_fd;
     bool is_live;
     bool has_colours;
-    GArray *lines;  /* of Line, those that run */
-    GString *drawn; /* the live lines as they stand on the terminal */
+    GArray *lines;  /* of Line, one per running test */
+    GString *drawn; /* the live lines as they are on the terminal */
     GArray *widths; /* of these, guint */
     guint timer;
 };
 
-static void clear_line(void *data)
+static void clear_live_line(void *data)
 {
     Line *line = data;
 
@@ -48,14 +48,14 @@ static void clear_line(void *data)
     g_free(line->text);
 }
 
-static bool is_set(const char *variable)
+static bool is_variable_set(const char *variable)
 {
     const char *value = g_getenv(variable);
 
     return value && *value;
 }
 
-static void write_all(int fd, const char *data, gsize length)
+static void write_to_terminal(int fd, const char *data, gsize length)
 {
     while (length > 0) {
         ssize_t n = write(fd, data, length);
@@ -63,14 +63,14 @@ static void write_all(int fd, const char *data, gsize length)
             struct pollfd room = {fd, POLLOUT, 0};
             poll(&room, 1, -1);
         } else if (n < 0 && errno != EINTR) {
-            return; /* nobody looks any more */
+            return; /* the reader is gone */
         }
         data += MAX(n, 0);
         length -= (gsize)MAX(n, 0);
     }
 }
 
-static void get_size(const SpProgress *progress, guint *ret_rows, guint *ret_columns)
+static void get_window_size(const SpProgress *progress, guint *ret_rows, guint *ret_columns)
 {
     struct winsize size = {0};
 
@@ -90,7 +90,7 @@ static void append_time(GString *text, gint64 begin)
             text, "%" G_GINT64_FORMAT ":%02d min", seconds / 60, (int)(seconds % 60));
 }
 
-/* How long the step takes already, where that is worth telling; "" otherwise. */
+/* How long the step has taken if it is long, otherwise "". */
 static char *describe_wait(const Line *line)
 {
     GString *text = g_string_new(NULL);
@@ -104,8 +104,8 @@ static char *describe_wait(const Line *line)
     return g_string_free(text, FALSE);
 }
 
-/* The line for people, as wide as fits: of what it does the end is left out. */
-static char *describe(const Line *line, guint name_width, guint columns)
+/* The line as it is shown, cut to the width: the end of the step is left out. */
+static char *format_line(const Line *line, guint name_width, guint columns)
 {
     g_autofree char *name = sp_text_fit(line->name, name_width);
     g_autofree char *wait = describe_wait(line);
@@ -123,7 +123,7 @@ static char *describe(const Line *line, guint name_width, guint columns)
     return sp_text_fit(g_strchomp(whole), columns);
 }
 
-static void add_line(SpProgress *progress, GString *out, const char *text)
+static void append_live_line(SpProgress *progress, GString *out, const char *text)
 {
     guint width = sp_text_width(text);
 
@@ -131,54 +131,54 @@ static void add_line(SpProgress *progress, GString *out, const char *text)
     g_array_append_val(progress->widths, width);
 }
 
-/* All live lines; the last one of the window is the cursor's. */
-static void render(SpProgress *progress, GString *out)
+/* All live lines; the last row of the window is left to the cursor. */
+static void render_lines(SpProgress *progress, GString *out)
 {
     guint rows, columns, name_width = 0, shown;
 
-    get_size(progress, &rows, &columns);
+    get_window_size(progress, &rows, &columns);
     g_array_set_size(progress->widths, 0);
     shown = MIN(progress->lines->len, MAX(rows, 3) - 2);
     for (guint i = 0; i < shown; i++)
         name_width = MAX(name_width, sp_text_width(g_array_index(progress->lines, Line, i).name));
     for (guint i = 0; i < shown; i++) {
-        g_autofree char *text = describe(
+        g_autofree char *text = format_line(
             &g_array_index(progress->lines, Line, i), MIN(name_width, NAME_MAX_WIDTH), columns - 1);
-        add_line(progress, out, text);
+        append_live_line(progress, out, text);
     }
 }
 
-/* Take the live lines away. One that was drawn in a wider window takes more rows now. */
+/* Erase the live lines. A line that was drawn in a wider window takes more rows now. */
 static void append_erase(SpProgress *progress, GString *out)
 {
     guint rows, columns, used = 0;
 
-    get_size(progress, &rows, &columns);
+    get_window_size(progress, &rows, &columns);
     for (guint i = 0; i < progress->widths->len; i++)
         used += MAX(1, (g_array_index(progress->widths, guint, i) + columns - 1) / columns);
     if (used > 0)
         g_string_append_printf(out, CURSOR_UP ERASE_BELOW, used);
 }
 
-/* Draw the live lines anew below @text. */
-static void draw(SpProgress *progress, const char *text)
+/* Print @text, and draw the live lines again below it. */
+static void draw_lines(SpProgress *progress, const char *text)
 {
     g_autoptr(GString) out = g_string_new(NULL);
     g_autoptr(GString) lines = g_string_new(NULL);
 
     append_erase(progress, out);
-    render(progress, lines);
+    render_lines(progress, lines);
     if (!*text && g_string_equal(lines, progress->drawn))
         return;
     g_string_append(out, text);
     g_string_append(out, lines->str);
     g_string_assign(progress->drawn, lines->str);
-    write_all(progress->fd, out->str, out->len);
+    write_to_terminal(progress->fd, out->str, out->len);
 }
 
 static gboolean on_tick(void *data)
 {
-    draw(data, "");
+    draw_lines(data, "");
     return G_SOURCE_CONTINUE;
 }
 
@@ -189,12 +189,12 @@ SpProgress *sp_progress_new(int fd, int error_fd, bool is_plain)
     progress->fd = fd;
     progress->error_fd = error_fd;
     progress->lines = g_array_new(FALSE, FALSE, sizeof(Line));
-    g_array_set_clear_func(progress->lines, clear_line);
+    g_array_set_clear_func(progress->lines, clear_live_line);
     progress->widths = g_array_new(FALSE, FALSE, sizeof(guint));
     progress->drawn = g_string_new(NULL);
-    progress->is_live =
-        !is_plain && isatty(fd) && is_set("TERM") && !g_str_equal(g_getenv("TERM"), "dumb");
-    progress->has_colours = progress->is_live && !is_set("NO_COLOR");
+    progress->is_live = !is_plain && isatty(fd) && is_variable_set("TERM") &&
+                        !g_str_equal(g_getenv("TERM"), "dumb");
+    progress->has_colours = progress->is_live && !is_variable_set("NO_COLOR");
     if (progress->is_live)
         progress->timer = g_timeout_add(TICK_MS, on_tick, progress);
     return progress;
@@ -208,7 +208,7 @@ void sp_progress_free(SpProgress *progress)
         g_source_remove(progress->timer);
     g_array_set_size(progress->lines, 0);
     if (progress->is_live)
-        draw(progress, "");
+        draw_lines(progress, "");
     g_array_unref(progress->lines);
     g_array_unref(progress->widths);
     g_string_free(progress->drawn, TRUE);
@@ -220,7 +220,7 @@ bool sp_progress_is_live(const SpProgress *progress)
     return progress->is_live;
 }
 
-static Line *find(SpProgress *progress, const char *name, guint *ret_index)
+static Line *find_live_line(SpProgress *progress, const char *name, guint *ret_index)
 {
     for (guint i = 0; i < progress->lines->len; i++) {
         Line *line = &g_array_index(progress->lines, Line, i);
@@ -233,8 +233,8 @@ static Line *find(SpProgress *progress, const char *name, guint *ret_index)
     return NULL;
 }
 
-/* On one line, and without what steers a terminal. */
-static char *flatten(const char *text)
+/* On one line, without terminal control characters. */
+static char *flatten_text(const char *text)
 {
     g_autofree char *flat = g_strdelimit(g_strdup(text), "\t\n\r", ' ');
 
@@ -243,23 +243,23 @@ static char *flatten(const char *text)
 
 void sp_progress_begin(SpProgress *progress, const char *name)
 {
-    Line line = {.name = flatten(name), .text = g_strdup(""), .begin = g_get_monotonic_time()};
+    Line line = {.name = flatten_text(name), .text = g_strdup(""), .begin = g_get_monotonic_time()};
 
     line.step_begin = line.begin;
     g_array_append_val(progress->lines, line);
     if (progress->is_live)
-        draw(progress, "");
+        draw_lines(progress, "");
 }
 
 void sp_progress_step(SpProgress *progress, const char *name, const char *text)
 {
-    Line *line = find(progress, name, NULL);
+    Line *line = find_live_line(progress, name, NULL);
 
     if (!line)
         return;
-    /* drawn at the next tick: steps may be many */
+    /* drawn at the next tick: there may be many steps */
     g_free(line->text);
-    line->text = flatten(text);
+    line->text = flatten_text(text);
     line->step_begin = g_get_monotonic_time();
 }
 
@@ -267,7 +267,7 @@ void sp_progress_end(SpProgress *progress, const char *name)
 {
     guint i;
 
-    if (find(progress, name, &i))
+    if (find_live_line(progress, name, &i))
         g_array_remove_index(progress->lines, i);
 }
 
@@ -288,9 +288,9 @@ char *sp_progress_paint(const SpProgress *progress, SpColour colour, const char 
 void sp_progress_print(SpProgress *progress, const char *text)
 {
     if (progress->is_live)
-        draw(progress, text);
+        draw_lines(progress, text);
     else
-        write_all(progress->fd, text, strlen(text));
+        write_to_terminal(progress->fd, text, strlen(text));
 }
 
 static void print_message(SpProgress *progress, const char *kind, const char *text)
@@ -299,9 +299,9 @@ static void print_message(SpProgress *progress, const char *kind, const char *te
 
     /* what others write on a terminal with live lines is drawn over */
     if (progress->is_live)
-        draw(progress, line);
+        draw_lines(progress, line);
     else
-        write_all(progress->error_fd, line, strlen(line));
+        write_to_terminal(progress->error_fd, line, strlen(line));
 }
 
 void sp_progress_warn(SpProgress *progress, const char *text)

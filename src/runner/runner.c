@@ -47,7 +47,7 @@ static void stop_tests(int signal_number, void *data)
             signal_number == SIGINT ? SIGINT : SIGTERM);
 }
 
-/* The first that is done; the number of those that run if none is. */
+/* The first job that is done; the number of running jobs if none is. */
 static guint find_done(const Run *run)
 {
     guint i = 0;
@@ -64,7 +64,7 @@ static bool one_is_done(void *data, GError **error)
     return find_done(run) < run->running->len;
 }
 
-/* How it went, and below that why. */
+/* The result and, below it, the reason. */
 static void print_result(SpProgress *progress, const SpTestConf *test, const SpResult *result)
 {
     static const SpColour colours[] = {
@@ -293,7 +293,7 @@ static bool test_has_checkpoint(const SpTestConf *test, void *data)
     return true;
 }
 
-static void run_all(Run *run)
+static void run_scheduled(Run *run)
 {
     SpSignals *signals = sp_signals_watch(stop_tests, run);
     const SpTestConf *test;
@@ -308,7 +308,7 @@ static void run_all(Run *run)
     sp_signals_free(signals);
 }
 
-static void free_record(void *data)
+static void free_ended_record(void *data)
 {
     sp_record_free(data);
 }
@@ -316,7 +316,7 @@ static void free_record(void *data)
 int sp_run_tests(GPtrArray *tests, const SpRunOptions *options, const SpRunContext *context)
 {
     g_autoptr(GArray) running = g_array_new(FALSE, FALSE, sizeof(Running));
-    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_record);
+    g_autoptr(GPtrArray) records = g_ptr_array_new_with_free_func(free_ended_record);
     Run run = {
         .options = options,
         .context = context,
@@ -334,7 +334,7 @@ int sp_run_tests(GPtrArray *tests, const SpRunOptions *options, const SpRunConte
 
     run.schedule = schedule;
     take_kept(&run, tests);
-    run_all(&run);
+    run_scheduled(&run);
     run.counts[SP_RESULT_SKIPPED] += tests->len - sp_schedule_taken(schedule);
     has_reports = write_reports(&run, tests);
     print_summary(&run, tests->len, has_reports);

@@ -5,7 +5,7 @@
 
 struct SpSchedule {
     SpScheduleConfig config;
-    guint next;         /* of the tests, to be taken */
+    guint next;         /* the first test that has not been taken */
     GPtrArray *running; /* of SpTestConf; not owned */
 };
 
@@ -27,7 +27,7 @@ void sp_schedule_free(SpSchedule *schedule)
     g_free(schedule);
 }
 
-/* Whether a test that runs may be making what @test goes on from. */
+/* Whether a running test may be making the checkpoint that @test starts from. */
 static bool would_wait(const SpSchedule *schedule, const SpTestConf *test)
 {
     const char *root = test->from ? sp_test_conf_root(test)->name : NULL;
@@ -43,7 +43,7 @@ static bool would_wait(const SpSchedule *schedule, const SpTestConf *test)
 }
 
 /* Move test @i to the front of those that are left, which keep their order. */
-static void *take(SpSchedule *schedule, guint i)
+static void *take_test(SpSchedule *schedule, guint i)
 {
     void **tests = schedule->config.tests->pdata;
     void *test = tests[i];
@@ -65,8 +65,8 @@ const SpTestConf *sp_schedule_start(SpSchedule *schedule)
     while (!schedule->config.is_cold && i < tests->len &&
            would_wait(schedule, g_ptr_array_index(tests, i)))
         i++;
-    /* rather one that waits than none */
-    test = take(schedule, i == tests->len ? schedule->next : i);
+    /* a test that waits is better than none */
+    test = take_test(schedule, i == tests->len ? schedule->next : i);
     g_ptr_array_add(schedule->running, test);
     return test;
 }
@@ -78,7 +78,7 @@ void sp_schedule_end(SpSchedule *schedule, const SpTestConf *test)
 
 void sp_schedule_skip(SpSchedule *schedule, guint i)
 {
-    take(schedule, i);
+    take_test(schedule, i);
 }
 
 guint sp_schedule_taken(const SpSchedule *schedule)

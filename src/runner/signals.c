@@ -16,20 +16,20 @@ struct SpSignals {
     guint source;
 };
 
-/* Where the handler writes to: GLib's own sources know no SIGQUIT. */
+/* For the handler. GLib's own signal sources do not support SIGQUIT. */
 static volatile sig_atomic_t write_fd = -1;
 
-static void on_signal(int number)
+static void handle_signal(int number)
 {
     const guint8 byte = (guint8)number;
     int saved = errno;
 
-    /* of more than the pipe holds the first are enough */
+    /* if the pipe is full, there are enough signals in it */
     (void)!write(write_fd, &byte, 1);
     errno = saved;
 }
 
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
+static gboolean on_pipe_readable(int fd, GIOCondition condition, void *data)
 {
     SpSignals *signals = data;
     guint8 number;
@@ -41,7 +41,7 @@ static gboolean on_readable(int fd, GIOCondition condition, void *data)
 
 SpSignals *sp_signals_watch(SpSignalFunc func, void *data)
 {
-    const struct sigaction caught = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    const struct sigaction caught = {.sa_handler = handle_signal, .sa_flags = SA_RESTART};
     SpSignals *signals = g_new0(SpSignals, 1);
     g_autoptr(GError) error = NULL;
 
@@ -52,7 +52,7 @@ SpSignals *sp_signals_watch(SpSignalFunc func, void *data)
     g_unix_set_fd_nonblocking(signals->fds[0], TRUE, NULL);
     g_unix_set_fd_nonblocking(signals->fds[1], TRUE, NULL);
     write_fd = signals->fds[1];
-    signals->source = g_unix_fd_add(signals->fds[0], G_IO_IN, on_readable, signals);
+    signals->source = g_unix_fd_add(signals->fds[0], G_IO_IN, on_pipe_readable, signals);
     for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
         sigaction(numbers[i], NULL, &signals->former[i]);
         if (numbers[i] != SIGHUP || signals->former[i].sa_handler != SIG_IGN)

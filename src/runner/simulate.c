@@ -5,7 +5,7 @@
 
 typedef struct {
     const SpTestConf *test;
-    double checkpoint_s; /* when it has its checkpoint */
+    double checkpoint_s; /* when it has obtained its checkpoint */
     double end_s;
 } Running;
 
@@ -33,16 +33,16 @@ static double find_average(const GPtrArray *tests, const SpDurations *durations)
     return count > 0 ? sum / count : 0;
 }
 
-/* When @checkpoint is there, for one who needs it now; where nobody makes it yet, that one does. */
-static double prepare(Simulation *simulation, const SpTestConf *checkpoint)
+/* When a test that needs @checkpoint now has it; if no test is making it yet, this one does. */
+static double obtain_checkpoint(Simulation *simulation, const SpTestConf *checkpoint)
 {
     const double *known = g_hash_table_lookup(simulation->checkpoints, checkpoint->dir);
     double made_s, seconds = 0;
 
     if (known)
         return MAX(*known, simulation->now_s);
-    made_s = checkpoint->from ? prepare(simulation, checkpoint->from) : simulation->now_s;
-    /* one that is not known is in the time of a test that made it */
+    made_s = checkpoint->from ? obtain_checkpoint(simulation, checkpoint->from) : simulation->now_s;
+    /* if it is not known, it is part of the duration of the test that made it */
     (void)sp_durations_get(simulation->durations, checkpoint, &seconds);
     made_s += seconds;
     g_hash_table_insert(
@@ -50,20 +50,21 @@ static double prepare(Simulation *simulation, const SpTestConf *checkpoint)
     return made_s;
 }
 
-static void start_test(Simulation *simulation, const SpTestConf *test)
+static void begin_test(Simulation *simulation, const SpTestConf *test)
 {
     double seconds = simulation->average_s;
     Running running = {.test = test};
 
     (void)sp_durations_get(simulation->durations, test, &seconds);
-    running.checkpoint_s = test->from ? prepare(simulation, test->from) : simulation->now_s;
+    running.checkpoint_s =
+        test->from ? obtain_checkpoint(simulation, test->from) : simulation->now_s;
     running.end_s = running.checkpoint_s + seconds;
     g_array_append_val(simulation->running, running);
     if (simulation->func)
         simulation->func(test, simulation->now_s, running.end_s, simulation->data);
 }
 
-/* Go on to when the first of those that run ends. */
+/* Advance to when the first running test ends, and return it. */
 static const SpTestConf *end_test(Simulation *simulation)
 {
     guint first = 0;
@@ -80,7 +81,7 @@ static const SpTestConf *end_test(Simulation *simulation)
     return ended.test;
 }
 
-static bool has_checkpoint(const SpTestConf *test, void *data)
+static bool has_simulated_checkpoint(const SpTestConf *test, void *data)
 {
     const Simulation *simulation = data;
 
@@ -103,14 +104,16 @@ double sp_simulate_run(
         .func = func,
         .data = data,
     };
-    const SpScheduleConfig config = {
-        .tests = tests, .jobs = jobs, .has_checkpoint = has_checkpoint, .data = &simulation};
+    const SpScheduleConfig config = {.tests = tests,
+        .jobs = jobs,
+        .has_checkpoint = has_simulated_checkpoint,
+        .data = &simulation};
     g_autoptr(SpSchedule) schedule = sp_schedule_new(&config);
     const SpTestConf *test;
 
     for (;;) {
         while ((test = sp_schedule_start(schedule)))
-            start_test(&simulation, test);
+            begin_test(&simulation, test);
         if (simulation.running->len == 0)
             break;
         sp_schedule_end(schedule, end_test(&simulation));

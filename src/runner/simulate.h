@@ -5,17 +5,17 @@
 
 #include <glib.h>
 
-/** @test would be started @begin_s after the run, and end at @end_s. */
+/** @test would start @begin_s after the run, and end @end_s after it. */
 typedef void (*SpSimulatedFunc)(const SpTestConf *test, double begin_s, double end_s, void *data);
 
 /**
- * How many seconds a run of @tests (of SpTestConf) would take with @jobs at once, if each took as
- * long as when it last passed, and no checkpoint were there: who needs one makes it, who needs it
- * meanwhile waits. What is started when is decided as in a run (schedule.h). @tests is put in the
- * order in which they are started.
+ * Returns how many seconds a run of @tests (of SpTestConf) would take with @jobs at once, if each
+ * took as long as when it last passed, and no checkpoint existed: the first test that needs one
+ * makes it, and others that need it meanwhile wait. Which test starts when is decided as in a run
+ * (schedule.h). @tests is put in the order in which they start.
  *
- * A test that is not known is taken for an average one. @func, or NULL, is called for each as it is
- * started.
+ * A test whose duration is not known is assumed to take the average. @func, which may be NULL, is
+ * called as each test starts.
  */
 double sp_simulate_run(
     GPtrArray *tests, const SpDurations *durations, guint jobs, SpSimulatedFunc func, void *data);

@@ -2,7 +2,7 @@
 #include "store/checkpoint-manifest.h"
 
 #include "base/error.h"
-#include "store/checkpoint-key.h"
+#include "store/key-parts.h"
 #include "store/quick-digest.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static char *describe_identity(const char *path, GError **error)
 }
 
 /* What the host has written since it was booted is not lost, even if it is not on the disk yet. */
-static char *read_boot_id(void)
+static char *read_host_boot_id(void)
 {
     char *id = NULL;
 
@@ -50,7 +50,7 @@ static bool write_manifest(GKeyFile *manifest, const char *dir, GError **error)
 }
 
 /* Add the digest of the file @name in @dir, and its identity. */
-static bool describe_file(GKeyFile *manifest, const char *dir, const char *name, GError **error)
+static bool add_file_entry(GKeyFile *manifest, const char *dir, const char *name, GError **error)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
     g_autofree char *identity = describe_identity(path, error);
@@ -67,13 +67,13 @@ bool sp_manifest_write(const char *dir, const char *name, GError **error)
 {
     g_autoptr(GKeyFile) manifest = g_key_file_new();
     g_autoptr(GDir) entries = g_dir_open(dir, 0, error);
-    g_autofree char *boot = read_boot_id();
+    g_autofree char *boot = read_host_boot_id();
     const char *file;
 
     g_key_file_set_string(manifest, HEAD, "Name", name);
     g_key_file_set_string(manifest, HEAD, "Boot", boot);
     while (entries && (file = g_dir_read_name(entries))) {
-        if (!describe_file(manifest, dir, file, error))
+        if (!add_file_entry(manifest, dir, file, error))
             return false;
     }
     return entries && write_manifest(manifest, dir, error);
@@ -135,7 +135,7 @@ static bool is_unchanged(GKeyFile *manifest, const char *dir, const char *name)
 static bool check_files(GKeyFile *manifest, const char *dir, GError **error)
 {
     g_auto(GStrv) names = g_key_file_get_keys(manifest, FILES, NULL, error);
-    g_autofree char *boot = read_boot_id();
+    g_autofree char *boot = read_host_boot_id();
     g_autofree char *seen_boot = g_key_file_get_string(manifest, HEAD, "Boot", NULL);
     bool is_same_boot = *boot && g_strcmp0(boot, seen_boot) == 0, is_changed = !is_same_boot;
 

@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #define MARK ".slotproof-output"
-#define OPEN_FOLDERS 16
+#define OPEN_DIRECTORIES_MAX 16
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+static int remove_below(const char *path, const struct stat *st, int kind, struct FTW *where)
 {
     return where->level > 0 ? remove(path) : 0;
 }
@@ -27,7 +27,7 @@ static bool is_empty(const char *path)
     return !dir || !g_dir_read_name(dir);
 }
 
-/* The process that holds a lock of flock(2) on the file @st; 0 where that is not known. */
+/* The process that holds a flock(2) lock on the file @st; 0 if that is not known. */
 static int find_holder(const struct stat *st)
 {
     g_autofree char *text = NULL;
@@ -75,7 +75,7 @@ int sp_out_dir_lock(const char *path, GError **error)
             close(fd);
         return -1;
     }
-    /* some network file systems know no such lock: there it is not guarded */
+    /* some network file systems have no such locks: nothing guards it there */
     if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
         return fd;
     refuse_locked(path, fd, error);
@@ -83,21 +83,21 @@ int sp_out_dir_lock(const char *path, GError **error)
     return -1;
 }
 
-static bool empty(const char *path, GError **error)
+static bool empty_directory(const char *path, GError **error)
 {
     g_autofree char *mark = g_build_filename(path, MARK, NULL);
     g_autoptr(GError) local = NULL;
 
     if (!is_empty(path) && !g_file_test(mark, G_FILE_TEST_EXISTS)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' holds files that are not slotproof's: remove it, or name another folder with "
+            "'%s' holds files that are not slotproof's: remove it, or name another directory with "
             "--out",
             path);
         return false;
     }
-    if (nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS) < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the output folder '%s' can't be made: %s",
-            path, g_strerror(errno));
+    if (nftw(path, remove_below, OPEN_DIRECTORIES_MAX, FTW_DEPTH | FTW_PHYS) < 0) {
+        g_set_error(error, SP_ERROR, SP_ERROR_HOST,
+            "the output directory '%s' can't be emptied: %s", path, g_strerror(errno));
         return false;
     }
     if (!g_file_set_contents(mark, "", 0, &local)) {
@@ -123,7 +123,7 @@ bool sp_out_dir_prepare(const char *path, int *ret_lock, GError **error)
 
     if (fd < 0)
         return false;
-    if (!empty(path, error)) {
+    if (!empty_directory(path, error)) {
         close(fd);
         return false;
     }

@@ -18,7 +18,7 @@
 #define PRIME3 G_GUINT64_CONSTANT(0x165667B19E3779F9)
 #define PRIME4 G_GUINT64_CONSTANT(0x85EBCA77C2B2AE63)
 
-static guint64 rotate(guint64 value, guint bits)
+static guint64 rotate_left(guint64 value, guint bits)
 {
     return value << bits | value >> (64 - bits);
 }
@@ -31,12 +31,12 @@ static guint64 get_lane(const guint8 *bytes)
     return GUINT64_FROM_LE(value);
 }
 
-static guint64 mix(guint64 sum, guint64 lane)
+static guint64 mix_lane(guint64 sum, guint64 lane)
 {
-    return rotate(sum + lane * PRIME2, 31) * PRIME1;
+    return rotate_left(sum + lane * PRIME2, 31) * PRIME1;
 }
 
-/* XXH64 of a page: it is a whole number of stripes, so there is no rest. */
+/* XXH64 of a page, which is a whole number of stripes, without a remainder. */
 static guint64 digest_page(const guint8 *page, guint64 seed)
 {
     guint64 sums[LANES] = {seed + PRIME1 + PRIME2, seed + PRIME2, seed, seed - PRIME1};
@@ -44,23 +44,25 @@ static guint64 digest_page(const guint8 *page, guint64 seed)
 
     for (gsize at = 0; at < PAGE; at += sizeof sums) {
         for (guint i = 0; i < LANES; i++)
-            sums[i] = mix(sums[i], get_lane(page + at + i * sizeof sums[0]));
+            sums[i] = mix_lane(sums[i], get_lane(page + at + i * sizeof sums[0]));
     }
-    sum = rotate(sums[0], 1) + rotate(sums[1], 7) + rotate(sums[2], 12) + rotate(sums[3], 18);
+    sum = rotate_left(sums[0], 1) + rotate_left(sums[1], 7) + rotate_left(sums[2], 12) +
+          rotate_left(sums[3], 18);
     for (guint i = 0; i < LANES; i++)
-        sum = (sum ^ mix(0, sums[i])) * PRIME1 + PRIME4;
+        sum = (sum ^ mix_lane(0, sums[i])) * PRIME1 + PRIME4;
     sum += PAGE;
     sum = (sum ^ sum >> 33) * PRIME2;
     sum = (sum ^ sum >> 29) * PRIME3;
     return sum ^ sum >> 32;
 }
 
-static bool is_zero(const guint8 *page)
+static bool is_zero_page(const guint8 *page)
 {
     return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
 
-/* @length bytes, less only where the file ends; negative with errno. */
+/* Returns how many of @length bytes were read, fewer only at the end of the file; negative with
+ * errno. */
 static gssize read_block(int fd, guint8 *block, gsize length, off_t at)
 {
     gsize done = 0;
@@ -79,19 +81,19 @@ static gssize read_block(int fd, guint8 *block, gsize length, off_t at)
     return (gssize)done;
 }
 
-/* The pages from @at up to @end, both at a page's begin but for the file's end. */
+/* Add the pages from @at up to @end, both page boundaries unless @end is the file's end. */
 static bool add_pages(int fd, guint8 *block, off_t at, off_t end, guint64 *sum)
 {
     while (at < end) {
         gssize n = read_block(fd, block, MIN(BLOCK, (gsize)(end - at)), at);
 
         if (n <= 0) {
-            errno = n == 0 ? EIO : errno; /* cut while it was read */
+            errno = n == 0 ? EIO : errno; /* truncated while it was read */
             return false;
         }
         memset(block + n, 0, BLOCK - (gsize)n);
         for (gsize i = 0; i < (gsize)n; i += PAGE) {
-            if (!is_zero(block + i))
+            if (!is_zero_page(block + i))
                 *sum = digest_page(block + i, *sum ^ (guint64)(at + (off_t)i));
         }
         at += n;
@@ -99,7 +101,7 @@ static bool add_pages(int fd, guint8 *block, off_t at, off_t end, guint64 *sum)
     return true;
 }
 
-static bool digest_fd(int fd, guint64 *ret_sum)
+static bool digest_file(int fd, guint64 *ret_sum)
 {
     g_autofree guint8 *block = g_malloc(BLOCK);
     off_t length = lseek(fd, 0, SEEK_END), at = 0, end;
@@ -111,7 +113,7 @@ static bool digest_fd(int fd, guint64 *ret_sum)
         end = lseek(fd, at, SEEK_HOLE);
         if (end < 0)
             return false;
-        /* wherever a file system has its holes begin */
+        /* a file system may have holes that begin anywhere */
         at -= at % (off_t)PAGE;
         end = MIN(length, (end + (off_t)PAGE - 1) / (off_t)PAGE * (off_t)PAGE);
         if (!add_pages(fd, block, at, end, &sum))
@@ -119,14 +121,14 @@ static bool digest_fd(int fd, guint64 *ret_sum)
         at = end;
     }
     *ret_sum = sum;
-    return errno == ENXIO; /* no data behind there */
+    return errno == ENXIO; /* there is no more data */
 }
 
 char *sp_quick_digest(const char *path, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     guint64 sum;
-    bool is_good = fd >= 0 && digest_fd(fd, &sum);
+    bool is_good = fd >= 0 && digest_file(fd, &sum);
 
     if (!is_good)
         g_set_error(

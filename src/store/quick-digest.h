@@ -4,15 +4,15 @@
 #include <glib.h>
 
 /**
- * A digest of a file by which an accident is noticed (a byte that changed, a truncated file, data
- * that a power failure of the host took), and not somebody who means to deceive: of some hundred
- * MiB in less than a tenth of a second, where SHA-256 takes a second and more.
+ * Returns a digest of a file that detects accidents (a changed byte, a truncated file, data lost in
+ * a power failure of the host) but not attacks. A few hundred MiB take less than a tenth of a
+ * second, where SHA-256 takes a second or more.
  *
- * XXH64 (xxHash's doc/xxhash_spec.md) of each page, the digest of the page before being its seed.
- * Pages of zeros are left out, so that it is the same whether they are holes or not. Free with
- * g_free(). SP_ERROR_HOST where the file can't be read.
+ * It is the XXH64 (xxHash's doc/xxhash_spec.md) of each page, seeded with the digest of the page
+ * before and the page's place. Pages of zeros are left out, so that it does not matter whether they
+ * are holes. Free with g_free(). SP_ERROR_HOST if the file can't be read.
  */
-char *sp_quick_digest(const char *path, GError **error);
+char *sp_quick_digest(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** How each of these begins: what else is a digest does not. */
+/** Each begins with this, and no other kind of digest does. */
 #define SP_QUICK_DIGEST_PREFIX "xxh64:"

@@ -10,16 +10,16 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-/* Another number makes all results that there are strangers. */
+/* To be increased to make existing results unusable. */
 #define FORMAT "slotproof result 2"
-/* What a script calls to have a machine of any image. */
+/* What a script calls to create a machine from any image. */
 #define CREATE_WORD "create_machine"
 
 struct SpResultKeys {
     GPtrArray *images;
     bool is_cold;
     char *cache_dir;
-    GHashTable *parts; /* digests of what tests have in common, by kind and path */
+    GHashTable *parts; /* digests of what tests have in common, by kind and name */
 };
 
 typedef bool (*AddFunc)(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error);
@@ -44,7 +44,7 @@ void sp_result_keys_free(SpResultKeys *keys)
     g_free(keys);
 }
 
-/* Add the digest of what @add adds for @data, which is known by @kind and @name. */
+/* Add the digest of what @add adds for @data, computed once for each @kind and @name. */
 static bool add_part(SpResultKeys *keys, GChecksum *sum, const char *kind, const char *name,
     AddFunc add, const void *data, GError **error)
 {
@@ -63,21 +63,21 @@ static bool add_part(SpResultKeys *keys, GChecksum *sum, const char *kind, const
     return true;
 }
 
-static int take_library(struct dl_phdr_info *info, size_t size, void *data)
+static int add_library(struct dl_phdr_info *info, size_t size, void *data)
 {
-    /* the program itself has no name here, and the kernel's vDSO no file */
+    /* the program itself has no name here, and the kernel's vDSO is not a file */
     if (info->dlpi_name && *info->dlpi_name == '/')
         g_ptr_array_add(data, g_strdup(info->dlpi_name));
     return 0;
 }
 
-static int compare_texts(const void *a, const void *b)
+static int compare_strings(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* What the dynamic linker would load for @program, by path. It says so in place of running it; a
- * program that it does not link says its version and no more. */
+/* What the dynamic linker would load for @program, sorted. The linker prints this instead of
+ * running the program; a static program prints its version. */
 static GPtrArray *list_libraries(const char *program)
 {
     const char *const argv[] = {program, "--version", NULL};
@@ -95,7 +95,7 @@ static GPtrArray *list_libraries(const char *program)
         if (g_path_is_absolute(*word) && g_file_test(*word, G_FILE_TEST_IS_REGULAR))
             g_ptr_array_add(libraries, g_strdup(*word));
     }
-    g_ptr_array_sort(libraries, compare_texts);
+    g_ptr_array_sort(libraries, compare_strings);
     return libraries;
 }
 
@@ -109,7 +109,7 @@ static bool add_libraries(
     return true;
 }
 
-/* Those that machines are served with beside QEMU. */
+/* Those that machines use besides QEMU. */
 static bool add_programs(SpResultKeys *keys, GChecksum *sum, GError **error)
 {
     static const char *const names[] = {"qemu-img", "tesseract"};
@@ -123,20 +123,20 @@ static bool add_programs(SpResultKeys *keys, GChecksum *sum, GError **error)
     return true;
 }
 
-/* Python's standard library is taken to be of one version with libpython. */
-static bool add_driver(SpResultKeys *keys, GChecksum *sum, GError **error)
+/* Python's standard library is assumed to have the version of libpython. */
+static bool add_own_program(SpResultKeys *keys, GChecksum *sum, GError **error)
 {
     g_autoptr(GPtrArray) libraries = g_ptr_array_new_with_free_func(g_free);
 
     if (!sp_key_add_file(sum, "driver", "/proc/self/exe", keys->cache_dir, error))
         return false;
-    dl_iterate_phdr(take_library, libraries);
-    g_ptr_array_sort(libraries, compare_texts);
+    dl_iterate_phdr(add_library, libraries);
+    g_ptr_array_sort(libraries, compare_strings);
     return add_libraries(keys, sum, libraries, error);
 }
 
-/* The rest of them says where things are, and not what they are. */
-static bool decides(const char *variable)
+/* The exceptions say where things are, not what they are. */
+static bool is_deciding(const char *variable)
 {
     static const char *const names[] = {"PATH", "TZ", "LANG", "LANGUAGE", NULL};
     static const char *const prefixes[] = {"LC_", "PYTHON", "SLOTPROOF_", NULL};
@@ -152,20 +152,20 @@ static bool decides(const char *variable)
     return g_strv_contains(names, variable);
 }
 
-static void add_environment(GChecksum *sum)
+static void add_variables(GChecksum *sum)
 {
     g_auto(GStrv) variables = g_listenv();
 
-    qsort(variables, g_strv_length(variables), sizeof *variables, compare_texts);
+    qsort(variables, g_strv_length(variables), sizeof *variables, compare_strings);
     for (char **variable = variables; *variable; variable++) {
-        if (!decides(*variable))
+        if (!is_deciding(*variable))
             continue;
         sp_key_add_text(sum, "variable", *variable);
         sp_key_add_text(sum, "value", g_getenv(*variable));
     }
 }
 
-static void add_kernel(GChecksum *sum)
+static void add_host_kernel(GChecksum *sum)
 {
     g_autofree char *processors = NULL;
     struct utsname name;
@@ -188,9 +188,9 @@ static bool add_host(SpResultKeys *keys, GChecksum *sum, const void *data, GErro
 {
     sp_key_add_text(sum, "format", FORMAT);
     sp_key_add_text(sum, "checkpoints", keys->is_cold ? "no" : "yes");
-    add_environment(sum);
-    add_kernel(sum);
-    return add_driver(keys, sum, error) && add_programs(keys, sum, error);
+    add_variables(sum);
+    add_host_kernel(sum);
+    return add_own_program(keys, sum, error) && add_programs(keys, sum, error);
 }
 
 static bool add_emulator(SpResultKeys *keys, GChecksum *sum, const void *data, GError **error)
@@ -226,7 +226,8 @@ static bool add_image_and_emulator(
                error);
 }
 
-static bool add_machines(SpResultKeys *keys, GChecksum *sum, const SpTestConf *conf, GError **error)
+static bool add_test_machines(
+    SpResultKeys *keys, GChecksum *sum, const SpTestConf *conf, GError **error)
 {
     const GPtrArray *machines = sp_test_conf_machines(conf);
 
@@ -240,7 +241,7 @@ static bool add_machines(SpResultKeys *keys, GChecksum *sum, const SpTestConf *c
     return true;
 }
 
-/* One that can't be used is no machine's. */
+/* An image with a fault is not used by any machine. */
 static bool add_all_images(SpResultKeys *keys, GChecksum *sum, GError **error)
 {
     for (guint i = 0; i < keys->images->len; i++) {
@@ -252,7 +253,7 @@ static bool add_all_images(SpResultKeys *keys, GChecksum *sum, GError **error)
     return true;
 }
 
-/* Whether a script among the files in @dir has @word in it. */
+/* Whether a Python file in @dir contains @word. */
 static bool has_word(const char *dir, SpTreeKind kind, const char *word)
 {
     g_autoptr(GPtrArray) paths = sp_tree_list(dir, kind, NULL);
@@ -294,7 +295,7 @@ char *sp_result_keys_get(SpResultKeys *keys, const SpTestConf *conf, GError **er
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 
     if (!add_part(keys, sum, "host", "", add_host, NULL, error) ||
-        !add_machines(keys, sum, conf, error) || !add_script(keys, sum, conf, error))
+        !add_test_machines(keys, sum, conf, error) || !add_script(keys, sum, conf, error))
         return NULL;
     return g_strdup(g_checksum_get_string(sum));
 }

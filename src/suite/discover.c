@@ -14,12 +14,12 @@ const char *sp_tests_dir(const char *option)
     return option ? option : SP_TESTS_DEFAULT;
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_test_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names of the folders in @tests that have a test.conf, sorted and ended by NULL. */
+/* The names of the directories in @tests that have a test.conf, sorted and ended by NULL. */
 static char **list_names(const char *tests, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -29,7 +29,7 @@ static char **list_names(const char *tests, GError **error)
 
     if (!dir) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "no tests: %s (run slotproof where %s is, or name the folder with --tests)",
+            "no tests: %s (run slotproof where %s is, or name the directory with --tests)",
             local->message, tests);
         return NULL;
     }
@@ -38,7 +38,7 @@ static char **list_names(const char *tests, GError **error)
         if (g_file_test(path, G_FILE_TEST_EXISTS))
             g_ptr_array_add(names, g_strdup(name));
     }
-    g_ptr_array_sort(names, compare_names);
+    g_ptr_array_sort(names, compare_test_names);
     g_ptr_array_add(names, NULL);
     return (char **)g_ptr_array_steal(names, NULL);
 }
@@ -60,7 +60,7 @@ static bool refuse_checkpoint(const char *name, GError **error)
     return false;
 }
 
-/* One that is named must be a test; of all, checkpoints are passed over. */
+/* Whatever is named must be a test; among all, checkpoints are skipped. */
 static bool add_test(
     GPtrArray *list, const char *tests, const char *name, bool is_named, GError **error)
 {
@@ -76,8 +76,8 @@ static bool add_test(
     return true;
 }
 
-/* The test that @given names: by its name, or by the path of its folder, which a shell completes.
- * NULL for none. */
+/* The test that @given names: by its name, or by the path of its directory, as a shell completes
+ * it. NULL if there is none. */
 static const char *find_test(const char *tests, const char *const *all, const char *given)
 {
     g_autofree char *path = realpath(given, NULL);
@@ -101,7 +101,7 @@ bool sp_test_name_is_pattern(const char *name)
     return strpbrk(name, "*?[") != NULL;
 }
 
-/* The names of @all that are no checkpoints', ended by NULL: only these can be run. */
+/* The names among @all that are not of checkpoints, ended by NULL: only these can be run. */
 static GPtrArray *list_tests_of(const char *tests, const char *const *all)
 {
     GPtrArray *names = g_ptr_array_new();
@@ -109,7 +109,7 @@ static GPtrArray *list_tests_of(const char *tests, const char *const *all)
     for (; *all; all++) {
         g_autofree char *dir = g_build_filename(tests, *all, NULL);
         g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, NULL);
-        /* one with a fault is a test for all we know */
+        /* an invalid one may be a test */
         if (!conf || !conf->is_checkpoint)
             g_ptr_array_add(names, (char *)*all);
     }
@@ -147,7 +147,7 @@ char *sp_test_name_complete(const char *tests, const char *given)
     return g_strdup(found ? found : given);
 }
 
-/* Behind what is wrong: what @given may have been meant for. */
+/* The end of an error message: what @given may have been meant to be. */
 static char *suggest(const char *given, const char *const *known)
 {
     g_autofree char *near = sp_near_words(given, known);
@@ -171,8 +171,7 @@ static bool refuse_name(
         return refuse_checkpoint(given, error);
     if (*given && g_file_test(conf, G_FILE_TEST_EXISTS))
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "there is no test '%s' in '%s': it is one of another folder, which is to be named with "
-            "--tests",
+            "there is no test '%s' in '%s': it is in another directory, to be named with --tests",
             given, tests);
     else
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "there is no test '%s' in '%s': %s", given,
@@ -197,11 +196,11 @@ static bool refuse_pattern(
     return false;
 }
 
-/* All that match; checkpoints are passed over. */
+/* All that match; checkpoints are skipped. */
 static bool add_matching(
     GPtrArray *list, const char *tests, const char *const *all, const char *pattern, GError **error)
 {
-    const char *passed_over = NULL;
+    const char *skipped = NULL;
     bool is_matched = false;
 
     for (const char *const *name = all; *name; name++) {
@@ -212,18 +211,18 @@ static bool add_matching(
         if (has_test(list, *name))
             is_matched = true;
         else
-            passed_over = *name;
+            skipped = *name;
     }
-    if (!is_matched && passed_over) {
+    if (!is_matched && skipped) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' matches only checkpoints, as '%s', which tests go on from, and no test", pattern,
-            passed_over);
+            "'%s' matches only checkpoints such as '%s', which tests start from, and no test",
+            pattern, skipped);
         return false;
     }
     return is_matched || refuse_pattern(tests, all, pattern, error);
 }
 
-/* What @given stands for: a test, or all that match. */
+/* What @given stands for: a test, or all tests that match. */
 static bool add_given(
     GPtrArray *list, const char *tests, const char *const *all, const char *given, GError **error)
 {
@@ -233,7 +232,7 @@ static bool add_given(
         return add_matching(list, tests, all, given, error);
     if (!name)
         return refuse_name(tests, all, given, error);
-    /* one that is named twice would write to its folder twice at once */
+    /* a test that ran twice at once would write to one directory */
     return has_test(list, name) || add_test(list, tests, name, true, error);
 }
 
@@ -258,7 +257,7 @@ static GPtrArray *list_tags(const GPtrArray *list)
                 g_ptr_array_add(tags, *tag);
         }
     }
-    g_ptr_array_sort(tags, compare_names);
+    g_ptr_array_sort(tags, compare_test_names);
     g_ptr_array_add(tags, NULL);
     return tags;
 }
@@ -274,8 +273,8 @@ static bool check_tags(
 
         if (g_strv_contains(words, *tags))
             continue;
-        meant =
-            *words ? suggest(*tags, words) : g_strdup("none of them has any (Tags= in test.conf)");
+        meant = *words ? suggest(*tags, words)
+                       : g_strdup("none of them has a tag (Tags= in test.conf)");
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "no test in '%s' has the tag '%s': %s", tests,
             *tags, meant);
         return false;
@@ -283,7 +282,7 @@ static bool check_tags(
     return true;
 }
 
-/* Take those off @list that have none of @tags. */
+/* Remove tests from @list that have none of @tags. */
 static bool choose_tagged(
     GPtrArray *list, const char *tests, const char *const *tags, GError **error)
 {
@@ -296,12 +295,11 @@ static bool choose_tagged(
     if (list->len > 0)
         return true;
     g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-        "none of the tests that are named has the tag %s: 'slotproof list' shows what each has",
-        wanted);
+        "none of the named tests has the tag %s: 'slotproof list' shows the tags of each", wanted);
     return false;
 }
 
-/* Before any is left out: a tag that is misspelt is told of beside one that is not. */
+/* Checked before tests are removed: a misspelt tag is an error even beside one that is not. */
 static bool are_known(
     const char *tests, const char *const *all, const char *const *tags, GError **error)
 {

@@ -9,13 +9,12 @@
 const char *sp_tests_dir(const char *option);
 
 /**
- * The tests below the directory @tests: those that @names name, in that order, or all by name if
- * @names is NULL or empty; each once. A name may be a shell pattern (fnmatch(3)), which stands for
- * the tests that match it, by name; or the path of a test's directory. Of these, only those that
- * have one of @tags, unless @tags is NULL or empty.
+ * The tests in the directory @tests: those that @names name, in that order, or all, sorted by name,
+ * if @names is NULL or empty; each once. A name may be a shell pattern (fnmatch(3)), which stands
+ * for the tests that match, sorted by name; or the path of a test's directory. Unless @tags is NULL
+ * or empty, only tests that have one of them.
  *
- * A name, a pattern or a tag that no test has is SP_ERROR_USAGE, with what it may have been meant
- * for.
+ * A name, pattern or tag that no test has is SP_ERROR_USAGE, with a suggestion.
  */
 GPtrArray *sp_tests_load(const char *tests, const char *const *names, const char *const *tags,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
@@ -28,5 +27,5 @@ GPtrArray *sp_tests_load(const char *tests, const char *const *names, const char
  */
 char *sp_test_name_complete(const char *tests, const char *given);
 
-/** Whether @name is a shell pattern: it may stand for any number of tests. */
+/** Whether @name is a shell pattern, which may stand for any number of tests. */
 bool sp_test_name_is_pattern(const char *name);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-char *sp_images_folder(const char *option)
+char *sp_images_dir(const char *option)
 {
     const char *variable = g_getenv("SLOTPROOF_IMAGES");
 
@@ -19,8 +19,8 @@ static int compare_images(const void *a, const void *b)
     return strcmp((*(SpImage *const *)a)->name, (*(SpImage *const *)b)->name);
 }
 
-/* In place of one that can't be loaded; takes @fault. */
-static SpImage *make_faulty(const char *dir, GError *fault)
+/* Stands for an image that can't be loaded. Takes @fault. */
+static SpImage *new_faulty_image(const char *dir, GError *fault)
 {
     SpImage *image = g_new0(SpImage, 1);
 
@@ -39,31 +39,31 @@ GPtrArray *sp_images_load(const char *images, GError **error)
 
     if (!dir) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "no images: %s (build them with './run', or name the folder with --images)",
+            "no images: %s (build them with './run', or name the directory with --images)",
             local->message);
         return NULL;
     }
     while ((name = g_dir_read_name(dir))) {
-        g_autofree char *folder = g_build_filename(images, name, NULL);
-        g_autofree char *path = g_build_filename(folder, "image.conf", NULL);
+        g_autofree char *image_dir = g_build_filename(images, name, NULL);
+        g_autofree char *path = g_build_filename(image_dir, "image.conf", NULL);
         GError *fault = NULL;
         SpImage *image;
 
         if (!g_file_test(path, G_FILE_TEST_EXISTS))
             continue;
-        image = sp_image_load(folder, &fault);
-        g_ptr_array_add(list, image ? image : make_faulty(folder, fault));
+        image = sp_image_load(image_dir, &fault);
+        g_ptr_array_add(list, image ? image : new_faulty_image(image_dir, fault));
     }
     if (list->len == 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "there is no image in '%s': expected a folder with an image.conf", images);
+            "there is no image in '%s': expected a directory with an image.conf", images);
         return NULL;
     }
     g_ptr_array_sort(list, compare_images);
     return g_steal_pointer(&list);
 }
 
-/* An image that is named by its path; loaded once. */
+/* An image named by its path, which is loaded once. */
 static SpImage *find_by_path(GPtrArray *list, const char *path, GError **error)
 {
     g_autofree char *dir = g_canonicalize_filename(path, NULL);
@@ -82,7 +82,7 @@ static SpImage *find_by_path(GPtrArray *list, const char *path, GError **error)
     return image;
 }
 
-static SpImage *use(SpImage *image, GError **error)
+static SpImage *check_fault(SpImage *image, GError **error)
 {
     if (!image->fault)
         return image;
@@ -101,7 +101,7 @@ SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
         SpImage *image = g_ptr_array_index(list, i);
         if (name ? g_str_equal(image->name, name) : list->len == 1) {
             g_string_free(known, TRUE);
-            return use(image, error);
+            return check_fault(image, error);
         }
         g_string_append_printf(known, "%s%s", i > 0 ? ", " : "", image->name);
     }
@@ -110,7 +110,8 @@ SpImage *sp_images_find(GPtrArray *list, const char *name, GError **error)
             name, known->str);
     else
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "Image= is missing in test.conf and there are several: expected one of %s", known->str);
+            "Image= is missing in test.conf, and there are several images: expected one of %s",
+            known->str);
     g_string_free(known, TRUE);
     return NULL;
 }

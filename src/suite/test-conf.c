@@ -35,7 +35,7 @@ static void machine_free(void *data)
     g_free(machine);
 }
 
-static bool has_network(const SpTestMachine *machine, guint64 number)
+static bool is_on_network(const SpTestMachine *machine, guint64 number)
 {
     for (guint i = 0; i < machine->nics; i++) {
         if (machine->networks[i] == number)
@@ -44,7 +44,7 @@ static bool has_network(const SpTestMachine *machine, guint64 number)
     return false;
 }
 
-/* Of the form "1 2": a network card each, in that order. */
+/* Of the form "1 2": one network card each, in this order. */
 static bool read_networks(
     SpTestMachine *machine, SpKeyFile *file, const char *group, GError **error)
 {
@@ -58,9 +58,9 @@ static bool read_networks(
             continue;
         if (machine->nics == SP_MACHINE_NICS_MAX ||
             !g_ascii_string_to_unsigned(*word, 10, 1, SP_NETWORK_MAX, &number, NULL) ||
-            has_network(machine, number))
+            is_on_network(machine, number))
             return sp_key_file_refuse(file, group, "Networks",
-                "the numbers of at most 8 networks, from 1 to 255, each once, with blanks between",
+                "the numbers of at most 8 networks, from 1 to 255, each once, separated by spaces",
                 error);
         machine->networks[machine->nics++] = (guint)number;
     }
@@ -83,16 +83,16 @@ static bool read_machine(SpTestConf *conf, SpKeyFile *file, const char *group, G
     const char *fault = sp_script_name_fault(name);
     SpTestMachine *machine;
 
-    /* of which the key file knows nothing where there are more spaces in one */
+    /* a repetition with more spaces is another group to the key file */
     if (!fault && has_machine(conf, name))
-        fault = "each machine once: there is one of this name already";
+        fault = "each machine once: there is already one of this name";
     if (fault)
         return sp_key_file_refuse(file, group, NULL, fault, error);
     for (guint i = 0; i < conf->machines->len; i++) {
         const SpTestMachine *other = g_ptr_array_index(conf->machines, i);
         if (sp_script_is_same_name(other->name, name))
             return sp_key_file_refuse(file, group, NULL,
-                "another name: a script calls a machine before it the same", error);
+                "another name: in a script, a machine above has the same", error);
     }
     machine = g_new0(SpTestMachine, 1);
     machine->name = g_steal_pointer(&name);
@@ -141,8 +141,7 @@ static bool read_tags(SpTestConf *conf, SpKeyFile *file, const char *group, GErr
         if (!is_tag(*word) || g_ptr_array_find_with_equal_func(tags, *word, g_str_equal, NULL))
             return sp_key_file_refuse(file, group, "Tags",
                 "words of lower-case letters, digits and '-' that begin with a letter, each once, "
-                "with "
-                "spaces between",
+                "separated by spaces",
                 error);
         g_ptr_array_add(tags, g_strdup(*word));
     }
@@ -161,11 +160,11 @@ static bool read_machines(SpTestConf *conf, SpKeyFile *file, const char *group, 
     }
     if (conf->has_virtual_time && conf->machines->len > 1)
         return sp_key_file_refuse(file, group, "Clock",
-            "'real': with more than one machine each would run on a clock of its own", error);
+            "'real': each of several machines would run on a clock of its own", error);
     return true;
 }
 
-static SpTestConf *load(const char *dir, guint depth, GError **error);
+static SpTestConf *load_conf(const char *dir, guint depth, GError **error);
 
 /* The directory of tests: the one above, or, of a checkpoint in SP_CHECKPOINTS_DIR, two above. */
 static char *find_tests_dir(const SpTestConf *conf)
@@ -208,15 +207,15 @@ static bool read_from(
             error);
     if (conf->machines->len > 0 || clock)
         return sp_key_file_refuse(file, group, "From",
-            "neither groups [Machine NAME] nor Clock=: both are those of the checkpoint", error);
-    conf->from = load(dir, depth + 1, error);
+            "neither groups [Machine NAME] nor Clock=: both are the checkpoint's", error);
+    conf->from = load_conf(dir, depth + 1, error);
     if (!conf->from) {
         g_prefix_error(error, "%s: From=%s: ", conf->name, name);
         return false;
     }
     if (!conf->from->is_checkpoint)
         return sp_key_file_refuse(
-            file, group, "From", "the name of a checkpoint, not a test", error);
+            file, group, "From", "the name of a checkpoint, not of a test", error);
     conf->has_virtual_time = conf->from->has_virtual_time;
     return true;
 }
@@ -240,7 +239,7 @@ static bool read_test(SpTestConf *conf, SpKeyFile *file, guint depth, GError **e
            read_machines(conf, file, group, error) && read_from(conf, file, group, depth, error);
 }
 
-static SpTestConf *load(const char *dir, guint depth, GError **error)
+static SpTestConf *load_conf(const char *dir, guint depth, GError **error)
 {
     g_autoptr(SpTestConf) conf = g_new0(SpTestConf, 1);
     g_autofree char *path = NULL;
@@ -278,7 +277,7 @@ bool sp_test_conf_has_tag(const SpTestConf *conf, const char *const *tags)
 
 SpTestConf *sp_test_conf_load(const char *dir, GError **error)
 {
-    return load(dir, 0, error);
+    return load_conf(dir, 0, error);
 }
 
 const SpTestConf *sp_test_conf_root(const SpTestConf *conf)

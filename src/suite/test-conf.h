@@ -19,29 +19,31 @@ typedef struct {
 } SpTestMachine;
 
 /**
- * A test: a folder with script.py and test.conf.
+ * A test: a directory with script.py and test.conf.
  *
  *   [Test]
  *   Description=what it shows    optional
  *   Timeout=600                  seconds; 3600 if missing; longer without hardware virtualisation
  *   Clock=virtual                sleeps of the guest take no time; one machine only; 'real' is
  *                                the default
- *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng, as
- *                                'slotproof run --capture' does for all; no if missing
- *   Tags=nine update             by which tests are chosen; 'slotproof list' groups them by the
- *                                first
+ *   Capture=yes                  write what the networks carry to out/TEST/network-N.pcapng,
+ *                                like 'slotproof run --capture'; no if missing
+ *   Tags=nine update             what tests are chosen by; 'slotproof list' groups tests by
+ *                                their first
  *
- *   From=booted                  go on from this checkpoint, which has the machines, and the Clock
+ *   From=booted                  start from this checkpoint, which defines the machines and the
+ *                                clock
  *
  *   [Machine NAME]               one or more; NAME is the machine's name in the script
  *
- *   Image=gateway                a name of 'slotproof image'; not needed where there is one only;
- *                                or the path of an image's folder, from this file's on (./peer)
+ *   Image=gateway                a name that 'slotproof image' lists; not needed if there is only
+ *                                one; or the path of an image's directory, relative to this
+ *                                file's (./peer)
  *
  *   Memory=512M, CPUs=2          the image's own if missing
  *
- *   Networks=1 2                 a network card each, joined to the others on the network of that
- *                                number (1 to 255), each once; none if missing
+ *   Networks=1 2                 one network card each, joined to the others on the network of
+ *                                that number (1 to 255), each once; none if missing
  *
  * A checkpoint is such a directory too, in SP_CHECKPOINTS_DIR in the directory of tests, or beside
  * the tests, with [Checkpoint] in place of [Test], and in it Description=, Clock= and From=. Its
@@ -61,19 +63,19 @@ struct SpTestConf {
     bool has_virtual_time;
     bool has_capture;
     bool is_checkpoint;
-    char **tags;         /* none twice; the first is that of its group; empty if there are none */
-    SpTestConf *from;    /* the checkpoint that it goes on from; NULL: it begins by itself */
-    GPtrArray *machines; /* of SpTestMachine; where there is @from, that one's count */
+    char **tags;         /* each once; the first is its group's; empty if there are none */
+    SpTestConf *from;    /* the checkpoint that it starts from; NULL: none */
+    GPtrArray *machines; /* of SpTestMachine; empty if there is @from, whose count */
 };
 
-/** Read the test in the folder @dir. SP_ERROR_USAGE names file, line and what was expected. */
-SpTestConf *sp_test_conf_load(const char *dir, GError **error);
+/** Read the test in the directory @dir. SP_ERROR_USAGE names file, line and what was expected. */
+SpTestConf *sp_test_conf_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Whether it has one of @tags, which NULL ends. */
 bool sp_test_conf_has_tag(const SpTestConf *conf, const char *const *tags);
-/** The one that @conf's machines are told of in: itself, or the first of the checkpoints below it.
- */
+/** The configuration that defines the machines of @conf: itself, or the first in its chain of
+ * checkpoints. */
 const SpTestConf *sp_test_conf_root(const SpTestConf *conf);
-/** Of SpTestMachine; not owned. */
+/** Returns its machines, of SpTestMachine; not owned. */
 GPtrArray *sp_test_conf_machines(const SpTestConf *conf);
 void sp_test_conf_free(SpTestConf *conf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpTestConf, sp_test_conf_free)

@@ -23,7 +23,7 @@ typedef struct {
     char *made_s;             /* once it is made: as of SP_MESSAGE_SCRIPT */
 } Making;
 
-static void pass_line(const char *line, void *data)
+static void print_line(const char *line, void *data)
 {
     const Making *making = data;
 
@@ -68,7 +68,7 @@ static bool judge_worker(Making *making, const SpWorkerEnd *end, GError **error)
     return false;
 }
 
-static void pass_bytes(const char *bytes, gsize length, void *data)
+static void read_bytes(const char *bytes, gsize length, void *data)
 {
     Making *making = data;
 
@@ -89,8 +89,8 @@ static bool run_worker(const char *dir, Making *making, GError **error)
                 .save_dir = dir,
                 .shows_consoles = wanted->shows_consoles,
             },
-        .message_func = pass_bytes,
-        .line_func = pass_line,
+        .message_func = read_bytes,
+        .line_func = print_line,
         .data = making,
     };
     g_auto(SpWorkerEnd) end = {0};
@@ -107,16 +107,16 @@ static bool run_worker(const char *dir, Making *making, GError **error)
     return has_ended && judge_worker(making, &end, error);
 }
 
-/* What is free on the disk of @folder; without an answer, more than anybody needs. */
-static guint64 free_bytes(const char *folder)
+/* The free space on the disk of @dir; if that is not known, more than enough. */
+static guint64 get_free_bytes(const char *dir)
 {
     struct statvfs st;
 
-    return statvfs(folder, &st) == 0 ? (guint64)st.f_bavail * st.f_frsize : G_MAXUINT64;
+    return statvfs(dir, &st) == 0 ? (guint64)st.f_bavail * st.f_frsize : G_MAXUINT64;
 }
 
-/* What the checkpoint in @dir takes besides memory: its machines' disks, most of all. */
-static guint64 bytes_besides_memory(const char *dir)
+/* What the checkpoint in @dir takes besides memory, mostly disks. */
+static guint64 sum_other_bytes(const char *dir)
 {
     g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
     const char *name;
@@ -131,36 +131,36 @@ static guint64 bytes_besides_memory(const char *dir)
     return bytes;
 }
 
-bool sp_checkpoint_has_room(
+bool sp_checkpoint_has_space(
     const char *dir, const GPtrArray *configs, const char *below, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(dir);
-    guint64 needed = below ? bytes_besides_memory(below) : 0, room = free_bytes(folder);
+    guint64 needed = below ? sum_other_bytes(below) : 0, room = get_free_bytes(folder);
 
     for (guint i = 0; i < configs->len; i++)
         needed += (guint64)((const SpMachineConfig *)configs->pdata[i])->memory_mib * MIB;
     if (room < needed) {
         sp_cache_evict(&sp_checkpoint_kind, folder, needed - room);
-        room = free_bytes(folder);
+        room = get_free_bytes(folder);
     }
     if (room >= needed)
         return true;
     g_set_error(error, SP_ERROR, SP_ERROR_NO_SPACE,
-        "the disk of '%s' has room for %" G_GUINT64_FORMAT " MiB, its machines may need "
+        "the disk of '%s' has space for %" G_GUINT64_FORMAT " MiB, its machines may need "
         "%" G_GUINT64_FORMAT " (see XDG_CACHE_HOME)",
         folder, room / MIB, needed / MIB);
     return false;
 }
 
-static bool make_with_room(const char *dir, void *data, GError **error)
+static bool make_with_space(const char *dir, void *data, GError **error)
 {
     Making *making = data;
 
-    return sp_checkpoint_has_room(dir, making->configs, NULL, error) &&
+    return sp_checkpoint_has_space(dir, making->configs, NULL, error) &&
            run_worker(dir, making, error);
 }
 
-static SpCheckpoint *get(const char *folder, const char *key, const char *name,
+static SpCheckpoint *get_checkpoint(const char *folder, const char *key, const char *name,
     SpCheckpointMakeFunc func, const void *data, GError **error)
 {
     SpCheckpoint *checkpoint =
@@ -184,18 +184,16 @@ SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
     g_autofree char *name = g_strconcat("boot snapshot of ", config->name, NULL);
     g_autoptr(GError) error = NULL;
     g_autofree char *key = sp_boot_snapshot_key(config, cache, &error);
-    SpCheckpoint *state = key ? get(folder, key, name, make_boot_snapshot, config, &error) : NULL;
+    SpCheckpoint *state =
+        key ? get_checkpoint(folder, key, name, make_boot_snapshot, config, &error) : NULL;
 
     if (state && sp_checkpoint_fault(state))
-        sp_log(config->log, config->name,
-            "warning: its state before the first read of its disk was made anew: %s",
+        sp_log(config->log, config->name, "warning: its boot snapshot was made again: %s",
             sp_checkpoint_fault(state));
     if (state)
         sp_machine_use_boot_snapshot(machine, sp_checkpoint_dir(state));
     else
-        sp_log(config->log, config->name,
-            "warning: its state before the first read of its disk can't be kept: %s",
-            error->message);
+        sp_log(config->log, config->name, "warning: it has no boot snapshot: %s", error->message);
     return state;
 }
 
@@ -209,7 +207,8 @@ SpCheckpoint *sp_checkpoint_prepare(
     SpCheckpoint *checkpoint;
 
     sp_message_reader_init(&data.reader, keep_message, &data);
-    checkpoint = key ? get(folder, key, making->conf->name, make_with_room, &data, error) : NULL;
+    checkpoint =
+        key ? get_checkpoint(folder, key, making->conf->name, make_with_space, &data, error) : NULL;
     if (checkpoint)
         *ret_made_s = g_steal_pointer(&data.made_s);
     sp_message_reader_clear(&data.reader);

@@ -31,7 +31,7 @@ void sp_message_clear(SpMessage *message)
     g_clear_pointer(&message->text, g_free);
 }
 
-static void set_text(json_t *object, const char *name, const char *text)
+static void set_excerpt(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt =
         sp_text_excerpt(text ? text : "", text ? strlen(text) : 0, SP_MESSAGE_TEXT_MAX);
@@ -46,7 +46,7 @@ char *sp_message_format(SpMessageKind kind, SpOutcome outcome, const char *text,
 
     json_object_set_new(object, "event", json_string(events[kind]));
     json_object_set_new(object, "word", json_string(outcomes[outcome]));
-    set_text(object, "text", text);
+    set_excerpt(object, "text", text);
     json_object_set_new(object, "number", json_real(number));
     line = sp_json_format(object);
     return g_strconcat(line, "\n", NULL);
@@ -105,7 +105,7 @@ void sp_message_reader_init(SpMessageReader *reader, SpMessageFunc func, void *d
     *reader = (SpMessageReader){.line = g_string_new(NULL), .func = func, .data = data};
 }
 
-static void end_line(SpMessageReader *reader)
+static void finish_line(SpMessageReader *reader)
 {
     g_auto(SpMessage) message = {0};
 
@@ -124,7 +124,7 @@ void sp_message_reader_feed(SpMessageReader *reader, const char *bytes, gsize le
         /* one byte more than is allowed, by which it is refused */
         g_string_append_len(reader->line, bytes, (gssize)MIN(part, space));
         if (newline)
-            end_line(reader);
+            finish_line(reader);
         bytes += part + (newline != NULL);
         length -= part + (newline != NULL);
     }

@@ -13,7 +13,7 @@
 #define JOURNAL_MS 10000
 #define JOURNAL "journalctl --no-pager --output=short-precise | tail --bytes=4M"
 
-static bool is_interrupted(void *data)
+static bool is_post_mortem_over(void *data)
 {
     const SpPostMortem *post_mortem = data;
     SpInterrupt script = sp_script_interrupt();
@@ -28,10 +28,10 @@ SpInterrupt sp_post_mortem_interrupt(SpPostMortem *post_mortem)
     const SpInterrupt script = sp_script_interrupt();
 
     return (SpInterrupt){
-        .func = is_interrupted, .begin = script.begin, .end = script.end, .data = post_mortem};
+        .func = is_post_mortem_over, .begin = script.begin, .end = script.end, .data = post_mortem};
 }
 
-static gboolean on_signal(void *data)
+static gboolean on_unwanted(void *data)
 {
     ((SpPostMortem *)data)->is_unwanted = true;
     return G_SOURCE_CONTINUE;
@@ -106,8 +106,8 @@ void sp_post_mortem(
 {
     if (!options->keeps_disks && !is_any_up(machines))
         return;
-    const guint sources[] = {g_unix_signal_add(SIGINT, on_signal, post_mortem),
-        g_unix_signal_add(SIGTERM, on_signal, post_mortem)};
+    const guint sources[] = {g_unix_signal_add(SIGINT, on_unwanted, post_mortem),
+        g_unix_signal_add(SIGTERM, on_unwanted, post_mortem)};
 
     post_mortem->deadline = sp_deadline(sp_worker_post_mortem_ms(options));
     sp_log_begin(log, NULL, "post-mortem", "take what the machines can still tell");

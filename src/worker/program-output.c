@@ -12,21 +12,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* At a time, so that a flood of short ones keeps nobody from logging. */
+/* At a time, so that a flood of short lines does not keep others from logging. */
 #define LINES_MAX 1000u
-/* What waits for the rest of its line is logged without, after so many looks at it. */
+/* The beginning of a line is logged if after this many looks there is no more of it. */
 #define LOOKS_MAX 10u
 #define LOOK_MS 25
 
 struct SpProgramOutput {
     int read_fd;
-    int copy_fds[2]; /* a pipe for what is looked at before it is taken out of the other */
-    int stdout_fd;   /* what was stdout, and stderr */
+    int copy_fds[2]; /* a pipe for looking at what is in the other before taking it out */
+    int stdout_fd;   /* the former stdout, and stderr */
     int stderr_fd;
     int end_fd;   /* tells the thread to end */
     pid_t pid;    /* of the worker, not of a child that it forked */
     GMutex lock;  /* of the reading */
-    gint waiting; /* who wants to gather goes before the thread, which would leave no gap */
+    gint waiting; /* gatherers, which go before the thread: it would leave them no gap */
     GCond has_gathered;
     SpLog *log;
     GThread *thread; /* NULL before the start */
@@ -39,13 +39,13 @@ static void close_if_open(int *fd)
     *fd = -1;
 }
 
-static void log_line(const char *line, void *data)
+static void log_program_line(const char *line, void *data)
 {
     sp_log_program(data, line);
 }
 
-/* Without taking it out of the pipe; false where the kernel can't do that. */
-static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
+/* Copy what is in the pipe, and leave it there; false if the kernel can't do that. */
+static bool peek_pipe(SpProgramOutput *output, char *buffer, gsize *ret_length)
 {
     ssize_t n = tee(output->read_fd, output->copy_fds[1], SP_PROGRAM_PIPE_SIZE, SPLICE_F_NONBLOCK);
     gsize done = 0;
@@ -62,20 +62,20 @@ static bool peek(SpProgramOutput *output, char *buffer, gsize *ret_length)
     return true;
 }
 
-/* Log the whole lines that are there, with @is_end the rest too. With the lock. They are taken out
- * of the pipe once they are logged: who is killed meanwhile leaves them to who started us. Returns
- * how much is there of a line that is not whole. */
-static gsize log_some(SpProgramOutput *output, bool is_end, guint max)
+/* Log the whole lines in the pipe, with @is_end also the rest. Called with the lock held. They are
+ * taken out of the pipe after they are logged: if we are killed meanwhile, the process that started
+ * us finds them. Returns the length of an unfinished line in the pipe. */
+static gsize log_lines(SpProgramOutput *output, bool is_end, guint max)
 {
     g_autofree char *buffer = g_malloc(SP_PROGRAM_PIPE_SIZE);
     gsize length, done, part;
 
-    if (!peek(output, buffer, &length)) {
+    if (!peek_pipe(output, buffer, &length)) {
         length = sp_program_pipe_read(output->read_fd, buffer, SP_PROGRAM_PIPE_SIZE);
-        sp_program_lines_split(buffer, length, true, G_MAXUINT, log_line, output->log);
+        sp_program_lines_split(buffer, length, true, G_MAXUINT, log_program_line, output->log);
         return 0;
     }
-    done = sp_program_lines_split(buffer, length, is_end, max, log_line, output->log);
+    done = sp_program_lines_split(buffer, length, is_end, max, log_program_line, output->log);
     part = length - done;
     if (part >= SP_PROGRAM_LINE_MAX || memchr(buffer + done, '\n', part))
         part = 0;
@@ -96,17 +96,17 @@ static void *read_pipe(void *data)
     guint looks = 0;
 
     for (;;) {
-        /* a part of a line is there all the time: more of it is no event */
+        /* an unfinished line keeps the pipe readable: more of it is not an event */
         int n = part > 0 ? poll(fds, 1, LOOK_MS) : poll(fds, 2, -1);
 
         if ((n < 0 && errno != EINTR) || (n > 0 && fds[0].revents != 0))
             return NULL;
         if (fds[1].revents & (POLLHUP | POLLERR) && !(fds[1].revents & POLLIN))
-            fds[1].fd = -1; /* nobody is there any more, only the end */
+            fds[1].fd = -1; /* no writer is left: only wait for the end */
         g_mutex_lock(&output->lock);
         while (g_atomic_int_get(&output->waiting) > 0)
             g_cond_wait(&output->has_gathered, &output->lock);
-        part = log_some(output, looks >= LOOKS_MAX, LINES_MAX);
+        part = log_lines(output, looks >= LOOKS_MAX, LINES_MAX);
         g_mutex_unlock(&output->lock);
         looks = part > 0 && part == former ? looks + 1 : 0;
         former = part;
@@ -133,8 +133,8 @@ SpProgramOutput *sp_program_output_new(int read_fd, int write_fd, int *ret_stdou
         *ret_stdout = output->stdout_fd;
         return output;
     }
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "what programs write can't be read: %s", g_strerror(errno));
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "the output of programs can't be read: %s",
+        g_strerror(errno));
     sp_program_output_free(output);
     return NULL;
 }
@@ -155,12 +155,12 @@ void sp_program_output_gather(void *data)
 {
     SpProgramOutput *output = data;
 
-    /* in a child that the script forked nobody may ever unlock it */
+    /* in a child that the script forked, nobody might ever unlock it */
     if (!output->thread || getpid() != output->pid)
         return;
     g_atomic_int_inc(&output->waiting);
     g_mutex_lock(&output->lock);
-    log_some(output, false, LINES_MAX);
+    log_lines(output, false, LINES_MAX);
     g_atomic_int_add(&output->waiting, -1);
     g_cond_signal(&output->has_gathered);
     g_mutex_unlock(&output->lock);
@@ -176,13 +176,13 @@ void sp_program_output_free(SpProgramOutput *output)
         (void)!write(output->end_fd, &one, sizeof one);
         g_thread_join(output->thread);
     }
-    /* from here on nobody reads the pipe, so nobody of ours may write to it */
+    /* from here on nothing reads the pipe, so we must not write to it */
     if (output->stdout_fd >= 0)
         dup2(output->stdout_fd, STDOUT_FILENO);
     if (output->stderr_fd >= 0)
         dup2(output->stderr_fd, STDERR_FILENO);
     if (output->thread)
-        log_some(output, true, G_MAXUINT);
+        log_lines(output, true, G_MAXUINT);
     close_if_open(&output->read_fd);
     close_if_open(&output->copy_fds[0]);
     close_if_open(&output->copy_fds[1]);

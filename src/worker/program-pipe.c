@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static void pass_line(const char *bytes, gsize length, SpProgramLineFunc func, void *data)
+static void pass_program_line(const char *bytes, gsize length, SpProgramLineFunc func, void *data)
 {
     g_autoptr(GString) line = g_string_sized_new(length);
 
@@ -36,7 +36,7 @@ gsize sp_program_lines_split(
 
         if (!newline && left < SP_PROGRAM_LINE_MAX && !is_end)
             break;
-        pass_line(bytes + done, n, func, data);
+        pass_program_line(bytes + done, n, func, data);
         done += n + (newline != NULL);
     }
     return done;
@@ -81,7 +81,7 @@ void sp_program_pipe_close_writer(SpProgramPipe *pipe)
     close_end(&pipe->write_fd);
 }
 
-static void append_line(const char *line, void *data)
+static void append_valid_line(const char *line, void *data)
 {
     g_autofree char *valid = g_utf8_make_valid(line, -1);
 
@@ -100,7 +100,7 @@ char *sp_program_pipe_end(SpProgramPipe *pipe, const char *dir, gint64 begin)
     length =
         pipe->read_fd >= 0 ? sp_program_pipe_read(pipe->read_fd, buffer, SP_PROGRAM_PIPE_SIZE) : 0;
     close_end(&pipe->read_fd);
-    sp_program_lines_split(buffer, length, true, G_MAXUINT, append_line, all);
+    sp_program_lines_split(buffer, length, true, G_MAXUINT, append_valid_line, all);
     if (all->len > 0)
         log = sp_log_new(&config, NULL); /* without it, it is in the report */
     if (log) {

@@ -67,7 +67,7 @@ int sp_prompt_run(const SpPrompt *prompt, GError **error)
 {
     g_autofree char *dir = build_log_dir(prompt->out);
     g_autofree char *out = g_canonicalize_filename(dir, NULL);
-    g_autofree char *images_dir = sp_images_folder(prompt->images);
+    g_autofree char *images_dir = sp_images_dir(prompt->images);
     g_autoptr(GPtrArray) list = load_test(prompt, error);
     g_autoptr(GPtrArray) images = list ? sp_images_load(images_dir, error) : NULL;
     SpWorkerOptions options = {

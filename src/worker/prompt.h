@@ -9,7 +9,7 @@ typedef struct {
     const char *tests;  /* the directory of tests; NULL: the default */
     const char *test;   /* its name, which may be shortened (suite/discover.h); NULL: the test that
                            has the tag 'debug', otherwise the first */
-    const char *images; /* as of sp_images_folder() */
+    const char *images; /* as of sp_images_dir() */
     const char *out;    /* NULL: the default; logs go to its directory 'debug' */
     const char *disk;   /* a raw file in place of the first machine's disk; NULL: none */
     bool reuses_disks;  /* the machines' disks are kept, and gone on from if they are there */

@@ -99,7 +99,7 @@ static bool uses_boot_snapshot(const SpWorker *worker, const SpImage *image)
 }
 
 /* @disk is a raw file in place of the image's; NULL: none. */
-static bool add_machine(
+static bool create_and_add(
     SpWorker *worker, const SpTestMachine *wanted, const char *disk, GError **error)
 {
     SpImage *image = sp_images_find(worker->images, wanted->image, error);
@@ -147,7 +147,7 @@ bool sp_worker_create_machines(SpWorker *worker, GError **error)
 
     for (guint i = 0; i < machines->len; i++) {
         const char *disk = i == 0 ? worker->options.disk : NULL;
-        if (!add_machine(worker, g_ptr_array_index(machines, i), disk, error))
+        if (!create_and_add(worker, g_ptr_array_index(machines, i), disk, error))
             return false;
     }
     return true;
@@ -160,7 +160,7 @@ static SpMachine *refuse_machine(const char *name, const char *reason, GError **
 }
 
 /* Why the test can't have a machine like @wanted; NULL if it can. Free with g_free(). */
-static char *find_fault(const SpWorker *worker, const SpScriptMachine *wanted)
+static char *find_request_fault(const SpWorker *worker, const SpScriptMachine *wanted)
 {
     if (worker->conf->has_virtual_time)
         return g_strdup("a test with Clock=virtual has only one machine");
@@ -182,7 +182,7 @@ SpMachine *sp_worker_create_machine(const SpScriptMachine *wanted, void *data, G
     /* a path is relative to the script, as it is to test.conf */
     g_autofree char *path = is_by_path ? g_canonicalize_filename(wanted->image, worker->conf->dir)
                                        : g_strdup(wanted->image);
-    g_autofree char *fault = find_fault(worker, wanted);
+    g_autofree char *fault = find_request_fault(worker, wanted);
     SpTestMachine machine = {
         .name = (char *)wanted->name,
         .image = path ? path : first->image,
@@ -197,7 +197,7 @@ SpMachine *sp_worker_create_machine(const SpScriptMachine *wanted, void *data, G
         memcpy(machine.networks, wanted->networks, wanted->nics * sizeof *wanted->networks);
     if (wanted->disk || is_by_path)
         sp_worker_send(worker, SP_MESSAGE_FOREIGN, SP_OUTCOME_NONE, NULL, 0);
-    if (!add_machine(worker, &machine, wanted->disk, error))
+    if (!create_and_add(worker, &machine, wanted->disk, error))
         return NULL;
     return g_ptr_array_index(worker->machines, worker->machines->len - 1);
 }

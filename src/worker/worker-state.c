@@ -74,7 +74,7 @@ bool sp_worker_check_space(const SpWorker *worker, GError **error)
 {
     const char *below = worker->checkpoint ? sp_checkpoint_dir(worker->checkpoint) : NULL;
 
-    return sp_checkpoint_has_room(worker->options.save_dir, worker->configs, below, error);
+    return sp_checkpoint_has_space(worker->options.save_dir, worker->configs, below, error);
 }
 
 /* All machines stop before the first is saved: none runs on while another is written. */

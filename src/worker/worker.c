@@ -45,7 +45,7 @@ static SpAccel *detect_accel(const SpWorker *worker, GError **error)
     return qemu ? sp_accel_detect(sp_board_find(image->architecture), qemu, cache, error) : NULL;
 }
 
-static bool set_up(SpWorker *worker, GError **error)
+static bool set_up_worker(SpWorker *worker, GError **error)
 {
     const SpLogConfig log = {
         .dir = worker->options.out,
@@ -231,7 +231,7 @@ int sp_worker_main(const SpWorkerOptions *options)
         worker.options.begin = g_get_monotonic_time();
     /* what a script prints is in the log that is shown */
     worker.print_space = options->is_prompt || options->shows_consoles ? 0 : PRINTED_MAX;
-    if (!take_descriptors(&worker, &error) || !set_up(&worker, &error) ||
+    if (!take_descriptors(&worker, &error) || !set_up_worker(&worker, &error) ||
         !run_test(&worker, &outcome, &report, &error)) {
         outcome = get_error_outcome(&worker, error);
         g_free(report);

@@ -100,7 +100,34 @@ void runner_expect(RunnerFixture *f, const char *words)
         g_error("'%s' is missing in: %s", words, f->output);
 }
 
-int runner_worker(int argc, char **argv)
+char *runner_contents(RunnerFixture *f, const char *name)
+{
+    g_autofree char *path = g_build_filename(f->out, name, NULL);
+    char *text = NULL;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+bool runner_has_file(RunnerFixture *f, const char *name)
+{
+    g_autofree char *path = g_build_filename(f->out, name, NULL);
+
+    return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+SpRecord *runner_load_record(RunnerFixture *f, const char *name)
+{
+    g_autofree char *dir = g_build_filename(f->out, name, NULL);
+    g_autoptr(GError) error = NULL;
+    SpRecord *record = sp_record_load(dir, &error);
+
+    g_assert_no_error(error);
+    return record;
+}
+
+/* The worker's exit status; negative if this process is not one. */
+static int run_worker(int argc, char **argv)
 {
     SpWorkerOptions options;
     g_autoptr(GError) error = NULL;
@@ -110,4 +137,20 @@ int runner_worker(int argc, char **argv)
     if (!sp_worker_options_parse((const char *const *)argv + 2, &options, &error))
         g_error("%s", error->message);
     return sp_worker_main(&options);
+}
+
+int runner_main(int argc, char **argv, const RunnerTest *tests, gsize n_tests)
+{
+    int status = run_worker(argc, argv);
+
+    if (status >= 0)
+        return status;
+    g_test_init(&argc, &argv, NULL);
+    /* an accelerator whose time factor is 1 */
+    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
+    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
+    for (gsize i = 0; i < n_tests; i++)
+        g_test_add(
+            tests[i].path, RunnerFixture, NULL, runner_set_up, tests[i].test, runner_tear_down);
+    return g_test_run();
 }

@@ -23,7 +23,7 @@
 #define KEY_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-static const char *vanishing; /* the end of the path of a file that is gone when it is opened */
+static const char *vanishing; /* the end of the path of a file that vanishes before it is opened */
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
@@ -128,7 +128,7 @@ static char *key_of(Fixture *f, const char *name)
     return key;
 }
 
-/* A byte anywhere makes it another one, and the old byte makes it the old one. */
+/* A changed byte anywhere changes the key, and changing it back restores the key. */
 static void test_key(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -159,7 +159,7 @@ static void test_key(Fixture *f, gconstpointer data)
     }
 }
 
-/* What a qcow2 disk lies on decides as well, of the whole disk and of what precedes it. */
+/* The backing files of a qcow2 disk count too, for checkpoints and for boot snapshots. */
 static void test_key_backing(Fixture *f, gconstpointer data)
 {
     /* version 2, and the name "base" behind the header */
@@ -212,13 +212,13 @@ static char *boot_snapshot_key_of(Fixture *f)
     g_autoptr(GError) error = NULL;
     char *key;
 
-    g_free(key_of(f, "booted")); /* has the QEMU that is meant looked for */
+    g_free(key_of(f, "booted")); /* makes the given QEMU be found */
     key = sp_boot_snapshot_key(&f->config, f->cache, &error);
     g_assert_no_error(error);
     return key;
 }
 
-/* What lies on the disk does not decide what is done before it is read, and all else does. */
+/* For a boot snapshot, everything counts but the contents of the disk. */
 static void test_key_boot_snapshot(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -248,7 +248,7 @@ static void test_key_boot_snapshot(Fixture *f, gconstpointer data)
     f->config.memory_mib = 257;
     memory = boot_snapshot_key_of(f);
     g_assert_cmpstr(memory, !=, before);
-    /* the size that the guest is told is not that of the file */
+    /* the size that the guest sees is not the file's */
     f->image.disk_format = (char *)"qcow2";
     qcow2 = boot_snapshot_key_of(f);
     put(f, "image/disk", "disc");
@@ -256,7 +256,7 @@ static void test_key_boot_snapshot(Fixture *f, gconstpointer data)
     g_assert_cmpstr(qcow2_changed, !=, qcow2);
 }
 
-/* A digest that was kept is used for the very same file only. */
+/* A cached digest is used for the very same file only. */
 static void test_digests(Fixture *f, gconstpointer data)
 {
     const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
@@ -285,7 +285,7 @@ static void test_missing(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(error->message, f->image.kernel));
 }
 
-/* An editor's file that is gone when it is to be read. */
+/* A file that vanishes before it is read, such as an editor's. */
 static void test_vanishing(Fixture *f, gconstpointer data)
 {
     g_autofree char *before = key_of(f, "booted");
@@ -298,7 +298,7 @@ static void test_vanishing(Fixture *f, gconstpointer data)
     g_assert_cmpstr(before, ==, after);
 }
 
-/* By a process that is nobody in particular, also where the test is run by root. */
+/* By an unprivileged process, even if the test is run by root. */
 static void check_denied(Fixture *f, const char *path)
 {
     g_autofree char *file = g_build_filename(f->dir, path, NULL);
@@ -384,7 +384,7 @@ static void test_store(Fixture *f, gconstpointer data)
     put(f, "cache/" KEY_A "/gateway.ram", "memorx");
     g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_A, &error));
     g_assert_nonnull(strstr(error->message, "gateway.ram"));
-    /* who uses it keeps it */
+    /* it is kept while it is in use */
     g_assert_false(sp_checkpoint_kind.remove(f->cache, KEY_A));
     g_clear_pointer(&first, sp_checkpoint_free);
     g_assert_false(sp_checkpoint_kind.remove(f->cache, KEY_A));
@@ -393,8 +393,8 @@ static void test_store(Fixture *f, gconstpointer data)
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
 }
 
-/* @change is done to the file of a checkpoint that nobody holds: then it is made anew, and that is
- * said. */
+/* @change is applied to a file of a checkpoint that is not in use: then it is made again, with the
+ * reason. */
 static void assert_made_anew(Fixture *f, const char *change)
 {
     g_autofree char *script = g_strdup_printf("cd %s/" KEY_A " && { %s; }", f->cache, change);
@@ -417,7 +417,7 @@ static void test_damaged(Fixture *f, gconstpointer data)
 {
     assert_made_anew(f, "printf memorx >gateway.ram");
     assert_made_anew(f, "printf memo >gateway.ram");
-    /* with the times that it had */
+    /* with its former times */
     assert_made_anew(
         f, "touch -r gateway.ram t; printf memorx >gateway.ram; touch -r t gateway.ram");
     assert_made_anew(f, "rm gateway.ram");
@@ -425,7 +425,7 @@ static void test_damaged(Fixture *f, gconstpointer data)
     assert_made_anew(f, ": >manifest");
 }
 
-/* What is there but is another file is read, and used where it is the same. */
+/* A file that was replaced is read, and used if it has the same contents. */
 static void test_moved(Fixture *f, gconstpointer data)
 {
     const char *const argv[] = {"sh", "-c", "cp gateway.ram other; mv other gateway.ram", NULL};
@@ -440,7 +440,7 @@ static void test_moved(Fixture *f, gconstpointer data)
         dir, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL));
     sp_checkpoint_free(get(f, KEY_A, &maker));
     g_assert_cmpuint(maker.calls, ==, 1);
-    /* which is remembered */
+    /* once */
     g_assert_true(g_file_get_contents(manifest, &after, NULL, NULL));
     g_assert_cmpstr(before, !=, after);
     sp_checkpoint_free(get(f, KEY_A, &maker));
@@ -448,8 +448,8 @@ static void test_moved(Fixture *f, gconstpointer data)
     g_assert_cmpstr(after, ==, again);
 }
 
-/* A host whose power failed has lost what was not on its disk yet, and the file is the same by all
- * else: it is read where the host was started since. */
+/* A host whose power failed has lost what was not on its disk yet, which the identity of a file
+ * does not show: files are read again after the host was booted. */
 static void test_host_boot(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->cache, KEY_A, "manifest", NULL);
@@ -469,7 +469,8 @@ static void test_host_boot(Fixture *f, gconstpointer data)
     g_assert_cmpuint(maker.calls, ==, 2);
 }
 
-/* What failed, or whose maker died, is not seen, and the next one begins anew. */
+/* A checkpoint whose making failed, or whose maker died, is not seen; the next attempt starts
+ * afresh. */
 static void test_half_made(Fixture *f, gconstpointer data)
 {
     g_autofree char *leftover = g_build_filename(f->cache, ".new-" KEY_B, NULL);
@@ -482,7 +483,7 @@ static void test_half_made(Fixture *f, gconstpointer data)
     g_assert_error(error, SP_ERROR, SP_ERROR_ASSERTION);
     list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_assert_cmpuint(list->len, ==, 0);
-    /* without a manifest, as from a disk that lost it */
+    /* without a manifest, as on a disk that lost it */
     put(f, "cache/" KEY_A "/gateway.ram", "half");
     g_assert_false(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
     put(f, "cache/.new-" KEY_B "/gateway.ram", "half");
@@ -496,7 +497,7 @@ static void test_half_made(Fixture *f, gconstpointer data)
     g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_B, NULL));
 }
 
-/* Two who want the same at once: it is made once. */
+/* Two processes want the same at once: it is made once. */
 static void test_two(Fixture *f, gconstpointer data)
 {
     Maker maker = {0};
@@ -541,15 +542,14 @@ static void test_limit(Fixture *f, gconstpointer data)
     list = sp_cache_list(&sp_checkpoint_kind, f->cache);
     g_assert_cmpuint(list->len, ==, 1);
     g_assert_cmpstr(((SpCacheEntry *)list->pdata[0])->key, ==, KEY_A);
-    /* one that is used stays, whatever the limit */
+    /* a checkpoint in use stays, whatever the limit */
     used = get(f, KEY_A, &maker);
     g_assert_cmpuint(maker.calls, ==, 2);
     sp_cache_limit(&sp_checkpoint_kind, f->cache, 0);
     g_assert_true(sp_checkpoint_kind.verify(f->cache, KEY_A, NULL));
 }
 
-/* In a process of its own, where nothing else is there to be mounted over. False where the host
- * does not let us. */
+/* In a process and mount namespace of its own. False if the host does not allow that. */
 static bool mount_small_disk(const char *dir, const char *options)
 {
     g_autofree char *user = g_strdup_printf("0 %u 1", (guint)geteuid());
@@ -573,7 +573,7 @@ static bool mount_small_disk(const char *dir, const char *options)
     return mount("none", dir, "tmpfs", 0, options) == 0;
 }
 
-/* @check is called in a process that has a small disk in place of the cache. */
+/* Call @check in a process in which the cache is on a small disk. */
 static void run_on_small_disk(Fixture *f, const char *options, void (*check)(Fixture *f))
 {
     pid_t child = fork();
@@ -605,8 +605,8 @@ static void fill_disk(const char *dir)
     close(fd);
 }
 
-/* As a worker whose script failed since QEMU was killed for the disk, and one that has only left no
- * room for the manifest. */
+/* Like a worker whose script failed because QEMU was killed on a full disk, and one that has left
+ * no space for the manifest. */
 static bool make_too_much(const char *dir, void *data, GError **error)
 {
     const Maker *maker = data;
@@ -639,7 +639,7 @@ static void test_full(Fixture *f, gconstpointer data)
     run_on_small_disk(f, "size=2M", check_full);
 }
 
-/* The disk's root and the lock are all that it holds. */
+/* It holds only the root directory and the lock. */
 static void check_no_folder(Fixture *f)
 {
     Maker maker = {0};
@@ -653,7 +653,8 @@ static void test_no_folder(Fixture *f, gconstpointer data)
     run_on_small_disk(f, "size=2M,nr_inodes=2", check_no_folder);
 }
 
-/* A checkpoint that nobody uses goes for another: the root, two locks, a folder with two files. */
+/* A checkpoint that is not in use is evicted for another: the root, two locks, a directory with two
+ * files. */
 static void check_makes_room(Fixture *f)
 {
     Maker maker = {0};
@@ -669,7 +670,7 @@ static void test_makes_room(Fixture *f, gconstpointer data)
     run_on_small_disk(f, "size=2M,nr_inodes=6", check_makes_room);
 }
 
-/* Memory of one MiB and the disk of the checkpoint below, which is there by now. */
+/* One MiB of memory and the disk of the checkpoint below, which exists by then. */
 static void check_room(Fixture *f)
 {
     g_autofree char *below = g_build_filename(f->dir, "below", NULL);
@@ -682,11 +683,11 @@ static void check_room(Fixture *f)
     g_assert_cmpint(g_mkdir(below, 0700), ==, 0);
     f->config.memory_mib = 1;
     g_assert_true(g_file_set_contents(memory, bytes, 1024 * 1024, NULL));
-    g_assert_true(sp_checkpoint_has_room(dir, f->configs, below, &error));
+    g_assert_true(sp_checkpoint_has_space(dir, f->configs, below, &error));
     g_assert_no_error(error);
     g_assert_true(g_file_set_contents(disk, bytes, 1024 * 1024, NULL));
-    g_assert_true(sp_checkpoint_has_room(dir, f->configs, NULL, NULL));
-    g_assert_false(sp_checkpoint_has_room(dir, f->configs, below, &error));
+    g_assert_true(sp_checkpoint_has_space(dir, f->configs, NULL, NULL));
+    g_assert_false(sp_checkpoint_has_space(dir, f->configs, below, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_NO_SPACE);
 }
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The program as its user meets it: exit statuses and messages, without a machine. */
+/* The command line: exit statuses and messages, without a machine. */
 
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
-/* Stops at the images, once the test is found. */
+/* Fails at the images, after the test was found. */
 #define DEBUG_NOWHERE "debug --tests " SOURCE_ROOT "/tests/e2e --images /nowhere/at/all"
 
 typedef struct {
     const char *arguments;
     int status;
-    const char *out;    /* stands in what it writes to stdout; NULL: that is empty */
-    const char *errors; /* the same of stderr */
+    const char *out;    /* is in what it writes to stdout; NULL: that is empty */
+    const char *errors; /* the same for stderr */
 } Case;
 
 static void check_stream(const Case *c, const char *text, const char *words)
@@ -42,7 +42,7 @@ static void check(gconstpointer data)
     check_stream(c, errors, c->errors);
 }
 
-/* A disk that is full while a list is written there. */
+/* A list is written to a full disk. */
 static void test_full(void)
 {
     g_autofree char *line = g_strdup_printf(

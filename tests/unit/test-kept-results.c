@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* `slotproof run` of tests that have passed before: which are run again, and what is said. No
+/* `slotproof run` of tests that have passed before: which run again, and what is printed. No
  * machine is started. */
 
 #include "runner-fixture.h"
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Each adds a letter to a file when it is run. */
+/* Each test appends a letter to a file when it runs. */
 #define SCRIPT "open('%s', 'a').write('%s')\n"
 
 typedef struct {
@@ -49,8 +49,8 @@ static void tear_down(Fixture *f, gconstpointer data)
     g_free(f->results);
 }
 
-/* Run @program with @options; the letters of the tests that were run, sorted, are @ran, and each of
- * @words is in what it says. */
+/* Run @program with @options; the sorted letters of the tests that ran are @ran, and each of @words
+ * is in the output. */
 static char *run_program(
     Fixture *f, const char *program, const char *options, const char *ran, const char *const *words)
 {
@@ -105,7 +105,7 @@ static void test_unchanged(Fixture *f, gconstpointer data)
     RUN(f, "a", "", "1 of 1 were kept");
     RUN(f, "--rerun", "ab", "2 passed");
     RUN(f, "--keep-disks -v", "", "2 of 2 were kept");
-    /* who asks for a recording wants one, and a script may see that it is made */
+    /* a user who asks for a recording wants one, and a script may notice it */
     RUN(f, "--capture", "ab", "2 passed");
     RUN(f, "--cold", "ab", "2 passed");
     RUN(f, "--cold", "", "2 of 2 were kept");
@@ -129,7 +129,7 @@ static void test_failed(Fixture *f, gconstpointer data)
     RUN(f, "", "b", "b  stopped", "1 passed, 0 failed, 1 skipped");
 }
 
-/* A pass that a later run of the very same test has contradicted is none to go by. */
+/* A pass that a later run of the very same test has contradicted is forgotten. */
 static void test_failed_later(Fixture *f, gconstpointer data)
 {
     static const char *const options[] = {"--rerun a", "--capture a"};
@@ -147,7 +147,7 @@ static void test_failed_later(Fixture *f, gconstpointer data)
     }
 }
 
-/* Of the same test, in an environment of its own. */
+/* The same in another environment. */
 static void test_failed_powercut(Fixture *f, gconstpointer data)
 {
     g_autofree char *line = g_strdup_printf("'%s' powercut --tests '%s' --images '%s' --out '%s'",
@@ -166,7 +166,7 @@ static void test_failed_powercut(Fixture *f, gconstpointer data)
     RUN(f, "power-cut-states", "power-cut-states", "1 passed");
 }
 
-/* No key has what such a machine is made of. */
+/* No key covers the contents of such a machine. */
 static void test_foreign_machines(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -186,7 +186,7 @@ static void test_foreign_machines(Fixture *f, gconstpointer data)
     RUN(f, "a", "", "1 of 1 were kept");
 }
 
-/* What passed is not known to be what was there before, which may come back. */
+/* A test that changed while it ran proves nothing about either version. */
 static void test_changed_meanwhile(Fixture *f, gconstpointer data)
 {
     for (guint i = 0; i < 2; i++) {
@@ -195,7 +195,7 @@ static void test_changed_meanwhile(Fixture *f, gconstpointer data)
     }
 }
 
-/* This program's own bytes decide too; some behind its end change nothing else. */
+/* The program's own bytes count too; bytes appended to it change nothing else. */
 static void test_driver(Fixture *f, gconstpointer data)
 {
     g_autofree char *other = g_build_filename(f->runner.dir, "slotproof", NULL);
@@ -223,7 +223,7 @@ static char *find_result(Fixture *f)
     return path;
 }
 
-/* Make the only result one of @days ago. */
+/* Make the only result @days old. */
 static void make_older(Fixture *f, gint64 days)
 {
     g_autofree char *path = find_result(f);
@@ -256,17 +256,17 @@ static void test_age(Fixture *f, gconstpointer data)
     RUN(f, "a", "a", "1 passed");
 }
 
-/* Said once, and the test is run again, after which there is a good one. */
+/* Reported once; the test runs again, and then there is a good result. */
 static void test_bad_files(Fixture *f, gconstpointer data)
 {
     static const struct {
-        gssize length; /* negative: so much is left off */
+        gssize length; /* negative: as much is cut off */
         const char *text, *said;
     } cases[] = {
         {-1, "", "is cut off or was changed"},
         {85, "", "is cut off or was changed"},
-        {0, "", "is no result that slotproof has kept"},
-        {16, "mine", "is no result that slotproof has kept"},
+        {0, "", "is not a result that slotproof has kept"},
+        {16, "mine", "is not a result that slotproof has kept"},
         {1000, "slotproof result 2", "is a result of another version"},
         {1000, "slotproof result 11", "is a result of another version"},
     };
@@ -290,7 +290,7 @@ static void test_bad_files(Fixture *f, gconstpointer data)
     }
 }
 
-/* One that can't be kept is no failure. */
+/* A result that can't be kept is not a failure. */
 static void test_in_the_way(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = NULL;
@@ -316,7 +316,7 @@ static void test_evicted(Fixture *f, gconstpointer data)
     RUN(f, "", "", "2 of 2 were kept");
 }
 
-/* What a test has written stays, whether the result is of that run or not. */
+/* What a test has written stays, whether or not the kept result is of that run. */
 static void test_output(Fixture *f, gconstpointer data)
 {
     g_autofree char *former = NULL, *now = NULL, *page = NULL;
@@ -336,7 +336,7 @@ static void test_output(Fixture *f, gconstpointer data)
     g_assert_null(strstr(page, "with another script"));
 }
 
-/* A report that is made later says what the run said. */
+/* A report written later says what the run said. */
 static void expect_report(Fixture *f, const char *word, bool is_there)
 {
     g_autofree char *line = g_strdup_printf("'%s' report --out '%s'", SLOTPROOF, f->runner.out);
@@ -399,7 +399,7 @@ static void test_cache(Fixture *f, gconstpointer data)
     RUN(f, "a", "a", "1 passed");
     expect_cache("list", 0, listed);
     path = find_result(f);
-    /* looking is no use */
+    /* looking does not count as use */
     g_assert_cmpint(utimensat(AT_FDCWD, path, old, 0), ==, 0);
     expect_cache("verify", 0, good);
     g_assert_cmpint(stat(path, &st), ==, 0);

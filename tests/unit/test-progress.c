@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* A terminal whose other end is the test's. */
+/* A terminal of which the test has the other end. */
 typedef struct {
     int screen;
     int fd;
@@ -41,7 +41,7 @@ static void tear_down(Fixture *f, gconstpointer data)
     close_terminal(f);
 }
 
-/* What was written up to a mark that the test writes itself. */
+/* The output up to a mark that the test writes itself. */
 static char *shown(Fixture *f)
 {
     GString *text = g_string_new(NULL);
@@ -88,7 +88,7 @@ static void test_live(Fixture *f, gconstpointer data)
     expect(f, "^1A<erase>");
 }
 
-/* A step's controls are made visible, not obeyed. */
+/* Control characters in a step are made visible. */
 static void test_controls(Fixture *f, gconstpointer data)
 {
     sp_progress_begin(f->progress, "t");
@@ -97,8 +97,7 @@ static void test_controls(Fixture *f, gconstpointer data)
     expect(f, "  t  0 s\n^1A<erase>-\n  t  0 s  \\x1b[2Jx y\n");
 }
 
-/* What was drawn in a wide window takes more rows in a narrow one; in a low one not all is shown.
- */
+/* Lines drawn in a wide window take more rows in a narrow one; a low window does not show all. */
 static void test_size(Fixture *f, gconstpointer data)
 {
     struct winsize size = {.ws_row = 4, .ws_col = 9};
@@ -124,7 +123,7 @@ static void test_colours(Fixture *f, gconstpointer data)
 
     g_assert_cmpstr(plain, ==, "x");
     close_terminal(f);
-    g_setenv("NO_COLOR", "", TRUE); /* as if it were not there */
+    g_setenv("NO_COLOR", "", TRUE); /* as if it were not set */
     open_terminal(f, 10, 30);
     red = sp_progress_paint(f->progress, SP_COLOUR_BAD, "x");
     g_assert_cmpstr(red, ==, "\033[1;31mx\033[0m");
@@ -132,7 +131,7 @@ static void test_colours(Fixture *f, gconstpointer data)
     expect(f, "^2m  t  0 s^0m\n");
 }
 
-/* Lines as they are, on a terminal that can no more, where that is wanted, and in a pipe. */
+/* Plain lines on a dumb terminal, on request, and in a pipe. */
 static void test_plain(Fixture *f, gconstpointer data)
 {
     static const char *const terms[] = {"dumb", "", NULL, "xterm"};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What decides a result, part by part: which change makes another key, and which does not. */
+/* What decides a result: which changes yield a different key, and which do not. */
 
 #include "store/result-key.h"
 #include "suite/images.h"
@@ -27,7 +27,8 @@ static void put(Fixture *f, const char *name, const char *text)
     g_assert_true(g_file_set_contents(path, text, -1, NULL));
 }
 
-/* Of each file: what is in it, what might be, and whether that decides the result of "update". */
+/* For each file: its contents, other contents, and whether the change decides the result of
+ * "update". */
 static const struct {
     const char *path, *text, *other;
     bool decides;
@@ -131,7 +132,7 @@ static void test_files(Fixture *f, gconstpointer data)
     }
 }
 
-/* That one is there decides as what is in it. */
+/* Whether a file exists counts as its contents do. */
 static void test_new_files(Fixture *f, gconstpointer data)
 {
     static const char *const names[] = {"tests/update/new", "tests/new.py", "tests/package/new.py",
@@ -191,7 +192,7 @@ static void test_options(Fixture *f, gconstpointer data)
     expect(f, before, "qemu", true);
 }
 
-/* The C library of this program, in place of which a copy is linked. */
+/* The C library of this program is replaced by a copy. */
 static char *find_libc(void)
 {
     g_autofree char *maps = NULL;
@@ -228,7 +229,7 @@ static void test_libraries(Fixture *f, gconstpointer data)
     copy("/bin/true", g_getenv("SLOTPROOF_QEMU"), 0);
     g_setenv("LD_LIBRARY_PATH", dir, TRUE);
     before = key_of(f, "update");
-    /* the NUL behind it */
+    /* the NUL at its end */
     copy(libc, own, 1);
     expect(f, before, "a library of QEMU", true);
     g_unsetenv("LD_LIBRARY_PATH");
@@ -254,7 +255,7 @@ static void test_programs(Fixture *f, gconstpointer data)
     g_setenv("PATH", former, TRUE);
 }
 
-/* A script that may have machines of any image depends on all. */
+/* A script that may create machines from any image depends on all images. */
 static void test_any_image(Fixture *f, gconstpointer data)
 {
     static const char *const scripts[] = {"tests/update/script.py", "tests/update/helper.py",
@@ -272,7 +273,7 @@ static void test_any_image(Fixture *f, gconstpointer data)
     }
 }
 
-/* Links may lead in circles, and to nothing. */
+/* Links may form circles, and may dangle. */
 static void test_links(Fixture *f, gconstpointer data)
 {
     g_autofree char *circle = g_build_filename(f->dir, "tests/update/circle", NULL);

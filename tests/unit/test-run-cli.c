@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* `slotproof run` as it is called: where it writes, which tests it is given, how it is stopped. No
- * machine is started. */
+/* `slotproof run` as called: where it writes, how tests are named, what it refuses. No machine is
+ * started. */
 
 #include "runner-fixture.h"
 
@@ -33,7 +33,7 @@ static void limit_files(void *data)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Run it in @cwd, NULL for the folder of all; expect @status, and @words in what it says. */
+/* Run it in @cwd (NULL: f->dir); expect @status, and each of @words in its output. */
 static void run(RunnerFixture *f, const char *cwd, guint files, const char *out, const char *test,
     int status, const char *const *words)
 {
@@ -70,7 +70,7 @@ static void test_out(RunnerFixture *f, gconstpointer data)
     RUN(f, NULL, 0, "/proc/nowhere", "ok", 2, "/proc/nowhere", "No such file");
 }
 
-/* The directory, and that of each test, are one run's at a time; who has it is told. */
+/* Only one run at a time uses an output directory or a test's; the other process is named. */
 static void test_lock(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *dir = g_build_filename(f->out, "ok", NULL);
@@ -92,7 +92,7 @@ static void test_lock(RunnerFixture *f, gconstpointer data)
     RUN(f, NULL, 0, f->out, "ok", 0, "1 passed");
 }
 
-/* Two at once: one of them runs. */
+/* Of two at once, one runs. */
 static void test_two_runs(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *go = g_build_filename(f->dir, "go", NULL);

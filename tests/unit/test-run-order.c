@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* In which order tests are started: an engine that only takes down what it is told. */
+/* In which order tests are started. The engine only notes what it is told. */
 
 #include "runner-fixture.h"
 #include "runner/runner.h"
@@ -41,7 +41,7 @@ static gboolean do_nothing(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* One that makes a checkpoint runs for long. */
+/* A worker that makes a checkpoint runs longer. */
 static bool fake_has_ended(void *data)
 {
     FakeWorker *worker = data;
@@ -85,7 +85,7 @@ static void expect_order(RunnerFixture *f, guint jobs, const char *expected)
     g_string_free(started, TRUE);
 }
 
-/* a1 to a3 go on from checkpoints on one and the same below: the second would only wait until the
+/* a1 to a3 start from checkpoints with the same one below: the second would only wait until the
  * first has made it. */
 static void test_order(RunnerFixture *f, gconstpointer data)
 {
@@ -98,9 +98,9 @@ static void test_order(RunnerFixture *f, gconstpointer data)
     add(f, "b2", "[Test]\n[Machine gateway]\n");
     add(f, "b3", "[Test]\n[Machine gateway]\n");
     expect_order(f, 1, "a1 a2 a3 b1 b2 b3 ");
-    /* b1 is over before a1 has the checkpoint, b2 after it; and a2 is asked as a1 was */
+    /* b1 ends before a1 has the checkpoint, b2 after it; a3 waits for a2 likewise */
     expect_order(f, 2, "a1 b1 b2 a2 b3 a3 ");
-    /* rather than nothing */
+    /* a test that waits is better than none */
     expect_order(f, 6, "a1 b1 b2 b3 a2 a3 ");
 }
 
@@ -109,7 +109,7 @@ static void note_start(const SpTestConf *test, double begin_s, double end_s, voi
     g_string_append_printf(data, "%s:%.0f-%.0f ", test->name, begin_s, end_s);
 }
 
-/* The same tests with @jobs at once, which are started as @expected says, and all over then. */
+/* Simulate the tests with @jobs at once: they start as @expected says, and end after @seconds. */
 static void expect_simulation(GPtrArray *tests, const SpDurations *durations, guint jobs,
     const char *expected, double seconds)
 {
@@ -122,8 +122,8 @@ static void expect_simulation(GPtrArray *tests, const SpDurations *durations, gu
     g_assert_cmpuint(own->len, ==, tests->len);
 }
 
-/* A checkpoint is made once, by the first that goes on from it; who needs it meanwhile waits, or
- * lets others go first. */
+/* A checkpoint is made once, by the first test that starts from it; others that need it meanwhile
+ * wait, or let others go first. */
 static void test_simulation(RunnerFixture *f, gconstpointer data)
 {
     static const struct {
@@ -152,9 +152,9 @@ static void test_simulation(RunnerFixture *f, gconstpointer data)
     expect_simulation(tests, durations, 1, "a1:0-70 a2:70-120 b1:120-150 b2:150-154 ", 154);
     /* b1 goes before a2, which would wait for a1's checkpoint */
     expect_simulation(tests, durations, 2, "a1:0-70 b1:0-30 a2:30-80 b2:70-74 ", 80);
-    /* at once where nothing else is left: it waits for "booted", and makes "updated" */
+    /* a2 starts at once if nothing else is left: it waits for "booted", and makes "updated" */
     expect_simulation(tests, durations, 8, "a1:0-70 b1:0-30 b2:0-4 a2:0-70 ", 70);
-    /* one that is not known is as long as the others are on average */
+    /* a test that is not known takes the average time */
     add(f, "b3", "[Test]\n[Machine gateway]\n");
     g_clear_pointer(&tests, g_ptr_array_unref);
     tests = sp_tests_load(f->tests, NULL, NULL, &error);

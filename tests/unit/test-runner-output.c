@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What scripts print, what programs of the host write, and what is too much: where it goes. */
+/* Where the output of scripts and of programs on the host goes, and what becomes of too much. */
 
 #include "runner-fixture.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 
-static void set_up(RunnerFixture *f, gconstpointer data)
-{
-    runner_set_up(f, data);
-    f->timeout_s = 60;
-}
-
-static char *contents(RunnerFixture *f, const char *name)
-{
-    g_autofree char *path = g_build_filename(f->out, name, NULL);
-    char *text = NULL;
-
-    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
-    return text;
-}
-
-/* Each stands in it, in this order. */
+/* Expect each of @parts in @text, in this order. */
 static void expect_in(const char *text, const char *const *parts)
 {
     const char *at = text;
@@ -50,15 +35,15 @@ static void test_programs(RunnerFixture *f, gconstpointer data)
             "with subtest('in it'):\n    subprocess.run(['echo', 'deeper'], stdout=sys.stdout)\n"
             "print('after')\nos.write(2, b'no newline')\n");
     g_assert_cmpint(runner_run(f), ==, 0);
-    log = contents(f, "a/log.txt");
+    log = runner_contents(f, "a/log.txt");
     EXPECT_IN(log, "  before\n", "  to stdout\n", "  to stderr\n", "  a\\x00b\n", "  between\n",
         "  written\n", "  \xef\xbf\xbd\\x1b[2J\n", "  subtest: in it\n", "    deeper\n",
         "  after\n", "  no newline\n");
-    events = contents(f, "a/events.jsonl");
+    events = runner_contents(f, "a/events.jsonl");
     EXPECT_IN(events, "\"text\":\"to stdout\"", "\"text\":\"no newline\"");
-    page = contents(f, "report.html");
+    page = runner_contents(f, "report.html");
     EXPECT_IN(page, "before\nto stdout\nto stderr\na\\x00b\nbetween\nwritten\n");
-    /* who did not ask for it is not shown it */
+    /* it is not shown unless -v is given */
     g_assert_null(strstr(f->output, "to stdout"));
 }
 
@@ -76,7 +61,7 @@ static void test_verbose(RunnerFixture *f, gconstpointer data)
     EXPECT_IN(f->output, "\na:     ", "  from a program\n");
 }
 
-/* Nobody waits for the script to come back to us. */
+/* Programs do not wait for the script to return to us. */
 static void test_much(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *log = NULL;
@@ -86,7 +71,7 @@ static void test_much(RunnerFixture *f, gconstpointer data)
         "subprocess.run(['sh', '-c', 'head -c 10000000 /dev/zero | tr \"\\\\0\" x | fold -w 999'], "
         "check=True)\nlog('the end')\n");
     g_assert_cmpint(runner_run(f), ==, 0);
-    log = contents(f, "a/log.txt");
+    log = runner_contents(f, "a/log.txt");
     g_assert_cmpuint(strlen(log), >, 10000000);
     EXPECT_IN(log, "xxx", "the end\n");
 }
@@ -100,14 +85,14 @@ static void test_flood(RunnerFixture *f, gconstpointer data)
         "subprocess.run('yes $(printf 0123456789%.0s $(seq 50)) | head -c 25000000', "
         "shell=True)\nlog('the end')\nos.write(2, b'last words\\n')\nassert False, 'this one'\n");
     g_assert_cmpint(runner_run(f), ==, 1);
-    log = contents(f, "a/log.txt");
+    log = runner_contents(f, "a/log.txt");
     g_assert_cmpuint(strlen(log), <, 20000000);
     EXPECT_IN(log, "0123456789", "[further printed lines are left out]\n", "the end\n",
         "AssertionError: this one");
     g_assert_cmpuint(strlen(f->output), <, 65536);
 }
 
-/* What was said before the end of a process that could not say more. */
+/* Output written just before the worker dies is not lost. */
 static void test_last_words(RunnerFixture *f, gconstpointer data)
 {
     static const char *const ends[] = {
@@ -121,15 +106,16 @@ static void test_last_words(RunnerFixture *f, gconstpointer data)
         runner_add_test(f, "a", script);
         g_assert_cmpint(runner_run(f), ==, 1);
         EXPECT_IN(f->output, "without a result", "Its last words:", "free(): invalid\n", "last");
-        log = contents(f, "a/log.txt");
+        log = runner_contents(f, "a/log.txt");
         EXPECT_IN(log, "free(): invalid\n", "  last\n");
-        events = contents(f, "a/events.jsonl");
+        events = runner_contents(f, "a/events.jsonl");
         EXPECT_IN(
             events, "\"text\":\"free(): invalid\"", "\"text\":\"last\"", "\"event\":\"result\"");
     }
 }
 
-/* One that stays, and holds the pipe, keeps nobody; nor one that left our group and goes on. */
+/* A program that stays and holds the pipe does not delay the end; nor does one that keeps writing
+ * after it left our process group. */
 static void test_background(RunnerFixture *f, gconstpointer data)
 {
     gint64 begin = g_get_monotonic_time();
@@ -142,7 +128,7 @@ static void test_background(RunnerFixture *f, gconstpointer data)
     g_assert_cmpint(g_get_monotonic_time() - begin, <, 45 * G_TIME_SPAN_SECOND);
 }
 
-/* As by the driver of NixOS: on stdout, without -v. */
+/* As with the NixOS test driver: on stdout, without -v. */
 static void test_prints(RunnerFixture *f, gconstpointer data)
 {
     runner_add_test(f, "a",
@@ -166,7 +152,7 @@ static void test_print_flood(RunnerFixture *f, gconstpointer data)
     EXPECT_IN(f->output, "xxx\n[what it prints", "log.txt", "a  passed");
 }
 
-/* Whatever the length, there is a result, and no more on the terminal than one reads. */
+/* Whatever the length, there is a result, and the terminal shows a readable part. */
 static void test_huge_failure(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *junit = NULL, *page = NULL;
@@ -181,14 +167,14 @@ static void test_huge_failure(RunnerFixture *f, gconstpointer data)
     EXPECT_IN(f->output, "a  failed", "'needle' not found in 'xxx", "bytes left out", "b  failed",
         "AssertionError: reason", "c  failed", "0 passed, 3 failed, 0 skipped");
     g_assert_cmpuint(strlen(f->output), <, 200000);
-    junit = contents(f, "junit.xml");
+    junit = runner_contents(f, "junit.xml");
     EXPECT_IN(junit, "'needle' not found", "many (500)", "AssertionError: reason");
-    page = contents(f, "report.html");
+    page = runner_contents(f, "report.html");
     EXPECT_IN(page, "'needle' not found");
     g_assert_cmpuint(strlen(page), <, 4000000);
 }
 
-/* The assertion that failed first, wherever one looks. */
+/* The first failure is shown everywhere, even if cleaning up fails as well. */
 static void test_cleanup_fails(RunnerFixture *f, gconstpointer data)
 {
     static const char *const names[] = {"a/log.txt", "a/events.jsonl", "junit.xml", "report.html"};
@@ -198,7 +184,7 @@ static void test_cleanup_fails(RunnerFixture *f, gconstpointer data)
     g_assert_cmpint(runner_run(f), ==, 1);
     EXPECT_IN(f->output, "'slot A' != 'slot B'", "ValueError: cleanup");
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        g_autofree char *text = contents(f, names[i]);
+        g_autofree char *text = runner_contents(f, names[i]);
 
         EXPECT_IN(text, "'slot A' != 'slot B'", "ValueError: cleanup");
     }
@@ -206,10 +192,7 @@ static void test_cleanup_fails(RunnerFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *path;
-        void (*test)(RunnerFixture *f, gconstpointer data);
-    } tests[] = {
+    static const RunnerTest tests[] = {
         {"/runner-output/programs", test_programs},
         {"/runner-output/verbose", test_verbose},
         {"/runner-output/much", test_much},
@@ -222,15 +205,5 @@ int main(int argc, char **argv)
         {"/runner-output/cleanup-fails", test_cleanup_fails},
     };
 
-    int status = runner_worker(argc, argv);
-
-    if (status >= 0)
-        return status;
-    g_test_init(&argc, &argv, NULL);
-    /* no QEMU is started, and this one's time factor is 1 */
-    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
-    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
-    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(tests[i].path, RunnerFixture, NULL, set_up, tests[i].test, runner_tear_down);
-    return g_test_run();
+    return runner_main(argc, argv, tests, G_N_ELEMENTS(tests));
 }

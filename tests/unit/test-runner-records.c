@@ -1,39 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a run leaves in its folder. */
+/* What a run leaves in its directory. */
 
-#include "report/record.h"
 #include "runner-fixture.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 
-static char *contents(RunnerFixture *f, const char *name)
-{
-    g_autofree char *path = g_build_filename(f->out, name, NULL);
-    char *text = NULL;
-
-    return g_file_get_contents(path, &text, NULL, NULL) ? text : NULL;
-}
-
-static bool is_there(RunnerFixture *f, const char *name)
-{
-    g_autofree char *path = g_build_filename(f->out, name, NULL);
-
-    return g_file_test(path, G_FILE_TEST_EXISTS);
-}
-
-static SpRecord *load(RunnerFixture *f, const char *name)
-{
-    g_autofree char *dir = g_build_filename(f->out, name, NULL);
-    g_autoptr(GError) error = NULL;
-    SpRecord *record = sp_record_load(dir, &error);
-
-    g_assert_no_error(error);
-    return record;
-}
-
-/* What was done, what it wrote, and how it went. */
+/* The steps, their output, and the result. */
 static void test_record(RunnerFixture *f, gconstpointer data)
 {
     g_autoptr(SpRecord) good = NULL;
@@ -44,7 +18,7 @@ static void test_record(RunnerFixture *f, gconstpointer data)
     runner_add_test(
         f, "bad", "machine.start()\nmachine.execute('big 70000')\nmachine.succeed('exit 3')\n");
     g_assert_cmpint(runner_run(f), ==, 1);
-    good = load(f, "good");
+    good = runner_load_record(f, "good");
     g_assert_cmpint(good->kind, ==, SP_RESULT_PASSED);
     g_assert_cmpstr(good->name, ==, "good");
     g_assert_cmpint(ABS(good->began_s - g_get_real_time() / G_USEC_PER_SEC), <, 60);
@@ -54,7 +28,7 @@ static void test_record(RunnerFixture *f, gconstpointer data)
     g_assert_cmpstr(step->machine, ==, "gateway");
     g_assert_cmpstr(step->output, ==, "x\n");
     g_assert_cmpint(step->status, ==, 0);
-    bad = load(f, "bad");
+    bad = runner_load_record(f, "bad");
     g_assert_cmpint(bad->kind, ==, SP_RESULT_FAILED);
     g_assert_nonnull(strstr(bad->report, "seen:     exit status 3"));
     g_assert_true(g_str_has_suffix(bad->failure.file, "bad/script.py"));
@@ -68,7 +42,7 @@ static void test_record(RunnerFixture *f, gconstpointer data)
     g_assert_cmpstr(step->failure, ==, "exit status 3");
 }
 
-/* A failed test's machines are asked what they know; one that was off knows nothing. */
+/* Screens and journals of a failed test's machines are saved, if they are on. */
 static void test_post_mortem(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *journal = NULL;
@@ -80,27 +54,27 @@ static void test_post_mortem(RunnerFixture *f, gconstpointer data)
     runner_add_test(f, "off", "assert False\n");
     runner_add_test(f, "on", "machine.start()\nassert False\n");
     g_assert_cmpint(runner_run(f), ==, 1);
-    journal = contents(f, "on/gateway.journal");
+    journal = runner_contents(f, "on/gateway.journal");
     g_assert_cmpstr(journal, ==, "the journal\n");
-    g_assert_true(is_there(f, "on/gateway.screen.png"));
-    g_assert_false(is_there(f, "on/gateway.qcow2"));
-    g_assert_false(is_there(f, "off/gateway.journal"));
-    g_assert_false(is_there(f, "off/gateway.screen.png"));
-    g_assert_false(is_there(f, "good/gateway.journal"));
-    g_assert_false(is_there(f, "good/gateway.screen.png"));
-    record = load(f, "on");
+    g_assert_true(runner_has_file(f, "on/gateway.screen.png"));
+    g_assert_false(runner_has_file(f, "on/gateway.qcow2"));
+    g_assert_false(runner_has_file(f, "off/gateway.journal"));
+    g_assert_false(runner_has_file(f, "off/gateway.screen.png"));
+    g_assert_false(runner_has_file(f, "good/gateway.journal"));
+    g_assert_false(runner_has_file(f, "good/gateway.screen.png"));
+    record = runner_load_record(f, "on");
     g_assert_cmpuint(record->marks->len, ==, 1);
     mark = g_ptr_array_index(record->marks, 0);
     g_assert_cmpstr(mark->kind, ==, "screenshot");
     g_assert_cmpstr(mark->text, ==, "gateway.screen.png");
     f->keeps_disks = true;
     g_assert_cmpint(runner_run(f), ==, 1);
-    disk = contents(f, "on/gateway.qcow2");
+    disk = runner_contents(f, "on/gateway.qcow2");
     g_assert_cmpstr(disk, ==, "disk");
-    g_assert_false(is_there(f, "good/gateway.qcow2"));
+    g_assert_false(runner_has_file(f, "good/gateway.qcow2"));
 }
 
-/* One whose time is over has failed too; one that the user stops is not asked for anything. */
+/* The same if the test timed out, but not if the user stopped it. */
 static void test_interrupted(RunnerFixture *f, gconstpointer data)
 {
     f->timeout_s = 5;
@@ -108,15 +82,15 @@ static void test_interrupted(RunnerFixture *f, gconstpointer data)
     g_assert_cmpint(runner_run(f), ==, 1);
     runner_expect(f, "timed out after 5 s");
     f->timeout_s = 0;
-    g_assert_true(is_there(f, "late/gateway.journal"));
+    g_assert_true(runner_has_file(f, "late/gateway.journal"));
     runner_add_test(f, "late",
         "import os\nmachine.start()\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
     g_assert_cmpint(runner_run(f), ==, 130);
     runner_expect(f, "late  stopped");
-    g_assert_false(is_there(f, "late/gateway.journal"));
+    g_assert_false(runner_has_file(f, "late/gateway.journal"));
 }
 
-/* A guest that hangs does not keep a user who wants to stop: the test has failed by then. */
+/* A user can stop a test while a hung guest is asked for its journal: it has failed by then. */
 static void test_frozen(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *log = NULL;
@@ -129,11 +103,11 @@ static void test_frozen(RunnerFixture *f, gconstpointer data)
         "assert False, 'frozen'\n");
     g_assert_cmpint(runner_run(f), ==, 1);
     runner_expect(f, "AssertionError: frozen");
-    log = contents(f, "a/log.txt");
+    log = runner_contents(f, "a/log.txt");
     g_assert_nonnull(strstr(log, "no journal: interrupted"));
 }
 
-/* What is known so far is in the reports, of those that did not begin too. */
+/* The reports of a stopped run include tests that were not started. */
 static void test_reports(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *junit = NULL;
@@ -143,17 +117,17 @@ static void test_reports(RunnerFixture *f, gconstpointer data)
     runner_add_test(f, "b", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
     runner_add_test(f, "c", "pass\n");
     g_assert_cmpint(runner_run(f), ==, 130);
-    junit = contents(f, "junit.xml");
+    junit = runner_contents(f, "junit.xml");
     g_assert_nonnull(strstr(junit, "<testcase classname=\"slotproof\" name=\"a\""));
     g_assert_nonnull(strstr(junit, "message=\"stopped by the user\""));
     g_assert_nonnull(strstr(junit, "message=\"not started\""));
-    page = contents(f, "report.html");
+    page = runner_contents(f, "report.html");
     g_assert_nonnull(strstr(page, "<h1 class=\"good\">1 passed, 2 stopped</h1>"));
     runner_expect(f, "/report.html\n1 passed, 0 failed, 2 skipped\n");
 }
 
-/* A test whose folder is not ours is told of, and the folder left alone; where there is no room for
- * a report a run has not done what it should. */
+/* A directory that is not ours is reported and left alone. A run that can't write its reports
+ * fails. */
 static void test_no_reports(RunnerFixture *f, gconstpointer data)
 {
     g_autofree char *page = NULL;
@@ -163,8 +137,8 @@ static void test_no_reports(RunnerFixture *f, gconstpointer data)
     runner_add_test(f, "a", "pass\n");
     runner_write_file(f->out, "a/mine", "x", -1);
     g_assert_cmpint(runner_run(f), ==, 2);
-    g_assert_false(is_there(f, "a/events.jsonl"));
-    page = contents(f, "report.html");
+    g_assert_false(runner_has_file(f, "a/events.jsonl"));
+    page = runner_contents(f, "report.html");
     g_assert_nonnull(strstr(page, "holds files that are not slotproof"));
     runner_add_test(f, "b", "pass\n");
     g_assert_cmpint(g_unlink(path), ==, 0);
@@ -176,10 +150,7 @@ static void test_no_reports(RunnerFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *path;
-        void (*test)(RunnerFixture *f, gconstpointer data);
-    } tests[] = {
+    static const RunnerTest tests[] = {
         {"/records/record", test_record},
         {"/records/post-mortem", test_post_mortem},
         {"/records/interrupted", test_interrupted},
@@ -187,16 +158,6 @@ int main(int argc, char **argv)
         {"/records/reports", test_reports},
         {"/records/no-reports", test_no_reports},
     };
-    int status = runner_worker(argc, argv);
 
-    if (status >= 0)
-        return status;
-    g_test_init(&argc, &argv, NULL);
-    /* no QEMU is started, and this one's time factor is 1 */
-    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
-    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
-    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(
-            tests[i].path, RunnerFixture, NULL, runner_set_up, tests[i].test, runner_tear_down);
-    return g_test_run();
+    return runner_main(argc, argv, tests, G_N_ELEMENTS(tests));
 }

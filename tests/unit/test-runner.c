@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Runs whole tests in workers, which are this program again, on machines that are fakes. */
+/* Runs whole tests in workers, which are this program again, with fake machines. */
 
 #include "runner-fixture.h"
 
@@ -65,7 +65,7 @@ static void test_dying_worker(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "ended with status 0 without a result");
 }
 
-/* The process of the host whose number a test has left in its folder is gone. */
+/* The host process whose ID a test has written to its directory is gone. */
 static void assert_gone(RunnerFixture *f, const char *test)
 {
     g_autofree char *path = g_build_filename(f->out, test, "pid", NULL);
@@ -75,14 +75,14 @@ static void assert_gone(RunnerFixture *f, const char *test)
 
     g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
     pid = (pid_t)g_ascii_strtoll(text, NULL, 10);
-    end.fd = pidfd_open(pid, 0); /* ours to reap, as whose parent ended before */
+    end.fd = pidfd_open(pid, 0); /* we are its reaper, since its parent ended before it */
     g_assert_cmpint(end.fd, >=, 0);
     g_assert_cmpint(poll(&end, 1, 10000), ==, 1);
     g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
     close(end.fd);
 }
 
-/* What a script starts on the host does not outlive the test, whatever becomes of the worker. */
+/* Programs that a script starts on the host do not outlive the test, however the worker ends. */
 static void test_children(RunnerFixture *f, gconstpointer data)
 {
 #define START                                                                                      \
@@ -106,7 +106,7 @@ static void test_children(RunnerFixture *f, gconstpointer data)
 #undef START
 }
 
-/* What is told before the end does not count if the end is a bad one. */
+/* A result does not count if the worker ends badly after it. */
 static void test_dying_after_result(RunnerFixture *f, gconstpointer data)
 {
     runner_add_test(f, "a",
@@ -129,7 +129,7 @@ static void test_time_out(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "interrupted: machine.succeed('hang')");
 }
 
-/* One that does not let itself be interrupted is killed. */
+/* A test that ignores SIGINT is killed. */
 static void test_stubborn(RunnerFixture *f, gconstpointer data)
 {
     f->stop_ms = 200;
@@ -147,7 +147,7 @@ static void test_signals(RunnerFixture *f, gconstpointer data)
     static const int others[] = {SIGTERM, SIGHUP, SIGQUIT};
     g_autofree char *page = g_build_filename(f->out, "report.html", NULL);
 
-    signal(SIGHUP, SIG_DFL); /* whoever started this may have had it ignored */
+    signal(SIGHUP, SIG_DFL); /* it may have been ignored when this program was started */
     runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 2)\nretry(lambda last: False)\n");
     runner_add_test(f, "b", "pass\n");
     g_assert_cmpint(runner_run(f), ==, 130);
@@ -155,7 +155,7 @@ static void test_signals(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "KeyboardInterrupt");
     g_assert_null(strstr(f->output, "b  "));
     g_assert_true(g_str_has_suffix(f->output, "\n0 passed, 0 failed, 2 skipped\n"));
-    /* the others that end a program do it in the same way */
+    /* the other signals that end a program do the same */
     for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
         g_autofree char *script = g_strdup_printf(
             "import os\nos.kill(os.getppid(), %d)\nretry(lambda last: False)\n", others[i]);
@@ -167,7 +167,7 @@ static void test_signals(RunnerFixture *f, gconstpointer data)
         runner_expect(f, "KeyboardInterrupt");
         g_assert_true(g_file_test(page, G_FILE_TEST_EXISTS));
     }
-    /* as by nohup(1) */
+    /* as with nohup(1) */
     signal(SIGHUP, SIG_IGN);
     runner_add_test(f, "a", "import os\nos.kill(os.getppid(), 1)\n");
     g_assert_cmpint(runner_run(f), ==, 0);
@@ -198,7 +198,7 @@ static void test_out_dir(RunnerFixture *f, gconstpointer data)
     g_assert_true(g_file_test(outside, G_FILE_TEST_EXISTS));
 }
 
-/* Waits until the other two runner_run as well. */
+/* Waits until the other two run as well. */
 #define MEET(name)                                                                                 \
     "import os, time\nopen(machine.out_dir / '../" name "', 'w')\n"                                \
     "while not all(os.path.exists(f'{machine.out_dir}/../{n}') for n in 'xyz'):\n"                 \
@@ -218,7 +218,7 @@ static void test_jobs(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "c  passed");
     runner_expect(f, "d  passed");
     runner_expect(f, "3 passed, 1 failed, 0 skipped");
-    /* and no more of them than that */
+    /* and not more at once than f->jobs */
     for (const char *name = "xyz"; *name; name++) {
         g_autofree char *path = g_strdup_printf("%s/%c", f->out, *name);
         g_assert_cmpint(g_unlink(path), ==, 0);
@@ -232,7 +232,7 @@ static void test_jobs(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "timed out");
 }
 
-/* Those that runner_run are stopped, those that wait are not started. */
+/* Running tests are stopped, waiting tests are not started. */
 static void test_jobs_stopped(RunnerFixture *f, gconstpointer data)
 {
     runner_add_test(f, "a", "import time\ntime.sleep(60)\n");
@@ -247,7 +247,7 @@ static void test_jobs_stopped(RunnerFixture *f, gconstpointer data)
     runner_expect(f, "0 passed, 0 failed, 3 skipped");
 }
 
-/* Where the test or the user asks for it, and for the networks that there are. */
+/* If the test or the user asks for it, and for existing networks only. */
 static void test_capture(RunnerFixture *f, gconstpointer data)
 {
     static const struct {
@@ -286,7 +286,7 @@ static double known_duration(RunnerFixture *f, const char *name)
     return seconds;
 }
 
-/* What each of two checkpoints took, and the test itself, are counted once. */
+/* The time of each of two checkpoints, and of the test itself, is counted once. */
 static void test_durations(RunnerFixture *f, gconstpointer data)
 {
     static const struct {
@@ -315,10 +315,7 @@ static void test_durations(RunnerFixture *f, gconstpointer data)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *path;
-        void (*test)(RunnerFixture *f, gconstpointer data);
-    } tests[] = {
+    static const RunnerTest tests[] = {
         {"/runner/durations", test_durations},
         {"/runner/passed", test_passed},
         {"/runner/failed", test_failed},
@@ -335,16 +332,5 @@ int main(int argc, char **argv)
         {"/runner/capture", test_capture},
     };
 
-    int status = runner_worker(argc, argv);
-
-    if (status >= 0)
-        return status;
-    g_test_init(&argc, &argv, NULL);
-    /* no QEMU is started, and this one's time factor is 1 */
-    g_setenv("SLOTPROOF_QEMU", "/bin/true", TRUE);
-    g_setenv("SLOTPROOF_ACCEL", "kvm", TRUE);
-    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
-        g_test_add(
-            tests[i].path, RunnerFixture, NULL, runner_set_up, tests[i].test, runner_tear_down);
-    return g_test_run();
+    return runner_main(argc, argv, tests, G_N_ELEMENTS(tests));
 }

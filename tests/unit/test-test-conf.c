@@ -72,7 +72,7 @@ static void test_all_keys(Fixture *f, gconstpointer data)
     g_assert_cmpuint(machine->nics, ==, 0);
 }
 
-/* The key file takes these for two groups. */
+/* To the key file, these are two groups. */
 static void test_double_machines(Fixture *f, gconstpointer data)
 {
     static const char *const texts[] = {
@@ -124,7 +124,7 @@ static void test_virtual_time(Fixture *f, gconstpointer data)
     g_assert_true(conf->has_virtual_time);
 }
 
-/* Each is refused by naming the line and what was expected. */
+/* Each error names the line and what was expected. */
 static void test_refused(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -145,7 +145,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         {"[Machine a]\nNetworks=-1\n", "test.conf:2:", "from 1 to 255"},
         {"[Machine a]\nNetworks=1.5\n", "test.conf:2:", "from 1 to 255"},
         {"[Machine a]\nNetworks=2 1 2\n", "test.conf:2:", "each once"},
-        {"[Machine a]\nNetworks=1,2\n", "test.conf:2:", "with blanks between"},
+        {"[Machine a]\nNetworks=1,2\n", "test.conf:2:", "separated by spaces"},
         {"[Machine a]\nNetworks=wan\n", "test.conf:2:", "from 1 to 255"},
         {"[Machine a]\nNetworks=1 2 3 4 5 6 7 8 9\n", "test.conf:2:", "at most 8"},
         {"[Machine a]\nCPUs=0\n", "test.conf:2:", "whole number from 1"},
@@ -241,7 +241,7 @@ static void remove_test(Fixture *f, const char *name)
     }
 }
 
-/* Which are chosen, or what is said. */
+/* Which tests are chosen, or the error. */
 static void test_choose(Fixture *f, gconstpointer data)
 {
     static const struct {
@@ -258,7 +258,7 @@ static void test_choose(Fixture *f, gconstpointer data)
         {"slots*", "nine", "slots", NULL},
         {"slots", "nine boot", "slots", NULL},
         {"slits*", "", NULL, "matches 'slits*': did you mean slots?"},
-        {"bo*", "", NULL, "'bo*' matches only checkpoints, as 'booted'"},
+        {"bo*", "", NULL, "'bo*' matches only checkpoints such as 'booted'"},
         {"slots x*", "", NULL, "matches 'x*': expected one of one, slots"},
         {"bootex", "", NULL, "no test 'bootex' in"},
         {"bootex*", "", NULL, "matches 'bootex*': expected one of one, slots"},
@@ -268,7 +268,7 @@ static void test_choose(Fixture *f, gconstpointer data)
         {"", "nine2", NULL, "has the tag 'nine2': did you mean nine?"},
         {"", "nine frob", NULL, "has the tag 'frob': expected one of boot, nine"},
         {"", "*", NULL, "has the tag '*'"},
-        {"one", "nine", NULL, "none of the tests that are named has the tag nine"},
+        {"one", "nine", NULL, "none of the named tests has the tag nine"},
         {"one", "nine boot", NULL, "has the tag nine, boot"},
         {"[", "", NULL, "matches '[': expected one of"},
     };
@@ -302,6 +302,29 @@ static void test_choose(Fixture *f, gconstpointer data)
     remove_test(f, "slots");
     remove_test(f, "slots-b");
     remove_test(f, "update");
+}
+
+/* The beginnings of some words of a name stand for the shortest such name. */
+static void test_shortened(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *given, *expected;
+    } cases[] = {
+        {"rauc-slots", "rauc-slots"}, {"slots", "rauc-slots"},
+        {"slots-second", "rauc-slots-second-boot"}, {"s-b", "rauc-slots-second-boot"},
+        {"net-iso", "network-isolation"}, {"iso-net", "iso-net"}, {"lots", "lots"}, {"-", "-"},
+        {"", ""}, {"./rauc-slots", "./rauc-slots"}, {"rauc-*", "rauc-*"},
+        {"updated", "updated"}, /* it is never a checkpoint */
+    };
+
+    add_test(f, "rauc-slots-second-boot", "[Machine a]\n");
+    add_test(f, "rauc-slots", "[Machine a]\n");
+    add_test(f, "network-isolation", "[Machine a]\n");
+    add_test(f, "updated-to-b", "[Checkpoint]\n[Machine a]\n");
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *name = sp_test_name_complete(f->dir, cases[i].given);
+        g_assert_cmpstr(name, ==, cases[i].expected);
+    }
 }
 
 /* In a directory of their own: not among the tests, and found by those and by each other. */
@@ -355,6 +378,7 @@ int main(int argc, char **argv)
         {"/test-conf/virtual-time", test_virtual_time},
         {"/test-conf/refused", test_refused},
         {"/test-conf/no-script", test_no_script},
+        {"/test-conf/shortened", test_shortened},
         {"/test-conf/discover", test_discover},
         {"/test-conf/tags", test_tags},
         {"/test-conf/choose", test_choose},
