@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Host names and addresses, without the C library's name services. */
+
 #include "agent/address.h"
 
 #include "lib/cleanup.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The requests under way: opening them, credit, and frames for them. */
+
 #include "agent/channel.h"
 
 #include <errno.h>

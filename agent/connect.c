@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The subcommand that carries stdin and stdout over a TCP connection. */
+
 #include "agent/connect.h"
 
 #include "agent/address.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The stream of frames to and from the driver, and how it recovers from a driver that died. */
+
 #include "agent/connection.h"
 
 #include "agent/channel.h"

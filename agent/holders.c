@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Processes that hold a command's output open, found in /proc. */
+
 #include "agent/holders.h"
 
 #include <dirent.h>

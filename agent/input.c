@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The data that goes to a command's stdin. */
+
 #include "agent/input.h"
 
 #include <errno.h>

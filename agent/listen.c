@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Listening TCP sockets, looked up in the kernel's tables. */
+
 #include "agent/listen.h"
 
 #include "lib/cleanup.h"

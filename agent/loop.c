@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Descriptors and timers, served in turn. */
+
 #include "agent/loop.h"
 
 #include <errno.h>

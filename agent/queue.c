@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The frames that wait to be written. */
+
 #include "agent/queue.h"
 
 #include <errno.h>

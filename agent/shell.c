@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The agent's side of the waiting shell; shell-builtin.c is the other. */
+
 #include "agent/shell.h"
 
 #include "agent/shell-wire.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Requests to start a program, and how it is started. */
+
 #include "agent/spawn.h"
 
 #include "lib/cleanup.h"

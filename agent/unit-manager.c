@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The interfaces are described in org.freedesktop.systemd1(5). */
+/* Units by the D-Bus interface of systemd, which org.freedesktop.systemd1(5) describes. */
 
 #include "agent/unit-manager.h"
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* The agent's side of slotproof-agent-units; units-main.c is the other. */
+
 #include "agent/units.h"
 
 #include "agent/spawn.h"
