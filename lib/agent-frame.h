@@ -114,13 +114,14 @@ enum sp_exec_flags {
 
 enum sp_watch_kind {
     /* A systemd unit of the system manager, e.g. "sshd.service". STATE: LoadState, ActiveState,
-     * SubState, Result (empty where the unit has none), and the number of its job ("0" for none).
-     */
+     * SubState, Result (empty if the unit has none), and the number of its job ("0" for none).
+     * ERROR EOPNOTSUPP if the guest does not run systemd, or lacks slotproof-agent-units. */
     SP_WATCH_UNIT = 1,
     /* A path. STATE: "1" where it exists, else "0". */
     SP_WATCH_FILE = 2,
-    /* A TCP port as "ADDRESS PORT", the address an IP address or a name. STATE: "1" where a socket
-     * of the guest listens for it, or a connection is accepted, else "0". */
+    /* A TCP port as "ADDRESS PORT", the address an IP address or a name of the guest's
+     * /etc/hosts. STATE: "1" if a socket of the guest listens for it, or a connection is accepted,
+     * else "0". */
     SP_WATCH_PORT = 3,
     /* A unix socket as "stream PATH" or "dgram PATH". STATE: "1" where a connection is accepted. */
     SP_WATCH_UNIX = 4,
