@@ -10,6 +10,12 @@ from api_types import (
     keywords, mac, network, obj, path, port, printable, real, terminal, text, timeout,
 )
 
+# what a script has besides its machines and the functions below
+GLOBALS = [
+    "BaseMachine", "Driver", "Machine", "NspawnMachine", "PollingCondition", "QemuMachine", "VLan", "debug", "driver",
+    "log", "machine", "machines", "machines_nspawn", "machines_qemu", "networks", "os", "slotproof", "t", "vlans",
+]
+
 STUB_HEAD = """
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import _GeneratorContextManager

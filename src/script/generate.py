@@ -10,14 +10,16 @@ OUTPUT may be '-'. In the FRAME, a line '.\\" generate: WHAT' is replaced, where
 class, 'functions', 'CLASS attributes' or 'CLASS refused'.
 """
 
+import builtins
 import json
+import keyword
 import re
 import sys
 import textwrap
 
 sys.dont_write_bytecode = True
 
-from api import CLASSES, STUB_HEAD  # noqa: E402
+from api import CLASSES, GLOBALS, STUB_HEAD  # noqa: E402
 from api_types import REQUIRED, UNSET  # noqa: E402
 
 WIDTH = 79
@@ -64,7 +66,11 @@ def c_string(value):
 
 
 def docstring(call):
-    body = "\n\n".join(textwrap.fill(paragraph, WIDTH) for paragraph in paragraphs(call.doc))
+    """The first sentence has a line of its own, since tools show the first line alone."""
+    first, *others = paragraphs(call.doc)
+    sentence, *rest = re.split(r"(?<=[.?!]) ", first, maxsplit=1)
+    wrapped = [textwrap.fill(paragraph, WIDTH) for paragraph in others]
+    body = "\n\n".join(["\n".join([sentence] + [textwrap.fill(text, WIDTH) for text in rest]), *wrapped])
     return f"{call.name}({', '.join(signature_parameters(call))})\n--\n\n{body}"
 
 
@@ -107,6 +113,8 @@ def make_header(out):
     out(f"/* {NOTE} */\n#pragma once\n")
     out("\n".join(f'#include "script/py-{name}.h"' for name in ("machine", "network", "polling")) + "\n")
     out("\n".join(prototypes()) + "\n")
+    out("/* Names that mean something else in a script, so that no machine can have them; ends with NULL. */")
+    out("extern const char *const sp_script_taken_names[];")
     for cls in CLASSES:
         out(f"extern PyMethodDef sp_py_{cls.prefix}_methods[];")
         if cls.attributes:
@@ -254,6 +262,13 @@ def make_attribute(out, cls, attribute):
     return f'    {{"{attribute.name}", {name}, {setter},\n        {doc}, NULL}},'
 
 
+def taken_names():
+    """The names that no machine can have: of a script's globals, builtins and keywords."""
+    functions = [call.name for cls in CLASSES if not cls.name for call in cls.calls]
+    taken = {*GLOBALS, *functions, *keyword.kwlist, *dir(builtins)}
+    return sorted(name for name in taken if not name.startswith("_"))
+
+
 def make_source(out):
     out(f'/* {NOTE} */')
     for part in ("console", "disk", "guest", "monitor", "network", "screen", "snapshot", "terminal"):
@@ -271,6 +286,8 @@ def make_source(out):
         if rows:
             out(f"\nPyGetSetDef sp_py_{cls.prefix}_attributes[] = {{")
             out("\n".join(rows) + "\n    {NULL, NULL, NULL, NULL, NULL},\n};")
+    out("\nconst char *const sp_script_taken_names[] = {")
+    out("".join(f'    "{name}",\n' for name in taken_names()) + "    NULL,\n};")
 
 
 # -- the stub

@@ -69,6 +69,6 @@ int sp_py_take_flag(const char *name, PyObject *value);
 PyObject *sp_py_refuse_call(SpMachine *machine, const char *sentence);
 /** A getter of Machine that raises AttributeError, so that hasattr() is False. */
 PyObject *sp_py_refuse_attribute(PyObject *self, void *sentence);
-/** Whether create_machine() is called as in the NixOS test driver, in a way that is not offered:
- * false with an exception. */
+/** The create_machine() of the NixOS test driver takes a command that starts QEMU, and can keep the
+ * machine's state. False with an exception if a call asks for either. */
 G_GNUC_WARN_UNUSED_RESULT bool sp_py_check_create(PyObject *args, PyObject *kwargs);

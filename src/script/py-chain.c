@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "script/py-chain.h"
 
-/* How many are told of at either end, and how many are looked at. */
+/* How many are reported at either end, and how many are looked at. */
 #define END_MAX 8u
 #define LINKS_MAX 100000u
 
@@ -15,7 +15,7 @@ static bool is_suppressed(PyObject *value)
     return is_true;
 }
 
-/* What led to @value, borrowed from it; NULL for nothing. */
+/* The exception that led to @value, borrowed from it; NULL if there is none. */
 static PyObject *find_former(PyObject *value, const GHashTable *seen, SpPyLinkKind *ret_kind)
 {
     PyObject *cause = PyException_GetCause(value);

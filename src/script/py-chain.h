@@ -8,7 +8,7 @@ typedef enum {
     SP_PY_CAUSE,   /* raised because of it: `raise ... from` */
 } SpPyLinkKind;
 
-/** An exception among those that hang together. */
+/** An exception in a chain of exceptions. */
 typedef struct {
     PyObject *value; /* not owned: the last one holds the others */
     SpPyLinkKind kind;
@@ -16,8 +16,8 @@ typedef struct {
 } SpPyLink;
 
 /**
- * The exceptions that led to @value, and itself, the first one first, of SpPyLink: as Python's
- * tracebacks have them (PEP 3134), without those that are in @seen, which they are added to. Of too
- * many those in the middle are left out. Empty only where @value itself is in @seen.
+ * The exceptions that led to @value, and @value itself, as SpPyLink, oldest first: as in Python's
+ * tracebacks (PEP 3134). Those in @seen are left out, and the others are added to it. Of a long
+ * chain the middle is left out. Empty only if @value itself is in @seen.
  */
 GArray *sp_py_chain(PyObject *value, GHashTable *seen);

@@ -39,7 +39,7 @@ PyObject *sp_py_raise(SpPyState *state, GError *error)
 {
     g_autofree char *message = g_utf8_make_valid(error->message, -1);
 
-    /* what the signal's handler raised tells more, and stays */
+    /* what a signal handler raised says more, and stays */
     if (!PyErr_Occurred())
         PyErr_SetString(exception_of(state, error), message);
     g_error_free(error);
@@ -58,7 +58,7 @@ char *sp_py_excerpt(const GString *bytes)
     return g_strchomp(sp_text_excerpt(bytes->str, bytes->len, EXCERPT_MAX));
 }
 
-/* Seconds from what may be a number or a timedelta; -1 with an exception for what is neither. */
+/* Seconds from a number or a timedelta; -1 with an exception for anything else. */
 static double to_seconds(PyObject *value)
 {
     PyObject *total = NULL;
@@ -91,8 +91,7 @@ bool sp_py_seconds(PyObject *value, const char *name, double max, double *ret_se
     PyErr_Clear();
     if (max >= SP_PY_SECONDS_MAX)
         PyErr_Format(is_type ? PyExc_TypeError : PyExc_ValueError,
-            "%s is %R: expected seconds from 0 on, as a number or a datetime.timedelta", name,
-            value);
+            "%s is %R: expected seconds from 0, as a number or a datetime.timedelta", name, value);
     else
         PyErr_Format(is_type ? PyExc_TypeError : PyExc_ValueError,
             "%s is %R: expected seconds from 0 to %d, as a number or a datetime.timedelta", name,

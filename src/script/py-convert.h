@@ -6,13 +6,13 @@
 /** Raise @error, which is taken, as the exception it stands for. Returns NULL. */
 PyObject *sp_py_raise(SpPyState *state, GError *error);
 
-/** UTF-8 with replacements for what is none; NULL gives "". */
+/** A str of UTF-8, with replacements for invalid bytes; NULL gives "". */
 PyObject *sp_py_text(const GString *bytes);
 
-/** @bytes as valid text for a message, the middle of a long one left out with a note. */
+/** @bytes as valid text for a message; a note replaces the middle of a long text. */
 char *sp_py_excerpt(const GString *bytes);
 
-/** The longest time that a script may give; it can be counted in milliseconds everywhere. */
+/** The longest time that a script can give; it fits in milliseconds everywhere. */
 #define SP_PY_SECONDS_MAX (100.0 * 365 * 86400)
 
 /**
@@ -51,15 +51,15 @@ int sp_py_optional_network(PyObject *value, void *ret_name);
 /** @path as a pathlib.Path; NULL with an exception. */
 PyObject *sp_py_path_new(const char *path);
 
-/** Let the main context turn for @ms; false with an exception if that was interrupted. */
+/** Run the main context for @ms; false with an exception if that was interrupted. */
 bool sp_py_pause(SpPyState *state, gint64 ms);
 
-/** Pauses that grow from one look at something to the next; zeroed at first. */
+/** Pauses between attempts, each longer than the one before; zero it first. */
 typedef struct {
     gint64 ms;
 } SpPyPause;
-/** The next of them, no longer than until @deadline (as of sp_deadline()); false with an exception
- * if that was interrupted. */
+/** Make the next pause, which ends at @deadline (as of sp_deadline()) at the latest; false with an
+ * exception if it was interrupted. */
 bool sp_py_pause_until(SpPyState *state, SpPyPause *pause, gint64 deadline);
 /** The same without a deadline. */
 bool sp_py_pause_longer(SpPyState *state, SpPyPause *pause);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* create_machine(): machines that test.conf does not have. */
+/* create_machine(): machines that are not in test.conf. */
 
 #include "script/api.h"
 #include "script/py-call.h"
@@ -27,7 +27,7 @@ static bool to_networks(PyObject *value, GArray *networks)
     return list != NULL;
 }
 
-/* False with an exception where no machine can have @name. */
+/* False with an exception if no machine can have @name. */
 static bool check_name(SpPyState *state, const char *name)
 {
     const char *fault = sp_script_name_fault(name);
@@ -65,10 +65,6 @@ static PyObject *create_wanted(SpPyState *state, const SpScriptMachine *wanted)
     return object;
 }
 
-/*
- * NixOS' driver has another create_machine(): of a command that starts QEMU, and whether its state
- * is kept. False with an exception for such a call, where it asks for what can't be had.
- */
 bool sp_py_check_create(PyObject *args, PyObject *kwargs)
 {
     PyObject *kept = kwargs ? PyDict_GetItemString(kwargs, "keep_machine_state") : NULL;

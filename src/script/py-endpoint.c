@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The type Endpoint: a station without a kernel behind it, which says what a script has it say. */
+/* The type Endpoint: a station without a kernel behind it, which sends what the script tells it to.
+ */
 
 #include "network/port-scan.h"
 #include "script/api.h"
@@ -97,14 +98,14 @@ static bool to_port(PyObject *value, guint16 *ret_port)
     if (port == -1 && PyErr_Occurred())
         return false;
     if (port < 1 || port > 65535) {
-        PyErr_Format(PyExc_ValueError, "%R is no port: expected 1 to 65535", value);
+        PyErr_Format(PyExc_ValueError, "%R is not a port: expected 1 to 65535", value);
         return false;
     }
     *ret_port = (guint16)port;
     return true;
 }
 
-/* @value, a sequence of numbers or NULL for all of them; false with an exception. */
+/* @value is a sequence of numbers, or NULL or None for all; false with an exception. */
 static bool to_ports(PyObject *value, GArray **ret_ports)
 {
     g_autoptr(GArray) ports = g_array_new(FALSE, FALSE, sizeof(guint16));
@@ -158,7 +159,7 @@ static PyObject *make_ports(const guint8 *states)
     return result;
 }
 
-/* @states is what is returned, in numbers; the log has how it was found. */
+/* @states in numbers, and how they were found. */
 static void log_ports(SpPyEndpoint *self, const guint8 *states, const SpPortScanStats *stats)
 {
     guint counts[SP_PORT_SCAN_OPEN + 1] = {0};
@@ -233,8 +234,8 @@ static bool to_kind(const char *protocol, SpPacketKind *ret_kind)
     return false;
 }
 
-/* Source and next hop where the script did not name them. */
-static bool complete(SpPyEndpoint *self, SpPacket *packet, bool has_source, bool has_mac)
+/* Fill in source and next hop if the script did not name them. */
+static bool complete_packet(SpPyEndpoint *self, SpPacket *packet, bool has_source, bool has_mac)
 {
     SpInterrupt interrupt = sp_script_interrupt();
     SpEndpoint *endpoint = self->station->endpoint;
@@ -280,7 +281,8 @@ static bool send_or_repeat(SpPyEndpoint *self, const SpPacket *packet, double ev
     if (!station->frame)
         station->frame = g_byte_array_new();
     if (!sp_packet_build(&whole, station->frame)) {
-        PyErr_SetString(PyExc_ValueError, "from and to are not of one family, or payload is long");
+        PyErr_SetString(
+            PyExc_ValueError, "source and to are not of the same family, or payload is too long");
         return false;
     }
     station->repeat_id = g_timeout_add((guint)ceil(every * 1000), on_repeat, station);
@@ -306,7 +308,7 @@ PyObject *sp_py_endpoint_send(SpPyEndpoint *self, const char *protocol, const Sp
     packet.icmp.type = packet.to.is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
     packet.payload = payload;
     packet.payload_length = payload_length;
-    if (!complete(self, &packet, source != NULL, mac != NULL) ||
+    if (!complete_packet(self, &packet, source != NULL, mac != NULL) ||
         !send_or_repeat(self, &packet, every))
         return NULL;
     Py_RETURN_NONE;

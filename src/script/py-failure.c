@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What is told of a script that failed, once, and in the order in which it is read: which
- * assertion, in which line, what was expected and seen, the last lines of the consoles, and where
- * the rest lies. Of exceptions that hang together all are told, in the order of Python's own
- * tracebacks: what came first stands first.
+/* The report of a script that failed, in the order in which it is read: which assertion, in which
+ * line, what was expected and seen, the last lines of the consoles, and where the rest is. All
+ * exceptions of a chain are reported, oldest first, as in Python's own tracebacks.
  *
- * How long it may get is decided here, for the terminal, the log and all reports. */
+ * Its length is limited here, for the terminal, the log and all reports. */
 
 #include "base/text.h"
 #include "machine/machine-console.h"
@@ -17,15 +16,15 @@
 #include <string.h>
 
 #define CONSOLE_LINES 20u
-/* In bytes: of one exception's message or note, of all that is told of one, and of all of them. */
+/* In bytes: one exception's message or note, everything about one exception, all of them. */
 #define MESSAGE_MAX 8192u
 #define REASON_MAX 12288u
 #define CHAIN_MAX 49152u
-/* How many exceptions are told of, how deep in groups, and how many notes of each. */
+/* How many exceptions are reported, how deep in groups, and how many notes of each. */
 #define EXCEPTIONS_MAX 40u
 #define DEPTH_MAX 6u
 #define NOTES_MAX 20
-/* Of the script, above and below the line that failed. */
+/* Lines of the script above and below the one that failed. */
 #define CONTEXT_LINES 5
 
 static char *message_of(PyObject *value)
@@ -38,25 +37,17 @@ static char *message_of(PyObject *value)
     return g_strchomp(message);
 }
 
-static bool is_told_already(const char *message, const char *name)
-{
-    g_autofree char *subject = g_strdup_printf("machine '%s': ", name);
-
-    return strstr(message, subject) && strstr(message, "The last lines of its console:");
-}
-
-static void append_consoles(GString *report, SpPyState *state, const char *message)
+/* Consoles whose last lines an error of machine/ has shown are not repeated. */
+static void append_consoles(GString *report, SpPyState *state, const char *shown)
 {
     for (guint i = 0; i < state->machines->len; i++) {
         SpMachine *machine = g_ptr_array_index(state->machines, i);
-        const char *name = sp_machine_name(machine);
         g_autofree char *tail = sp_machine_console_tail(machine, CONSOLE_LINES);
 
-        if (!tail || !*tail || is_told_already(message, name))
+        if (!tail || !*g_strchomp(tail) || strstr(shown, tail))
             continue;
         g_string_append_printf(
-            report, "The last lines of the console of '%s':\n%s", name, g_strchomp(tail));
-        g_string_append_c(report, '\n');
+            report, "The last lines of the console of '%s':\n%s\n", sp_machine_name(machine), tail);
     }
 }
 
@@ -80,16 +71,16 @@ static bool is_assertion(SpPyState *state, PyObject *type)
            PyErr_GivenExceptionMatches(type, state->assertion_failed);
 }
 
-/* What is told while a report is written. */
+/* The state of writing a report. */
 typedef struct {
     SpPyState *state;
-    GHashTable *seen; /* of the exceptions that are told already */
-    guint room;       /* how many more are told */
+    GHashTable *seen; /* exceptions that are reported already */
+    guint room;       /* how many more exceptions are reported */
     PyObject *primary;
-    char *subtest;  /* that failed; NULL for none */
-    char *headline; /* of the primary one, as what follows */
+    char *subtest;  /* that failed; NULL if none did */
+    char *headline; /* of the primary exception, like the next two */
     char *reason;
-    SpPyFrame innermost; /* without file where there is none */
+    SpPyFrame innermost; /* its file is NULL if there is none */
 } Telling;
 
 static void append_place(GString *text, const Telling *telling, const SpPyFrame *frame,
@@ -111,7 +102,7 @@ static void append_place(GString *text, const Telling *telling, const SpPyFrame 
     g_string_append_c(text, '\n');
 }
 
-/* Which assertion: "assertion failed: ...". */
+/* The assertion: "assertion failed: ...". */
 static char *describe_statement(SpPyState *state, PyObject *type, const SpPyFrame *frame)
 {
     const char *what = PyErr_GivenExceptionMatches(type, PyExc_KeyboardInterrupt) ? "interrupted"
@@ -123,7 +114,7 @@ static char *describe_statement(SpPyState *state, PyObject *type, const SpPyFram
     return g_strdup_printf("%s: %s", what, text);
 }
 
-/* In which line, and how it came there. */
+/* The line, and the calls that led to it. */
 static void append_frames(
     GString *text, const Telling *telling, const GArray *frames, bool is_primary)
 {
@@ -136,7 +127,7 @@ static void append_frames(
     }
 }
 
-/* What was added to the exception by add_note(), each on lines of its own. */
+/* What add_note() has added to the exception, each on its own lines. */
 static void append_notes(GString *text, PyObject *value)
 {
     PyObject *notes = PyObject_GetAttrString(value, "__notes__");
@@ -153,7 +144,7 @@ static void append_notes(GString *text, PyObject *value)
     Py_XDECREF(notes);
 }
 
-/* What was expected and seen; of an assertion that does not say it, the values that it is about. */
+/* What was expected and seen, or the values in an assertion that does not say it. */
 static char *describe_reason(
     SpPyState *state, PyObject *type, PyObject *value, const SpPyFrame *innermost)
 {
@@ -259,8 +250,8 @@ static void append_chain(GString *text, Telling *telling, GArray *chain, guint d
     }
 }
 
-/* The one that a report is about: the last one, as in Python; but the first assertion that failed
- * goes before what went wrong while the script put its things in order after that. */
+/* The exception that a report is about: the last one, as in Python, unless an assertion failed and
+ * something else during the cleanup after it. */
 static PyObject *find_primary(SpPyState *state, const GArray *chain)
 {
     PyObject *primary = g_array_index(chain, SpPyLink, chain->len - 1).value;
@@ -276,8 +267,8 @@ static PyObject *find_primary(SpPyState *state, const GArray *chain)
     return primary;
 }
 
-/* The innermost subtest that one of @chain left; one that left another, which the script caught,
- * has nothing to do with it. */
+/* The innermost subtest that an exception of @chain left; NULL if the one that left a subtest was
+ * caught by the script. */
 static char *find_subtest(SpPyState *state, const GArray *chain)
 {
     for (guint i = 0; i < chain->len; i++) {
@@ -287,7 +278,7 @@ static char *find_subtest(SpPyState *state, const GArray *chain)
     return NULL;
 }
 
-static void set_text(json_t *object, const char *name, const char *text)
+static void set_excerpt(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt = text ? sp_text_excerpt(text, strlen(text), REASON_MAX) : NULL;
 
@@ -295,32 +286,32 @@ static void set_text(json_t *object, const char *name, const char *text)
         json_object_set_new(object, name, json_string(excerpt));
 }
 
-/* For reports: the line that failed, with those around it as they are now. */
-static void log_failure(const Telling *telling, const char *chain)
+/* For HTML reports: the line that failed, and those around it as they are now. */
+static void log_script_failure(const Telling *telling, const char *chain)
 {
     const SpPyFrame *innermost = &telling->innermost;
     json_t *members = json_object();
 
-    set_text(members, "text", telling->reason);
-    set_text(members, "headline", telling->headline);
-    set_text(members, "subtest", telling->subtest);
+    set_excerpt(members, "text", telling->reason);
+    set_excerpt(members, "headline", telling->headline);
+    set_excerpt(members, "subtest", telling->subtest);
     if (g_hash_table_size(telling->seen) > 1)
-        set_text(members, "chain", chain);
+        set_excerpt(members, "chain", chain);
     if (innermost->file) {
         int first = MAX(1, innermost->line - CONTEXT_LINES);
         g_autofree char *source = sp_py_source_lines(
             telling->state, innermost->file, first, innermost->last_line + CONTEXT_LINES);
 
-        set_text(members, "file", innermost->file);
+        set_excerpt(members, "file", innermost->file);
         json_object_set_new(members, "line", json_integer(innermost->line));
         json_object_set_new(members, "last_line", json_integer(innermost->last_line));
         json_object_set_new(members, "first", json_integer(first));
-        set_text(members, "source", source);
+        set_excerpt(members, "source", source);
     }
     sp_log_failure(telling->state->config->log, chain, members);
 }
 
-static char *write_report(SpPyState *state, PyObject *value)
+static char *write_failure_report(SpPyState *state, PyObject *value)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
     g_autoptr(GArray) chain = sp_py_chain(value, seen);
@@ -335,12 +326,12 @@ static char *write_report(SpPyState *state, PyObject *value)
 
     append_chain(text, &telling, chain, 0);
     told = sp_text_excerpt(text->str, text->len, CHAIN_MAX);
-    log_failure(&telling, told);
+    log_script_failure(&telling, told);
     report = g_string_new(told);
     append_consoles(report, state, told);
     if (state->config->out_dir)
-        g_string_append_printf(report,
-            "The rest lies in %s: the log, consoles, journals, screens\n", state->config->out_dir);
+        g_string_append_printf(report, "More is in %s: the log, consoles, journals, screenshots\n",
+            state->config->out_dir);
     g_free(telling.subtest);
     g_free(telling.headline);
     g_free(telling.reason);
@@ -358,7 +349,7 @@ char *sp_py_failure_report(SpPyState *state)
     if (trace && value)
         PyException_SetTraceback(value, trace);
     if (!sp_py_is_good_exit(type, value))
-        report = write_report(state, value);
+        report = write_failure_report(state, value);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(trace);

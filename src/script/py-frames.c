@@ -35,7 +35,7 @@ long sp_py_get_number(PyObject *object, const char *name)
     return number;
 }
 
-/* The script's, and of the modules beside it and in the directory of tests: not Python's own. */
+/* Whether @file is the script, or a module beside it or in the directory of tests. */
 static bool is_of_test(SpPyState *state, const char *file)
 {
     g_autofree char *script = g_canonicalize_filename(state->config->path, NULL);
@@ -47,10 +47,10 @@ static bool is_of_test(SpPyState *state, const char *file)
     return g_str_equal(of, dir) || g_str_equal(of, tests);
 }
 
-/* The lines of what @trace was doing; the first one's is known anyway. */
+/* The last line of the statement that @trace was executing in @line. */
 static int last_line_of(PyObject *trace, PyObject *code, int line)
 {
-    long instruction = sp_py_get_number(trace, "tb_lasti") / 2; /* of two bytes each */
+    long instruction = sp_py_get_number(trace, "tb_lasti") / 2; /* each has two bytes */
     PyObject *positions = PyObject_CallMethod(code, "co_positions", NULL);
     PyObject *position = NULL, *column, *last_column;
     int first, last;
@@ -71,7 +71,7 @@ static int last_line_of(PyObject *trace, PyObject *code, int line)
 }
 
 /* The code that @trace, an entry of a traceback, is about: a new reference, or NULL. */
-static PyObject *code_of(PyObject *trace)
+static PyObject *find_code(PyObject *trace)
 {
     PyObject *frame = PyObject_GetAttrString(trace, "tb_frame");
     PyObject *code = frame ? PyObject_GetAttrString(frame, "f_code") : NULL;
@@ -82,7 +82,7 @@ static PyObject *code_of(PyObject *trace)
 }
 
 /* The name of the file that @code is from, in bytes as it was opened; NULL for none. */
-static char *file_of(PyObject *code)
+static char *find_file(PyObject *code)
 {
     PyObject *name = code ? PyObject_GetAttrString(code, "co_filename") : NULL;
     PyObject *bytes = name && PyUnicode_Check(name) ? PyUnicode_EncodeFSDefault(name) : NULL;
@@ -94,19 +94,19 @@ static char *file_of(PyObject *code)
     return file;
 }
 
-/* The entries of @trace that are in the test's own files, which hold each other. */
+/* The entries of @trace that are in the test's own files; each holds the next. */
 static GPtrArray *list_own(SpPyState *state, PyObject *trace)
 {
     GPtrArray *own = g_ptr_array_new();
-    PyObject *last_code = NULL; /* most of a deep recursion are of one function */
+    PyObject *last_code = NULL; /* most entries of a deep recursion are in one function */
     bool is_own = false;
 
     for (PyObject *t = trace; t && t != Py_None;) {
-        PyObject *code = code_of(t);
+        PyObject *code = find_code(t);
         PyObject *next = PyObject_GetAttrString(t, "tb_next");
 
         if (code != last_code) {
-            g_autofree char *file = file_of(code);
+            g_autofree char *file = find_file(code);
             is_own = file && is_of_test(state, file);
         }
         Py_XDECREF(last_code);
@@ -123,12 +123,12 @@ static GPtrArray *list_own(SpPyState *state, PyObject *trace)
 
 static void add_frame(GArray *frames, PyObject *trace, guint left_out)
 {
-    PyObject *code = code_of(trace);
+    PyObject *code = find_code(trace);
     g_autofree char *name = code ? sp_py_get_text(code, "co_name") : NULL;
     SpPyFrame frame = {.line = (int)sp_py_get_number(trace, "tb_lineno"), .left_out = left_out};
 
     frame.frame = PyObject_GetAttrString(trace, "tb_frame");
-    frame.file = file_of(code);
+    frame.file = find_file(code);
     frame.function = name && *name != '<' ? g_steal_pointer(&name) : NULL;
     if (frame.file && frame.frame) {
         frame.last_line = last_line_of(trace, code, frame.line);

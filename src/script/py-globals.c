@@ -67,7 +67,7 @@ double sp_py_time_factor(SpPyState *state)
                                     : 1;
 }
 
-/* 1: @func returned something true, 0: false, -1 with an exception. */
+/* 1 if @func returned something true, 0 if not, -1 with an exception. */
 static int call_once(PyObject *func, bool is_last)
 {
     guint depth = sp_py_suspend();
@@ -100,7 +100,7 @@ PyObject *sp_py_script_retry(SpPyState *state, PyObject *func, gint64 timeout_ms
         (int)(timeout_ms / 1000));
 }
 
-/* unittest's assertions; what does not hold raises what all of slotproof's do. */
+/* unittest's assertions, which raise the same exception as slotproof's own. */
 static PyObject *make_test_case(SpPyState *state)
 {
     PyObject *module = PyImport_ImportModule("unittest");
@@ -113,7 +113,7 @@ static PyObject *make_test_case(SpPyState *state)
     return test;
 }
 
-/* An object with @globals' entries as attributes: what a script calls `driver`. */
+/* The script's `driver`: an object with the entries of @globals as attributes. */
 static PyObject *make_driver(PyObject *globals)
 {
     PyObject *module = PyImport_ImportModule("types");
@@ -141,7 +141,7 @@ static bool add_global(PyObject *globals, const char *name, PyObject *value)
     return added >= 0;
 }
 
-static bool add_machines(PyObject *globals, SpPyState *state)
+static bool add_machine_globals(PyObject *globals, SpPyState *state)
 {
     guint n = state->machines->len;
     PyObject *list = PyList_New(0);
@@ -167,7 +167,7 @@ static bool add_functions(PyObject *globals, PyObject *module)
     bool is_good = sp_py_nixos_add_types(globals, module);
 
     for (PyMethodDef *function = sp_py_script_methods; function->ml_name && is_good; function++) {
-        /* Python's own of this name stays */
+        /* Python's own breakpoint() stays */
         if (!g_str_equal(function->ml_name, "breakpoint"))
             is_good = add_global(
                 globals, function->ml_name, PyObject_GetAttrString(module, function->ml_name));
@@ -190,7 +190,7 @@ static bool redirect_streams(SpPyState *state)
     return true;
 }
 
-/* `networks`, and each by its name in NixOS' driver. */
+/* `networks`, and each network under its name in the NixOS test driver. */
 static bool add_networks(PyObject *globals, SpPyState *state)
 {
     PyObject *networks = sp_py_networks_new(state);
@@ -198,8 +198,8 @@ static bool add_networks(PyObject *globals, SpPyState *state)
     return add_global(globals, "networks", networks) && sp_py_nixos_add_networks(globals, networks);
 }
 
-/* What NixOS' driver has as an object. */
-static bool add_driver(PyObject *globals, SpPyState *state)
+/* What the NixOS test driver has as an object. */
+static bool add_driver_global(PyObject *globals, SpPyState *state)
 {
     PyObject *driver = make_driver(globals);
     bool is_good =
@@ -219,10 +219,10 @@ static bool fill_globals(PyObject *globals, PyObject *module)
 {
     SpPyState *state = sp_py_module_state(module);
 
-    return add_machines(globals, state) && add_functions(globals, module) &&
+    return add_machine_globals(globals, state) && add_functions(globals, module) &&
            add_networks(globals, state) &&
-           add_global(globals, "log", make_plain(state->log_type)) && add_driver(globals, state) &&
-           add_global(globals, "t", make_test_case(state)) &&
+           add_global(globals, "log", make_plain(state->log_type)) &&
+           add_driver_global(globals, state) && add_global(globals, "t", make_test_case(state)) &&
            add_global(globals, "debug", sp_py_debug_new(module)) &&
            add_global(globals, "os", PyImport_ImportModule("os")) &&
            add_global(globals, "__name__", PyUnicode_FromString("__main__")) &&

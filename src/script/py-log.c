@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The script's ways to the test's log: `log`, and what it prints. */
+/* How a script writes to the test's log: `log`, and what it prints. */
 
 #include "script/api.h"
 #include "script/py-text.h"
@@ -41,12 +41,12 @@ PyType_Spec sp_py_log_spec = {
     .slots = log_slots,
 };
 
-/* What stands for sys.stdout and sys.stderr: whole lines go to the log. */
+/* Replaces sys.stdout and sys.stderr: whole lines go to the log. */
 typedef struct {
     PyObject_HEAD GString *line;
 } Stream;
 
-static void log_line(Stream *self)
+static void log_printed_line(Stream *self)
 {
     const SpScriptConfig *config = sp_py_state((PyObject *)self)->config;
 
@@ -68,7 +68,7 @@ static PyObject *stream_write(Stream *self, PyObject *arg)
         if (*p != '\n')
             g_string_append_c(self->line, *p);
         if (*p == '\n' || self->line->len >= LINE_MAX_LENGTH)
-            log_line(self);
+            log_printed_line(self);
     }
     return PyLong_FromSsize_t(PyUnicode_GET_LENGTH(arg));
 }
@@ -76,11 +76,11 @@ static PyObject *stream_write(Stream *self, PyObject *arg)
 static PyObject *stream_flush(Stream *self, PyObject *unused)
 {
     if (self->line && self->line->len > 0)
-        log_line(self);
+        log_printed_line(self);
     Py_RETURN_NONE;
 }
 
-/* For programs that are to write there: what they write goes to the log as well. */
+/* For programs that write there: their output goes to the log as well. */
 static PyObject *stream_fileno(Stream *self, PyObject *unused)
 {
     return PyLong_FromLong(STDOUT_FILENO);

@@ -12,7 +12,7 @@
 
 #define STATUS_TIMEOUT 124
 
-/* What NixOS' driver returns in place of a status that was not asked for. */
+/* What the NixOS test driver returns instead of a status that was not asked for. */
 #define STATUS_UNCHECKED (-1)
 #define STATUS_DETACHED (-2)
 
@@ -24,7 +24,7 @@ bool sp_py_machine_run(
     if (!sp_py_check_conditions(sp_py_state((PyObject *)self)))
         return false;
     if (sp_machine_execute(self->machine, command, timeout_ms, ret_result, &error))
-        return !PyErr_Occurred(); /* a signal may have come in at the last moment */
+        return !PyErr_Occurred(); /* a signal may have come at the last moment */
     sp_py_raise(sp_py_state((PyObject *)self), error);
     return false;
 }
@@ -50,7 +50,7 @@ static const char *expectation(bool succeeds)
     return succeeds ? "exit status 0" : "another exit status than 0";
 }
 
-/* Raise RequestedAssertionFailed with all that is known of a command. Returns NULL. */
+/* Raise RequestedAssertionFailed with everything known about a command. Returns NULL. */
 static PyObject *raise_result(SpPyMachine *self, const char *command, const char *expected,
     const char *seen, const SpCommandResult *result)
 {
@@ -74,7 +74,7 @@ static PyObject *raise_result(SpPyMachine *self, const char *command, const char
 }
 
 /* One command that is expected to succeed or to fail; false with an exception if it does not. */
-static bool run_one(SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds,
+static bool run_expected(SpPyMachine *self, const char *command, gint64 timeout_ms, bool succeeds,
     SpCommandResult *ret_result)
 {
     g_autofree char *seen = NULL;
@@ -98,7 +98,7 @@ static bool run_one(SpPyMachine *self, const char *command, gint64 timeout_ms, b
     return false;
 }
 
-/* The commands of a call as UTF-8, which live as long as @args. */
+/* The commands of a call in UTF-8, which live as long as @args. */
 static const char **get_commands(PyObject *args)
 {
     Py_ssize_t n = PyTuple_GET_SIZE(args);
@@ -115,12 +115,12 @@ static const char **get_commands(PyObject *args)
         if (!commands[i])
             return NULL;
         if (strlen(commands[i]) != (gsize)length)
-            return PyErr_Format(PyExc_ValueError, "a command holds a null character"), NULL;
+            return PyErr_Format(PyExc_ValueError, "a command contains a null character"), NULL;
     }
     return g_steal_pointer(&commands);
 }
 
-static PyObject *run_all(SpPyMachine *self, PyObject *args, gint64 timeout_ms, bool succeeds)
+static PyObject *run_commands(SpPyMachine *self, PyObject *args, gint64 timeout_ms, bool succeeds)
 {
     g_autofree const char **commands = get_commands(args);
     g_autoptr(GString) output = g_string_new(NULL);
@@ -129,7 +129,7 @@ static PyObject *run_all(SpPyMachine *self, PyObject *args, gint64 timeout_ms, b
         return NULL;
     for (gsize i = 0; commands[i]; i++) {
         g_auto(SpCommandResult) result = {0};
-        if (!run_one(self, commands[i], timeout_ms, succeeds, &result))
+        if (!run_expected(self, commands[i], timeout_ms, succeeds, &result))
             return NULL;
         g_string_append_len(output, result.output->str, (gssize)result.output->len);
     }
@@ -138,12 +138,12 @@ static PyObject *run_all(SpPyMachine *self, PyObject *args, gint64 timeout_ms, b
 
 PyObject *sp_py_machine_succeed(SpPyMachine *self, PyObject *commands, gint64 timeout_ms)
 {
-    return run_all(self, commands, timeout_ms, true);
+    return run_commands(self, commands, timeout_ms, true);
 }
 
 PyObject *sp_py_machine_fail(SpPyMachine *self, PyObject *commands, gint64 timeout_ms)
 {
-    return run_all(self, commands, timeout_ms, false);
+    return run_commands(self, commands, timeout_ms, false);
 }
 
 PyObject *sp_py_machine_pack_result(int status, const GString *output)
@@ -153,7 +153,7 @@ PyObject *sp_py_machine_pack_result(int status, const GString *output)
     return text ? Py_BuildValue("(iN)", status, text) : NULL;
 }
 
-static PyObject *detach(SpPyMachine *self, const char *command)
+static PyObject *execute_detached(SpPyMachine *self, const char *command)
 {
     GError *error = NULL;
 
@@ -162,7 +162,7 @@ static PyObject *detach(SpPyMachine *self, const char *command)
     return sp_py_machine_pack_result(STATUS_DETACHED, NULL);
 }
 
-/* For a command whose end the guest may not live to tell of. */
+/* For a command that may switch the machine off before its end is reported. */
 static PyObject *execute_unchecked(SpPyMachine *self, const char *command, gint64 timeout_ms)
 {
     g_auto(SpCommandResult) result = {0};
@@ -185,7 +185,7 @@ PyObject *sp_py_machine_execute(
     g_auto(SpCommandResult) result = {0};
 
     if (!check_output)
-        return detach(self, command);
+        return execute_detached(self, command);
     if (!check_return)
         return execute_unchecked(self, command, timeout_ms);
     if (!sp_py_machine_run(self, command, timeout_ms, &result))
@@ -194,8 +194,8 @@ PyObject *sp_py_machine_execute(
     return sp_py_machine_pack_result(result.status, result.output);
 }
 
-/* @last is the last try that ended by itself, if @tries of them did; the deadline may have cut off
- * another one. */
+/* @last is the last of the @tries that ended by themselves. The deadline may have killed another
+ * one. */
 static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 timeout_ms,
     bool succeeds, guint tries, bool is_cut, const SpCommandResult *last)
 {
@@ -211,7 +211,7 @@ static PyObject *raise_too_late(SpPyMachine *self, const char *command, gint64 t
     return raise_result(self, command, expected, seen, last);
 }
 
-/* Run @command again and again; the output of the run that was as expected, or an exception. */
+/* Run @command until it is as expected; returns its output, or NULL with an exception. */
 static PyObject *poll_command(
     SpPyMachine *self, const char *command, gint64 timeout_ms, gint64 attempt_ms, bool succeeds)
 {
@@ -221,7 +221,7 @@ static PyObject *poll_command(
     GError *error = NULL;
     guint tries = 0;
 
-    /* an attempt begins when the guest takes commands */
+    /* the first attempt begins when the guest takes commands */
     if (attempt_ms != SP_NO_TIMEOUT && !sp_machine_connect(self->machine, timeout_ms, &error))
         return sp_py_raise(sp_py_state((PyObject *)self), error);
     for (;;) {
@@ -233,9 +233,9 @@ static PyObject *poll_command(
 
         if (!sp_py_machine_run(self, command, is_last ? left_ms : attempt_ms, &result))
             return NULL;
-        /* one that the deadline itself ended has not failed in the sense that is meant; one that
-         * its own time-out ended has. Not by the clock: a time-out in whole milliseconds ends
-         * before the deadline does. */
+        /* A run that the deadline killed counts neither way; one that its own time-out killed has
+         * failed. The clock can't tell: a time-out in whole milliseconds ends before the
+         * deadline. */
         is_cut = result.timed_out && is_last;
         if ((result.status == 0) == succeeds && !is_cut) {
             sp_log_result(sp_py_log_of(self), result.status, result.output, result.errors);

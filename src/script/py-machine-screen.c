@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A name is a file in the machine's out_dir, a path is taken as it is. */
+/* A name is a file in the machine's out_dir; a path is used as it is. */
 static char *build_screenshot_path(SpPyMachine *self, const char *name)
 {
     g_autofree char *base = g_path_get_basename(name);
@@ -46,7 +46,7 @@ PyObject *sp_py_machine_screenshot(SpPyMachine *self, const char *filename)
     bool is_good;
 
     if (!*filename || g_str_has_suffix(filename, "/"))
-        return PyErr_Format(PyExc_ValueError, "'%s' is no name for a screenshot", filename);
+        return PyErr_Format(PyExc_ValueError, "'%s' is not a name for a screenshot", filename);
     path = build_screenshot_path(self, filename);
     sp_py_step_begin(state, sp_machine_name(self->machine), "screen", "screenshot to %s", path);
     is_good = sp_machine_screenshot(self->machine, path, &error);
@@ -144,7 +144,7 @@ PyObject *sp_py_machine_shell_interact(SpPyMachine *self, PyObject *address)
 {
     if (address && address != Py_None)
         return PyErr_Format(PyExc_NotImplementedError,
-            "shell_interact() has this terminal only: start 'slotproof debug' in another one");
+            "shell_interact() only has this terminal: start 'slotproof debug' in another one");
     return interact_on_terminal(self, sp_machine_shell_interact);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Methods of Machine about the guest's virtual terminals: what is on /dev/tty1 and the like. The
- * guest is asked for it, so that it is the text itself and not what can be read off a picture. */
+/* Methods of Machine about the guest's virtual terminals, such as /dev/tty1. The guest is asked for
+ * the text, which is exact, unlike what can be read from a screenshot. */
 
 #include "machine/machine-guest.h"
 #include "script/api.h"
@@ -21,7 +21,7 @@ int sp_py_tty(PyObject *value, void *ret_number)
     return number > 0;
 }
 
-/* What is on the terminal @number, a line of it a line; NULL with an exception. */
+/* The text on the terminal @number, line by line; NULL with an exception. */
 static PyObject *read_tty(SpPyMachine *self, guint number, gint64 timeout_ms)
 {
     g_autofree char *command = g_strdup_printf(
@@ -41,7 +41,7 @@ PyObject *sp_py_machine_get_tty_text(SpPyMachine *self, guint tty)
     return read_tty(self, tty, sp_py_machine_default_timeout_ms(self));
 }
 
-/* 1: @pattern is found in @text, 0: not, -1 with an exception. */
+/* 1 if @pattern is found in @text, 0 if not, -1 with an exception. */
 static int search(PyObject *pattern, PyObject *text)
 {
     PyObject *match = PyObject_CallMethod(pattern, "search", "O", text);

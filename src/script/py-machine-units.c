@@ -90,7 +90,7 @@ PyObject *sp_py_machine_get_unit_info(SpPyMachine *self, const char *unit, const
     return info;
 }
 
-/* One property's value, or NULL with an exception. */
+/* The value of one property; NULL with an exception. */
 static char *read_property(
     SpPyMachine *self, const char *unit, const char *property, const char *user, gint64 timeout_ms)
 {
@@ -114,7 +114,7 @@ PyObject *sp_py_machine_get_unit_property(
     return value ? PyUnicode_FromString(value) : NULL;
 }
 
-/* 1: some job is pending, 0: none, -1 with an exception. */
+/* 1 if a job is pending, 0 if none is, -1 with an exception. */
 static int has_jobs(SpPyMachine *self, const char *user, gint64 timeout_ms)
 {
     g_auto(SpCommandResult) result = {0};
@@ -124,8 +124,9 @@ static int has_jobs(SpPyMachine *self, const char *user, gint64 timeout_ms)
     return strstr(result.output->str, "No jobs") ? 0 : 1;
 }
 
-/* The state in which a user's unit stays without ever being active, free with g_free(); NULL while
- * there is hope. @ret_failed is set where that could not be found out. */
+/* Why a user's unit will never be active, to be freed with g_free(); NULL if it may still become
+ * so.
+ * @ret_failed is set if that could not be found out. */
 static char *find_hopeless(SpPyMachine *self, const char *unit, const char *user, const char *state,
     gint64 timeout_ms, bool *ret_failed)
 {
@@ -155,7 +156,7 @@ static PyObject *raise_unit(SpPyMachine *self, const char *unit, const char *use
     return sp_py_machine_raise(self, "unit '%s' of user '%s' is %s", unit, user, what);
 }
 
-/* The agent follows the system's units only: those of a user's manager are asked for. */
+/* The agent only watches the system's units: those of a user's manager are polled. */
 static PyObject *poll_user_unit(
     SpPyMachine *self, const char *unit, const char *user, gint64 timeout_ms)
 {
@@ -248,13 +249,14 @@ PyObject *sp_py_machine_wait_for_unit_active_state(SpPyMachine *self, const char
 {
     if (!is_active_state(active_state))
         return PyErr_Format(PyExc_ValueError,
-            "'%s' is no state of a unit: expected active, reloading, inactive, failed, activating, "
+            "'%s' is not a unit state: expected active, reloading, inactive, failed, activating, "
             "deactivating, maintenance or refreshing",
             active_state);
     return poll_active_state(self, unit, active_state, user, timeout_ms);
 }
 
-static PyObject *run_job(SpPyMachine *self, const char *verb, const char *unit, const char *user)
+static PyObject *change_unit(
+    SpPyMachine *self, const char *verb, const char *unit, const char *user)
 {
     g_autofree char *quoted = g_shell_quote(unit);
     g_autofree char *arguments = g_strdup_printf("%s %s", verb, quoted);
@@ -264,10 +266,10 @@ static PyObject *run_job(SpPyMachine *self, const char *verb, const char *unit, 
 
 PyObject *sp_py_machine_start_job(SpPyMachine *self, const char *jobname, const char *user)
 {
-    return run_job(self, "start", jobname, user);
+    return change_unit(self, "start", jobname, user);
 }
 
 PyObject *sp_py_machine_stop_job(SpPyMachine *self, const char *jobname, const char *user)
 {
-    return run_job(self, "stop", jobname, user);
+    return change_unit(self, "stop", jobname, user);
 }

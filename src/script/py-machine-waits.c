@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Methods of Machine that wait for what the machine tells of by itself. */
+/* Methods of Machine that wait for something in the guest. */
 
 #include "machine/machine-guest.h"
 #include "script/api.h"
@@ -8,15 +8,13 @@
 
 #include <string.h>
 
-/* Whether a shell would not take it as it stands: as NixOS' driver has it, which gives it to one.
- */
+/* Whether a shell would expand it: the NixOS test driver gives it to one. */
 static bool is_pattern(const char *path)
 {
     return *path == '~' || strpbrk(path, "*?[{$") != NULL;
 }
 
-/* Wait until one of the files that @pattern stands for is there. Returns None, or NULL with an
- * exception. */
+/* Wait until a file matches @pattern. Returns None, or NULL with an exception. */
 static PyObject *poll_pattern(SpPyMachine *self, const char *pattern, gint64 timeout_ms)
 {
     g_autofree char *command = g_strdup_printf(

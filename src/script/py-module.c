@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The module `slotproof`: its types and exceptions, which are there for a script's globals. */
+/* The module `slotproof`: its types and exceptions, which a script's globals use. */
 
 #include "script/api.h"
 
@@ -22,7 +22,7 @@ void sp_py_free_object(PyObject *self)
     Py_DECREF(type);
 }
 
-/* Those that scripts may name. */
+/* Add the types that scripts can name. */
 static bool export_types(PyObject *module, const SpPyState *state)
 {
     PyTypeObject *const types[] = {state->machine_type, state->network_type, state->endpoint_type,
@@ -74,35 +74,41 @@ static int module_exec(PyObject *module)
     SpPyState *state = sp_py_module_state(module);
 
     if (!add_types(module, state) ||
-        !add_exception(module, "RequestedAssertionFailed", "What a test claimed does not hold.",
+        !add_exception(module, "RequestedAssertionFailed", "An assertion of a test failed.",
             PyExc_AssertionError, &state->assertion_failed) ||
-        !add_exception(module, "MachineError", "A machine failed, or the host did.",
-            PyExc_Exception, &state->machine_error) ||
+        !add_exception(module, "MachineError", "A machine or the host failed.", PyExc_Exception,
+            &state->machine_error) ||
         !add_exception(module, "QMPAPIError", "QEMU refused what qmp_client.send() sent.",
             PyExc_RuntimeError, &state->qmp_error))
         return -1;
     return 0;
 }
 
+/* The references that the state owns, for the garbage collector. */
+#define FOR_EACH_REFERENCE(DO)                                                                     \
+    DO(assertion_failed)                                                                           \
+    DO(machine_error)                                                                              \
+    DO(qmp_error)                                                                                  \
+    DO(machine_type)                                                                               \
+    DO(step_type)                                                                                  \
+    DO(condition_type)                                                                             \
+    DO(log_type)                                                                                   \
+    DO(stream_type)                                                                                \
+    DO(network_type)                                                                               \
+    DO(endpoint_type)                                                                              \
+    DO(qmp_session_type)                                                                           \
+    DO(globals)                                                                                    \
+    DO(machine_list)                                                                               \
+    DO(thread_failure)                                                                             \
+    DO(failed_exception)
+#define VISIT(member) Py_VISIT(state->member);
+#define CLEAR(member) Py_CLEAR(state->member);
+
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     SpPyState *state = sp_py_module_state(module);
 
-    Py_VISIT(state->assertion_failed);
-    Py_VISIT(state->machine_error);
-    Py_VISIT(state->qmp_error);
-    Py_VISIT(state->machine_type);
-    Py_VISIT(state->globals);
-    Py_VISIT(state->machine_list);
-    Py_VISIT(state->thread_failure);
-    Py_VISIT(state->step_type);
-    Py_VISIT(state->condition_type);
-    Py_VISIT(state->log_type);
-    Py_VISIT(state->stream_type);
-    Py_VISIT(state->network_type);
-    Py_VISIT(state->endpoint_type);
-    Py_VISIT(state->failed_exception);
-    Py_VISIT(state->qmp_session_type);
+    FOR_EACH_REFERENCE(VISIT)
     return 0;
 }
 
@@ -110,21 +116,7 @@ static int module_clear(PyObject *module)
 {
     SpPyState *state = sp_py_module_state(module);
 
-    Py_CLEAR(state->assertion_failed);
-    Py_CLEAR(state->machine_error);
-    Py_CLEAR(state->qmp_error);
-    Py_CLEAR(state->machine_type);
-    Py_CLEAR(state->globals);
-    Py_CLEAR(state->machine_list);
-    Py_CLEAR(state->thread_failure);
-    Py_CLEAR(state->step_type);
-    Py_CLEAR(state->condition_type);
-    Py_CLEAR(state->log_type);
-    Py_CLEAR(state->stream_type);
-    Py_CLEAR(state->network_type);
-    Py_CLEAR(state->endpoint_type);
-    Py_CLEAR(state->failed_exception);
-    Py_CLEAR(state->qmp_session_type);
+    FOR_EACH_REFERENCE(CLEAR)
     g_clear_pointer(&state->machines, g_ptr_array_unref);
     g_clear_pointer(&state->conditions, g_ptr_array_unref);
     g_clear_pointer(&state->failed_subtest, g_free);
@@ -144,7 +136,7 @@ static PyModuleDef_Slot module_slots[] = {
 static PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = "slotproof",
-    .m_doc = PyDoc_STR("Machines and what else a test's script is given."),
+    .m_doc = PyDoc_STR("Machines, and what else a test's script can use."),
     .m_size = sizeof(SpPyState),
     .m_methods = sp_py_script_methods,
     .m_slots = module_slots,

@@ -15,7 +15,7 @@ static PyObject *represent_network(SpPyNetwork *self)
     return PyUnicode_FromFormat("<network %u>", self->network->number);
 }
 
-/* A MAC address that is administered locally, and no machine's. */
+/* A locally administered MAC address that no machine has. */
 static SpMac next_mac(const SpPyNetwork *self)
 {
     return (SpMac){{0x02, 0x5e, 0x00, (guint8)(self->network->number >> 8),

@@ -5,13 +5,13 @@
 #include "script/py-convert.h"
 
 /**
- * A station of the driver's own that a script made. It belongs to the script's state, not to the
- * Python object: it must go before its switch, which Python promises nothing about.
+ * A station of the driver's own that a script made. It is owned by the script's state, not by the
+ * Python object: it must be freed before its switch, and Python makes no promise about that.
  */
 typedef struct {
     SpEndpoint *endpoint;
     char *name;
-    GByteArray *frame; /* the one that is sent over and over */
+    GByteArray *frame; /* the one that is sent repeatedly */
     guint repeat_id;
 } SpPyStation;
 

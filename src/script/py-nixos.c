@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Names by which scripts for NixOS' driver know what is here: for annotations, and to import. */
+/* Names of the NixOS test driver for what slotproof has, for annotations and imports. */
 
 #include "script/py-nixos.h"
 
 #include <string.h>
 
 static PyType_Slot no_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("A container of NixOS' driver: there is none here, but scripts "
-                                  "may name it.")},
+    {Py_tp_doc,
+        (void *)PyDoc_STR("A container of the NixOS test driver: there is none here, but scripts "
+                          "may name it.")},
     {0, NULL},
 };
 
@@ -19,8 +20,8 @@ static PyType_Spec nspawn_machine_spec = {
     .slots = no_slots,
 };
 
-/* Types by the name that they have in NixOS' driver: those of a script's globals, made of those of
- * the module `slotproof`. */
+/* Types of the module `slotproof` by their name in the NixOS test driver, for a script's globals.
+ */
 static const struct {
     const char *name, *of_module;
 } aliases[] = {
@@ -31,7 +32,8 @@ static const struct {
     {"PollingCondition", "PollingCondition"},
 };
 
-/* Where scripts import from, and what: a name of the module `slotproof`, or of the globals. */
+/* What scripts import, and from where: @ours is a name of the globals or of the module `slotproof`.
+ */
 static const struct {
     const char *module, *name, *ours;
 } imports[] = {
@@ -51,8 +53,8 @@ static const struct {
     {"polling_condition", "PollingConditionError", "RequestedAssertionFailed"},
 };
 
-/* Take @value, which may be NULL with an exception, into @globals. */
-static bool put(PyObject *globals, const char *name, PyObject *value)
+/* Add @value, which is taken and may be NULL with an exception. */
+static bool set_global(PyObject *globals, const char *name, PyObject *value)
 {
     int added = value ? PyDict_SetItemString(globals, name, value) : -1;
 
@@ -62,12 +64,12 @@ static bool put(PyObject *globals, const char *name, PyObject *value)
 
 bool sp_py_nixos_add_types(PyObject *globals, PyObject *module)
 {
-    bool is_good =
-        put(globals, "NspawnMachine", PyType_FromModuleAndSpec(module, &nspawn_machine_spec, NULL));
+    bool is_good = set_global(
+        globals, "NspawnMachine", PyType_FromModuleAndSpec(module, &nspawn_machine_spec, NULL));
 
     for (gsize i = 0; i < G_N_ELEMENTS(aliases) && is_good; i++)
-        is_good =
-            put(globals, aliases[i].name, PyObject_GetAttrString(module, aliases[i].of_module));
+        is_good = set_global(
+            globals, aliases[i].name, PyObject_GetAttrString(module, aliases[i].of_module));
     return is_good;
 }
 
@@ -84,12 +86,12 @@ bool sp_py_nixos_add_networks(PyObject *globals, PyObject *networks)
             PyList_Append(list, network) >= 0 && PyDict_SetItemString(globals, name, network) >= 0;
     }
     if (is_good)
-        return put(globals, "vlans", list);
+        return set_global(globals, "vlans", list);
     Py_XDECREF(list);
     return false;
 }
 
-/* The module test_driver.@name, as an attribute of the one that it is in too; borrowed. */
+/* The module test_driver.@name, which is also an attribute of its package; borrowed. */
 static PyObject *make_module(const char *name)
 {
     g_autofree char *full = g_strconcat("test_driver.", name, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Conditions that must hold all along: checked before each command and while something is waited
- * for, for as long as `with` has them entered. */
+/* Conditions that must hold all the time inside `with`: they are checked before each command and
+ * during waits. */
 
 #include "script/py-polling.h"
 #include "script/api.h"
@@ -12,11 +12,11 @@ struct SpPyCondition {
     PyObject_HEAD PyObject *function;
     PyObject *description; /* str */
     gint64 interval_us;
-    gint64 checked_at; /* 0: never */
-    PyObject *failure; /* the exception of the last check; NULL: none */
+    gint64 checked_at; /* 0 if never */
+    PyObject *failure; /* the exception of the last check, or NULL */
 };
 
-/* Where an exception was raised: the innermost line of the script, or of what it imports. */
+/* Where an exception was raised: the innermost line of the script, or of a module of it. */
 static PyObject *find_place(SpPyState *state, PyObject *exception)
 {
     PyObject *trace = PyException_GetTraceback(exception), *place = NULL;
@@ -44,8 +44,8 @@ static PyObject *find_place(SpPyState *state, PyObject *exception)
     return place ? place : PyUnicode_FromString("");
 }
 
-/* ": ZeroDivisionError: division by zero (script.py, line 3)", or nothing where the last check
- * raised none; NULL with an exception. */
+/* ": ZeroDivisionError: division by zero (script.py, line 3)", or "" if the last check raised no
+ * exception; NULL with an exception. */
 static PyObject *describe_failure(SpPyCondition *self)
 {
     PyObject *text, *place, *whole;
@@ -64,7 +64,7 @@ static PyObject *describe_failure(SpPyCondition *self)
     return whole;
 }
 
-static void log_failure(SpPyCondition *self)
+static void log_condition_failure(SpPyCondition *self)
 {
     PyObject *text = describe_failure(self);
     const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
@@ -76,8 +76,8 @@ static void log_failure(SpPyCondition *self)
     PyErr_Clear();
 }
 
-/* 1: it holds, 0: not, -1 with an exception that ends the script. A failing function is no such
- * one: the condition does not hold, and what is said of that has the reason. */
+/* 1 if the condition holds, 0 if not, -1 with an exception that ends the script. If the function
+ * fails, the condition does not hold, and its exception is kept as the reason. */
 static int evaluate(SpPyCondition *self)
 {
     PyObject *result, *type, *value, *trace;
@@ -100,13 +100,13 @@ static int evaluate(SpPyCondition *self)
     if (trace)
         PyException_SetTraceback(value, trace);
     self->failure = value;
-    log_failure(self);
+    log_condition_failure(self);
     Py_XDECREF(type);
     Py_XDECREF(trace);
     return 0;
 }
 
-/* evaluate(), with what it calls kept from checking conditions in turn. */
+/* evaluate(), during which no conditions are checked. */
 static int check_now(SpPyCondition *self)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
@@ -115,7 +115,7 @@ static int check_now(SpPyCondition *self)
     guint depth = sp_log_depth(state->config->log);
     int holds;
 
-    /* other threads ask no conditions, and do not keep the script's own from it */
+    /* only the main thread checks conditions */
     if (is_main)
         state->may_check = false;
     holds = evaluate(self);
@@ -128,12 +128,13 @@ static int check_now(SpPyCondition *self)
     return holds;
 }
 
-static bool is_due(const SpPyCondition *self)
+static bool is_condition_due(const SpPyCondition *self)
 {
     return self->checked_at == 0 || g_get_monotonic_time() - self->checked_at >= self->interval_us;
 }
 
-/* Raised for @how: "does not hold any more". The failure of the function is its cause. */
+/* Raise RequestedAssertionFailed; @how is such as "no longer holds". The failure of the function is
+ * its cause. */
 static void raise_broken(SpPyCondition *self, const char *how)
 {
     PyObject *why = describe_failure(self), *type, *value, *trace;
@@ -153,7 +154,7 @@ static void raise_broken(SpPyCondition *self, const char *how)
 bool sp_py_condition_is_due(SpPyState *state)
 {
     for (guint i = 0; state->may_check && i < state->conditions->len; i++) {
-        if (is_due(g_ptr_array_index(state->conditions, i)))
+        if (is_condition_due(g_ptr_array_index(state->conditions, i)))
             return true;
     }
     return false;
@@ -167,11 +168,11 @@ bool sp_py_check_conditions(SpPyState *state)
         SpPyCondition *condition = g_ptr_array_index(state->conditions, i);
         int holds = 1;
 
-        if (is_due(condition)) {
+        if (is_condition_due(condition)) {
             Py_INCREF(condition);
             holds = check_now(condition);
             if (holds == 0)
-                raise_broken(condition, "does not hold any more");
+                raise_broken(condition, "no longer holds");
             Py_DECREF(condition);
         }
         if (holds != 1)
@@ -182,7 +183,7 @@ bool sp_py_check_conditions(SpPyState *state)
 
 PyObject *sp_py_condition_check(SpPyCondition *self, bool force)
 {
-    int holds = force || is_due(self) ? check_now(self) : 1;
+    int holds = force || is_condition_due(self) ? check_now(self) : 1;
 
     return holds < 0 ? NULL : PyBool_FromLong(holds);
 }
@@ -264,7 +265,7 @@ static void free_condition(PyObject *self)
 }
 
 /* The description, else the function's first line of documentation, else its name. */
-static PyObject *describe(PyObject *function, PyObject *description)
+static PyObject *describe_condition(PyObject *function, PyObject *description)
 {
     PyObject *text = NULL, *lines, *first = NULL;
 
@@ -299,7 +300,7 @@ static PyObject *make_condition(
         return NULL;
     condition->function = Py_NewRef(function);
     condition->interval_us = (gint64)(interval * G_TIME_SPAN_SECOND);
-    condition->description = describe(function, description);
+    condition->description = describe_condition(function, description);
     if (!condition->description)
         Py_CLEAR(condition);
     return (PyObject *)condition;
@@ -315,7 +316,7 @@ PyObject *sp_py_script_polling_condition(
     if (function && function != Py_None)
         return PyErr_Format(
             PyExc_TypeError, "polling_condition() takes a function, not %R", function);
-    /* with arguments it is called twice, as decorators are */
+    /* a decorator with arguments is called twice */
     functools = PyImport_ImportModule("functools");
     module = functools ? PyImport_ImportModule("slotproof") : NULL;
     function = module ? PyObject_GetAttrString(module, "polling_condition") : NULL;

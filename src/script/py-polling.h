@@ -6,11 +6,11 @@
 typedef struct SpPyCondition SpPyCondition;
 
 /**
- * Ask those of the entered conditions whose time has come. False with an exception where one does
- * not hold. What a condition itself does asks none.
+ * Check those of the entered conditions that are due. False with an exception if one does not hold.
+ * Does nothing while a condition is being checked.
  */
 bool sp_py_check_conditions(SpPyState *state);
-/** Whether sp_py_check_conditions() would ask one; needs no GIL. */
+/** Whether sp_py_check_conditions() would check one; needs no GIL. */
 bool sp_py_condition_is_due(SpPyState *state);
-/** Let go of those that are still entered, while the interpreter is up. */
+/** Drop the references to those that are still entered, before the interpreter is finalized. */
 void sp_py_drop_conditions(SpPyState *state);

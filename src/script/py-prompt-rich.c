@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "script/py-prompt-rich.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
-/* Our Python sees nothing but its own library: this is there for the prompt only. */
+/* Our Python only sees its own library: this directory is added for the prompt only. */
 #define PACKAGES SP_PYTHON_HOME "/lib/python3/dist-packages"
 
-/* ptpython reads in a thread of its own, while this one deals with the machines; IPython has a hook
- * for that. Both take an end of the process for an error of theirs, or pass it on. */
+/* ptpython reads in a thread of its own while this one serves the machines; IPython has a hook for
+ * that. Both treat SystemExit as an error of their own, or pass it on. */
 static const char source[] =
     "import os, sys, threading\n"
     "\n"
@@ -95,8 +94,8 @@ static bool has_module(const char *module)
     return found != NULL;
 }
 
-/* The prompt's name; NULL: none. */
-static const char *choose(void)
+/* The prompt's name; NULL if there is none. */
+static const char *choose_prompt(void)
 {
     const char *wanted = g_getenv("SLOTPROOF_PROMPT");
     bool is_any = !wanted || !*wanted || g_str_equal(wanted, "auto");
@@ -109,8 +108,8 @@ static const char *choose(void)
         if (has_module(prompts[i].module))
             return prompts[i].name;
         if (!is_any) {
-            fprintf(stderr, "slotproof: SLOTPROOF_PROMPT=%s: it is not installed in " PACKAGES "\n",
-                wanted);
+            PySys_WriteStderr(
+                "slotproof: SLOTPROOF_PROMPT=%s: it is not installed in " PACKAGES "\n", wanted);
             return NULL;
         }
     }
@@ -120,7 +119,7 @@ static const char *choose(void)
     return NULL;
 }
 
-static void run(
+static void start_rich_prompt(
     SpPyState *state, const char *name, PyObject *names, const char *banner, PyObject *wait)
 {
     PyObject *module = PyModule_New("slotproof_prompt"), *dict, *result = NULL, *call;
@@ -153,9 +152,9 @@ int sp_py_prompt_rich(SpPyState *state, PyObject *names, const char *banner, PyO
         return 0;
     entry = PyUnicode_FromString(PACKAGES);
     if (entry && PyList_Append(path, entry) == 0)
-        name = choose();
+        name = choose_prompt();
     if (name)
-        run(state, name, names, banner, wait);
+        start_rich_prompt(state, name, names, banner, wait);
     if (entry) {
         PyObject *type, *value, *trace;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The prompt on the user's terminal: a rich one where there is any, or Python's own console, with
+/* The prompt on the user's terminal: ptpython or IPython if installed, or Python's own console with
  * readline. */
 
 #include "script/py-prompt.h"
@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #define HISTORY_LINES 10000
-/* By when a signal is noticed that came in just before poll() began. */
+/* How long it takes at most to notice a signal that came just before poll() began. */
 #define SIGNAL_MS 250
 
-/* At the prompt one sees in a call that a machine boots, and while one types nothing comes between.
- * Who says serial_stdout_off() sees nothing. */
+/* Consoles are shown during a call, where one sees a machine boot, but not while the user types.
+ * After serial_stdout_off() they are not shown at all. */
 static void show_consoles(SpPyState *state, bool are_shown)
 {
     SpLog *log = state->config->log;
@@ -35,7 +35,7 @@ static void show_consoles(SpPyState *state, bool are_shown)
     sp_py_release();
 }
 
-/* For a rich prompt: until a descriptor of its choice is readable. */
+/* For ptpython and IPython: wait until a descriptor of their choice is readable. */
 static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
 {
     struct pollfd pollfd = {.fd = PyObject_AsFileDescriptor(number), .events = POLLIN};
@@ -54,7 +54,7 @@ static PyObject *wait_for_prompt(PyObject *module, PyObject *number)
     return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
 }
 
-/* For Python's own: what its console asks for a line with. */
+/* For Python's own console: the function that reads a line. */
 static PyObject *read_line(PyObject *module, PyObject *args)
 {
     SpPyState *state = sp_py_module_state(module);
@@ -73,9 +73,9 @@ static void on_alarm(int number)
 }
 
 /*
- * Python's input hook: called ten times a second while readline waits for a key. A signal that came
- * just before its select() has not interrupted that, and readline asks for signals only then: the
- * alarm sees to it.
+ * Python's input hook, which is called ten times a second while readline waits for a key. readline
+ * only checks for signals if its select() was interrupted, which a signal just before it does not
+ * do: the alarm interrupts it.
  */
 static int interrupt_select(void)
 {
@@ -114,7 +114,7 @@ static bool try_call(PyObject *module, const char *function, const char *format,
     return result != NULL;
 }
 
-/* The module readline, set up for @names; NULL where there is none, or no terminal. */
+/* The module readline, set up for @names; NULL if there is none, or no terminal. */
 static PyObject *start_readline(SpPyState *state, PyObject *names)
 {
     bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
@@ -148,8 +148,8 @@ static void end_readline(SpPyState *state, PyObject *readline)
         dir = g_path_get_dirname(state->config->history);
         g_mkdir_with_parents(dir, 0700);
         if (!try_call(readline, "write_history_file", "(s)", state->config->history))
-            sp_log(state->config->log, NULL, "the history can't be kept in %s",
-                state->config->history);
+            sp_log(
+                state->config->log, NULL, "can't write the history to %s", state->config->history);
     }
     try_call(readline, "set_completer", "()");
     Py_DECREF(readline);
@@ -211,7 +211,7 @@ bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner)
         PyOS_InputHook = interrupt_select;
         interact(names, banner, read);
         PyOS_InputHook = former_hook;
-        /* the last alarm has come before it kills us */
+        /* a pending alarm must not kill us */
         setitimer(ITIMER_REAL, &(const struct itimerval){0}, NULL);
         sigaction(SIGALRM, &former, NULL);
     }
@@ -246,7 +246,7 @@ char *sp_py_prompt_banner(SpPyState *state)
 static bool is_allowed(const char *what)
 {
     if (!sp_py_is_main_thread())
-        PyErr_Format(PyExc_RuntimeError, "%s is for the script's main thread only", what);
+        PyErr_Format(PyExc_RuntimeError, "%s can only be called in the script's main thread", what);
     return !PyErr_Occurred();
 }
 
@@ -259,7 +259,7 @@ PyObject *sp_py_script_test_script(SpPyState *state)
 
     if (!is_allowed("test_script()"))
         return NULL;
-    /* read anew each time: it may have been edited meanwhile */
+    /* read each time: it may have been edited */
     if (!g_file_get_contents(state->config->path, &source, NULL, &error))
         return PyErr_Format(PyExc_OSError, "%s", error->message);
     code = Py_CompileString(source, state->config->path, Py_file_input);
@@ -288,11 +288,11 @@ PyObject *sp_py_script_breakpoint(SpPyState *state)
     }
     if (state->config->prompt == SP_PROMPT_NEVER) {
         sp_log(state->config->log, NULL,
-            "debug.breakpoint(): passed over, since there is no terminal: "
+            "debug.breakpoint(): ignored, because there is no terminal: "
             "see 'slotproof run --debug-on-failure' and 'slotproof debug'");
         is_good = true;
     } else {
-        is_good = sp_py_prompt(state, names, "debug.breakpoint(): Ctrl-D goes on with the script.");
+        is_good = sp_py_prompt(state, names, "debug.breakpoint(): Ctrl-D continues the script.");
     }
     Py_DECREF(names);
     return is_good ? Py_NewRef(Py_None) : NULL;

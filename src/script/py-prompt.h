@@ -4,12 +4,12 @@
 #include "script/py-convert.h"
 
 /**
- * Let the user type Python, with the names of @names, until Ctrl-D. What the machines send goes on
- * being dealt with meanwhile. False with an exception where Python itself ends: exit(), SIGTERM.
+ * Let the user type Python, with the names of @names, until Ctrl-D. Machines are
+ * served meanwhile. False with an exception if Python itself ends: exit(), SIGTERM.
  */
 bool sp_py_prompt(SpPyState *state, PyObject *names, const char *banner);
 
-/** What is said before the prompt of `slotproof debug`; free with g_free(). */
+/** The text above the prompt of `slotproof debug`; free with g_free(). */
 char *sp_py_prompt_banner(SpPyState *state);
 
 /** The script's `debug`; NULL with an exception. */

@@ -6,8 +6,8 @@
 #include "machine/machine-monitor.h"
 #include "script/api.h"
 
-/* Raise QMPAPIError for the refusal of @machine's QEMU in place of the pending exception. Returns
- * NULL, as it does where there is another one. */
+/* Replace the pending exception with a QMPAPIError if it is a refusal of @machine's QEMU. Returns
+ * NULL. */
 static PyObject *raise_refusal(SpPyState *state, SpMachine *machine)
 {
     const char *class_name, *description;

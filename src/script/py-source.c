@@ -11,7 +11,7 @@
 #define VALUE_MAX 400u
 #define VALUES_MAX 12u
 
-static char *read_source(SpPyState *state, const char *file)
+static char *read_source_file(SpPyState *state, const char *file)
 {
     g_autofree char *text = NULL;
     gsize length;
@@ -26,14 +26,14 @@ static char *read_source(SpPyState *state, const char *file)
 
 char *sp_py_source_lines(SpPyState *state, const char *file, int first, int last)
 {
-    g_autofree char *text = read_source(state, file);
+    g_autofree char *text = read_source_file(state, file);
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     GString *part = g_string_new(NULL);
     int n;
 
     n = (int)g_strv_length(lines);
     for (int i = MAX(first, 1); i <= MIN(last, n); i++) {
-        /* what follows the last newline is no line */
+        /* what follows the last newline is not a line */
         if (i == n && !*lines[i - 1])
             break;
         g_string_append_printf(part, "%s%s", part->len > 0 ? "\n" : "", lines[i - 1]);
@@ -65,7 +65,7 @@ static bool is_worth_showing(SpPyState *state, PyObject *value)
            !PyObject_TypeCheck(value, state->machine_type);
 }
 
-/* @name's value in the function, or in its module; NULL, with no exception left, for none. */
+/* @name's value in the function, or in its module; NULL without an exception if it has none. */
 static PyObject *look_up(PyObject *locals, PyObject *globals, const char *name)
 {
     PyObject *value = locals ? PyMapping_GetItemString(locals, name) : NULL;
@@ -90,8 +90,8 @@ static void append_value(GString *text, const char *name, PyObject *value)
     PyErr_Clear();
 }
 
-/* The names in @source that are no attributes, keywords' included: those have no value. Words in
- * strings and comments are taken too, which at worst tells more. */
+/* The names in @source that are not attributes. Keywords are among them, but have no value. So are
+ * words in strings and comments, which at worst shows too much. */
 static GPtrArray *names_in(const char *source)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);

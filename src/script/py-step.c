@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What `with` enters: subtests, which are counted, and steps of the log, which are not. */
+/* What `with` enters: subtests, which are counted, and other steps of the log, which are not. */
 
 #include "base/text.h"
 #include "script/api.h"
@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-/* A name is for people. */
 #define NAME_MAX_BYTES 1024u
 
 typedef struct {
@@ -18,7 +17,7 @@ typedef struct {
     SpMachine *machine; /* or NULL */
     bool is_subtest;
     gint64 begin;
-    guint depth; /* of the log's steps when it began */
+    guint depth; /* of the log's steps at its beginning */
 } Step;
 
 static PyObject *make_step(SpPyState *state, SpMachine *machine, const char *name, bool is_subtest)
@@ -79,8 +78,8 @@ static PyObject *enter_step(Step *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* On its way out an exception, or what came of it, leaves several subtests, of which the first one
- * is the innermost. */
+/* An exception, or one that it led to, can leave several subtests; the first one that it leaves is
+ * the innermost. */
 static void remember_failure(SpPyState *state, const char *name, PyObject *value)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
@@ -93,7 +92,7 @@ static void remember_failure(SpPyState *state, const char *name, PyObject *value
     Py_XSETREF(state->failed_exception, Py_NewRef(value));
 }
 
-/* @value is the exception that leaves it; NULL for none. */
+/* @value is the exception that leaves the step, or NULL. */
 static void end_step(Step *self, PyObject *value)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
@@ -121,8 +120,7 @@ static PyObject *leave_step(Step *self, PyObject *args)
     Py_RETURN_FALSE;
 }
 
-/* A call of a function that is decorated with it: a step of its own. The function is the first
- * argument. */
+/* Call a decorated function, as a step of its own. The function is the first argument. */
 static PyObject *run_decorated(Step *self, PyObject *args, PyObject *kwargs)
 {
     SpPyState *state = sp_py_state((PyObject *)self);
@@ -147,7 +145,7 @@ static PyObject *run_decorated(Step *self, PyObject *args, PyObject *kwargs)
     return result;
 }
 
-/* As a decorator: the function, which is a step whenever it is called. */
+/* As a decorator: returns a function that is a step whenever it is called. */
 static PyObject *decorate_function(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *function, *functools, *runner, *partial = NULL, *result = NULL;

@@ -25,13 +25,3 @@ char *sp_py_utf8(PyObject *object)
     }
     return g_string_free(out, FALSE);
 }
-
-char *sp_py_utf8_argument(PyObject *args, PyObject *kwargs, const char *keyword, const char *format)
-{
-    char *keywords[] = {(char *)keyword, NULL};
-    PyObject *object;
-
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, keywords, &object))
-        return NULL;
-    return sp_py_utf8(object);
-}

@@ -4,13 +4,8 @@
 #include "script/py-module.h"
 
 /**
- * What print() would write of @object, as valid UTF-8 for C: lone surrogates (which file names that
- * are no UTF-8 turn into) are written as \udcNN, NUL as \x00. NULL with an exception where its
- * __str__() raises one. Free with g_free().
+ * What print() would write of @object, in valid UTF-8: lone surrogates, as in file names that are
+ * not UTF-8, are written as \udcNN, and NUL as \x00. NULL with an exception if its __str__() raises
+ * one. Free with g_free().
  */
 char *sp_py_utf8(PyObject *object);
-
-/** The one argument of a method, called @keyword, as sp_py_utf8() has it; NULL with an exception.
- */
-char *sp_py_utf8_argument(
-    PyObject *args, PyObject *kwargs, const char *keyword, const char *format);

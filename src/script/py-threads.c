@@ -8,10 +8,10 @@
 #include <glib-unix.h>
 #include <unistd.h>
 
-/* How often a wait asks for signals that nothing has told it of. */
+/* How often a wait checks for signals that it has not been told of. */
 #define ASK_US (G_TIME_SPAN_SECOND / 4)
 
-/* Of the wait that this thread is in; NULL where it is in none that releases the GIL. */
+/* Of the wait that this thread is in; NULL if it is in none that releases the GIL. */
 static __thread PyThreadState *released;
 static __thread SpPyState *waiting;
 static __thread gint64 asked_us;
@@ -53,7 +53,7 @@ SpPyState *sp_py_current_state(void)
     return module ? sp_py_module_state(module) : NULL;
 }
 
-/* Whether a signal has come that the main context has not told of yet. */
+/* Whether a signal has come that the main context has not dispatched yet. */
 static bool has_unread_signal(const SpPyState *state)
 {
     GPollFD fd = {.fd = state->signal_fds[0], .events = G_IO_IN};
@@ -66,7 +66,8 @@ static void begin_wait(void)
     waiting = Py_IsInitialized() && PyGILState_Check() ? sp_py_current_state() : NULL;
     if (waiting && !waiting->is_running)
         waiting = NULL;
-    /* asking lets go of the loop, which costs more than many a wait: only with a reason */
+    /* asking Python releases the loop, which takes longer than many waits: only do it with a reason
+     */
     asked_us = !waiting || has_unread_signal(waiting) ? 0 : g_get_monotonic_time();
     released = waiting ? PyEval_SaveThread() : NULL;
 }
@@ -83,8 +84,8 @@ static void end_wait(void)
     sp_py_resume(depth);
 }
 
-/* Whether Python is to be asked, which needs the GIL. */
-static bool is_due(gint64 now)
+/* Whether to ask Python for signals, or to check conditions: both need the GIL. */
+static bool must_ask_python(gint64 now)
 {
     return asked_us == 0 || now - asked_us >= ASK_US || seen_signals != waiting->signals ||
            (sp_py_is_main_thread() && waiting->is_waiting && sp_py_condition_is_due(waiting));
@@ -103,14 +104,14 @@ static bool has_signal(void)
     return has_raised;
 }
 
-static bool is_interrupted(void *data)
+static bool is_script_interrupted(void *data)
 {
     gint64 now = g_get_monotonic_time();
     SpPyState *state = waiting;
     bool is_over;
 
-    /* only machines that a script runs with are interrupted by its signals */
-    if (!state || !is_due(now))
+    /* only waits of a running script are interrupted by its signals */
+    if (!state || !must_ask_python(now))
         return false;
     seen_signals = state->signals;
     end_wait();
@@ -123,11 +124,11 @@ static bool is_interrupted(void *data)
 
 SpInterrupt sp_script_interrupt(void)
 {
-    return (SpInterrupt){.func = is_interrupted, .begin = begin_wait, .end = end_wait};
+    return (SpInterrupt){.func = is_script_interrupted, .begin = begin_wait, .end = end_wait};
 }
 
-/* Python writes a byte for each signal, in whatever thread it came. */
-static gboolean on_signal(int fd, GIOCondition condition, void *data)
+/* Python writes a byte for each signal, whichever thread it came in. */
+static gboolean on_python_signal(int fd, GIOCondition condition, void *data)
 {
     SpPyState *state = data;
     char bytes[64];
@@ -138,7 +139,7 @@ static gboolean on_signal(int fd, GIOCondition condition, void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* Negative: none. */
+/* @fd is negative to unset it. */
 static bool set_wakeup_fd(int fd)
 {
     PyObject *module = PyImport_ImportModule("signal");
@@ -155,7 +156,7 @@ static bool watch_signals(SpPyState *state)
         return PyErr_SetFromErrno(PyExc_OSError) != NULL;
     g_unix_set_fd_nonblocking(state->signal_fds[0], TRUE, NULL);
     g_unix_set_fd_nonblocking(state->signal_fds[1], TRUE, NULL);
-    state->signal_source = g_unix_fd_add(state->signal_fds[0], G_IO_IN, on_signal, state);
+    state->signal_source = g_unix_fd_add(state->signal_fds[0], G_IO_IN, on_python_signal, state);
     return set_wakeup_fd(state->signal_fds[1]);
 }
 
@@ -222,8 +223,8 @@ bool sp_py_threads_start(SpPyState *state)
     return is_good;
 }
 
-/* The name of a thread other than the main one that is no daemon and runs; NULL for none, or with
- * an exception. */
+/* The name of a running thread that is neither the main one nor a daemon; NULL if there is none, or
+ * with an exception. */
 static PyObject *find_left_thread(void)
 {
     PyObject *threading = PyImport_ImportModule("threading");
@@ -264,7 +265,7 @@ void sp_py_threads_stop(SpPyState *state)
     g_clear_pointer(&state->users, g_hash_table_unref);
 }
 
-/* concurrent.futures has threads that wait for work: Python ends them at its own end. */
+/* The threads of concurrent.futures wait for work until Python ends them at its own end. */
 static void end_executors(void)
 {
     PyObject *module =
@@ -276,7 +277,7 @@ static void end_executors(void)
     Py_XDECREF(result);
 }
 
-/* What ended a thread led to the script's own failure, as far as one knows. */
+/* Assume that what ended a thread led to the script's own failure. */
 static void add_context(PyObject *value, PyObject *failure)
 {
     PyObject *context = PyException_GetContext(value);

@@ -6,11 +6,12 @@
 /*
  * Python's threads and the loop (base/loop.h).
  *
- * C code of this folder runs with the loop held, Python code without: so machines are served while
- * a script computes. Whatever calls into Python suspends the loop around it (sp_py_suspend()), and
- * each function that Python calls begins by holding it: the tables of methods name the variants
- * that SP_PY_HELD() and SP_PY_SERVED() (py-machine.h) define. A thread that waits releases Python's
- * GIL too. Nobody waits for the loop with the GIL, so that neither can lock the other out.
+ * C code of this directory runs with the loop held, Python code without, so that machines are
+ * served while a script computes. Whatever calls into Python suspends the loop around it
+ * (sp_py_suspend()), and each function that Python calls begins by holding it: the tables of
+ * methods name the variants that SP_PY_HELD() and SP_PY_SERVED() (py-call.h) define. A thread that
+ * waits releases Python's GIL too. Nobody waits for the loop with the GIL, so that neither can lock
+ * the other out.
  */
 
 /** Hold the loop, with the GIL, which may be released meanwhile. */
@@ -21,25 +22,25 @@ void sp_py_release(void);
 guint sp_py_suspend(void);
 void sp_py_resume(guint depth);
 
-/** The state of the module of the interpreter that runs; NULL for none. Needs the GIL. */
+/** The state of the running interpreter's module; NULL if there is none. Needs the GIL. */
 SpPyState *sp_py_current_state(void);
 
-/** What signals a script gets end its waits at once; and failures of its threads are kept. */
+/** From now on, signals end the waits of a script, and failures of its threads are kept. */
 bool sp_py_threads_start(SpPyState *state);
 void sp_py_threads_stop(SpPyState *state);
 
 /**
- * What a script's threads leave at its end. True where all of them have ended and none by an
- * exception; otherwise false with an exception, unless one is set already.
+ * Check a script's threads at its end. True if all have ended, none of them by an exception;
+ * otherwise false with an exception, unless one is set already.
  */
 bool sp_py_threads_check(SpPyState *state);
 
 /**
- * Take @machine for this thread, which may be done again; false with an exception where another
- * thread is in a call about it.
+ * Claim @machine for this thread, which may be nested; false with an exception if another thread is
+ * in a call about it.
  */
 bool sp_py_claim(SpPyState *state, SpMachine *machine);
-/** Nothing where this thread has not claimed it. */
+/** Does nothing if this thread has not claimed it. */
 void sp_py_unclaim(SpPyState *state, SpMachine *machine);
 
 /** Defines held_@function: @function, of METH_VARARGS | METH_KEYWORDS, with the loop held. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The interpreter: brought up so that it is the same on every host. */
+/* The interpreter, configured so that it is the same on every host. */
 
 #include "base/error.h"
 #include "script/py-module.h"
@@ -16,11 +16,11 @@
 #define CHECK_MEMORY 0
 #endif
 
-static bool refuse(PyStatus status, GError **error)
+static bool refuse_start(PyStatus status, GError **error)
 {
     g_set_error(error, SP_ERROR, SP_ERROR_HOST,
         "the embedded Python (home '%s') can't be started: %s: is the package libpython3-stdlib "
-        "there?",
+        "installed?",
         SP_PYTHON_HOME, status.err_msg ? status.err_msg : "no reason given");
     return false;
 }
@@ -34,7 +34,7 @@ static PyStatus configure(PyConfig *config)
     status = PyConfig_SetBytesString(config, &config->home, SP_PYTHON_HOME);
     if (PyStatus_Exception(status))
         return status;
-    /* named, since it would be looked for in PATH otherwise, where another Python may be */
+    /* otherwise it would be looked for in PATH, where another Python may be */
     status = PyConfig_SetBytesString(config, &config->program_name, SP_PYTHON_HOME "/bin/python3");
     if (PyStatus_Exception(status))
         return status;
@@ -53,7 +53,7 @@ bool sp_python_start(GError **error)
         pre.allocator = PYMEM_ALLOCATOR_MALLOC;
     status = Py_PreInitialize(&pre);
     if (PyStatus_Exception(status))
-        return refuse(status, error);
+        return refuse_start(status, error);
     if (PyImport_AppendInittab("slotproof", sp_py_module_init) < 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST, "no memory for the embedded Python");
         return false;
@@ -61,7 +61,7 @@ bool sp_python_start(GError **error)
     PyConfig_InitIsolatedConfig(&config);
     status = configure(&config);
     PyConfig_Clear(&config);
-    return PyStatus_Exception(status) ? refuse(status, error) : true;
+    return PyStatus_Exception(status) ? refuse_start(status, error) : true;
 }
 
 void sp_python_stop(void)

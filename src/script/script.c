@@ -2,87 +2,14 @@
 #include "script/script.h"
 
 #include "base/error.h"
-#include "script/builtins.h"
-#include "script/py-network.h"
-#include "script/py-polling.h"
+#include "script/api.h"
 #include "script/py-prompt.h"
 #include "script/py-threads.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SCRIPT_SIZE_MAX (4u * 1024 * 1024)
-
-static const char *const taken_names[] = {
-    /* globals of a script */
-    "BaseMachine",
-    "Driver",
-    "Machine",
-    "NspawnMachine",
-    "PollingCondition",
-    "QemuMachine",
-    "VLan",
-    "create_machine",
-    "debug",
-    "driver",
-    "join_all",
-    "log",
-    "machine",
-    "machines",
-    "machines_nspawn",
-    "machines_qemu",
-    "networks",
-    "os",
-    "polling_condition",
-    "retry",
-    "run_tests",
-    "serial_stdout_off",
-    "serial_stdout_on",
-    "slotproof",
-    "start_all",
-    "subtest",
-    "t",
-    "test_script",
-    "vlans",
-    /* Python's keywords */
-    "False",
-    "None",
-    "True",
-    "and",
-    "as",
-    "assert",
-    "async",
-    "await",
-    "break",
-    "class",
-    "continue",
-    "def",
-    "del",
-    "elif",
-    "else",
-    "except",
-    "finally",
-    "for",
-    "from",
-    "global",
-    "if",
-    "import",
-    "in",
-    "is",
-    "lambda",
-    "nonlocal",
-    "not",
-    "or",
-    "pass",
-    "raise",
-    "return",
-    "try",
-    "while",
-    "with",
-    "yield",
-    NULL,
-};
 
 #define NAME_MAX_LENGTH 64
 
@@ -99,7 +26,7 @@ bool sp_script_is_same_name(const char *a, const char *b)
     return g_str_equal(name_a, name_b);
 }
 
-/* Letters, digits, '_' and '-', and what a name may begin with first. */
+/* Letters, digits, '_' and '-'; those that a name can begin with are first. */
 static bool is_spelled_well(const char *name)
 {
     if (!g_ascii_isalpha(*name) && *name != '_')
@@ -111,7 +38,7 @@ static bool is_spelled_well(const char *name)
     return strlen(name) <= NAME_MAX_LENGTH;
 }
 
-/* vlan1 and so on are networks. */
+/* Whether @name is that of a network, such as vlan1. */
 static bool is_vlan(const char *name)
 {
     return g_str_has_prefix(name, "vlan") && name[4] &&
@@ -122,13 +49,13 @@ const char *sp_script_name_fault(const char *name)
 {
     g_autofree char *python_name = sp_script_python_name(name);
 
-    /* a sole machine is called `machine` anyway */
+    /* if there is only one machine, it is `machine` anyway */
     if (g_str_equal(name, "machine"))
         return NULL;
     if (!is_spelled_well(name))
         return "a name for Python: letters, digits, '_' and '-', no digit or '-' first, 64 at most";
-    if (g_strv_contains(taken_names, python_name) || sp_is_builtin_name(python_name) ||
-        is_vlan(python_name) || g_str_has_prefix(python_name, "__"))
+    if (g_strv_contains(sp_script_taken_names, python_name) || is_vlan(python_name) ||
+        g_str_has_prefix(python_name, "__"))
         return "another name: this one means something else in a script";
     return NULL;
 }
@@ -147,8 +74,8 @@ static bool catch_signal(PyObject *module, int number, PyObject *handler)
     return result != NULL;
 }
 
-/* SIGTERM, and SIGHUP where it is not ignored, end a script as SIGINT does: with its machines and
- * its log in order. At a prompt, which goes on after SIGINT, they end that. */
+/* SIGTERM, and SIGHUP unless it is ignored, end a script as SIGINT does, with its machines and its
+ * log in order. They also end a prompt, which SIGINT does not. */
 static bool catch_signals(const SpScriptConfig *config)
 {
     static PyMethodDef end = {"end_prompt", end_prompt, METH_VARARGS, NULL};
@@ -182,21 +109,21 @@ static bool add_import_path(const SpScriptConfig *config)
     g_autofree char *dir = g_path_get_dirname(config->path);
     g_autofree char *absolute = g_canonicalize_filename(dir, NULL);
     g_autofree char *tests = sp_py_tests_dir(config);
-    const char *const folders[] = {tests, absolute};
+    const char *const dirs[] = {tests, absolute};
     PyObject *path = PySys_GetObject("path"); /* borrowed */
 
-    for (gsize i = 0; path && i < G_N_ELEMENTS(folders); i++) {
-        PyObject *folder = PyUnicode_DecodeFSDefault(folders[i]);
-        int r = folder ? PyList_Insert(path, 0, folder) : -1;
+    for (gsize i = 0; path && i < G_N_ELEMENTS(dirs); i++) {
+        PyObject *entry = PyUnicode_DecodeFSDefault(dirs[i]);
+        int r = entry ? PyList_Insert(path, 0, entry) : -1;
 
-        Py_XDECREF(folder);
+        Py_XDECREF(entry);
         if (r < 0)
             return false;
     }
     return path != NULL;
 }
 
-static SpScriptOutcome judge(SpPyState *state, char **ret_report)
+static SpScriptOutcome judge_failure(SpPyState *state, char **ret_report)
 {
     SpScriptOutcome outcome =
         PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) ? SP_SCRIPT_INTERRUPTED : SP_SCRIPT_FAILED;
@@ -205,7 +132,7 @@ static SpScriptOutcome judge(SpPyState *state, char **ret_report)
     return *ret_report ? outcome : SP_SCRIPT_PASSED;
 }
 
-static void set_up(SpPyState *state, const SpScriptConfig *config, GPtrArray *stations)
+static void set_up_state(SpPyState *state, const SpScriptConfig *config, GPtrArray *stations)
 {
     state->config = config;
     state->stations = stations;
@@ -216,7 +143,7 @@ static void set_up(SpPyState *state, const SpScriptConfig *config, GPtrArray *st
         g_ptr_array_add(state->machines, config->machines[i]);
 }
 
-/* The prompt in place of the script. What ends it is no failure. */
+/* The prompt instead of the script. Its end is not a failure. */
 static void run_prompt(SpPyState *state)
 {
     g_autofree char *banner = sp_py_prompt_banner(state);
@@ -225,17 +152,17 @@ static void run_prompt(SpPyState *state)
         PyErr_Clear();
 }
 
-/* Where the script has failed: what is known of it, and the machines as they are. */
+/* A prompt after the script has failed, with the machines as they are. */
 static void run_post_mortem(SpPyState *state, const char *report)
 {
-    printf("%s", report);
-    fflush(stdout);
-    if (!sp_py_prompt(state, state->globals,
-            "The script has failed, the machines are as it left them. Ctrl-D ends."))
+    g_autofree char *banner = g_strconcat(
+        report, "The script has failed, and the machines are as it left them. Ctrl-D ends.", NULL);
+
+    if (!sp_py_prompt(state, state->globals, banner))
         PyErr_Clear();
 }
 
-/* With the interpreter up, and the script compiled. */
+/* With the interpreter started and the script compiled. */
 static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_report)
 {
     SpScriptOutcome outcome = SP_SCRIPT_PASSED;
@@ -244,7 +171,7 @@ static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_rep
 
     sp_py_resume(depth);
     if (!sp_py_threads_check(state))
-        outcome = judge(state, ret_report);
+        outcome = judge_failure(state, ret_report);
     sp_py_drop_conditions(state);
     while (sp_log_depth(state->config->log) > 0)
         sp_log_end(state->config->log, "not ended");
@@ -254,8 +181,8 @@ static SpScriptOutcome run_code(SpPyState *state, PyObject *code, char **ret_rep
     return outcome;
 }
 
-/* False with @error where the machines are not there. */
-static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
+/* False with @error if config->begin_func failed. */
+static bool run_in_interpreter(const SpScriptConfig *config, PyObject *module, GPtrArray *stations,
     const char *source, SpScriptOutcome *ret_outcome, char **ret_report, GError **error)
 {
     SpPyState *state = sp_py_module_state(module);
@@ -264,7 +191,7 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
     bool is_ready, has_begun = true;
     PyObject *code;
 
-    set_up(state, config, stations);
+    set_up_state(state, config, stations);
     state->source = source;
     code = Py_CompileString(source, config->path, Py_file_input);
     if (!code && config->prompt == SP_PROMPT_ONLY)
@@ -276,13 +203,13 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
     }
     if (!PyErr_Occurred() && catch_signals(config) && add_import_path(config))
         state->globals = sp_py_globals_new(module);
-    /* from here on signals end waits */
+    /* from now on signals end waits */
     is_ready = state->globals && sp_py_threads_start(state);
     if (is_ready && config->begin_func)
         has_begun = config->begin_func(config->begin_data, &local);
     if (!is_ready || (!has_begun && PyErr_Occurred())) {
         has_begun = true;
-        outcome = judge(state, ret_report);
+        outcome = judge_failure(state, ret_report);
     } else if (!has_begun) {
         g_propagate_error(error, g_steal_pointer(&local));
     } else if (config->prompt == SP_PROMPT_ONLY) {
@@ -301,8 +228,8 @@ static bool run(const SpScriptConfig *config, PyObject *module, GPtrArray *stati
     return has_begun;
 }
 
-/* The script's text; NULL with what is wrong with it. */
-static char *read_source(const char *path, char **ret_report)
+/* The script's text; NULL with a report of what is wrong with it. */
+static char *read_script(const char *path, char **ret_report)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) error = NULL;
@@ -325,9 +252,9 @@ bool sp_script_run(
 {
     struct sigaction old_int, old_term, old_hup;
     g_autofree char *report = NULL;
-    g_autofree char *source = read_source(config->path, &report);
+    g_autofree char *source = read_script(config->path, &report);
     SpScriptOutcome outcome = SP_SCRIPT_INVALID;
-    /* until after the interpreter: what is left in it may still have objects for them */
+    /* freed after the interpreter, whose remaining objects may still refer to them */
     g_autoptr(GPtrArray) stations =
         g_ptr_array_new_with_free_func((GDestroyNotify)sp_py_station_free);
     bool has_left_threads, has_begun = true;
@@ -342,7 +269,8 @@ bool sp_script_run(
         module = PyImport_ImportModule("slotproof");
         if (module) {
             sp_py_hold();
-            has_begun = run(config, module, stations, source, &outcome, &report, error);
+            has_begun =
+                run_in_interpreter(config, module, stations, source, &outcome, &report, error);
             sp_py_release();
         } else {
             g_set_error(error, SP_ERROR, SP_ERROR_HOST,

@@ -47,7 +47,7 @@ static void test_context(ScriptFixture *f, gconstpointer data)
         "RequestedAssertionFailed: 'slot A' != 'slot B'\n",
         "\nDuring handling of the above exception, another exception occurred:\n\n",
         "failed: raise ValueError('cleanup broke')\n  at ", "script.py:2, in cleanup()\n",
-        "ValueError: cleanup broke\nThe rest");
+        "ValueError: cleanup broke\nMore is");
     log = log_contents(f, "log.txt");
     g_assert_nonnull(strstr(log, "RequestedAssertionFailed: 'slot A' != 'slot B'"));
     g_assert_nonnull(strstr(log, "ValueError: cleanup broke"));
@@ -92,12 +92,12 @@ static void test_notes(ScriptFixture *f, gconstpointer data)
 {
     SCRIPT_EXPECT_FAILED(f,
         "e = ValueError('x')\ne.add_note('slot was B')\ne.add_note('two\\nlines')\nraise e\n",
-        "ValueError: x\nslot was B\ntwo\nlines\nThe rest");
+        "ValueError: x\nslot was B\ntwo\nlines\nMore is");
     /* what is no list, or holds no str, is shown as Python does */
     SCRIPT_EXPECT_FAILED(
-        f, "e = ValueError('x')\ne.__notes__ = 5\nraise e\n", "ValueError: x\n5\nThe rest");
+        f, "e = ValueError('x')\ne.__notes__ = 5\nraise e\n", "ValueError: x\n5\nMore is");
     SCRIPT_EXPECT_FAILED(
-        f, "e = ValueError('x')\ne.__notes__ = [7]\nraise e\n", "ValueError: x\n7\nThe rest");
+        f, "e = ValueError('x')\ne.__notes__ = [7]\nraise e\n", "ValueError: x\n7\nMore is");
 }
 
 static void test_groups(ScriptFixture *f, gconstpointer data)
@@ -111,7 +111,7 @@ static void test_groups(ScriptFixture *f, gconstpointer data)
         "  assertion failed: t.assertEqual(text, 'seen')\n",
         "  RequestedAssertionFailed: 'one' != 'seen'\n", "  2 of 2:\n",
         "  ExceptionGroup: inner (1 sub-exception)\n  a note\n", "    1 of 1:\n",
-        "    KeyError: 'deep'\n", "The rest");
+        "    KeyError: 'deep'\n", "More is");
 }
 
 /* However they hang together, a report ends. */
@@ -119,28 +119,28 @@ static void test_bounds(ScriptFixture *f, gconstpointer data)
 {
     SCRIPT_EXPECT_FAILED(f,
         "a, b = ValueError('a'), ValueError('b')\na.__context__ = b\nb.__context__ = a\nraise a\n",
-        "ValueError: b\n", "another exception occurred", "ValueError: a\nThe rest");
+        "ValueError: b\n", "another exception occurred", "ValueError: a\nMore is");
     SCRIPT_EXPECT_FAILED(f,
         "a, b = ValueError('a'), ValueError('b')\nb.__cause__ = a\n"
         "a.__cause__ = ExceptionGroup('g', [b, a])\nraise a\n",
-        "ExceptionGroup: g", "direct cause", "ValueError: a\nThe rest");
+        "ExceptionGroup: g", "direct cause", "ValueError: a\nMore is");
     SCRIPT_EXPECT_FAILED(f,
         "def chain(n):\n    e = ValueError('first')\n    for i in range(n):\n"
         "        later = ValueError(f'number {i}')\n        later.__context__ = e\n"
         "        e = later\n    return e\n\n\nraise chain(5000)\n",
         "ValueError: first\n", "ValueError: number 0\n", "exceptions left out ...]",
-        "ValueError: number 4999\nThe rest");
+        "ValueError: number 4999\nMore is");
     g_assert_cmpuint(strlen(f->report), <, 16384);
     /* nested so deep, and so wide, that all of it would be too much */
     SCRIPT_EXPECT_FAILED(f,
         "g = ExceptionGroup('g', [ValueError('deep')])\nfor i in range(500):\n"
         "    g = ExceptionGroup('g', [g])\nraise g\n",
-        "ExceptionGroup: g (1 sub-exception)\n", "left out ...]", "The rest");
+        "ExceptionGroup: g (1 sub-exception)\n", "left out ...]", "More is");
     g_assert_cmpuint(strlen(f->report), <, 16384);
     SCRIPT_EXPECT_FAILED(f,
         "raise ExceptionGroup('g', [ExceptionGroup(str(i), [ValueError(f'{i}.{j}') "
         "for j in range(300)]) for i in range(300)])\n",
-        "300 sub-exceptions", "left out ...]", "The rest");
+        "300 sub-exceptions", "left out ...]", "More is");
     g_assert_cmpuint(strlen(f->report), <, 65536);
 }
 
@@ -153,7 +153,7 @@ static void test_huge(ScriptFixture *f, gconstpointer data)
         "try:\n    t.assertIn('needle', 'x' * 17000000)\nfinally:\n"
         "    raise ValueError('y' * 17000000)\n",
         "RequestedAssertionFailed: 'needle' not found in 'xxx", "bytes left out ...]", "xxx'\n",
-        "ValueError: yyy", "bytes left out ...]", "yyy\nThe rest");
+        "ValueError: yyy", "bytes left out ...]", "yyy\nMore is");
     g_assert_cmpuint(strlen(f->report), <, 65536);
     log = log_contents(f, "log.txt");
     events = log_contents(f, "events.jsonl");
@@ -163,11 +163,11 @@ static void test_huge(ScriptFixture *f, gconstpointer data)
     close_log(f);
     SCRIPT_EXPECT_FAILED(f,
         "e = ValueError('x')\nfor i in range(10000):\n    e.add_note('n' * 10000)\nraise e\n",
-        "ValueError: x\nnnn", "left out ...]", "The rest");
+        "ValueError: x\nnnn", "left out ...]", "More is");
     g_assert_cmpuint(strlen(f->report), <, 65536);
     SCRIPT_EXPECT_FAILED(f,
         "class Odd(Exception):\n    def __str__(self):\n        raise KeyError\n\n\nraise Odd\n",
-        "Odd: <its __str__() failed>\nThe rest");
+        "Odd: <its __str__() failed>\nMore is");
 }
 
 /* A name, or a message, is never in the way of a result; nor of what comes after it in the log. */

@@ -261,7 +261,7 @@ static void test_active_state(ScriptFixture *f, gconstpointer data)
         "with t.assertRaisesRegex(slotproof.RequestedAssertionFailed,\n"
         "        \"unit 'good.service' was not inactive in time, but is active\"):\n"
         "    machine.wait_for_unit_active_state('good.service', 'inactive', timeout=0)\n"
-        "with t.assertRaisesRegex(ValueError, \"'activ' is no state\"):\n"
+        "with t.assertRaisesRegex(ValueError, \"'activ' is not a unit state\"):\n"
         "    machine.wait_for_unit_active_state('good.service', 'activ')\n");
 }
 

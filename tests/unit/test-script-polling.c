@@ -84,14 +84,14 @@ static void test_reason(ScriptFixture *f, gconstpointer data)
         "    t.assertIsInstance(caught.exception.__cause__, cause)\n"
         "with cond:\n"
         "    expect(lambda: machine.succeed('echo'),\n"
-        "           r\"'cond' does not hold any more: ZeroDivisionError: division by zero \"\n"
+        "           r\"'cond' no longer holds: ZeroDivisionError: division by zero \"\n"
         "           r'\\(script.py, line 3\\)$', ZeroDivisionError)\n"
         "expect(lambda: cond.wait(0), r\"'cond' did not .* in time: ZeroDiv.*line 3\", "
         "ZeroDivisionError)\n"
         "@polling_condition(seconds_interval=0)\n"
         "def empty():\n    assert False\n"
         "with empty:\n"
-        "    expect(lambda: machine.succeed('echo'), r'any more: AssertionError \\(script.py, "
+        "    expect(lambda: machine.succeed('echo'), r'no longer holds: AssertionError \\(script.py, "
         "line 18\\)$', AssertionError)\n"
         "class Odd(Exception):\n    def __str__(self): raise ValueError\n"
         "@polling_condition(seconds_interval=0)\n"
@@ -114,7 +114,7 @@ static void test_during_wait(ScriptFixture *f, gconstpointer data)
                                "with polling_condition(soon_over.check, 0.1), soon_over:\n"
                                "    machine.wait_for_file('slow')\n";
 
-    SCRIPT_EXPECT_FAILED(f, text, "script.py:8\n", "RequestedAssertionFailed", "does not hold");
+    SCRIPT_EXPECT_FAILED(f, text, "script.py:8\n", "RequestedAssertionFailed", "no longer holds");
     g_assert_null(strstr(f->report, "Interrupted"));
 }
 

@@ -168,7 +168,7 @@ static void test_report_is_short(ScriptFixture *f, gconstpointer data)
                         "RequestedAssertionFailed: False is not true\n"
                         "The last lines of the console of 'gateway':\n"
                         "last words of gateway\n"
-                        "The rest lies in out/here: the log, consoles, journals, screens\n",
+                        "More is in out/here: the log, consoles, journals, screenshots\n",
             f->path);
     g_assert_cmpstr(f->report, ==, expected);
     g_assert_cmpint(script_run(f, "def f():\n    f()\nf()\n"), ==, SP_SCRIPT_FAILED);
@@ -184,15 +184,15 @@ static void test_values(ScriptFixture *f, gconstpointer data)
         "check(['a'] * 4, machine)\n",
         "assertion failed: assert (len(seen) <=\n    LIMIT), ''\n  at ",
         "script.py:5, in check()\n  called from ", "AssertionError\n",
-        "  seen = ['a', 'a', 'a', 'a']\n  LIMIT = 3\nThe rest");
+        "  seen = ['a', 'a', 'a', 'a']\n  LIMIT = 3\nMore is");
     SCRIPT_EXPECT_FAILED(f, "x = 'y' * 5000\nassert not x\n", "AssertionError\n", "  x = 'yyy",
-        "bytes left out", "yyy'\nThe rest");
+        "bytes left out", "yyy'\nMore is");
     SCRIPT_EXPECT_FAILED(f,
         "class Bad:\n    def __repr__(self):\n        raise ValueError\nbad, x = Bad(), 1\n"
         "assert bad is x\n",
-        "AssertionError\n  x = 1\nThe rest");
+        "AssertionError\n  x = 1\nMore is");
     /* one that says what is wrong says enough */
-    SCRIPT_EXPECT_FAILED(f, "x = 1\nassert x == 2, 'not so'\n", "AssertionError: not so\nThe rest");
+    SCRIPT_EXPECT_FAILED(f, "x = 1\nassert x == 2, 'not so'\n", "AssertionError: not so\nMore is");
 }
 
 /* Modules beside the script are the test's; Python's own are not. */
