@@ -29,7 +29,7 @@ static char *make_path(const SpMachine *machine, const char *dir, const char *ki
     return g_build_filename(dir, name, NULL);
 }
 
-static bool host_error(GError **error, const char *what, const char *path)
+static bool refuse_path(GError **error, const char *what, const char *path)
 {
     g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
         g_strerror(errno));
@@ -87,7 +87,7 @@ bool sp_machine_copy_data(int from, const char *path, GError **error)
     bool is_good = to >= 0 && sp_copy_data(from, to);
 
     if (!is_good)
-        host_error(error, "written", path);
+        refuse_path(error, "written", path);
     if (to >= 0)
         close(to);
     return is_good;
@@ -113,7 +113,7 @@ static bool save_state(SpMachine *machine, const char *path, GError **error)
     bool is_good;
 
     if (fd < 0)
-        return host_error(error, "made", path);
+        return refuse_path(error, "made", path);
     is_good = sp_machine_command(
                   machine, error, "migrate-set-parameters", "{s:I}", "max-bandwidth", BANDWIDTH) &&
               set_capabilities(machine, machine->memory_is_own, error) &&
@@ -148,7 +148,7 @@ static bool copy_layer(SpMachine *machine, GError **error)
            wait_for_stream(machine, error);
 }
 
-static void drop_zeros(SpMachine *machine)
+static void drop_zero_pages(SpMachine *machine)
 {
     if (machine->memory_is_own)
         sp_memory_file_drop_zeros(machine->memory_fd);
@@ -163,7 +163,7 @@ static bool save_files(SpMachine *machine, const char *dir, GError **error)
     if (!copy_layer(machine, error) || !save_state(machine, state, error) ||
         !sp_machine_quit(machine, error))
         return false;
-    drop_zeros(machine);
+    drop_zero_pages(machine);
     return sp_machine_copy_data(sp_overlay_rw_fd(machine->overlay), disk, error) &&
            copy_console(machine, console, error);
 }
@@ -245,7 +245,7 @@ static bool load_state(SpMachine *machine, const char *path, GError **error)
     bool is_good;
 
     if (fd < 0)
-        return host_error(error, "opened", path);
+        return refuse_path(error, "opened", path);
     /* a snapshot that is saved later needs its memory */
     is_good = set_capabilities(machine, machine->has_template, error) &&
               migrate(machine, "migrate-incoming", fd, error) &&

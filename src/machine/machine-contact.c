@@ -88,7 +88,7 @@ static void note_boot(SpMachine *machine)
 }
 
 /* "timed out" becomes what was waited for, and what was seen meanwhile. */
-static bool explain_timeout(SpMachine *machine, GError *local, GError **error)
+static bool explain_no_contact(SpMachine *machine, GError *local, GError **error)
 {
     g_autofree char *seen = NULL;
 
@@ -116,7 +116,7 @@ bool sp_machine_contact(SpMachine *machine, gint64 deadline, GError **error)
         return false;
     }
     if (!sp_wait(contact_is_made, &wait, deadline, &machine->config.interrupt, &local))
-        return explain_timeout(machine, local, error);
+        return explain_no_contact(machine, local, error);
     note_boot(machine);
     return true;
 }

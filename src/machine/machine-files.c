@@ -51,7 +51,7 @@ static const char *name_type(mode_t type)
     }
 }
 
-static void say_passed_over(SpMachine *machine, const char *path, mode_t type)
+static void log_skipped(SpMachine *machine, const char *path, mode_t type)
 {
     sp_log(
         machine->config.log, machine->config.name, "not copied: '%s' is %s", path, name_type(type));
@@ -93,7 +93,7 @@ static char *resolve_target(
     return is_folder ? g_build_filename(target, name, NULL) : g_strdup(target);
 }
 
-static bool is_passed_over(mode_t type)
+static bool is_skipped(mode_t type)
 {
     return type == AE_IFSOCK || type == AE_IFBLK || type == AE_IFCHR;
 }
@@ -113,8 +113,8 @@ static bool add_entry(SpMachine *machine, struct archive *out, struct archive *d
         goto out;
     }
     archive_read_disk_descend(disk);
-    if (is_passed_over(archive_entry_filetype(entry))) {
-        say_passed_over(machine, archive_entry_sourcepath(entry), archive_entry_filetype(entry));
+    if (is_skipped(archive_entry_filetype(entry))) {
+        log_skipped(machine, archive_entry_sourcepath(entry), archive_entry_filetype(entry));
         ok = true;
         goto out;
     }
@@ -348,7 +348,7 @@ static bool unpack_folder(
         if (status < ARCHIVE_WARN)
             archive_error(&local, "the guest's archive", in);
         else if (!is_wanted(entry))
-            say_passed_over(machine, archive_entry_pathname(entry), archive_entry_filetype(entry));
+            log_skipped(machine, archive_entry_pathname(entry), archive_entry_filetype(entry));
         else if (place_entry(entry, dir, &local) &&
                  archive_read_extract(in, entry, flags) < ARCHIVE_WARN)
             archive_error(&local, "writing the guest's files", in);
@@ -366,7 +366,7 @@ static int make_writable(const char *path, const struct stat *st, int type, stru
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)remove(path);
     return 0;
@@ -403,7 +403,7 @@ static bool place_folder(
     from = g_build_filename(part, name, NULL);
     is_good = unpack_folder(machine, packed, part, error) && move_folder(from, to, error);
     nftw(part, make_writable, 16, FTW_PHYS);
-    nftw(part, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(part, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return is_good;
 }
 

@@ -110,7 +110,7 @@ static SpChannel *exec_shell(SpMachine *machine, const char *command)
     return sp_agent_exec(machine->agent, (const char *const *)argv);
 }
 
-static bool run_command(SpMachine *machine, const char *command, gint64 timeout_ms,
+static bool run_shell_command(SpMachine *machine, const char *command, gint64 timeout_ms,
     SpCommandResult *ret_result, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
@@ -144,7 +144,7 @@ bool sp_machine_execute(SpMachine *machine, const char *command, gint64 timeout_
 {
     GError *local = NULL;
 
-    run_command(machine, command, timeout_ms, ret_result, &local);
+    run_shell_command(machine, command, timeout_ms, ret_result, &local);
     return sp_machine_report(machine, local, error);
 }
 

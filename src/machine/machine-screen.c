@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What a machine shows: pictures of its screen, and the text on them. */
+/* What a machine shows: screenshots of its screen, and the text on them. */
 
 #include "base/error.h"
+#include "base/json.h"
 #include "machine/machine-private.h"
 #include "machine/ocr.h"
 
@@ -15,6 +16,16 @@
 /* Between two looks at the screen, which has no event. */
 #define POLL_MS 100
 
+/* A QEMU before 7.1 writes PPM only. */
+static bool lacks_formats(SpMachine *machine)
+{
+    json_auto_t *version = sp_machine_query(machine, NULL, "query-version", NULL);
+    const json_t *qemu = json_object_get(version, "qemu");
+    gint64 major = sp_json_int(qemu, "major", G_MAXINT);
+
+    return major < 7 || (major == 7 && sp_json_int(qemu, "minor", 0) < 1);
+}
+
 /* Have QEMU write what the screen shows into the file at @path, in @format; NULL: PPM. */
 static bool dump_screen(SpMachine *machine, const char *path, const char *format, GError **error)
 {
@@ -25,11 +36,10 @@ static bool dump_screen(SpMachine *machine, const char *path, const char *format
     if (sp_machine_command(
             machine, &local, "screendump", "{s:s, s:s*}", "filename", path, "format", format))
         return true;
-    if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST) && strstr(local->message, "'format'")) {
-        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
-            "this QEMU can't write screenshots: it has to be 7.1 or later, with support for PNG");
-        g_error_free(local);
-        return false;
+    if (format && g_error_matches(local, SP_ERROR, SP_ERROR_GUEST) && lacks_formats(machine)) {
+        g_clear_error(&local);
+        g_set_error_literal(&local, SP_ERROR, SP_ERROR_USAGE,
+            "this QEMU can't write screenshots: it has to be 7.1 or later");
     }
     g_propagate_prefixed_error(error, local, "no screenshot: ");
     return false;
@@ -45,7 +55,7 @@ bool sp_machine_screenshot(SpMachine *machine, const char *path, GError **error)
 }
 
 /* The whole of @fd, whose offset is anywhere. */
-static GBytes *read_file(int fd, GError **error)
+static GBytes *map_screenshot(int fd, GError **error)
 {
     struct stat st;
     void *data;
@@ -58,48 +68,48 @@ static GBytes *read_file(int fd, GError **error)
             return bytes;
         }
     }
-    g_set_error_literal(error, SP_ERROR, SP_ERROR_PROTOCOL, "QEMU wrote no picture of the screen");
+    g_set_error_literal(error, SP_ERROR, SP_ERROR_PROTOCOL, "QEMU wrote no screenshot");
     return NULL;
 }
 
 /* What the screen shows, as a PPM file; it is never one that others could see. */
-static GBytes *take_picture(SpMachine *machine, GError **error)
+static GBytes *take_screenshot(SpMachine *machine, GError **error)
 {
     int fd = memfd_create("slotproof-screen", MFD_CLOEXEC);
     g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", getpid(), fd);
     GBytes *bytes = NULL;
 
     if (fd < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a picture of the screen can't be kept: %s",
-            g_strerror(errno));
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(errno));
         return NULL;
     }
     if (dump_screen(machine, path, NULL, error))
-        bytes = read_file(fd, error);
+        bytes = map_screenshot(fd, error);
     close(fd);
     return bytes;
 }
 
-static char *read_text(
+static char *recognize_text(
     SpMachine *machine, GBytes *file, guint variant, gint64 deadline, GError **error)
 {
     gsize length;
     const guint8 *data = g_bytes_get_data(file, &length);
-    g_autoptr(SpPicture) picture = sp_picture_parse(data, length, error);
+    g_autoptr(SpScreenshot) screenshot = sp_screenshot_parse(data, length, error);
 
-    if (!picture)
+    if (!screenshot)
         return NULL;
-    return sp_ocr_read(picture, variant, deadline, &machine->config.interrupt, error);
+    return sp_ocr_read(screenshot, variant, deadline, &machine->config.interrupt, error);
 }
 
 static char **read_screen(SpMachine *machine, guint variants, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, -1);
-    g_autoptr(GBytes) file = take_picture(machine, error);
+    g_autoptr(GBytes) file = take_screenshot(machine, error);
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; file && i < MIN(variants, SP_OCR_VARIANTS); i++) {
-        char *text = read_text(machine, file, i, deadline, error);
+        char *text = recognize_text(machine, file, i, deadline, error);
         if (!text)
             return NULL;
         g_ptr_array_add(texts, text);
@@ -120,11 +130,11 @@ char **sp_machine_screen_text(SpMachine *machine, guint variants, GError **error
 }
 
 /* 1: @regex matches what can be read in @file, 0: not, -1 with @error. */
-static int match_picture(SpMachine *machine, GBytes *file, GRegex *regex, gint64 deadline,
+static int match_screenshot(SpMachine *machine, GBytes *file, GRegex *regex, gint64 deadline,
     char **last_text, GError **error)
 {
     for (guint i = 0; i < SP_OCR_VARIANTS; i++) {
-        g_autofree char *text = read_text(machine, file, i, deadline, error);
+        g_autofree char *text = recognize_text(machine, file, i, deadline, error);
 
         if (!text)
             return -1;
@@ -147,13 +157,13 @@ static bool look_for_text(SpMachine *machine, GRegex *regex, gint64 deadline, ch
     int matches = 0;
 
     while (matches == 0 && g_get_monotonic_time() < deadline) {
-        g_autoptr(GBytes) file = take_picture(machine, error);
+        g_autoptr(GBytes) file = take_screenshot(machine, error);
 
         if (!file)
             return false;
-        /* the same picture reads the same */
+        /* the same screenshot reads the same */
         if (!seen || !g_bytes_equal(seen, file)) {
-            matches = match_picture(machine, file, regex, deadline, last_text, &local);
+            matches = match_screenshot(machine, file, regex, deadline, last_text, &local);
             g_clear_pointer(&seen, g_bytes_unref);
             seen = g_bytes_ref(file);
         } else if (!sp_machine_is_well(machine, SP_WAIT_CONSOLE, error)) {

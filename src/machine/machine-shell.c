@@ -17,8 +17,8 @@ typedef struct {
     SpChannel *channel; /* the shell; NULL on the console */
 } Session;
 
-static void write_note(const Session *session, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void write_note(const Session *session, const char *format, ...)
+static void write_banner(const Session *session, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static void write_banner(const Session *session, const char *format, ...)
 {
     g_autofree char *text = NULL;
     va_list args;
@@ -93,11 +93,11 @@ static bool run_shell(SpMachine *machine, int input_fd, int output_fd, GError **
     session.terminal = sp_terminal_open(input_fd, output_fd, &ops, &session, error);
     if (!session.terminal)
         return false;
-    write_note(&session, "[a shell on '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
+    write_banner(&session, "[a shell on '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
     session.channel = start_shell(&session);
     sp_terminal_continue(session.terminal);
     (void)!sp_wait(shell_is_over, &session, SP_FOREVER, &machine->config.interrupt, &local);
-    write_note(&session, "\r\n[left the shell on '%s']\r\n", machine->config.name);
+    write_banner(&session, "\r\n[left the shell on '%s']\r\n", machine->config.name);
     sp_terminal_free(session.terminal);
     sp_channel_free(session.channel);
     if (!local)
@@ -154,12 +154,12 @@ static bool run_console(SpMachine *machine, int input_fd, int output_fd, GError 
     session.terminal = sp_terminal_open(input_fd, output_fd, &ops, &session, error);
     if (!session.terminal)
         return false;
-    write_note(
+    write_banner(
         &session, "[the serial console of '%s'; Ctrl-] leaves it]\r\n", machine->config.name);
     sp_console_set_tap(machine->console, console_output, &session);
     is_good = sp_wait(console_is_over, &session, SP_FOREVER, &machine->config.interrupt, error);
     sp_console_set_tap(machine->console, NULL, NULL);
-    write_note(&session, "\r\n[left the serial console of '%s']\r\n", machine->config.name);
+    write_banner(&session, "\r\n[left the serial console of '%s']\r\n", machine->config.name);
     sp_terminal_free(session.terminal);
     return is_good;
 }

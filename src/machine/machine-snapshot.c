@@ -11,7 +11,7 @@
 
 typedef enum { SNAPSHOT_NONE, SNAPSHOT_OF_ALL, SNAPSHOT_OF_DISK } SnapshotKind;
 
-static SnapshotKind find_kind(SpMachine *machine, const char *name)
+static SnapshotKind find_snapshot(SpMachine *machine, const char *name)
 {
     return (SnapshotKind)GPOINTER_TO_INT(g_hash_table_lookup(machine->snapshots, name));
 }
@@ -68,7 +68,7 @@ static const char *get_job_error(const json_t *jobs, const char *id)
     return "QEMU has forgotten the job";
 }
 
-static bool run_job(
+static bool run_snapshot_job(
     SpMachine *machine, const char *command, const char *name, const char *node, GError **error)
 {
     g_autofree char *id = g_strdup_printf("snapshot%u", machine->jobs++);
@@ -93,7 +93,7 @@ bool sp_machine_run_snapshot_job(
     bool is_good;
 
     machine->has_snapshot_job = true;
-    is_good = run_job(machine, command, name, node, error);
+    is_good = run_snapshot_job(machine, command, name, node, error);
     machine->has_snapshot_job = false;
     return is_good;
 }
@@ -114,9 +114,9 @@ static bool load_snapshot_by_name(SpMachine *machine, const char *name, GError *
     g_autofree char *tag = make_tag(name);
 
     /* asked for a snapshot that doesn't exist, QEMU stops the guest and leaves it so */
-    if (find_kind(machine, name) != SNAPSHOT_OF_ALL)
-        return refuse_snapshot(
-            name, find_kind(machine, name) == SNAPSHOT_OF_DISK ? " with its memory" : "", error);
+    if (find_snapshot(machine, name) != SNAPSHOT_OF_ALL)
+        return refuse_snapshot(name,
+            find_snapshot(machine, name) == SNAPSHOT_OF_DISK ? " with its memory" : "", error);
     if (machine->recording && sp_machine_is_up(machine)) {
         g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
             "is being recorded: another disk in its place would not be in the log");
@@ -145,7 +145,7 @@ bool sp_machine_save_disk_snapshot(SpMachine *machine, const char *name, GError 
 
     if (!refuse_if_off(machine, &local))
         return sp_machine_report(machine, local, error);
-    if (find_kind(machine, name) != SNAPSHOT_NONE)
+    if (find_snapshot(machine, name) != SNAPSHOT_NONE)
         g_set_error(&local, SP_ERROR, SP_ERROR_USAGE, "has a snapshot '%s' already", name);
     else if (sp_machine_command(machine, &local, "blockdev-snapshot-internal-sync", "{s:s, s:s}",
                  "device", SP_QEMU_DISK_NODE, "name", tag))
@@ -158,7 +158,7 @@ bool sp_machine_load_disk_snapshot(SpMachine *machine, const char *name, GError 
     g_autofree char *tag = make_tag(name);
     GError *local = NULL;
 
-    if (find_kind(machine, name) == SNAPSHOT_NONE)
+    if (find_snapshot(machine, name) == SNAPSHOT_NONE)
         refuse_snapshot(name, "", &local);
     else if (sp_machine_is_up(machine))
         g_set_error_literal(&local, SP_ERROR, SP_ERROR_USAGE,

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PICTURE_FD 3
+#define SCREENSHOT_FD 3
 
 /* Letters of 8 pixels read best at twice their size; some only as they are, and what is in reverse
  * video only in the reverse of the rest. */
@@ -19,19 +19,19 @@ static const struct {
     bool is_reverse;
 } variants[SP_OCR_VARIANTS] = {{true, false}, {false, false}, {true, true}};
 
-static GByteArray *prepare(const SpPicture *picture, guint variant)
+static GByteArray *prepare_page(const SpScreenshot *screenshot, guint variant)
 {
-    g_autoptr(SpPicture) twice = sp_picture_double(picture);
-    g_autoptr(SpPicture) same = g_new0(SpPicture, 1);
-    SpPicture *ready = variants[variant].is_double ? twice : same;
+    g_autoptr(SpScreenshot) twice = sp_screenshot_double(screenshot);
+    g_autoptr(SpScreenshot) same = g_new0(SpScreenshot, 1);
+    SpScreenshot *ready = variants[variant].is_double ? twice : same;
 
-    same->width = picture->width;
-    same->height = picture->height;
-    same->pixels = g_memdup2(picture->pixels, (gsize)picture->width * picture->height);
+    same->width = screenshot->width;
+    same->height = screenshot->height;
+    same->pixels = g_memdup2(screenshot->pixels, (gsize)screenshot->width * screenshot->height);
     /* paper is light */
-    if (sp_picture_is_dark(picture) != variants[variant].is_reverse)
-        sp_picture_reverse(ready);
-    return sp_picture_format(ready);
+    if (sp_screenshot_is_dark(screenshot) != variants[variant].is_reverse)
+        sp_screenshot_reverse(ready);
+    return sp_screenshot_format(ready);
 }
 
 /* A file without a name that holds @bytes; negative with @error. */
@@ -49,14 +49,14 @@ static int make_file(const GByteArray *bytes, GError **error)
     }
     if (fd >= 0 && written == bytes->len)
         return fd;
-    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a picture of the screen can't be kept: %s",
-        g_strerror(errno));
+    g_set_error(
+        error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;
 }
 
-char *sp_ocr_read(const SpPicture *picture, guint variant, gint64 deadline,
+char *sp_ocr_read(const SpScreenshot *screenshot, guint variant, gint64 deadline,
     const SpInterrupt *interrupt, GError **error)
 {
     /* one block of text, as a screen is */
@@ -67,18 +67,18 @@ char *sp_ocr_read(const SpPicture *picture, guint variant, gint64 deadline,
     g_autoptr(SpProcess) process = NULL;
     int fd;
 
-    G_STATIC_ASSERT(PICTURE_FD == 3);
+    G_STATIC_ASSERT(SCREENSHOT_FD == 3);
     if (!program) {
         g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE,
             "text on a screen is read by the program tesseract, which is not installed: try "
             "'apt-get install tesseract-ocr'");
         return NULL;
     }
-    file = prepare(picture, variant);
+    file = prepare_page(screenshot, variant);
     fd = make_file(file, error);
     if (fd < 0)
         return NULL;
-    process = sp_process_start(argv, &(SpProcessFd){fd, PICTURE_FD}, 1, error);
+    process = sp_process_start(argv, &(SpProcessFd){fd, SCREENSHOT_FD}, 1, error);
     close(fd);
     if (!process || !sp_process_wait(process, deadline, interrupt, error))
         return NULL;

@@ -5,13 +5,13 @@
 #include "machine/screenshot.h"
 
 /**
- * Reading text off a picture, by the program tesseract.
+ * Reading text off a screenshot, by the program tesseract.
  *
- * @variant is which way to prepare the picture, from 0 on, the one that mostly reads best first.
+ * @variant is which way to prepare the screenshot, from 0 on, the one that mostly reads best first.
  * SP_ERROR_USAGE, naming the package, where tesseract is not installed; SP_ERROR_HOST where it
  * fails. Turns the default main context.
  */
 #define SP_OCR_VARIANTS 3u
 
-char *sp_ocr_read(const SpPicture *picture, guint variant, gint64 deadline,
+char *sp_ocr_read(const SpScreenshot *screenshot, guint variant, gint64 deadline,
     const SpInterrupt *interrupt, GError **error);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /**
- * A picture of a machine's screen in shades of grey, and what is done with it before its text is
+ * A screenshot of a machine's screen in shades of grey, and what is done with it before its text is
  * read: the letters of a text screen are 8 pixels wide and light on dark, and programs that read
  * are made for scanned paper.
  *
@@ -15,23 +15,23 @@ typedef struct {
     guint width;
     guint height;
     guint8 *pixels; /* a byte each, 0 is black; row by row, from the top */
-} SpPicture;
+} SpScreenshot;
 
-#define SP_PICTURE_SIZE_MAX 4096u /* of each side */
+#define SP_SCREENSHOT_SIZE_MAX 4096u /* of each side */
 
 /**
- * Parse a PPM file as QEMU writes them (Netpbm, "ppm": P6, 255 as the largest value, one picture).
- * SP_ERROR_PROTOCOL for anything else.
+ * Parse a PPM file as QEMU writes them (Netpbm, "ppm": P6, 255 as the largest value, one
+ * screenshot). SP_ERROR_PROTOCOL for anything else.
  */
-SpPicture *sp_picture_parse(const guint8 *data, gsize length, GError **error);
-void sp_picture_free(SpPicture *picture);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpPicture, sp_picture_free)
+SpScreenshot *sp_screenshot_parse(const guint8 *data, gsize length, GError **error);
+void sp_screenshot_free(SpScreenshot *screenshot);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpScreenshot, sp_screenshot_free)
 
 /** Twice as wide and high, with soft edges. */
-SpPicture *sp_picture_double(const SpPicture *picture);
+SpScreenshot *sp_screenshot_double(const SpScreenshot *screenshot);
 /** Whether more of it is dark than light. */
-bool sp_picture_is_dark(const SpPicture *picture);
+bool sp_screenshot_is_dark(const SpScreenshot *screenshot);
 /** Make light what is dark, and the other way round. */
-void sp_picture_reverse(SpPicture *picture);
+void sp_screenshot_reverse(SpScreenshot *screenshot);
 /** As a PGM file (Netpbm, "pgm"). */
-GByteArray *sp_picture_format(const SpPicture *picture);
+GByteArray *sp_screenshot_format(const SpScreenshot *screenshot);

@@ -131,7 +131,7 @@ static char *describe_backing(const SpQemuConfig *config, const char *base)
         format, base, base, path);
 }
 
-static void add_disk(GPtrArray *argv, const SpQemuConfig *config, guint flags)
+static void add_drive(GPtrArray *argv, const SpQemuConfig *config, guint flags)
 {
     static const char layer[] =
         "backing.driver=qcow2,backing.file.driver=file,backing.file.filename=/dev/fdset/3,";
@@ -204,7 +204,7 @@ char **sp_qemu_command(const char *program, const SpQemuConfig *config, guint fl
             add_option(argv, "-initrd", "%s", image->initrd);
         add_command_line(argv, config);
     }
-    add_disk(argv, config, flags);
+    add_drive(argv, config, flags);
     add_console_and_agent(argv, config);
     add_option(argv, "-device", "virtio-rng-pci");
     if (image->watchdog)

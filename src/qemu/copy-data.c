@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "qemu/copy-data.h"
 
+#include "base/file-data.h"
+
 #include <errno.h>
 #include <glib.h>
 #include <sys/sendfile.h>
@@ -8,13 +10,13 @@
 
 #define COPY_BYTES ((size_t)1 << 30)
 
-/* The data from *@at on, which moves: as much as is done at once. Zero at @from's end. */
+/* Copy up to @length bytes from *@at on, and advance it. Returns 0 at the end of @from. */
 static ssize_t copy_some(int from, int to, off_t *at, size_t length)
 {
     off_t target = *at;
     ssize_t n = copy_file_range(from, at, to, &target, length, 0);
 
-    /* that is for one file system, and not for each */
+    /* it works within one file system, and not on every kind */
     if (n >= 0 || (errno != EXDEV && errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS))
         return n;
     if (lseek(to, *at, SEEK_SET) < 0)
@@ -30,7 +32,7 @@ static bool copy_range(int from, int to, off_t at, off_t end)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            errno = n == 0 ? EIO : errno; /* cut while it was read */
+            errno = n == 0 ? EIO : errno; /* truncated while it was being read */
             return false;
         }
     }
@@ -39,15 +41,14 @@ static bool copy_range(int from, int to, off_t at, off_t end)
 
 bool sp_copy_data(int from, int to)
 {
-    off_t length = lseek(from, 0, SEEK_END), at = 0, end;
+    off_t length = lseek(from, 0, SEEK_END), end;
+    int found;
 
     if (length < 0 || ftruncate(to, length) < 0)
         return false;
-    while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
-        end = lseek(from, at, SEEK_HOLE);
-        if (end < 0 || !copy_range(from, to, at, end))
+    for (off_t at = 0; (found = sp_file_next_data(from, &at, &end)) > 0; at = end) {
+        if (!copy_range(from, to, at, end))
             return false;
-        at = end;
     }
-    return errno == ENXIO; /* no data behind there */
+    return found == 0;
 }

@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 /**
- * Copy what the file @from holds to the empty or zeroed file @to, which gets its length: holes stay
- * holes, and where the file system can, both share their blocks. Between any two file systems.
- * False with errno.
+ * Copy the contents of the file @from to the empty or zeroed file @to, which gets its length. Holes
+ * stay holes, and if the file system can, both share their blocks. Works between any two file
+ * systems. Returns false with errno.
  */
-bool sp_copy_data(int from, int to);
+bool sp_copy_data(int from, int to) __attribute__((warn_unused_result));

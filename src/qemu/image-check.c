@@ -54,7 +54,7 @@ typedef struct {
     bool is_damaged;
 } Fault;
 
-static bool refuse(const SpImage *image, const char *path, Fault fault, GError **error)
+static bool refuse_image(const SpImage *image, const char *path, Fault fault, GError **error)
 {
     g_autofree char *advice = NULL;
 
@@ -69,21 +69,22 @@ static bool refuse(const SpImage *image, const char *path, Fault fault, GError *
 }
 
 /* The file's descriptor and size; -1 with @error where it is not a readable file with contents. */
-static int open_file(const SpImage *image, const char *path, goffset *ret_size, GError **error)
+static int open_image_file(
+    const SpImage *image, const char *path, goffset *ret_size, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), saved = errno;
     g_autofree char *why = NULL;
     struct stat st = {0};
 
     if (fd < 0 && saved == ENOENT) {
-        refuse(image, path, (Fault){"is missing", true}, error);
+        refuse_image(image, path, (Fault){"is missing", true}, error);
     } else if (fd < 0) {
         why = g_strdup_printf("can't be opened: %s", g_strerror(saved));
-        refuse(image, path, (Fault){why, false}, error);
+        refuse_image(image, path, (Fault){why, false}, error);
     } else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        refuse(image, path, (Fault){"is not a file", false}, error);
+        refuse_image(image, path, (Fault){"is not a file", false}, error);
     } else if (st.st_size == 0) {
-        refuse(image, path, (Fault){"is empty", true}, error);
+        refuse_image(image, path, (Fault){"is empty", true}, error);
     } else {
         *ret_size = st.st_size;
         return fd;
@@ -223,18 +224,18 @@ bool sp_image_check(const SpImage *image, GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
         if (!others[i])
             continue;
-        fd = open_file(image, others[i], &size, error);
+        fd = open_image_file(image, others[i], &size, error);
         if (fd < 0)
             return false;
         close(fd);
     }
-    fd = open_file(image, image->disk, &size, error);
+    fd = open_image_file(image, image->disk, &size, error);
     if (fd < 0)
         return false;
     if (g_str_equal(image->disk_format, "raw"))
         fault = raw_disk_fault(image, fd, size);
     close(fd);
     if (fault.text)
-        return refuse(image, image->disk, fault, error);
+        return refuse_image(image, image->disk, fault, error);
     return g_str_equal(image->disk_format, "raw") || check_chain(image, error);
 }

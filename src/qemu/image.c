@@ -44,7 +44,7 @@ static bool read_boot_snapshot(SpImage *image, SpKeyFile *file, GError **error)
         file, "Image", "BootSnapshot", "this key only beside 'Kernel'", error);
 }
 
-static bool read_format(SpImage *image, SpKeyFile *file, GError **error)
+static bool read_disk_format(SpImage *image, SpKeyFile *file, GError **error)
 {
     image->disk_format = sp_key_file_string(file, "Image", "DiskFormat");
     if (!image->disk_format)
@@ -76,7 +76,7 @@ static bool read_keys(SpImage *image, SpKeyFile *file, GError **error)
             "this key only beside 'Kernel'", error);
     if (!sp_key_file_size_mib(file, "Image", "Memory", 512, &image->memory_mib, error) ||
         !sp_key_file_uint(file, "Image", "CPUs", 1, 1, 255, &image->cpus, error) ||
-        !read_agent(image, file, error) || !read_format(image, file, error) ||
+        !read_agent(image, file, error) || !read_disk_format(image, file, error) ||
         !read_boot_snapshot(image, file, error))
         return false;
     if (command && !g_shell_parse_argv(command, NULL, &image->build_command, &local))

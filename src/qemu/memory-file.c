@@ -2,6 +2,7 @@
 #include "qemu/memory-file.h"
 
 #include "base/error.h"
+#include "base/file-data.h"
 #include "qemu/copy-data.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #define PAGE_BYTES ((gsize)4096)
 
-static int host_error(GError **error, const char *path, const char *what)
+static int refuse_file(GError **error, const char *path, const char *what)
 {
     g_set_error(error, SP_ERROR, sp_error_code_of_errno(errno), "'%s' can't be %s: %s", path, what,
         g_strerror(errno));
@@ -36,11 +37,11 @@ int sp_memory_file_create(const char *path, guint64 size, GError **error)
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
     if (fd < 0)
-        return host_error(error, path, "made");
+        return refuse_file(error, path, "made");
     if (ftruncate(fd, (off_t)size) == 0 && can_be_mapped(fd, MAP_SHARED) &&
         can_be_mapped(fd, MAP_PRIVATE))
         return fd;
-    host_error(error, path, "mapped as memory");
+    refuse_file(error, path, "mapped as memory");
     close(fd);
     g_unlink(path);
     return -1;
@@ -48,14 +49,14 @@ int sp_memory_file_create(const char *path, guint64 size, GError **error)
 
 int sp_memory_file_open(const char *path, guint64 size, GError **error)
 {
-    /* QEMU opens it for writing, whatever it maps it for */
+    /* QEMU opens it for writing, even to map it privately */
     int fd = open(path, O_RDWR | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0)
-        return host_error(error, path, "opened");
+        return refuse_file(error, path, "opened");
     if (fstat(fd, &st) < 0) {
-        host_error(error, path, "opened");
+        refuse_file(error, path, "opened");
         close(fd);
         return -1;
     }
@@ -79,17 +80,17 @@ bool sp_memory_file_clear(int fd, GError **error)
     return false;
 }
 
-static bool is_zero(const guint8 *page)
+static bool is_zero_page(const guint8 *page)
 {
     return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
 }
 
-/* The pages of @bytes, which are those of the file from @offset on. False where the file system has
- * no such call. */
-static bool drop_zeros(int fd, const guint8 *bytes, gsize length, off_t offset)
+/* Make holes of the zero pages among @bytes, which are the file's from @offset on. Returns false if
+ * the file system can't. */
+static bool punch_zeros(int fd, const guint8 *bytes, gsize length, off_t offset)
 {
     for (gsize at = 0, begin = 0; at < length; at += PAGE_BYTES) {
-        bool is_run = is_zero(bytes + at), is_last = at + PAGE_BYTES >= length;
+        bool is_run = is_zero_page(bytes + at), is_last = at + PAGE_BYTES >= length;
         gsize end = is_run ? at + PAGE_BYTES : at;
 
         if (begin < end && (!is_run || is_last) &&
@@ -104,23 +105,21 @@ static bool drop_zeros(int fd, const guint8 *bytes, gsize length, off_t offset)
 
 void sp_memory_file_drop_zeros(int fd)
 {
-    bool goes_on = true;
-    off_t at = 0, end;
+    bool has_holes = true;
+    off_t end;
 
-    while (goes_on && (at = lseek(fd, at, SEEK_DATA)) >= 0) {
+    for (off_t at = 0; has_holes && sp_file_next_data(fd, &at, &end) > 0; at = end) {
         gsize length;
         void *bytes;
 
-        end = lseek(fd, at, SEEK_HOLE);
-        if (end < 0 || at % (off_t)PAGE_BYTES != 0)
+        if (at % (off_t)PAGE_BYTES != 0)
             return;
         length = (gsize)(end - at) / PAGE_BYTES * PAGE_BYTES;
         bytes = mmap(NULL, length, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, at);
         if (bytes == MAP_FAILED)
             return;
-        goes_on = drop_zeros(fd, bytes, length, at);
+        has_holes = punch_zeros(fd, bytes, length, at);
         munmap(bytes, length);
-        at = end;
     }
 }
 

@@ -26,7 +26,7 @@ struct SpOverlay {
     bool was_kept;
 };
 
-static void describe_file(GString *text, const char *path, const struct stat *st)
+static void append_file(GString *text, const char *path, const struct stat *st)
 {
     g_string_append_printf(text,
         "%s\n%" G_GINT64_FORMAT " bytes, inode %" G_GUINT64_FORMAT ", changed %" G_GINT64_FORMAT
@@ -50,55 +50,71 @@ static char *describe_base(const char *base, const char *base_format, int fd, GE
     if (g_str_equal(base_format, "qcow2") && !(chain = sp_qcow2_chain(base, error)))
         return NULL;
     text = g_string_new(NULL);
-    describe_file(text, base, &st);
+    append_file(text, base, &st);
     for (guint i = 0; chain && i < chain->len; i++) {
         if (stat(chain->pdata[i], &st) == 0)
-            describe_file(text, chain->pdata[i], &st);
+            append_file(text, chain->pdata[i], &st);
     }
     return g_string_free(text, FALSE);
+}
+
+static bool refuse_kept(const char *kept, GError **error)
+{
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a disk can't be kept in '%s': %s", kept,
+        g_strerror(errno));
+    return false;
 }
 
 /* The file @kept, locked for as long as it is open; negative with @error. */
 static int open_kept(const char *kept, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(kept);
+    g_autofree char *dir = g_path_get_dirname(kept);
     int fd = -1;
 
-    if (g_mkdir_with_parents(folder, 0700) == 0)
+    if (g_mkdir_with_parents(dir, 0700) == 0)
         fd = open(kept, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a disk can't be kept in '%s': %s", kept,
-            g_strerror(errno));
+        refuse_kept(kept, error);
     } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "the disk kept in '%s' is in use: end the other slotproof, or do without --keep", kept);
+            "the disk kept in '%s' is in use: end the other slotproof, or run without --keep",
+            kept);
         close(fd);
         return -1;
     }
     return fd;
 }
 
-/* Whether the note beside @kept says that it lies on this very base. */
-static bool has_note(const char *kept, const char *description)
+static char *make_note_path(const char *kept)
 {
-    g_autofree char *note = g_strconcat(kept, ".base", NULL);
+    return g_strconcat(kept, ".base", NULL);
+}
+
+/* Whether the note beside @kept says that it is based on this very file. */
+static bool has_base_note(const char *kept, const char *description)
+{
+    g_autofree char *note = make_note_path(kept);
     g_autofree char *text = NULL;
 
     return g_file_get_contents(note, &text, NULL, NULL) && g_str_equal(text, description);
 }
 
-/* Say or, with @description NULL, no longer say what it lies on. */
-static bool write_note(const char *kept, const char *description, GError **error)
+static bool write_base_note(const char *kept, const char *description, GError **error)
 {
-    g_autofree char *note = g_strconcat(kept, ".base", NULL);
+    g_autofree char *note = make_note_path(kept);
 
-    if (!description)
-        return g_unlink(note) == 0 || errno == ENOENT;
     return g_file_set_contents_full(note, description, -1,
         G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0600, error);
 }
 
-static bool create(
+static bool remove_base_note(const char *kept)
+{
+    g_autofree char *note = make_note_path(kept);
+
+    return g_unlink(note) == 0 || errno == ENOENT;
+}
+
+static bool create_layer(
     SpOverlay *overlay, const char *below, const char *format, int below_fd, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -111,22 +127,24 @@ static bool create(
 }
 
 /* Fill the file: with what was kept, or anew. */
-static bool fill(
+static bool fill_overlay(
     SpOverlay *overlay, const char *base, const char *base_format, const char *kept, GError **error)
 {
     g_autofree char *description = NULL;
 
     if (!kept)
-        return create(overlay, base, base_format, overlay->base_fd, error);
+        return create_layer(overlay, base, base_format, overlay->base_fd, error);
     description = describe_base(base, base_format, overlay->base_fd, error);
     if (!description)
         return false;
-    overlay->was_kept = has_note(kept, description);
-    /* a note stands only beside a whole overlay */
-    return overlay->was_kept ||
-           (write_note(kept, NULL, error) && ftruncate(overlay->rw_fd, 0) == 0 &&
-               create(overlay, base, base_format, overlay->base_fd, error) &&
-               write_note(kept, description, error));
+    overlay->was_kept = has_base_note(kept, description);
+    if (overlay->was_kept)
+        return true;
+    /* a note exists only beside a complete overlay */
+    if (!remove_base_note(kept) || ftruncate(overlay->rw_fd, 0) < 0)
+        return refuse_kept(kept, error);
+    return create_layer(overlay, base, base_format, overlay->base_fd, error) &&
+           write_base_note(kept, description, error);
 }
 
 static int open_read_only(const char *path, GError **error)
@@ -166,14 +184,10 @@ SpOverlay *sp_overlay_new(
     g_autoptr(SpOverlay) overlay = g_new0(SpOverlay, 1);
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
 
-    if (!open_all(overlay, absolute, NULL, kept, error))
-        return NULL;
-    if (fill(overlay, absolute, base_format, kept, error))
-        return g_steal_pointer(&overlay);
-    if (error && !*error)
-        g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a disk can't be kept in '%s': %s", kept,
-            g_strerror(errno));
-    return NULL;
+    return open_all(overlay, absolute, NULL, kept, error) &&
+                   fill_overlay(overlay, absolute, base_format, kept, error)
+               ? g_steal_pointer(&overlay)
+               : NULL;
 }
 
 SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError **error)
@@ -182,7 +196,7 @@ SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError *
     g_autofree char *absolute = g_canonicalize_filename(base, NULL);
 
     if (open_all(overlay, absolute, layer, NULL, error) &&
-        create(overlay, layer, "qcow2", overlay->layer_fd, error))
+        create_layer(overlay, layer, "qcow2", overlay->layer_fd, error))
         return g_steal_pointer(&overlay);
     return NULL;
 }

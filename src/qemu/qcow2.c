@@ -37,7 +37,7 @@ static guint64 get_be(const guint8 *p, guint bytes)
 }
 
 /* @length bytes from @offset on as text; NULL where they are not all there. */
-static char *read_text(int fd, guint64 offset, guint64 length)
+static char *read_name(int fd, guint64 offset, guint64 length)
 {
     g_autofree char *text = NULL;
 
@@ -50,7 +50,7 @@ static char *read_text(int fd, guint64 offset, guint64 length)
 }
 
 /* NULL where the header does not say it. */
-static char *read_format(int fd, const guint8 *header)
+static char *read_backing_format(int fd, const guint8 *header)
 {
     guint64 at = get_be(header + VERSION, 4) < 3 ? HEADER_V2 : get_be(header + HEADER_LENGTH, 4);
 
@@ -63,7 +63,7 @@ static char *read_format(int fd, const guint8 *header)
         type = get_be(extension, 4);
         length = get_be(extension + 4, 4);
         if (type == BACKING_FORMAT)
-            return read_text(fd, at + EXTENSION, length);
+            return read_name(fd, at + EXTENSION, length);
         if (type == 0)
             return NULL;
         at += EXTENSION + (length + 7) / 8 * 8;
@@ -95,7 +95,7 @@ static char *resolve(const char *path, const char *name)
     return g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(folder, name, NULL);
 }
 
-static bool read_header(const char *path, int fd, SpBacking *backing, GError **error)
+static bool read_qcow2_header(const char *path, int fd, SpBacking *backing, GError **error)
 {
     guint8 header[HEADER_V3] = {0};
     guint64 offset;
@@ -114,14 +114,14 @@ static bool read_header(const char *path, int fd, SpBacking *backing, GError **e
     offset = get_be(header + BACKING_OFFSET, 8);
     if (offset == 0)
         return true;
-    backing->name = read_text(fd, offset, get_be(header + BACKING_SIZE, 4));
+    backing->name = read_name(fd, offset, get_be(header + BACKING_SIZE, 4));
     if (!backing->name || !*backing->name) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "'%s' is broken: the name of what it lies on is not in it", path);
         return false;
     }
     backing->path = resolve(path, backing->name);
-    backing->format = read_format(fd, header);
+    backing->format = read_backing_format(fd, header);
     if (!backing->format && backing->path)
         backing->format = g_strdup(begins_as_qcow2(backing->path) ? "qcow2" : "raw");
     return true;
@@ -138,7 +138,7 @@ bool sp_qcow2_backing(const char *path, SpBacking *ret_backing, GError **error)
             error, SP_ERROR, SP_ERROR_USAGE, "'%s' can't be opened: %s", path, g_strerror(errno));
         return false;
     }
-    is_good = read_header(path, fd, &backing, error);
+    is_good = read_qcow2_header(path, fd, &backing, error);
     close(fd);
     if (is_good) {
         *ret_backing = backing;

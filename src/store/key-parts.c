@@ -2,6 +2,7 @@
 #include "store/key-parts.h"
 
 #include "base/error.h"
+#include "base/file-data.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,17 +56,16 @@ static char *compute_digest(int fd)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     off_t length = lseek(fd, 0, SEEK_END), at = 0, end;
+    int found = -1;
     g_autofree char *size = g_strdup_printf("%" G_GINT64_FORMAT "\n", (gint64)length);
 
     g_checksum_update(sum, (const guchar *)size, -1);
-    while (length >= 0 && (at = lseek(fd, at, SEEK_DATA)) >= 0) {
-        end = lseek(fd, at, SEEK_HOLE);
-        if (end < 0 || !add_data(sum, fd, at, end))
+    while (length >= 0 && (found = sp_file_next_data(fd, &at, &end)) > 0) {
+        if (!add_data(sum, fd, at, end))
             return NULL;
         at = end;
     }
-    /* ENXIO: there is no more data */
-    return length >= 0 && errno == ENXIO ? g_strdup(g_checksum_get_string(sum)) : NULL;
+    return found == 0 ? g_strdup(g_checksum_get_string(sum)) : NULL;
 }
 
 static char *set_digest_error(const char *path, GError **error)

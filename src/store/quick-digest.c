@@ -2,6 +2,7 @@
 #include "store/quick-digest.h"
 
 #include "base/error.h"
+#include "base/file-data.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,13 +107,11 @@ static bool digest_file(int fd, guint64 *ret_sum)
     g_autofree guint8 *block = g_malloc(BLOCK);
     off_t length = lseek(fd, 0, SEEK_END), at = 0, end;
     guint64 sum = (guint64)length;
+    int found;
 
     if (length < 0)
         return false;
-    while ((at = lseek(fd, at, SEEK_DATA)) >= 0) {
-        end = lseek(fd, at, SEEK_HOLE);
-        if (end < 0)
-            return false;
+    while ((found = sp_file_next_data(fd, &at, &end)) > 0) {
         /* a file system may have holes that begin anywhere */
         at -= at % (off_t)PAGE;
         end = MIN(length, (end + (off_t)PAGE - 1) / (off_t)PAGE * (off_t)PAGE);
@@ -121,7 +120,7 @@ static bool digest_file(int fd, guint64 *ret_sum)
         at = end;
     }
     *ret_sum = sum;
-    return errno == ENXIO; /* there is no more data */
+    return found == 0;
 }
 
 char *sp_quick_digest(const char *path, GError **error)

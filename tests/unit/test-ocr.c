@@ -10,7 +10,7 @@ typedef struct {
     char *dir;
     char *program;
     char *path;
-    SpPicture picture;
+    SpScreenshot screenshot;
     guint8 pixels[3];
 } Fixture;
 
@@ -25,7 +25,7 @@ static void set_up(Fixture *f, gconstpointer script)
     }
     g_setenv("PATH", f->dir, TRUE);
     memcpy(f->pixels, (const guint8[]){0, 0, 200}, 3);
-    f->picture = (SpPicture){.width = 3, .height = 1, .pixels = f->pixels};
+    f->screenshot = (SpScreenshot){.width = 3, .height = 1, .pixels = f->pixels};
 }
 
 static void tear_down(Fixture *f, gconstpointer script)
@@ -42,7 +42,7 @@ static void test_missing(Fixture *f, gconstpointer script)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sp_ocr_read(&f->picture, 0, sp_deadline(10000), NULL, &error));
+    g_assert_null(sp_ocr_read(&f->screenshot, 0, sp_deadline(10000), NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_assert_nonnull(strstr(error->message, "apt-get install tesseract-ocr"));
 }
@@ -51,7 +51,7 @@ static void test_fails(Fixture *f, gconstpointer script)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sp_ocr_read(&f->picture, 0, sp_deadline(10000), NULL, &error));
+    g_assert_null(sp_ocr_read(&f->screenshot, 0, sp_deadline(10000), NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_HOST);
     g_assert_nonnull(strstr(error->message, "status 3"));
     g_assert_nonnull(strstr(error->message, "no such language"));
@@ -61,11 +61,11 @@ static void test_hangs(Fixture *f, gconstpointer script)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(sp_ocr_read(&f->picture, 0, sp_deadline(200), NULL, &error));
+    g_assert_null(sp_ocr_read(&f->screenshot, 0, sp_deadline(200), NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
 }
 
-/* The program is given the picture light, or dark for the last variant, and says its bytes. */
+/* The program is given the screenshot light, or dark for the last variant, and says its bytes. */
 static void test_variants(Fixture *f, gconstpointer script)
 {
     const char *const expected[SP_OCR_VARIANTS] = {
@@ -76,7 +76,7 @@ static void test_variants(Fixture *f, gconstpointer script)
 
     for (guint i = 0; i < SP_OCR_VARIANTS; i++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *text = sp_ocr_read(&f->picture, i, sp_deadline(20000), NULL, &error);
+        g_autofree char *text = sp_ocr_read(&f->screenshot, i, sp_deadline(20000), NULL, &error);
 
         g_assert_no_error(error);
         g_assert_cmpstr(g_strstrip(text), ==, expected[i]);
