@@ -6,10 +6,10 @@
  * starts the slot's kernel by kexec. Never returns.
  */
 
+#include "appliance/boot/boot-plan.h"
 #include "appliance/boot/cmdline.h"
 #include "appliance/boot/early-boot.h"
 #include "appliance/boot/slot-kernel.h"
-#include "appliance/boot/boot-plan.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>

@@ -16,7 +16,7 @@
 #define QUESTION "state="
 
 /* The rest of the answer: why the state is not in order. */
-static const char *find_fault(const struct state_decision *decision)
+static const char *describe_fault(const struct state_decision *decision)
 {
     if (decision->source != SP_BOOT_FROM_FILE)
         return " error=the boot state is torn or missing: it was not replaced as a whole";
@@ -46,7 +46,7 @@ static void answer(const char *path)
     printf("boots=%s", sp_slot_bootname(decision.slot));
     print_slot(&decision, SP_SLOT_A);
     print_slot(&decision, SP_SLOT_B);
-    printf("%s\n", find_fault(&decision));
+    printf("%s\n", describe_fault(&decision));
 }
 
 int main(void)

@@ -14,7 +14,7 @@
 
 /* The text of the file @name in the root directory, up to SP_BOOT_STATE_MAX + 1 bytes. Returns its
  * length, or NO_FILE. */
-static int read_file(ext2_filsys fs, const char *name, char *text)
+static int read_root_file(ext2_filsys fs, const char *name, char *text)
 {
     ext2_file_t file;
     ext2_ino_t inode;
@@ -57,8 +57,8 @@ static void drop_line(void *data, const char *line)
 static void decide(ext2_filsys fs, struct state_decision *decision)
 {
     char state[SP_BOOT_STATE_MAX + 1], last_good[SP_BOOT_STATE_MAX + 1];
-    int state_length = read_file(fs, SP_BOOT_STATE_FILE, state);
-    int last_good_length = read_file(fs, SP_BOOT_LAST_GOOD_FILE, last_good);
+    int state_length = read_root_file(fs, SP_BOOT_STATE_FILE, state);
+    int last_good_length = read_root_file(fs, SP_BOOT_LAST_GOOD_FILE, last_good);
     enum sp_slot last = SP_SLOT_NONE;
     struct boot_plan plan;
     struct boot_step step;

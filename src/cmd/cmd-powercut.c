@@ -46,7 +46,7 @@ static void clear_options(Options *options)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, clear_options)
 
-static bool parse_options(int *argc, char ***argv, Options *o)
+static bool parse_powercut_options(int *argc, char ***argv, Options *o)
 {
     const GOptionEntry options[] = {
         {"image", 0, 0, G_OPTION_ARG_FILENAME, &o->image,
@@ -169,7 +169,7 @@ static void on_interrupt(int signal_number)
     interrupted = signal_number;
 }
 
-static bool is_interrupted(void *data)
+static bool was_signalled(void *data)
 {
     return interrupted != 0;
 }
@@ -259,7 +259,7 @@ static int write_state(const SpCampaign *campaign, const Options *o)
     return interrupted ? 128 + interrupted : sp_usage_error("%s", error->message);
 }
 
-static void print_text(SpCampaignText kind, const char *text, void *data)
+static void print_campaign_text(SpCampaignText kind, const char *text, void *data)
 {
     if (kind == SP_CAMPAIGN_WARNING) {
         fprintf(stderr, "slotproof: warning: %s\n", text);
@@ -326,8 +326,8 @@ static int check_recording(const Options *o)
         .check_timeout_ms = (gint64)o->check_timeout * 1000,
         .samples = (guint)o->fsck_samples,
         .states = sp_crash_options,
-        .task = {.interrupt = {.func = is_interrupted}, .func = on_progress, .data = &next_report},
-        .func = print_text,
+        .task = {.interrupt = {.func = was_signalled}, .func = on_progress, .data = &next_report},
+        .func = print_campaign_text,
     };
 
     if (error)
@@ -380,7 +380,7 @@ static SpKeptResults *find_kept(GPtrArray *tests, GPtrArray *images, const char 
     return kept;
 }
 
-static int run_tests(const Options *o)
+static int run_recording_tests(const Options *o)
 {
     const char *const tags[] = {TEST_TAG, NULL};
     g_autofree char *out = g_canonicalize_filename(o->out ? o->out : SP_OUT_DEFAULT, NULL);
@@ -429,11 +429,11 @@ int sp_cmd_powercut(int argc, char **argv)
         .fsck_samples = 128,
     };
 
-    if (!parse_options(&argc, &argv, &options))
+    if (!parse_powercut_options(&argc, &argv, &options))
         return 2;
     if (argc > 1)
         return sp_usage_error("powercut takes no '%s'", argv[1]);
     if (!is_consistent(&options))
         return 2;
-    return options.image ? check_recording(&options) : run_tests(&options);
+    return options.image ? check_recording(&options) : run_recording_tests(&options);
 }

@@ -43,12 +43,12 @@ typedef struct {
     GError *error; /* that ended it */
 } Run;
 
-static bool step(const Run *run, const char *doing, guint64 done, guint64 all, GError **error)
+static bool step_run(const Run *run, const char *doing, guint64 done, guint64 all, GError **error)
 {
     return sp_task_step(&run->campaign->task, doing, done, all, error);
 }
 
-static bool is_interrupted(const Run *run)
+static bool is_run_interrupted(const Run *run)
 {
     const SpInterrupt *interrupt = &run->campaign->task.interrupt;
 
@@ -69,7 +69,7 @@ static void clear_run(Run *run)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, clear_run)
 
-static void print_text(const Run *run, SpCampaignText kind, const char *text)
+static void send_text(const Run *run, SpCampaignText kind, const char *text)
 {
     if (run->campaign->func)
         run->campaign->func(kind, text, run->campaign->data);
@@ -141,7 +141,7 @@ static bool open_files(Run *run, GError **error)
         g_autofree char *text =
             g_strdup_printf("%s: %s", run->campaign->log, sp_write_log_truncation(run->log));
 
-        print_text(run, SP_CAMPAIGN_WARNING, text);
+        send_text(run, SP_CAMPAIGN_WARNING, text);
     }
     run->partitions = sp_partitions_read(run->campaign->image, NULL);
     return find_part(run, error);
@@ -154,7 +154,7 @@ static bool apply_all(Run *run, GError **error)
 
     entries = sp_write_log_entries(run->log, &count);
     for (guint i = 0; i < count; i++) {
-        if (!step(run, "comparing the log with the disk", i, count, error))
+        if (!step_run(run, "comparing the log with the disk", i, count, error))
             return false;
         sp_crash_disk_apply(run->disk, &entries[i], 0, G_MAXUINT64);
     }
@@ -218,7 +218,7 @@ static void on_result(const SpCrashState *state, const char *facts, const char *
 
 static void on_finding(const char *text, void *data)
 {
-    print_text(data, SP_CAMPAIGN_FINDING, text);
+    send_text(data, SP_CAMPAIGN_FINDING, text);
 }
 
 static bool set_up_command(Run *run, GError **error)
@@ -271,7 +271,7 @@ static bool set_up_policy(Run *run, GError **error)
     return run->policy && is_before_the_log(run, error) && learn_end(run, error);
 }
 
-static bool set_up(Run *run, GError **error)
+static bool set_up_run(Run *run, GError **error)
 {
     const SpCampaign *campaign = run->campaign;
 
@@ -368,7 +368,7 @@ static void print_sums(const Run *run, double seconds)
         g_string_append_printf(text,
             "the check changed its disk %u times; it was restored each time, which is slow\n",
             sp_command_check_restored(run->command));
-    print_text(run, SP_CAMPAIGN_FINDING, text->str);
+    send_text(run, SP_CAMPAIGN_FINDING, text->str);
 }
 
 static json_t *truncation_to_json(const Run *run)
@@ -398,7 +398,7 @@ static json_t *contents_to_json(const Run *run)
     return array;
 }
 
-static bool write_report(const Run *run, double seconds, bool has_ended, GError **error)
+static bool write_findings(const Run *run, double seconds, bool has_ended, GError **error)
 {
     json_t *root = sp_findings_to_json(run->findings);
     g_autofree char *text = NULL;
@@ -418,7 +418,7 @@ static bool write_report(const Run *run, double seconds, bool has_ended, GError 
 
 static int end_early(Run *run, GError **error)
 {
-    if (is_interrupted(run))
+    if (is_run_interrupted(run))
         return SP_CAMPAIGN_INTERRUPTED;
     g_propagate_error(error, g_steal_pointer(&run->error));
     return SP_CAMPAIGN_ERROR;
@@ -431,15 +431,15 @@ int sp_campaign_run(const SpCampaign *campaign, GError **error)
     double seconds;
     bool has_ended;
 
-    if (!open_files(&run, &run.error) || !set_up(&run, &run.error))
+    if (!open_files(&run, &run.error) || !set_up_run(&run, &run.error))
         return end_early(&run, error);
     go_through_all(&run);
-    has_ended = !is_interrupted(&run);
+    has_ended = !is_run_interrupted(&run);
     if (run.error && has_ended)
         return end_early(&run, error);
     seconds = (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC;
     print_sums(&run, seconds);
-    if (campaign->report && !write_report(&run, seconds, has_ended, error))
+    if (campaign->report && !write_findings(&run, seconds, has_ended, error))
         return SP_CAMPAIGN_ERROR;
     if (!has_ended)
         return SP_CAMPAIGN_INTERRUPTED;

@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Of what the command wrote, from its end. */
+/* The end of the command's output that is shown. */
 #define OUTPUT_MAX 4096u
 
 typedef struct {
     SpCrashFile *file;
     char *path;
     int fd;             /* of the file */
-    SpProcess *process; /* NULL where none is under way */
+    SpProcess *process; /* NULL if none is under way */
     gint64 deadline;
     SpCrashState state; /* that it checks */
     char *name;         /* of the state */
@@ -80,7 +80,7 @@ void sp_command_check_free(SpCommandCheck *check)
 }
 
 /* NULL if the command was satisfied. */
-static char *describe_failure(const Job *job)
+static char *describe_command_failure(const Job *job)
 {
     g_autofree char *output = NULL, *end = NULL;
     const char *tail;
@@ -95,7 +95,7 @@ static char *describe_failure(const Job *job)
     return g_strdup_printf("the check %s%s%s", end, *tail ? ": " : "", tail);
 }
 
-/* Wait for the job, and hand on what it found. */
+/* Wait for the job, and report its result. */
 static bool finish_job(SpCommandCheck *check, Job *job, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -104,7 +104,7 @@ static bool finish_job(SpCommandCheck *check, Job *job, GError **error)
     if (!job->process)
         return true;
     if (sp_process_wait(job->process, job->deadline, &check->options.task->interrupt, &local))
-        reason = describe_failure(job);
+        reason = describe_command_failure(job);
     else if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT))
         reason = g_strdup_printf("the check did not end within %" G_GINT64_FORMAT " s",
             check->options.timeout_ms / 1000);
@@ -160,7 +160,7 @@ guint sp_command_check_restored(const SpCommandCheck *check)
     return restored;
 }
 
-static void free_check(void *data)
+static void free_command_check(void *data)
 {
     sp_command_check_free(data);
 }
@@ -168,5 +168,5 @@ static void free_check(void *data)
 const SpStateCheckOps sp_command_check_ops = {
     .start = start_job,
     .finish = finish_jobs,
-    .free = free_check,
+    .free = free_command_check,
 };

@@ -15,7 +15,7 @@
 /* A copy of each partition, with what runs on it. */
 typedef struct {
     SpFsckCopy **copies; /* each may be NULL */
-    SpFsckJob **jobs;    /* NULL where none runs */
+    SpFsckJob **jobs;    /* NULL if none runs */
 } Desk;
 
 typedef struct {
@@ -107,7 +107,7 @@ static char *find_reason(const char *output, char *const *reasons)
     return g_strdup(reason);
 }
 
-static char *describe_failure(const SpPolicyPartition *policy, int status, char *output)
+static char *describe_fsck_failure(const SpPolicyPartition *policy, int status, char *output)
 {
     g_autofree char *reason = NULL;
     gsize length;
@@ -145,7 +145,7 @@ static void finish_fsck(const SpContentCheck *check, SpVerdict *verdict, Desk *d
     if (policy->tolerated && strstr(output, policy->tolerated))
         add_fact(verdict, policy->name, policy->tolerated_as);
     else
-        verdict->failure = describe_failure(policy, status, output);
+        verdict->failure = describe_fsck_failure(policy, status, output);
 }
 
 /* --- what the decider says -------------------------------------------------------------------- */

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* A disk of pieces of writes over a base, with undo and incremental hashes. */
+
 #include "powercut/crash-disk.h"
 
 #include "base/error.h"
@@ -18,20 +21,20 @@ typedef struct {
     SpDiskHash hash;
 } Range;
 
-/* Of one entry: what its first n sectors change. */
+/* The hash of what the first n sectors of an entry change. */
 typedef struct {
     SpDiskHash *sums; /* of a write, from n = 0 on; NULL of a discard */
     GArray *changes;  /* of a discard: Change, in order */
 } EntryHash;
 
-/* A discard may be of the whole disk, of which little may have been written. */
+/* A discard may cover the whole disk, of which little may have been written. */
 typedef struct {
     guint64 sector;
     SpDiskHash sum; /* up to it, and with it */
 } Change;
 
 struct SpCrashDisk {
-    int fd; /* of the base, as the next */
+    int fd; /* of the base, like the next ones */
     GMappedFile *file;
     const guint8 *base;
     guint64 sectors;
@@ -71,7 +74,7 @@ static void entry_hash_free(void *data)
     g_free(hash);
 }
 
-/* Its size; 0 with @error. */
+/* Returns its size, or 0 with @error. */
 static gsize map_base(SpCrashDisk *disk, const char *base, GError **error)
 {
     g_autoptr(GError) local = NULL;
@@ -87,7 +90,7 @@ static gsize map_base(SpCrashDisk *disk, const char *base, GError **error)
     size = disk->file ? g_mapped_file_get_length(disk->file) : 0;
     if (size > 0 && size % SECTOR == 0)
         return size;
-    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no raw disk: %s", base,
+    g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is not a raw disk: %s", base,
         local ? local->message : "it is empty, or no whole number of sectors");
     return 0;
 }
@@ -159,14 +162,14 @@ bool sp_crash_disk_base_data(
 
     if (data < 0 && errno == ENXIO)
         return false;
-    /* where the file system can't tell, all is data */
+    /* if the file system can't tell, all is data */
     hole = data < 0 ? -1 : lseek(disk->fd, data, SEEK_HOLE);
     *ret_first = data < 0 ? sector : MAX(sector, (guint64)data / SECTOR);
     *ret_end = hole < 0 ? end : MIN(end, ((guint64)hole + SECTOR - 1) / SECTOR);
     return *ret_first < end;
 }
 
-static void mix(SpDiskHash *hash, SpDiskHash other)
+static void mix_hashes(SpDiskHash *hash, SpDiskHash other)
 {
     hash->low ^= other.low;
     hash->high ^= other.high;
@@ -192,12 +195,12 @@ static SpDiskHash *hash_write(const SpCrashDisk *disk, const SpLogEntry *entry)
     sums[0] = (SpDiskHash){0};
     for (guint64 i = 0; i < count; i++) {
         sums[i + 1] = hash_sector(disk, first + i, sp_log_entry_sector(entry, first + i));
-        mix(&sums[i + 1], sums[i]);
+        mix_hashes(&sums[i + 1], sums[i]);
     }
     return sums;
 }
 
-/* Only what is data in the base changes by a discard. */
+/* A discard changes only what is data in the base. */
 static GArray *hash_discard(const SpCrashDisk *disk, const SpLogEntry *entry)
 {
     GArray *changes = g_array_new(FALSE, FALSE, sizeof(Change));
@@ -210,7 +213,7 @@ static GArray *hash_discard(const SpCrashDisk *disk, const SpLogEntry *entry)
 
             if (sp_disk_hash_is_base(hash))
                 continue;
-            mix(&change.sum, hash);
+            mix_hashes(&change.sum, hash);
             change.sector = at;
             g_array_append_val(changes, change);
         }
@@ -218,7 +221,7 @@ static GArray *hash_discard(const SpCrashDisk *disk, const SpLogEntry *entry)
     return changes;
 }
 
-/* Made once, as each write comes and goes in many states. */
+/* Computed once, as each write comes and goes in many states. */
 static const EntryHash *hash_of(SpCrashDisk *disk, const SpLogEntry *entry)
 {
     EntryHash *hash = g_hash_table_lookup(disk->hashes, entry);
@@ -234,7 +237,7 @@ static const EntryHash *hash_of(SpCrashDisk *disk, const SpLogEntry *entry)
     return hash;
 }
 
-/* What the sectors of @entry before @sector change. */
+/* The hash of what the sectors of @entry before @sector change. */
 static SpDiskHash sum_before(const EntryHash *hash, const SpLogEntry *entry, guint64 sector)
 {
     guint low = 0, high = hash->changes ? hash->changes->len : 0;
@@ -252,21 +255,21 @@ static SpDiskHash sum_before(const EntryHash *hash, const SpLogEntry *entry, gui
     return low > 0 ? g_array_index(hash->changes, Change, low - 1).sum : (SpDiskHash){0};
 }
 
-/* The piece comes, or goes: it is the same. */
+/* The piece comes or goes, which is the same operation. */
 static void mix_piece(SpCrashDisk *disk, SpDiskPiece piece)
 {
     const EntryHash *hash = hash_of(disk, piece.entry);
 
-    mix(&disk->hash, sum_before(hash, piece.entry, piece.first));
-    mix(&disk->hash, sum_before(hash, piece.entry, piece.end));
+    mix_hashes(&disk->hash, sum_before(hash, piece.entry, piece.first));
+    mix_hashes(&disk->hash, sum_before(hash, piece.entry, piece.end));
     for (guint i = 0; i < disk->ranges->len; i++) {
         Range *range = &g_array_index(disk->ranges, Range, i);
         guint64 first = MAX(range->first, piece.first), end = MIN(range->end, piece.end);
 
         if (first >= end)
             continue;
-        mix(&range->hash, sum_before(hash, piece.entry, first));
-        mix(&range->hash, sum_before(hash, piece.entry, end));
+        mix_hashes(&range->hash, sum_before(hash, piece.entry, first));
+        mix_hashes(&range->hash, sum_before(hash, piece.entry, end));
     }
 }
 
@@ -275,8 +278,8 @@ static SpDiskPiece *piece_at(GArray *pieces, guint i)
     return &g_array_index(pieces, SpDiskPiece, i);
 }
 
-/* The first piece that ends behind @sector. */
-static guint find(GArray *pieces, guint64 sector)
+/* The first piece that ends after @sector. */
+static guint find_piece(GArray *pieces, guint64 sector)
 {
     guint low = 0, high = pieces->len;
 
@@ -291,7 +294,7 @@ static guint find(GArray *pieces, guint64 sector)
     return low;
 }
 
-/* What was in @cut is about to go. */
+/* The content of @cut is about to go. */
 static void keep_changes(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece cut)
 {
     guint64 at = cut.first;
@@ -313,7 +316,7 @@ static void keep_changes(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece
     }
 }
 
-/* Where the pieces before and after @i are of one entry and meet, they become one. */
+/* Join the pieces before and after @i if they are of one entry and meet. */
 static void join(GArray *pieces, guint i)
 {
     SpDiskPiece *left, *right;
@@ -329,7 +332,7 @@ static void join(GArray *pieces, guint i)
 }
 
 /* Take @cut out of the pieces from @i on. Returns where a piece in its place belongs. */
-static guint take_out(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece cut)
+static guint cut_pieces(SpCrashDisk *disk, GArray *pieces, guint i, SpDiskPiece cut)
 {
     guint first;
 
@@ -363,10 +366,10 @@ static void put_in_part(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
 
     if (!*pieces)
         *pieces = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
-    i = find(*pieces, piece.first);
+    i = find_piece(*pieces, piece.first);
     if (is_kept)
         keep_changes(disk, *pieces, i, piece);
-    i = take_out(disk, *pieces, i, piece);
+    i = cut_pieces(disk, *pieces, i, piece);
     if (!piece.entry)
         return;
     g_array_insert_val(*pieces, i, piece);
@@ -375,13 +378,13 @@ static void put_in_part(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
     join(*pieces, i);
 }
 
-static void put(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
+static void put_piece(SpCrashDisk *disk, SpDiskPiece piece, bool is_kept)
 {
     while (piece.first < piece.end) {
         guint64 border = (piece.first / PART + 1) * PART;
         SpDiskPiece part = {piece.first, MIN(piece.end, border), piece.entry};
 
-        /* of a part that has nothing but the base nothing goes */
+        /* in a part that has only the base nothing goes */
         if (piece.entry || is_kept || disk->map[piece.first / PART])
             put_in_part(disk, part, is_kept);
         piece.first = part.end;
@@ -395,7 +398,7 @@ GArray *sp_crash_disk_pieces(const SpCrashDisk *disk, guint64 first, guint64 end
     for (guint64 part = first / PART; part * PART < end; part++) {
         GArray *pieces = disk->map[part];
 
-        for (guint i = pieces ? find(pieces, first) : 0; pieces && i < pieces->len; i++) {
+        for (guint i = pieces ? find_piece(pieces, first) : 0; pieces && i < pieces->len; i++) {
             SpDiskPiece piece = *piece_at(pieces, i);
 
             if (piece.first >= end)
@@ -439,7 +442,7 @@ gsize sp_crash_disk_mark(const SpCrashDisk *disk)
 void sp_crash_disk_undo(SpCrashDisk *disk, gsize mark)
 {
     while (disk->changes->len > mark) {
-        put(disk, *piece_at(disk->changes, disk->changes->len - 1), false);
+        put_piece(disk, *piece_at(disk->changes, disk->changes->len - 1), false);
         g_array_set_size(disk->changes, disk->changes->len - 1);
     }
 }
@@ -451,7 +454,7 @@ void sp_crash_disk_settle(SpCrashDisk *disk)
 
 void sp_crash_disk_reset(SpCrashDisk *disk)
 {
-    put(disk, (SpDiskPiece){0, disk->sectors, NULL}, false);
+    put_piece(disk, (SpDiskPiece){0, disk->sectors, NULL}, false);
     sp_crash_disk_settle(disk);
 }
 
@@ -461,7 +464,7 @@ void sp_crash_disk_apply(SpCrashDisk *disk, const SpLogEntry *entry, guint64 fro
 
     to = MIN(to, entry->length / SECTOR);
     if (from < to)
-        put(disk, (SpDiskPiece){first + from, first + to, entry}, true);
+        put_piece(disk, (SpDiskPiece){first + from, first + to, entry}, true);
 }
 
 void sp_crash_disk_drop(SpCrashDisk *disk, const SpLogEntry *entry, gsize begin, gsize end)
@@ -470,14 +473,14 @@ void sp_crash_disk_drop(SpCrashDisk *disk, const SpLogEntry *entry, gsize begin,
         SpDiskPiece before = *piece_at(disk->changes, (guint)i);
         g_autoptr(GArray) pieces = sp_crash_disk_pieces(disk, before.first, before.end);
 
-        /* where another write came later, it makes no difference */
+        /* if another write came later, it makes no difference */
         for (guint j = 0; j < pieces->len; j++) {
             SpDiskPiece piece = *piece_at(pieces, j);
 
             if (piece.entry != entry)
                 continue;
             piece.entry = before.entry;
-            put(disk, piece, true);
+            put_piece(disk, piece, true);
         }
     }
 }

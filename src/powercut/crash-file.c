@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* A raw file that follows a crash disk. */
+
 #include "powercut/crash-file.h"
 
 #include "base/error.h"
@@ -10,10 +13,10 @@
 #include <unistd.h>
 
 #define SECTOR SP_DISK_SECTOR
-/* What is left out of a sparse file where it is all zeros. */
+/* The unit that is left out of a sparse file if it is all zeros. */
 #define PIECE 65536u
 
-/* Of the file after each update, so that a change by somebody else shows. */
+/* The file's time after each update, so that a change by another program shows. */
 static const struct timespec our_time = {.tv_sec = 1};
 
 struct SpCrashFile {
@@ -26,7 +29,7 @@ struct SpCrashFile {
     guint restored;
 };
 
-static bool write_all(const SpCrashFile *file, const guint8 *data, gsize length, guint64 offset)
+static bool write_bytes(const SpCrashFile *file, const guint8 *data, gsize length, guint64 offset)
 {
     while (length > 0) {
         ssize_t n = pwrite(file->fd, data, length, (off_t)offset);
@@ -42,7 +45,7 @@ static bool write_all(const SpCrashFile *file, const guint8 *data, gsize length,
     return true;
 }
 
-static bool is_zero(const guint8 *data, gsize length)
+static bool is_all_zeros(const guint8 *data, gsize length)
 {
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
@@ -54,7 +57,7 @@ static bool host_failed(const SpCrashFile *file, GError **error)
     return false;
 }
 
-static bool step(const SpCrashFile *file, guint64 at, GError **error)
+static bool step_copy(const SpCrashFile *file, guint64 at, GError **error)
 {
     return sp_task_step(file->task, "copying the disk", (at - file->first) * SECTOR,
         (file->end - file->first) * SECTOR, error);
@@ -69,15 +72,15 @@ static bool write_zeros(const SpCrashFile *file, guint64 first, guint64 end, GEr
                               (off_t)offset, (off_t)length) == 0)
         return true;
     for (guint64 at = 0; at < length; at += PIECE) {
-        if (!step(file, first + at / SECTOR, error))
+        if (!step_copy(file, first + at / SECTOR, error))
             return false;
-        if (!write_all(file, zeros, MIN(PIECE, length - at), offset + at))
+        if (!write_bytes(file, zeros, MIN(PIECE, length - at), offset + at))
             return host_failed(file, error);
     }
     return true;
 }
 
-/* What the base has from @first up to @end, over zeros: without what is a hole there, or zeros. */
+/* Write the base from @first up to @end over zeros: without its holes and zeros. */
 static bool write_data(const SpCrashFile *file, guint64 first, guint64 end, GError **error)
 {
     guint64 at = first, data_end;
@@ -87,10 +90,10 @@ static bool write_data(const SpCrashFile *file, guint64 first, guint64 end, GErr
             const guint8 *base = sp_crash_disk_base_sector(file->disk, at);
 
             n = MIN(PIECE / SECTOR, data_end - at);
-            if (!step(file, at, error))
+            if (!step_copy(file, at, error))
                 return false;
-            if (!is_zero(base, n * SECTOR) &&
-                !write_all(file, base, n * SECTOR, (at - file->first) * SECTOR))
+            if (!is_all_zeros(base, n * SECTOR) &&
+                !write_bytes(file, base, n * SECTOR, (at - file->first) * SECTOR))
                 return host_failed(file, error);
         }
     }
@@ -104,7 +107,7 @@ static bool write_base(const SpCrashFile *file, GError **error)
     return write_data(file, file->first, file->end, error);
 }
 
-static bool write_piece(const SpCrashFile *file, SpDiskPiece piece, GError **error)
+static bool write_disk_piece(const SpCrashFile *file, SpDiskPiece piece, GError **error)
 {
     guint64 offset = (piece.first - file->first) * SECTOR;
     guint64 length = (piece.end - piece.first) * SECTOR;
@@ -117,11 +120,11 @@ static bool write_piece(const SpCrashFile *file, SpDiskPiece piece, GError **err
                write_data(file, piece.first, piece.end, error);
     bytes = piece.entry ? sp_log_entry_sector(piece.entry, piece.first)
                         : sp_crash_disk_base_sector(file->disk, piece.first);
-    return write_all(file, bytes, length, offset) || host_failed(file, error);
+    return write_bytes(file, bytes, length, offset) || host_failed(file, error);
 }
 
-/* What the list has at @sector, and up to where it has that. @i is where to look from. */
-static SpDiskPiece next(GArray *list, guint *i, guint64 sector, guint64 end)
+/* The piece of the list from @sector on. @i is where to look from. */
+static SpDiskPiece next_piece(GArray *list, guint *i, guint64 sector, guint64 end)
 {
     while (*i < list->len && g_array_index(list, SpDiskPiece, *i).end <= sector)
         (*i)++;
@@ -141,18 +144,18 @@ static bool write_differences(SpCrashFile *file, GArray *now, GError **error)
     guint i = 0, j = 0;
 
     for (guint64 at = file->first; at < file->end;) {
-        SpDiskPiece before = next(file->written, &i, at, file->end);
-        SpDiskPiece after = next(now, &j, at, file->end);
+        SpDiskPiece before = next_piece(file->written, &i, at, file->end);
+        SpDiskPiece after = next_piece(now, &j, at, file->end);
 
         after.end = MIN(before.end, after.end);
-        if (before.entry != after.entry && !write_piece(file, after, error))
+        if (before.entry != after.entry && !write_disk_piece(file, after, error))
             return false;
         at = after.end;
     }
     return true;
 }
 
-static bool create(SpCrashFile *file, GError **error)
+static bool create_crash_file(SpCrashFile *file, GError **error)
 {
     if (file->fd >= 0)
         close(file->fd);
@@ -188,7 +191,7 @@ bool sp_crash_file_update(SpCrashFile *file, GError **error)
 {
     if (!is_as_we_left_it(file)) {
         file->restored++;
-        if (!create(file, error))
+        if (!create_crash_file(file, error))
             return false;
     }
     return bring_up_to_date(file, error);
@@ -209,7 +212,8 @@ guint sp_crash_file_restored(const SpCrashFile *file)
     return file->restored;
 }
 
-/* Half of a disk may be taken for one. What has another name elsewhere, as below /proc, stays. */
+/* An incomplete disk might be taken for a whole one. A file that has another name, as one below
+ * /proc does, stays. */
 static void remove_part(const SpCrashFile *file)
 {
     struct stat ours, there;
@@ -231,7 +235,7 @@ SpCrashFile *sp_crash_file_new(const SpCrashDisk *disk, const char *path, guint6
     file->end = (offset + length) / SECTOR;
     file->written = g_array_new(FALSE, FALSE, sizeof(SpDiskPiece));
     file->fd = -1;
-    if (create(file, error) && bring_up_to_date(file, error))
+    if (create_crash_file(file, error) && bring_up_to_date(file, error))
         return g_steal_pointer(&file);
     remove_part(file);
     return NULL;

@@ -98,7 +98,7 @@ void sp_crash_name_format(const SpCrashName *name, char buffer[SP_CRASH_NAME_SIZ
     }
 }
 
-static bool find_kind(char letter, SpCrashKind *ret_kind)
+static bool find_crash_kind(char letter, SpCrashKind *ret_kind)
 {
     for (guint i = 0; i < SP_CRASH_KINDS; i++) {
         if (kinds[i].letter != letter)
@@ -115,7 +115,7 @@ bool sp_crash_name_parse(const char *text, SpCrashName *ret_name)
     guint base;
     char *end;
 
-    if (!find_kind(*text, &name.kind) || !g_ascii_isdigit(text[1]))
+    if (!find_crash_kind(*text, &name.kind) || !g_ascii_isdigit(text[1]))
         return false;
     name.entry = (guint)MIN(g_ascii_strtoull(text + 1, &end, 10), G_MAXUINT);
     if (kinds[name.kind].detail != DETAIL_NONE) {

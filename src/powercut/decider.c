@@ -172,7 +172,7 @@ static gboolean on_answer_readable(int fd, GIOCondition condition, void *data)
     return G_SOURCE_REMOVE;
 }
 
-static bool is_answered(void *data, GError **error)
+static bool has_decider_answered(void *data, GError **error)
 {
     SpDecider *decider = data;
 
@@ -207,7 +207,7 @@ static bool start_decider(SpDecider *decider, GError **error)
     return true;
 }
 
-static bool send_question(const SpDecider *decider, const char *question)
+static bool write_question(const SpDecider *decider, const char *question)
 {
     g_autofree char *line = g_strconcat(question, "\n", NULL);
     gsize length = strlen(line);
@@ -263,7 +263,7 @@ static bool refuse_silence(
     return false;
 }
 
-static bool take_answer(SpDecider *decider, SpDecision *ret_decision, GError **error)
+static bool take_decision(SpDecider *decider, SpDecision *ret_decision, GError **error)
 {
     GString *answer = decider->answer;
     const char *end = memchr(answer->str, '\n', answer->len), *expected;
@@ -287,11 +287,12 @@ bool sp_decider_ask(SpDecider *decider, const char *question, const SpInterrupt 
         return false;
     if (decider->answer->len > 0)
         return refuse_answer(decider, "no line that was not asked for", error);
-    if (decider->is_closed || !send_question(decider, question))
+    if (decider->is_closed || !write_question(decider, question))
         return refuse_end(decider, question, interrupt, error);
-    if (!sp_wait(is_answered, decider, sp_deadline(decider->timeout_ms), interrupt, &local))
+    if (!sp_wait(
+            has_decider_answered, decider, sp_deadline(decider->timeout_ms), interrupt, &local))
         return refuse_silence(decider, question, local, error);
     if (decider->is_closed && !strchr(decider->answer->str, '\n'))
         return refuse_end(decider, question, interrupt, error);
-    return take_answer(decider, ret_decision, error);
+    return take_decision(decider, ret_decision, error);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Epochs, and the random choices in them. */
+
 #include "powercut/epoch.h"
 
-/* One of so many writes of a sample is torn. */
+/* One write of this many in a sample is torn. */
 #define TORN_ONE_IN 8
 
-/* What generators are for, so that no two are the same. */
+/* The uses of generators, so that no two are the same. */
 enum { FOR_SAMPLES = 0, FOR_TEARS = 1, FOR_SECTORS = 2 };
 
 SpEpochs sp_epochs(const SpWriteLog *log, const SpCrashOptions *options)
@@ -44,7 +47,7 @@ guint64 sp_epoch_sectors(const SpEpochs *epochs, guint entry)
     return epochs->entries[entry].length / SP_DISK_SECTOR;
 }
 
-/* A generator of its own for each thing, so that each can be made again without the others. */
+/* Each choice has its own generator, so that it can be repeated without the others. */
 static GRand *rand_of(const SpEpochs *epochs, guint use, guint entry, guint number)
 {
     const guint32 seed[] = {epochs->options->seed, use, entry, number};
@@ -68,7 +71,7 @@ void sp_epoch_apply_sectors(const SpEpochs *epochs, SpCrashDisk *disk, guint ent
     GRand *rand = rand_of(epochs, FOR_SECTORS, entry, number);
     guint64 n = sp_epoch_sectors(epochs, entry), step = n / 64 + 1;
 
-    /* of long ones whole runs */
+    /* whole runs of long ones */
     for (guint64 i = 0; i < n; i += step) {
         if (g_rand_boolean(rand))
             sp_crash_disk_apply(disk, &epochs->entries[entry], i, i + step);

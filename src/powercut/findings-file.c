@@ -23,7 +23,7 @@ static void clear_class(void *data)
     g_free(class->boots);
 }
 
-static char *join_facts(json_t *facts)
+static char *join_json_facts(json_t *facts)
 {
     GString *text = g_string_new(NULL);
     const char *key;
@@ -38,7 +38,7 @@ static char *join_facts(json_t *facts)
     return g_string_free(text, FALSE);
 }
 
-static void read_entries(SpFindingsFile *file)
+static void read_found_entries(SpFindingsFile *file)
 {
     size_t i;
     json_t *row;
@@ -90,7 +90,7 @@ static void read_classes(SpFindingsFile *file, GArray *classes)
         g_array_append_val(classes, index);
         if (index != NO_CLASS) {
             SpFoundClass class = {
-                .facts = join_facts(facts), .states = sp_json_int(object, "states", 0)};
+                .facts = join_json_facts(facts), .states = sp_json_int(object, "states", 0)};
 
             class.boots = boots ? g_strdup_printf("boots=%s", boots) : g_strdup(class.facts);
             g_array_append_val(file->classes, class);
@@ -164,7 +164,7 @@ SpFindingsFile *sp_findings_file_parse(const char *text, gsize length)
     g_array_set_clear_func(file->classes, clear_class);
     read_classes(file, classes);
     read_boots(file, classes);
-    read_entries(file);
+    read_found_entries(file);
     read_cuts(file, classes);
     read_failures(file);
     return file;

@@ -84,7 +84,7 @@ void sp_findings_free(SpFindings *findings)
     g_free(findings);
 }
 
-/* "" where it is nowhere. */
+/* "" if it is in none. */
 static const char *partition_of(const SpFindings *findings, const SpLogEntry *entry)
 {
     if (entry->length == 0 || !findings->options.partitions)
@@ -126,7 +126,7 @@ static void report_text(const SpFindings *findings, const char *text)
 }
 
 /* As text, and for the JSON. */
-static void report_failure(
+static void report_new_failure(
     const SpFindings *findings, const SpCrashState *state, const char *reason, json_t *failure)
 {
     const SpFindingsOptions *options = &findings->options;
@@ -155,7 +155,7 @@ static void add_failure(SpFindings *findings, const SpCrashState *state, const c
     findings->failed++;
     json_array_append(findings->failures, failure);
     if (is_news(findings, reason))
-        report_failure(findings, state, valid, failure);
+        report_new_failure(findings, state, valid, failure);
     json_decref(failure);
 }
 

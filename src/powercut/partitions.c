@@ -7,8 +7,11 @@
 #include "base/error.h"
 
 #include <libfdisk/libfdisk.h>
+#include <string.h>
 
-static void free_partition(void *data)
+#define CHUNK (1024u * 1024u)
+
+static void free_disk_partition(void *data)
 {
     SpPartition *partition = data;
 
@@ -25,7 +28,7 @@ static int compare_offsets(const void *a, const void *b)
 
 static GPtrArray *read_table(struct fdisk_context *context)
 {
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(free_partition);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(free_disk_partition);
     unsigned long sector = fdisk_get_sector_size(context);
     struct fdisk_table *table = NULL;
     struct fdisk_partition *entry = NULL;
@@ -51,7 +54,7 @@ static GPtrArray *read_table(struct fdisk_context *context)
     return g_steal_pointer(&list);
 }
 
-/* NULL where there is none of such sectors. */
+/* NULL if there is none with sectors of this size. */
 static GPtrArray *read_with_sectors(const char *path, guint sector)
 {
     struct fdisk_context *context = fdisk_new_context();
@@ -108,4 +111,35 @@ const SpPartition *sp_partitions_get(GPtrArray *partitions, const char *name, GE
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "the disk has no partition '%s': it is another device's, or was not booted yet", name);
     return partition;
+}
+
+bool sp_partition_begins_with(const SpPartition *partition, const SpCrashDisk *disk,
+    const char *path, const SpTask *task, GError **error)
+{
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    g_autofree guint8 *buffer = g_malloc(CHUNK);
+    const char *data;
+    gsize size;
+
+    if (!file)
+        return false;
+    data = g_mapped_file_get_contents(file);
+    size = g_mapped_file_get_length(file);
+    for (gsize at = 0; at < size && size <= partition->length; at += CHUNK) {
+        gsize n = MIN(CHUNK, size - at);
+
+        if (!sp_task_step(task, "comparing a partition with what was installed", at, size, error))
+            return false;
+        sp_crash_disk_read(disk, partition->offset + at, n, buffer);
+        if (memcmp(buffer, data + at, n) == 0)
+            continue;
+        g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
+            "at the log's end %s does not hold '%s': it differs within %zu bytes from %zu on",
+            partition->name, path, n, at);
+        return false;
+    }
+    if (size > partition->length)
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is larger than the partition %s", path,
+            partition->name);
+    return size <= partition->length;
 }

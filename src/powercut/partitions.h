@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "powercut/crash-disk.h"
+#include "powercut/task.h"
+
 #include <glib.h>
+#include <stdbool.h>
 
 /* The partitions of a disk. */
 
@@ -20,3 +24,9 @@ const SpPartition *sp_partitions_find(GPtrArray *partitions, const char *name);
 /** The same; SP_ERROR_USAGE if the disk does not have it. */
 const SpPartition *sp_partitions_get(
     GPtrArray *partitions, const char *name, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+/**
+ * Whether @partition begins with the content of the file @path on @disk as it is now; otherwise
+ * SP_ERROR_ASSERTION, or another error if the file can't be read or is larger. @task may be NULL.
+ */
+bool sp_partition_begins_with(const SpPartition *partition, const SpCrashDisk *disk,
+    const char *path, const SpTask *task, GError **error) G_GNUC_WARN_UNUSED_RESULT;

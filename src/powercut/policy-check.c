@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK (1024u * 1024u)
 #define DECIDER_TIMEOUT_MS 60000
 #define NOTHING_BOOTS "none"
 
@@ -30,7 +29,7 @@ typedef struct {
     char *name;
     SpGroupsState groups;
     const SpVerdict *decision;
-    const SpVerdict **sampled; /* of each; NULL where this content is not looked at */
+    const SpVerdict **sampled; /* of each; NULL if this content is not checked */
 } Pending;
 
 struct SpPolicyCheck {
@@ -211,38 +210,6 @@ SpPolicyCheck *sp_policy_check_new(
 
 /* --- what the log's end has ------------------------------------------------------------------- */
 
-static bool begins_with(
-    const SpPolicyCheck *check, const SpPartition *partition, const char *path, GError **error)
-{
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
-    g_autofree guint8 *buffer = g_malloc(CHUNK);
-    const char *data;
-    gsize size;
-
-    if (!file)
-        return false;
-    data = g_mapped_file_get_contents(file);
-    size = g_mapped_file_get_length(file);
-    for (gsize at = 0; at < size && size <= partition->length; at += CHUNK) {
-        gsize n = MIN(CHUNK, size - at);
-
-        if (!sp_task_step(check->options.task, "comparing a partition with what was installed", at,
-                size, error))
-            return false;
-        sp_crash_disk_read(check->disk, partition->offset + at, n, buffer);
-        if (memcmp(buffer, data + at, n) == 0)
-            continue;
-        g_set_error(error, SP_ERROR, SP_ERROR_ASSERTION,
-            "at the log's end %s does not hold '%s': it differs within %zu bytes from %zu on",
-            partition->name, path, n, at);
-        return false;
-    }
-    if (size > partition->length)
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is larger than the partition %s", path,
-            partition->name);
-    return size <= partition->length;
-}
-
 bool sp_policy_check_learn(
     SpPolicyCheck *check, const SpPolicyContent *contents, guint contents_count, GError **error)
 {
@@ -251,7 +218,8 @@ bool sp_policy_check_learn(
         const SpPartition *partition =
             sp_partitions_get(check->options.partitions, contents[i].partition, error);
 
-        if (!partition || !begins_with(check, partition, contents[i].path, error))
+        if (!partition || !sp_partition_begins_with(
+                              partition, check->disk, contents[i].path, check->options.task, error))
             return false;
     }
     return true;
@@ -306,7 +274,7 @@ static const SpVerdict *ask_sampled(const SpPolicyCheck *check, const Sampled *s
 
 /* --- states ----------------------------------------------------------------------------------- */
 
-static char *join_facts(const SpPolicyCheck *check, const Pending *pending)
+static char *join_state_facts(const SpPolicyCheck *check, const Pending *pending)
 {
     const char *decided = pending->decision->facts;
     GString *facts = g_string_new(g_str_has_prefix(decided, "boots=") ? decided : "boots=unknown");
@@ -410,7 +378,7 @@ static bool report_state(const SpPolicyCheck *check, const Pending *pending, GEr
         g_propagate_prefixed_error(error, local, "state %s: ", pending->name);
         return false;
     }
-    facts = join_facts(check, pending);
+    facts = join_state_facts(check, pending);
     check->options.func(&pending->state, facts, failure, check->options.data);
     return true;
 }
@@ -478,7 +446,7 @@ static bool finish_states(void *data, GError **error)
     return true;
 }
 
-static void free_check(void *data)
+static void free_policy_check(void *data)
 {
     sp_policy_check_free(data);
 }
@@ -487,7 +455,7 @@ const SpStateCheckOps sp_policy_check_ops = {
     .count = count_contents,
     .start = start_state,
     .finish = finish_states,
-    .free = free_check,
+    .free = free_policy_check,
 };
 
 GArray *sp_policy_check_counts(const SpPolicyCheck *check)

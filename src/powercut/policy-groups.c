@@ -20,7 +20,7 @@ struct SpPolicyGroups {
     guint running;
 };
 
-static Part add_part(SpCrashDisk *disk, const char *name, guint64 offset, guint64 length)
+static Part make_part(SpCrashDisk *disk, const char *name, guint64 offset, guint64 length)
 {
     return (Part){.name = name, .range = sp_crash_disk_add_range(disk, offset, length)};
 }
@@ -34,7 +34,7 @@ static bool add_parts(SpPolicyGroups *groups, GPtrArray *partitions, char *const
 
         if (!partition)
             return false;
-        part = add_part(groups->disk, partition->name, partition->offset, partition->length);
+        part = make_part(groups->disk, partition->name, partition->offset, partition->length);
         g_array_append_val(parts, part);
     }
     return true;
@@ -47,8 +47,8 @@ static void add_table(SpPolicyGroups *groups, GPtrArray *partitions)
     const SpPartition *first = partitions->pdata[0];
     const SpPartition *last = partitions->pdata[partitions->len - 1];
     guint64 end = last->offset + last->length;
-    Part table = add_part(groups->disk, name, 0, first->offset);
-    Part copy = add_part(groups->disk, name, end, sp_crash_disk_size(groups->disk) - end);
+    Part table = make_part(groups->disk, name, 0, first->offset);
+    Part copy = make_part(groups->disk, name, end, sp_crash_disk_size(groups->disk) - end);
 
     g_array_append_val(groups->unchanged, table);
     g_array_append_val(groups->unchanged, copy);

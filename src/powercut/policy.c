@@ -26,7 +26,7 @@ static const SpKey known_keys[] = {
     {NULL, NULL},
 };
 
-static void free_partition(void *data)
+static void free_policy_partition(void *data)
 {
     SpPolicyPartition *partition = data;
 
@@ -37,7 +37,7 @@ static void free_partition(void *data)
     g_free(partition->tolerated_as);
     g_free(partition);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpPolicyPartition, free_partition)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpPolicyPartition, free_policy_partition)
 
 static void free_group(void *data)
 {
@@ -229,8 +229,8 @@ static SpPolicy *read_policy(SpKeyFile *file, const char *path, GError **error)
     g_autofree char *absolute = g_canonicalize_filename(path, NULL);
     g_autofree char *dir = g_path_get_dirname(absolute);
 
-    policy->fed = g_ptr_array_new_with_free_func(free_partition);
-    policy->others = g_ptr_array_new_with_free_func(free_partition);
+    policy->fed = g_ptr_array_new_with_free_func(free_policy_partition);
+    policy->others = g_ptr_array_new_with_free_func(free_policy_partition);
     policy->groups = g_ptr_array_new_with_free_func(free_group);
     for (char **section = sections; *section; section++) {
         if (!read_section(file, policy, *section, error))

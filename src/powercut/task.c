@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* A step of long work. */
+
 #include "powercut/task.h"
 
 #include "base/error.h"

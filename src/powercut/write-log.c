@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+
+/* Reads logs of QEMU's blklogwrites and of dm-log-writes. */
+
 #include "powercut/write-log.h"
 
 #include "base/error.h"
@@ -40,7 +43,7 @@ typedef struct {
     bool has_ended;
 } Reader;
 
-static guint64 get_u64(const guint8 *at)
+static guint64 read_le64(const guint8 *at)
 {
     guint64 value;
 
@@ -48,7 +51,7 @@ static guint64 get_u64(const guint8 *at)
     return GUINT64_FROM_LE(value);
 }
 
-static guint32 get_u32(const guint8 *at)
+static guint32 read_le32(const guint8 *at)
 {
     guint32 value;
 
@@ -56,8 +59,8 @@ static guint32 get_u32(const guint8 *at)
     return GUINT32_FROM_LE(value);
 }
 
-static bool refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static bool refuse(GError **error, const char *format, ...)
+static bool refuse_log(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+static bool refuse_log(GError **error, const char *format, ...)
 {
     g_autofree char *reason = NULL;
     va_list args;
@@ -73,18 +76,18 @@ static bool read_super(Reader *reader, guint64 *ret_promised, GError **error)
 {
     const guint8 *super = reader->data;
 
-    if (reader->size < SUPER_SIZE || get_u64(super + SUPER_MAGIC) != MAGIC)
-        return refuse(
+    if (reader->size < SUPER_SIZE || read_le64(super + SUPER_MAGIC) != MAGIC)
+        return refuse_log(
             error, "this is no log of writes: it does not begin with dm-log-writes' magic");
-    if (get_u64(super + SUPER_VERSION) != VERSION)
-        return refuse(error, "a log of version %" G_GUINT64_FORMAT ": only 1 is known",
-            get_u64(super + SUPER_VERSION));
-    reader->sector = get_u32(super + SUPER_SECTOR);
+    if (read_le64(super + SUPER_VERSION) != VERSION)
+        return refuse_log(error, "a log of version %" G_GUINT64_FORMAT ": only 1 is known",
+            read_le64(super + SUPER_VERSION));
+    reader->sector = read_le32(super + SUPER_SECTOR);
     if (reader->sector < SP_DISK_SECTOR || reader->sector > LOG_SECTOR_MAX ||
         (reader->sector & (reader->sector - 1)) != 0)
-        return refuse(error, "a log with sectors of %u bytes: expected a power of two from 512 on",
-            reader->sector);
-    *ret_promised = get_u64(super + SUPER_ENTRIES);
+        return refuse_log(error,
+            "a log with sectors of %u bytes: expected a power of two from 512 on", reader->sector);
+    *ret_promised = read_le64(super + SUPER_ENTRIES);
     reader->at = reader->sector;
     reader->begins_epoch = true;
     return true;
@@ -95,7 +98,7 @@ static bool fits(const SpLogEntry *entry, guint64 disk_size)
     return entry->offset <= disk_size && entry->length <= disk_size - entry->offset;
 }
 
-static SpLogKind kind_of(guint64 flags, guint64 sectors)
+static SpLogKind entry_kind(guint64 flags, guint64 sectors)
 {
     if (flags & FLAG_DISCARD)
         return SP_LOG_DISCARD;
@@ -104,36 +107,37 @@ static SpLogKind kind_of(guint64 flags, guint64 sectors)
     return flags & FLAG_MARK ? SP_LOG_MARK : SP_LOG_FLUSH;
 }
 
-/* One that nobody has written is all zeros. A write has a length, and what has none has a flag. */
+/* A header that was never written is all zeros. A write has a length; an entry without one has a
+ * flag. */
 static bool is_written(const guint8 *header)
 {
-    return get_u64(header + ENTRY_FLAGS) != 0 || get_u64(header + ENTRY_SECTORS) != 0;
+    return read_le64(header + ENTRY_FLAGS) != 0 || read_le64(header + ENTRY_SECTORS) != 0;
 }
 
-/* With it dm-log-writes ends a log. What follows on its device is of an older one. */
+/* dm-log-writes ends a log with it. What follows on its device is of an older log. */
 static bool is_end(const guint8 *header)
 {
     static const char text[] = "dm-log-writes-end";
 
-    return get_u64(header + ENTRY_FLAGS) & FLAG_MARK &&
-           get_u64(header + ENTRY_DATA) == sizeof text - 1 &&
+    return read_le64(header + ENTRY_FLAGS) & FLAG_MARK &&
+           read_le64(header + ENTRY_DATA) == sizeof text - 1 &&
            memcmp(header + ENTRY_SIZE, text, sizeof text - 1) == 0;
 }
 
-static bool read_header(
+static bool read_entry_header(
     const Reader *reader, guint64 number, SpLogEntry *ret_entry, guint64 *ret_flags, GError **error)
 {
     const guint8 *header = reader->data + reader->at;
-    guint64 sector = get_u64(header + ENTRY_SECTOR), sectors = get_u64(header + ENTRY_SECTORS);
-    guint64 flags = get_u64(header + ENTRY_FLAGS), units = G_MAXINT64 / reader->sector;
+    guint64 sector = read_le64(header + ENTRY_SECTOR), sectors = read_le64(header + ENTRY_SECTORS);
+    guint64 flags = read_le64(header + ENTRY_FLAGS), units = G_MAXINT64 / reader->sector;
     bool is_note = (flags & (FLAG_MARK | FLAG_DISCARD)) != 0;
 
     if (!is_written(header) || flags & ~(guint64)FLAGS || sector > units || sectors > units ||
-        get_u64(header + ENTRY_DATA) > G_MAXINT64 || (flags & FLAG_MARK && sectors > 0) ||
+        read_le64(header + ENTRY_DATA) > G_MAXINT64 || (flags & FLAG_MARK && sectors > 0) ||
         (sectors == 0 && !is_note && !(flags & FLAG_FLUSH)))
-        return refuse(error, "entry %" G_GUINT64_FORMAT " of the log is broken", number);
+        return refuse_log(error, "entry %" G_GUINT64_FORMAT " of the log is broken", number);
     *ret_entry = (SpLogEntry){
-        .kind = kind_of(flags, sectors),
+        .kind = entry_kind(flags, sectors),
         .begins_epoch =
             reader->begins_epoch || (flags & FLAG_FLUSH && sectors > 0) /* flushes first */,
         .offset = sectors > 0 ? sector * reader->sector : 0,
@@ -142,7 +146,7 @@ static bool read_header(
     *ret_flags = flags;
     if (fits(ret_entry, reader->disk_size))
         return true;
-    return refuse(error,
+    return refuse_log(error,
         "entry %" G_GUINT64_FORMAT " lies at %" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT
         ", beyond the disk's end at %" G_GUINT64_FORMAT ": the log is of another disk",
         number, ret_entry->offset, ret_entry->length, reader->disk_size);
@@ -153,18 +157,18 @@ static bool is_blank(const guint8 *data, guint64 size)
     return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
-/* The entry where the reader stands, which goes on to the next; or where it is cut off. */
+/* Read the next entry, or find where the log is cut off. */
 static ReadResult read_entry(Reader *reader, guint64 number, SpLogEntry *ret_entry, GError **error)
 {
     guint64 left = reader->size > reader->at ? reader->size - reader->at : 0;
     guint64 flags = 0, after;
 
-    /* a file may have been made as long as it should be, and then not written */
+    /* a file may have been given its full length, and then not been written */
     if (is_blank(reader->data + reader->at, MIN(left, ENTRY_SIZE)))
         return READ_CUT_BEFORE;
     if (left < reader->sector)
         return READ_CUT_WITHIN;
-    if (!read_header(reader, number, ret_entry, &flags, error))
+    if (!read_entry_header(reader, number, ret_entry, &flags, error))
         return READ_FAILED;
     after = reader->at + reader->sector;
     if (ret_entry->kind == SP_LOG_WRITE) {
@@ -194,8 +198,8 @@ static void set_truncation(SpWriteLog *log, ReadResult result)
             count);
 }
 
-/* Entry after entry, up to where there is no whole one any more. */
-static bool read_entries(SpWriteLog *log, Reader *reader, const SpTask *task, GError **error)
+/* Read entries until there is no complete one any more. */
+static bool read_log_entries(SpWriteLog *log, Reader *reader, const SpTask *task, GError **error)
 {
     ReadResult result = READ_ENTRY;
 
@@ -209,7 +213,7 @@ static bool read_entries(SpWriteLog *log, Reader *reader, const SpTask *task, GE
         if (!sp_task_step(task, "reading the log", reader->at, reader->size, error))
             return false;
         result = read_entry(reader, number, &entry, is_promised ? error : NULL);
-        if (result == READ_FAILED) /* what was not promised, and is no entry, is the end */
+        if (result == READ_FAILED) /* what was not promised, and is not an entry, is the end */
             return !is_promised;
         if (result == READ_CUT_WITHIN || (result == READ_CUT_BEFORE && is_promised))
             set_truncation(log, result);
@@ -218,8 +222,9 @@ static bool read_entries(SpWriteLog *log, Reader *reader, const SpTask *task, GE
         g_array_append_val(log->entries, entry);
     }
     if (log->truncation && log->entries->len == 0)
-        return refuse(error, "the log is cut off before its first entry is whole: there is nothing "
-                             "to check");
+        return refuse_log(error,
+            "the log is cut off before its first entry is whole: there is nothing "
+            "to check");
     return true;
 }
 
@@ -236,11 +241,11 @@ static SpWriteLog *parse(GBytes *bytes, guint64 disk_size, const SpTask *task, G
     if (!read_super(&reader, &log->promised, error))
         return NULL;
     if (log->promised > ENTRIES_MAX) {
-        refuse(
+        refuse_log(
             error, "the log is broken: it promises %" G_GUINT64_FORMAT " entries", log->promised);
         return NULL;
     }
-    return read_entries(log, &reader, task, error) ? g_steal_pointer(&log) : NULL;
+    return read_log_entries(log, &reader, task, error) ? g_steal_pointer(&log) : NULL;
 }
 
 SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
