@@ -56,7 +56,7 @@ static int parse_json(
     return 0;
 }
 
-static const char *find_fault(json_object *name)
+static const char *find_name_fault(json_object *name)
 {
     int length;
 
@@ -95,7 +95,7 @@ int health_list_parse(
         return -ENOMEM;
     for (; list.length < n; list.length++) {
         json_object *name = json_object_array_get_idx(array, list.length);
-        const char *fault = find_fault(name);
+        const char *fault = find_name_fault(name);
 
         if (!fault)
             list.units[list.length] = strdup(json_object_get_string(name));
