@@ -41,7 +41,7 @@ static void bytes_clear(const struct bytes *bytes)
 
 #define auto_bytes __attribute__((cleanup(bytes_clear)))
 
-static int set_failure(const char *what, int error, const char **ret_what)
+static int explain_failure(const char *what, int error, const char **ret_what)
 {
     *ret_what = what;
     return error;
@@ -170,13 +170,13 @@ static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret
     if (r == 0)
         r = elf_kernel_parse(kernel.data, kernel.length, &elf);
     if (r < 0)
-        return set_failure("vmlinux.lz4", r, ret_what);
+        return explain_failure("vmlinux.lz4", r, ret_what);
     r = read_whole_file(initrd_fd, &initrd);
     if (r < 0)
-        return set_failure("initrd.img", r, ret_what);
+        return explain_failure("initrd.img", r, ret_what);
     if (sp_read_file_at(AT_FDCWD, "/sys/kernel/boot_params/data", params, sizeof params) !=
         BOOT_PARAMS_SIZE)
-        return set_failure("/sys/kernel/boot_params/data", -EIO, ret_what);
+        return explain_failure("/sys/kernel/boot_params/data", -EIO, ret_what);
 
     describe_screen(params);
     /* Only as much of a segment as the file has: the started kernel zeroes the rest itself
@@ -193,7 +193,7 @@ static int load_elf(int fd, int initrd_fd, const char *cmdline, const char **ret
         params, cmdline_address, (uint32_t)strlen(cmdline) + 1, initrd_address, initrd.length);
     stub_address = add_to_layout(&layout, stub, elf_kernel_stub(stub, elf.entry, params_address));
     if (syscall(SYS_kexec_load, stub_address, layout.count, layout.segment, KEXEC_ARCH_X86_64) != 0)
-        return set_failure("kexec_load", -errno, ret_what);
+        return explain_failure("kexec_load", -errno, ret_what);
     return 0;
 }
 
@@ -201,7 +201,7 @@ static int load_packed(int fd, int initrd_fd, const char *cmdline, const char **
 {
     /* Only the return value counts: errno may be set even if the kernel was loaded. */
     if (syscall(SYS_kexec_file_load, fd, initrd_fd, strlen(cmdline) + 1, cmdline, 0ul) != 0)
-        return set_failure("kexec_file_load", -errno, ret_what);
+        return explain_failure("kexec_file_load", -errno, ret_what);
     return 0;
 }
 
@@ -229,19 +229,19 @@ int slot_kernel_load(const char *directory, const char *own, enum sp_slot slot, 
     int r;
 
     if (dir < 0)
-        return set_failure(directory, -errno, ret_what);
+        return explain_failure(directory, -errno, ret_what);
     kernel = openat(dir, "vmlinux.lz4", O_RDONLY | O_CLOEXEC);
     is_elf = kernel >= 0 || errno != ENOENT;
     if (!is_elf)
         kernel = openat(dir, "vmlinuz", O_RDONLY | O_CLOEXEC);
     if (kernel < 0)
-        return set_failure(is_elf ? "vmlinux.lz4" : "vmlinuz", -errno, ret_what);
+        return explain_failure(is_elf ? "vmlinux.lz4" : "vmlinuz", -errno, ret_what);
     initrd = openat(dir, "initrd.img", O_RDONLY | O_CLOEXEC);
     if (initrd < 0)
-        return set_failure("initrd.img", -errno, ret_what);
+        return explain_failure("initrd.img", -errno, ret_what);
     r = build_cmdline(dir, own, slot, note, cmdline);
     if (r < 0)
-        return set_failure("cmdline", r, ret_what);
+        return explain_failure("cmdline", r, ret_what);
     return is_elf ? load_elf(kernel, initrd, cmdline, ret_what)
                   : load_packed(kernel, initrd, cmdline, ret_what);
 }
