@@ -304,7 +304,7 @@ void connection_settle(struct connection *c)
     want_events(c, r == -EAGAIN);
 }
 
-static int watch_fd(struct connection *c)
+static int watch_driver(struct connection *c)
 {
     c->is_hung_up = false;
     return loop_add_fd(c->loop, c->fd, EPOLLIN, on_io, c, &c->io);
@@ -315,7 +315,7 @@ static void open_virtio_port(struct connection *c)
     int r;
 
     c->fd = open(c->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    r = c->fd < 0 ? -errno : watch_fd(c);
+    r = c->fd < 0 ? -errno : watch_driver(c);
     if (r >= 0)
         return;
     if (!c->has_complained)
@@ -372,7 +372,7 @@ int connection_new_fd(struct loop *loop, int fd, struct connection **ret)
     if (r < 0)
         return r;
     (*ret)->fd = fd;
-    return watch_fd(*ret);
+    return watch_driver(*ret);
 }
 
 void connection_free(struct connection *c)
