@@ -90,7 +90,7 @@ with subtest("why a unit does not become active"):
         ("barred", ["masked", "LoadState=masked"]),
         ("unmet", ["condition", "ConditionResult=no"]),
         ("bad", ["setting", "LoadState=bad-setting"]),
-        ("foo bar", ["'foo bar'", "blanks"]),
+        ("foo bar", ["'foo bar'", "spaces"]),
         ("", ["empty"]),
         ("inst@", ["template"]),
         ("ssh*", ["pattern"]),
