@@ -7,7 +7,8 @@ static void test_screenshot(ScriptFixture *f, gconstpointer data)
         "machine.screenshot('boot')\nmachine.screenshot(filename='a.png')\n"
         "machine.screenshot('/tmp/x.y/b')\nmachine.screenshot('c/d')\n"
         "for name in ['', 'a/']:\n"
-        "    with t.assertRaisesRegex(ValueError, 'not a name'):\n        machine.screenshot(name)\n"
+        "    with t.assertRaisesRegex(ValueError, 'not a name'):\n        "
+        "machine.screenshot(name)\n"
         "with t.assertRaisesRegex(ValueError, 'too old'):\n    machine.screenshot('old')\n");
     script_expect_commands(f, "screenshot /nowhere/boot.png\nscreenshot /nowhere/a.png\n"
                               "screenshot /tmp/x.y/b.png\nscreenshot c/d.png\n"
