@@ -278,7 +278,7 @@ static char *find_subtest(SpPyState *state, const GArray *chain)
     return NULL;
 }
 
-static void set_excerpt(json_t *object, const char *name, const char *text)
+static void add_excerpt(json_t *object, const char *name, const char *text)
 {
     g_autofree char *excerpt = text ? sp_text_excerpt(text, strlen(text), REASON_MAX) : NULL;
 
@@ -292,21 +292,21 @@ static void log_script_failure(const Telling *telling, const char *chain)
     const SpPyFrame *innermost = &telling->innermost;
     json_t *members = json_object();
 
-    set_excerpt(members, "text", telling->reason);
-    set_excerpt(members, "headline", telling->headline);
-    set_excerpt(members, "subtest", telling->subtest);
+    add_excerpt(members, "text", telling->reason);
+    add_excerpt(members, "headline", telling->headline);
+    add_excerpt(members, "subtest", telling->subtest);
     if (g_hash_table_size(telling->seen) > 1)
-        set_excerpt(members, "chain", chain);
+        add_excerpt(members, "chain", chain);
     if (innermost->file) {
         int first = MAX(1, innermost->line - CONTEXT_LINES);
         g_autofree char *source = sp_py_source_lines(
             telling->state, innermost->file, first, innermost->last_line + CONTEXT_LINES);
 
-        set_excerpt(members, "file", innermost->file);
+        add_excerpt(members, "file", innermost->file);
         json_object_set_new(members, "line", json_integer(innermost->line));
         json_object_set_new(members, "last_line", json_integer(innermost->last_line));
         json_object_set_new(members, "first", json_integer(first));
-        set_excerpt(members, "source", source);
+        add_excerpt(members, "source", source);
     }
     sp_log_failure(telling->state->config->log, chain, members);
 }
