@@ -2,6 +2,7 @@
 #include "agent/agent-private.h"
 
 #include "base/error.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -10,28 +11,6 @@
 
 #define COMMAND_OUTPUT_MAX (256u * 1024 * 1024)
 #define STATE_STRINGS_MAX 16u
-
-struct SpChannel {
-    SpAgent *agent; /* NULL once ended */
-    guint32 id;
-    bool is_done;
-    GError *error;
-    int error_number; /* the guest's errno; 0: none */
-    int status;
-    GString *output;
-    GString *errors;
-    char *holders; /* of its output, when it had ended; NULL for nobody */
-    char **state;
-    guint state_serial;
-    int file;                   /* being sent or received; -1 */
-    GSource *readable;          /* of a file that has nothing to read for now */
-    const SpStreamFuncs *funcs; /* NULL unless streamed */
-    void *funcs_data;
-    bool is_put;
-    gsize credit;
-    SpChannelFunc func; /* gets the output of a terminal; NULL for other kinds */
-    void *func_data;
-};
 
 static void drop_readable(SpChannel *channel)
 {
@@ -63,52 +42,88 @@ void sp_channel_end(SpChannel *channel, GError *error)
     channel->agent = NULL;
     channel->is_done = true;
     channel->error = error;
-    if (channel->funcs)
-        channel->funcs->done(channel->funcs_data); /* who may have freed it */
+    if (channel->kind->end)
+        channel->kind->end(channel); /* which may have freed it */
 }
 
-static void channel_take_data(SpChannel *channel, const struct sp_agent_frame *frame)
+/* The guest's side is told to stop, and @error (taken) is why. */
+static void cancel_channel(SpChannel *channel, GError *error)
+{
+    sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
+    sp_channel_end(channel, error);
+}
+
+/* False if that was too much. */
+static bool keep_data(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
-    gsize done = 0;
 
-    if (channel->func) {
-        if (frame->length > 0)
-            channel->func(frame->payload, frame->length, channel->func_data);
-        return;
+    if (channel->output->len + channel->errors->len + frame->length > COMMAND_OUTPUT_MAX) {
+        cancel_channel(channel,
+            g_error_new(SP_ERROR, SP_ERROR_GUEST,
+                "the command wrote more than %u MiB and was killed: have it write to a file",
+                COMMAND_OUTPUT_MAX / (1024 * 1024)));
+        return false;
     }
-    if (channel->funcs && frame->stream == SP_STREAM_STDOUT) {
-        channel->funcs->output(frame->payload, frame->length, channel->funcs_data);
-        return;
-    }
-    if (channel->file < 0 || channel->funcs) {
-        if (channel->output->len + channel->errors->len + frame->length > COMMAND_OUTPUT_MAX) {
-            sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
-            sp_channel_end(channel,
-                g_error_new(SP_ERROR, SP_ERROR_GUEST,
-                    "the command wrote more than %u MiB and was killed: have it write to a file",
-                    COMMAND_OUTPUT_MAX / (1024 * 1024)));
-            return;
-        }
-        g_string_append_len(into, (const char *)frame->payload, (gssize)frame->length);
-        if (channel->funcs)
-            channel->funcs->errors(channel->funcs_data);
-        return;
-    }
-    while (done < frame->length) {
-        ssize_t n = write(channel->file, frame->payload + done, frame->length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            int saved = errno;
-            sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
-            sp_channel_end(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
-                                        "the host's copy can't be written: %s", g_strerror(saved)));
-            return;
-        }
-        done += (gsize)n;
-    }
+    g_string_append_len(into, (const char *)frame->payload, (gssize)frame->length);
+    return true;
 }
+
+static void take_kept_data(SpChannel *channel, const struct sp_agent_frame *frame)
+{
+    (void)keep_data(channel, frame);
+}
+
+const SpChannelKind sp_channel_kept = {.take_data = take_kept_data};
+
+static void take_streamed_data(SpChannel *channel, const struct sp_agent_frame *frame)
+{
+    if (frame->stream == SP_STREAM_STDOUT)
+        channel->funcs->output(frame->payload, frame->length, channel->func_data);
+    else if (keep_data(channel, frame))
+        channel->funcs->errors(channel->func_data);
+}
+
+static void take_streamed_end(SpChannel *channel)
+{
+    channel->funcs->end(channel->func_data);
+}
+
+static void end_streamed(SpChannel *channel)
+{
+    if (channel->funcs)
+        channel->funcs->done(channel->func_data);
+}
+
+const SpChannelKind sp_channel_streamed = {
+    .take_data = take_streamed_data, .take_end = take_streamed_end, .end = end_streamed};
+
+static void take_terminal_data(SpChannel *channel, const struct sp_agent_frame *frame)
+{
+    if (frame->length > 0)
+        channel->func(frame->payload, frame->length, channel->func_data);
+}
+
+static void take_terminal_credit(SpChannel *channel)
+{
+    channel->func(NULL, 0, channel->func_data);
+}
+
+const SpChannelKind sp_channel_terminal = {
+    .take_data = take_terminal_data, .take_credit = take_terminal_credit};
+
+const SpChannelKind sp_channel_put = {0};
+
+static void take_file_data(SpChannel *channel, const struct sp_agent_frame *frame)
+{
+    int r = sp_write_all(channel->file, frame->payload, frame->length);
+
+    if (r < 0)
+        cancel_channel(channel, g_error_new(SP_ERROR, SP_ERROR_HOST,
+                                    "the host's copy can't be written: %s", g_strerror(-r)));
+}
+
+const SpChannelKind sp_channel_get = {.take_data = take_file_data};
 
 static bool channel_take_state(SpChannel *channel, const struct sp_agent_frame *frame)
 {
@@ -174,8 +189,8 @@ static bool channel_take_credit(SpChannel *channel, const struct sp_agent_frame 
     if (sp_payload_take_u32(&p, &bytes) < 0 || bytes > G_MAXINT32 - channel->credit)
         return false;
     channel->credit += bytes;
-    if (channel->func)
-        channel->func(NULL, 0, channel->func_data);
+    if (channel->kind->take_credit)
+        channel->kind->take_credit(channel);
     sp_agent_pump_files(channel->agent);
     return true;
 }
@@ -184,13 +199,13 @@ bool sp_channel_take_frame(SpChannel *channel, const struct sp_agent_frame *fram
 {
     switch (frame->type) {
     case SP_AGENT_FRAME_DATA:
-        if (channel->is_put)
+        if (!channel->kind->take_data)
             return false;
-        channel_take_data(channel, frame);
+        channel->kind->take_data(channel, frame);
         return true;
     case SP_AGENT_FRAME_END:
-        if (channel->funcs && frame->stream == SP_STREAM_STDOUT)
-            channel->funcs->end(channel->funcs_data);
+        if (channel->kind->take_end && frame->stream == SP_STREAM_STDOUT)
+            channel->kind->take_end(channel);
         return true;
     case SP_AGENT_FRAME_STATE:
         return channel_take_state(channel, frame);
@@ -225,17 +240,17 @@ static void wait_for_file(SpChannel *channel)
 static bool pump_channel(SpAgent *agent, SpChannel *channel)
 {
     gsize want = MIN(channel->credit, SP_AGENT_FRAME_PAYLOAD_MAX);
-    guint start = agent->output->len;
+    guint8 *frame;
     ssize_t n;
 
     if (want == 0 || channel->readable)
         return false;
-    g_byte_array_set_size(agent->output, start + SP_AGENT_FRAME_HEADER_SIZE + (guint)want);
+    frame = sp_stream_reserve(agent->stream, SP_AGENT_FRAME_HEADER_SIZE + want);
+    if (!frame)
+        return false;
     do
-        n = read(channel->file, agent->output->data + start + SP_AGENT_FRAME_HEADER_SIZE, want);
+        n = read(channel->file, frame + SP_AGENT_FRAME_HEADER_SIZE, want);
     while (n < 0 && errno == EINTR);
-    g_byte_array_set_size(
-        agent->output, start + (n > 0 ? SP_AGENT_FRAME_HEADER_SIZE + (guint)n : 0));
     if (n < 0 && errno == EAGAIN) {
         wait_for_file(channel);
         return false;
@@ -252,10 +267,11 @@ static bool pump_channel(SpAgent *agent, SpChannel *channel)
         close_file(channel);
         return false;
     }
-    g_assert(sp_agent_frame_encode_header(agent->output->data + start, SP_AGENT_FRAME_DATA,
-                 SP_STREAM_STDIN, channel->id, (gsize)n) == 0);
+    g_assert(sp_agent_frame_encode_header(
+                 frame, SP_AGENT_FRAME_DATA, SP_STREAM_STDIN, channel->id, (gsize)n) == 0);
+    sp_stream_commit(agent->stream, SP_AGENT_FRAME_HEADER_SIZE + (gsize)n);
+    sp_stream_flush_later(agent->stream);
     channel->credit -= (gsize)n;
-    sp_agent_want_write(agent);
     return true;
 }
 
@@ -263,7 +279,7 @@ void sp_agent_pump_files(SpAgent *agent)
 {
     guint idle = 0;
 
-    while (agent->output->len - agent->output_sent < SP_AGENT_OUTPUT_LOW &&
+    while (sp_stream_pending(agent->stream) < SP_AGENT_OUTPUT_LOW &&
            idle < g_queue_get_length(&agent->sending)) {
         SpChannel *channel = g_queue_pop_head(&agent->sending);
         g_queue_push_tail(&agent->sending, channel);
@@ -271,10 +287,11 @@ void sp_agent_pump_files(SpAgent *agent)
     }
 }
 
-static SpChannel *channel_new(SpAgent *agent)
+SpChannel *sp_channel_new(SpAgent *agent, const SpChannelKind *kind)
 {
     SpChannel *channel = g_new0(SpChannel, 1);
 
+    channel->kind = kind;
     channel->file = -1;
     channel->output = g_string_new(NULL);
     channel->errors = g_string_new(NULL);
@@ -282,194 +299,6 @@ static SpChannel *channel_new(SpAgent *agent)
     channel->id = ++agent->last_channel;
     channel->agent = agent;
     g_hash_table_insert(agent->channels, GUINT_TO_POINTER(channel->id), channel);
-    return channel;
-}
-
-static void append_u32(GByteArray *array, guint32 value)
-{
-    guint8 bytes[4];
-
-    sp_put_u32(bytes, value);
-    g_byte_array_append(array, bytes, sizeof bytes);
-}
-
-static void append_strings(GByteArray *payload, const char *const *strings)
-{
-    for (; *strings; strings++)
-        g_byte_array_append(payload, (const guint8 *)*strings, (guint)strlen(*strings) + 1);
-}
-
-/* Send the frame that opens @channel, unless it is too long or the agent is not there. */
-static void channel_open(
-    SpChannel *channel, enum sp_agent_frame_type type, const GByteArray *payload)
-{
-    SpAgent *agent = channel->agent;
-
-    if (agent->state != SP_AGENT_READY)
-        sp_channel_end(
-            channel, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "the agent is not connected"));
-    else if (payload->len > SP_AGENT_FRAME_PAYLOAD_MAX)
-        sp_channel_end(channel,
-            g_error_new(SP_ERROR, SP_ERROR_USAGE,
-                "the command or path is longer than %u KiB: copy it into the guest as a file",
-                SP_AGENT_FRAME_PAYLOAD_MAX / 1024));
-    else
-        sp_agent_send_frame(agent, type, channel->id, payload->data, payload->len);
-}
-
-static SpChannel *open_command(SpAgent *agent, const char *const *argv)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-    guint32 argc = g_strv_length((char **)argv);
-
-    append_u32(payload, 0);
-    append_u32(payload, 0); /* rows and columns: no pty */
-    append_u32(payload, argc);
-    append_strings(payload, argv);
-    channel_open(channel, SP_AGENT_FRAME_EXEC, payload);
-    return channel;
-}
-
-SpChannel *sp_agent_exec(SpAgent *agent, const char *const *argv)
-{
-    SpChannel *channel = open_command(agent, argv);
-
-    if (channel->agent)
-        sp_agent_send_header(agent, SP_AGENT_FRAME_END, channel->id, SP_STREAM_STDIN, 0);
-    return channel;
-}
-
-static void send_file(SpChannel *channel)
-{
-    g_queue_push_tail(&channel->agent->sending, channel);
-    sp_agent_pump_files(channel->agent);
-}
-
-SpChannel *sp_agent_exec_streamed(
-    SpAgent *agent, const char *const *argv, int fd, const SpStreamFuncs *funcs, void *data)
-{
-    SpChannel *channel = open_command(agent, argv);
-
-    if (!channel->agent) {
-        close(fd);
-        return channel;
-    }
-    channel->file = fd;
-    send_file(channel);
-    channel->funcs = funcs;
-    channel->funcs_data = data;
-    return channel;
-}
-
-void sp_channel_signal(SpChannel *channel, guint32 number)
-{
-    guint8 payload[4];
-
-    sp_put_u32(payload, number);
-    if (channel->agent)
-        sp_agent_send_frame(
-            channel->agent, SP_AGENT_FRAME_SIGNAL, channel->id, payload, sizeof payload);
-}
-
-static void append_size(GByteArray *payload, guint rows, guint columns)
-{
-    guint8 bytes[4];
-
-    sp_put_u16(bytes, (uint16_t)MIN(rows, G_MAXUINT16));
-    sp_put_u16(bytes + 2, (uint16_t)MIN(columns, G_MAXUINT16));
-    g_byte_array_append(payload, bytes, sizeof bytes);
-}
-
-SpChannel *sp_agent_exec_terminal(SpAgent *agent, const char *const *argv,
-    const char *const *environment, guint rows, guint columns, SpChannelFunc func, void *data)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    channel->func = func;
-    channel->func_data = data;
-    append_u32(payload, SP_EXEC_PTY);
-    append_size(payload, rows, columns);
-    append_u32(payload, g_strv_length((char **)argv));
-    append_strings(payload, argv);
-    append_strings(payload, environment);
-    channel_open(channel, SP_AGENT_FRAME_EXEC, payload);
-    return channel;
-}
-
-gsize sp_channel_room(SpChannel *channel)
-{
-    return channel->agent && channel->func ? MIN(channel->credit, SP_AGENT_FRAME_PAYLOAD_MAX) : 0;
-}
-
-void sp_channel_write(SpChannel *channel, const guint8 *bytes, gsize length)
-{
-    length = MIN(length, sp_channel_room(channel));
-    if (length == 0)
-        return;
-    channel->credit -= length;
-    sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_DATA, channel->id, bytes, length);
-}
-
-void sp_channel_resize(SpChannel *channel, guint rows, guint columns)
-{
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    if (!channel->agent)
-        return;
-    append_size(payload, rows, columns);
-    sp_agent_send_frame(
-        channel->agent, SP_AGENT_FRAME_RESIZE, channel->id, payload->data, payload->len);
-}
-
-SpChannel *sp_agent_watch(SpAgent *agent, enum sp_watch_kind kind, const char *what)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    append_u32(payload, kind);
-    g_byte_array_append(payload, (const guint8 *)what, (guint)strlen(what) + 1);
-    channel_open(channel, SP_AGENT_FRAME_WATCH, payload);
-    return channel;
-}
-
-SpChannel *sp_agent_restored(SpAgent *agent, gint64 now_us, const guint8 *seed, gsize length)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    append_u32(payload, (guint32)((guint64)now_us & G_MAXUINT32));
-    append_u32(payload, (guint32)((guint64)now_us >> 32));
-    append_u32(payload, (guint32)length);
-    g_byte_array_append(payload, seed, (guint)length);
-    channel_open(channel, SP_AGENT_FRAME_RESTORED, payload);
-    return channel;
-}
-
-SpChannel *sp_agent_put(SpAgent *agent, int fd, const char *path, guint32 mode)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    channel->file = fd;
-    channel->is_put = true;
-    append_u32(payload, mode);
-    g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
-    channel_open(channel, SP_AGENT_FRAME_PUT, payload);
-    if (channel->agent)
-        send_file(channel);
-    return channel;
-}
-
-SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd)
-{
-    SpChannel *channel = channel_new(agent);
-    g_autoptr(GByteArray) payload = g_byte_array_new();
-
-    channel->file = fd;
-    g_byte_array_append(payload, (const guint8 *)path, (guint)strlen(path) + 1);
-    channel_open(channel, SP_AGENT_FRAME_GET, payload);
     return channel;
 }
 

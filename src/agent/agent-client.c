@@ -4,36 +4,12 @@
 #include "agent/agent-private.h"
 #include "base/error.h"
 
-#include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-/* A read takes at least one whole frame; with room for two, few reads end in the middle of one. */
-#define INPUT_SIZE (2 * (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX))
-/* What may stand before the answer to HELLO: the rest of an earlier life of the guest. */
+#define FRAME_MAX (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX)
+/* What may come before the answer to HELLO: left over from before the guest was reset. */
 #define SKIP_MAX (16u * 1024 * 1024)
-
-static gboolean on_writable(int fd, GIOCondition condition, void *data);
-
-void sp_agent_want_write(SpAgent *agent)
-{
-    if (agent->writable || agent->fd < 0)
-        return;
-    agent->writable = g_unix_fd_source_new(agent->fd, G_IO_OUT);
-    g_source_set_callback(agent->writable, G_SOURCE_FUNC(on_writable), agent, NULL);
-    g_source_attach(agent->writable, NULL);
-}
-
-static void drop_source(GSource **source)
-{
-    if (!*source)
-        return;
-    g_source_destroy(*source);
-    g_clear_pointer(source, g_source_unref);
-}
 
 void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     enum sp_stream stream, gsize length)
@@ -41,16 +17,14 @@ void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32
     guint8 header[SP_AGENT_FRAME_HEADER_SIZE];
 
     g_assert(sp_agent_frame_encode_header(header, type, stream, channel, length) == 0);
-    g_byte_array_append(agent->output, header, sizeof header);
-    sp_agent_want_write(agent);
+    (void)sp_stream_write(agent->stream, header, sizeof header);
 }
 
 void sp_agent_send_frame(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     const void *payload, gsize length)
 {
     sp_agent_send_header(agent, type, channel, SP_STREAM_STDIN, length);
-    if (length > 0)
-        g_byte_array_append(agent->output, payload, (guint)length);
+    (void)sp_stream_write(agent->stream, payload, length);
 }
 
 static void end_all(SpAgent *agent, const GError *error)
@@ -66,7 +40,7 @@ static void agent_fail(SpAgent *agent, int code, const char *message)
     agent->state = SP_AGENT_FAILED;
     g_clear_error(&agent->error);
     agent->error = g_error_new_literal(SP_ERROR, code, message);
-    agent->input_length = 0;
+    sp_stream_discard_input(agent->stream);
     end_all(agent, agent->error);
 }
 
@@ -170,90 +144,53 @@ static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
     return n > 0 ? (gsize)n : 0;
 }
 
-static void take_input(SpAgent *agent)
+static gsize take_input(const guint8 *bytes, gsize length, void *data)
 {
+    SpAgent *agent = data;
     gsize used = 0;
 
-    while (used < agent->input_length) {
-        const guint8 *data = agent->input + used;
-        gsize left = agent->input_length - used;
+    while (used < length) {
         gsize n = 0;
 
         if (agent->state == SP_AGENT_HELLO)
-            n = skip_to_hello(agent, data, left);
+            n = skip_to_hello(agent, bytes + used, length - used);
         else if (agent->state == SP_AGENT_READY)
-            n = take_one(agent, data, left);
+            n = take_one(agent, bytes + used, length - used);
         if (agent->state == SP_AGENT_FAILED)
-            return;
+            return length; /* read and dropped, or the guest would be held up */
         if (n == 0)
             break;
         used += n;
     }
-    agent->input_length -= used;
-    memmove(agent->input, agent->input + used, agent->input_length);
+    return used;
 }
 
-static gboolean on_readable(int fd, GIOCondition condition, void *data)
+static void on_disconnected(int error_number, void *data)
 {
-    SpAgent *agent = data;
-    ssize_t n = read(fd, agent->input + agent->input_length, INPUT_SIZE - agent->input_length);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return G_SOURCE_CONTINUE;
-    if (n <= 0) {
-        agent_fail(agent, SP_ERROR_MACHINE, "the connection to the agent was closed");
-        drop_source(&agent->writable);
-        drop_source(&agent->readable);
-        return G_SOURCE_REMOVE;
-    }
-    if (agent->state == SP_AGENT_FAILED)
-        return G_SOURCE_CONTINUE; /* read and dropped, or the guest would be held up */
-    agent->input_length += (gsize)n;
-    take_input(agent);
-    return G_SOURCE_CONTINUE;
+    agent_fail(data, SP_ERROR_MACHINE, "the connection to the agent was closed");
 }
 
-static gboolean on_writable(int fd, GIOCondition condition, void *data)
+static void on_written(void *data)
 {
-    SpAgent *agent = data;
-    GByteArray *output = agent->output;
-    ssize_t n =
-        send(fd, output->data + agent->output_sent, output->len - agent->output_sent, MSG_NOSIGNAL);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return G_SOURCE_CONTINUE;
-    if (n < 0) {
-        drop_source(&agent->writable);
-        return G_SOURCE_REMOVE; /* the reading side says what is wrong */
-    }
-    agent->output_sent += (gsize)n;
-    if (agent->output_sent == output->len) {
-        g_byte_array_set_size(output, 0);
-        agent->output_sent = 0;
-    } else if (agent->output_sent > SP_AGENT_OUTPUT_LOW) {
-        g_byte_array_remove_range(output, 0, (guint)agent->output_sent);
-        agent->output_sent = 0;
-    }
-    sp_agent_pump_files(agent);
-    if (output->len > 0)
-        return G_SOURCE_CONTINUE;
-    drop_source(&agent->writable);
-    return G_SOURCE_REMOVE;
+    sp_agent_pump_files(data);
 }
+
+static const SpStreamFuncs stream_funcs = {
+    .input = take_input, .disconnected = on_disconnected, .written = on_written};
 
 SpAgent *sp_agent_new(int fd)
 {
     SpAgent *agent = g_new0(SpAgent, 1);
+    /* with space for two frames, few reads end in the middle of one */
+    const SpStreamConfig config = {.funcs = &stream_funcs,
+        .data = agent,
+        .read_size = 2 * FRAME_MAX,
+        .input_max = FRAME_MAX,
+        .output_max = SP_STREAM_UNLIMITED};
 
-    g_unix_set_fd_nonblocking(fd, TRUE, NULL);
-    agent->fd = fd;
-    agent->input = g_malloc(INPUT_SIZE);
-    agent->output = g_byte_array_new();
+    agent->stream = sp_stream_new(fd, &config);
     agent->channels = g_hash_table_new(NULL, NULL);
     g_queue_init(&agent->sending);
-    agent->readable = g_unix_fd_source_new(fd, G_IO_IN);
-    g_source_set_callback(agent->readable, G_SOURCE_FUNC(on_readable), agent, NULL);
-    g_source_attach(agent->readable, NULL);
     send_hello(agent);
     return agent;
 }
@@ -263,26 +200,21 @@ void sp_agent_free(SpAgent *agent)
     if (!agent)
         return;
     agent_fail(agent, SP_ERROR_MACHINE, "the machine was stopped");
-    drop_source(&agent->readable);
-    drop_source(&agent->writable);
-    close(agent->fd);
+    sp_stream_free(agent->stream);
     g_clear_error(&agent->error);
-    g_byte_array_unref(agent->output);
     g_hash_table_unref(agent->channels);
-    g_free(agent->input);
     g_free(agent);
 }
 
 void sp_agent_reset(SpAgent *agent, const char *reason)
 {
     agent_fail(agent, SP_ERROR_MACHINE, reason);
-    if (!agent->readable)
+    if (!sp_stream_is_connected(agent->stream))
         return; /* the socket itself is gone */
     g_clear_error(&agent->error);
     agent->state = SP_AGENT_HELLO;
     agent->skipped = 0;
-    g_byte_array_set_size(agent->output, 0);
-    agent->output_sent = 0;
+    sp_stream_discard_output(agent->stream);
     send_hello(agent);
 }
 

@@ -56,7 +56,7 @@ typedef struct {
     void (*errors)(void *data); /* on its stderr: sp_channel_errors() */
     void (*end)(void *data);    /* of its stdout; it is about to exit or has closed it */
     void (*done)(void *data);   /* sp_channel_is_done() from now on; not after sp_channel_free() */
-} SpStreamFuncs;
+} SpOutputFuncs;
 /**
  * Run @argv in the guest with what @fd reads for its stdin, up to the end of that. @fd is taken; a
  * socket that does not block is waited for. @funcs is called while the main context turns, never
@@ -66,7 +66,7 @@ typedef struct {
  * command stop (SIGSTOP, SIGCONT).
  */
 SpChannel *sp_agent_exec_streamed(
-    SpAgent *agent, const char *const *argv, int fd, const SpStreamFuncs *funcs, void *data);
+    SpAgent *agent, const char *const *argv, int fd, const SpOutputFuncs *funcs, void *data);
 /** Send a signal to the command's process group. Nothing once it is done. */
 void sp_channel_signal(SpChannel *channel, guint32 number);
 /**

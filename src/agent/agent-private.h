@@ -5,6 +5,7 @@
  * agent-channel.c the requests that go over it. */
 
 #include "agent/agent-client.h"
+#include "base/stream.h"
 
 /** Files are read on when less than this waits to be sent. */
 #define SP_AGENT_OUTPUT_LOW (512u * 1024)
@@ -12,27 +13,60 @@
 typedef enum { SP_AGENT_HELLO, SP_AGENT_READY, SP_AGENT_FAILED } SpAgentState;
 
 struct SpAgent {
-    int fd;
+    SpStream *stream;
     SpAgentState state;
     GError *error;
     SpAgentReadyFunc ready_func; /* or NULL */
     void *ready_data;
     guint8 nonce[SP_NONCE_SIZE];
     guint8 boot_id[SP_BOOT_ID_SIZE];
-    GSource *readable;
-    GSource *writable;
-    guint8 *input;
-    gsize input_length;
-    gsize skipped;
-    GByteArray *output;
-    gsize output_sent;
+    gsize skipped; /* bytes before the answer to HELLO */
     guint32 last_channel;
     GHashTable *channels; /* id to SpChannel, not owned */
     GQueue sending;       /* channels with a file to send */
 };
 
-/** Have what is in the agent's output sent while the main context turns. */
-void sp_agent_want_write(SpAgent *agent);
+/** In what kinds of request differ. Each function may end the channel; one that is NULL does
+ * nothing, but take_data, without which DATA breaks the protocol. */
+typedef struct {
+    void (*take_data)(SpChannel *channel, const struct sp_agent_frame *frame);
+    void (*take_end)(SpChannel *channel); /* of its stdout */
+    void (*take_credit)(SpChannel *channel);
+    void (*end)(SpChannel *channel); /* it is done */
+} SpChannelKind;
+
+struct SpChannel {
+    SpAgent *agent; /* NULL once ended */
+    guint32 id;
+    bool is_done;
+    GError *error;
+    int error_number; /* the guest's errno; 0: none */
+    int status;
+    GString *output;
+    GString *errors;
+    char *holders; /* of its output, when it had ended; NULL for nobody */
+    char **state;
+    guint state_serial;
+    int file;          /* being sent or received; -1 */
+    GSource *readable; /* of a file that has nothing to read for now */
+    gsize credit;
+    const SpChannelKind *kind;
+    const SpOutputFuncs *funcs; /* of a streamed command */
+    SpChannelFunc func;         /* of a command on a terminal */
+    void *func_data;            /* of either */
+};
+
+/* Each keeps the output; passes it on (SpOutputFuncs, SpChannelFunc); has none; writes it to file.
+ */
+extern const SpChannelKind sp_channel_kept;
+extern const SpChannelKind sp_channel_streamed;
+extern const SpChannelKind sp_channel_terminal;
+extern const SpChannelKind sp_channel_put;
+extern const SpChannelKind sp_channel_get;
+
+/** A channel of the agent's, with a number of its own. Its opening frame has to follow. */
+SpChannel *sp_channel_new(SpAgent *agent, const SpChannelKind *kind);
+
 /** Append a frame's header to the output; a payload of @length bytes has to follow. */
 void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     enum sp_stream stream, gsize length);

@@ -2,11 +2,10 @@
 #include "agent/forward.h"
 
 #include "base/error.h"
+#include "base/stream.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <gio/gio.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,14 +20,10 @@ struct SpForward {
 
 typedef struct {
     SpForward *owner;
-    GSocketConnection *socket;
-    int fd; /* the socket's */
+    SpStream *stream; /* to the host's side; what that sends is read by the channel */
     SpChannel *channel;
-    GByteArray *output; /* for the host's side, which did not take it yet */
-    gsize written;      /* of output */
-    GSource *writable;  /* while output waits */
-    bool is_held;       /* the guest's end is stopped */
-    bool has_end;       /* nothing comes behind output, for better or worse */
+    bool is_held; /* the guest's end is stopped */
+    bool has_end; /* nothing follows what waits in the stream */
 } Connection;
 
 /* Have the socket, once it is closed, tell its peer that this was not the end of it all. */
@@ -39,27 +34,17 @@ static void end_by_reset(int fd)
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
-static void drop(Connection *connection, bool is_well)
+static void drop_connection(Connection *connection, bool is_well)
 {
     g_queue_remove(&connection->owner->connections, connection);
-    if (connection->writable) {
-        g_source_destroy(connection->writable);
-        g_source_unref(connection->writable);
-    }
     sp_channel_free(connection->channel);
     if (!is_well)
-        end_by_reset(connection->fd);
-    g_object_unref(connection->socket);
-    g_byte_array_unref(connection->output);
+        end_by_reset(sp_stream_fd(connection->stream));
+    sp_stream_free(connection->stream);
     g_free(connection);
 }
 
-static gsize waiting(const Connection *connection)
-{
-    return connection->output->len - connection->written;
-}
-
-static void hold(Connection *connection, bool is_held)
+static void hold_guest(Connection *connection, bool is_held)
 {
     if (connection->is_held == is_held)
         return;
@@ -84,76 +69,52 @@ static bool has_ended_well(Connection *connection)
     return false;
 }
 
-/* Nothing waits any more: pass on what came behind it. False if that was the end. */
-static bool pass_end(Connection *connection)
+/* Nothing waits any more: pass on what came behind it. */
+static void pass_end(Connection *connection)
 {
-    if (sp_channel_is_done(connection->channel, NULL)) {
-        drop(connection, has_ended_well(connection));
-        return false;
-    }
-    if (connection->has_end &&
-        g_str_equal(sp_channel_errors(connection->channel)->str, SP_CONNECT_END))
-        shutdown(connection->fd, SHUT_WR);
-    return true;
+    if (sp_channel_is_done(connection->channel, NULL))
+        drop_connection(connection, has_ended_well(connection));
+    else if (connection->has_end &&
+             g_str_equal(sp_channel_errors(connection->channel)->str, SP_CONNECT_END))
+        shutdown(sp_stream_fd(connection->stream), SHUT_WR);
 }
 
-/* False if the connection is gone. */
-static bool write_output(Connection *connection)
-{
-    while (waiting(connection) > 0) {
-        ssize_t n = send(connection->fd, connection->output->data + connection->written,
-            waiting(connection), MSG_NOSIGNAL | MSG_DONTWAIT);
-
-        if (n >= 0) {
-            connection->written += (gsize)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            break;
-        } else if (errno != EINTR) {
-            drop(connection, false);
-            return false;
-        }
-    }
-    if (connection->written > 0 && connection->written >= waiting(connection)) {
-        g_byte_array_remove_range(connection->output, 0, (guint)connection->written);
-        connection->written = 0;
-    }
-    if (waiting(connection) < SP_FORWARD_QUEUE_LOW)
-        hold(connection, false);
-    return waiting(connection) > 0 || pass_end(connection);
-}
-
-static gboolean on_writable(int fd, GIOCondition condition, void *data)
+static void on_written(void *data)
 {
     Connection *connection = data;
 
-    if (!write_output(connection))
-        return G_SOURCE_REMOVE;
-    if (waiting(connection) > 0)
-        return G_SOURCE_CONTINUE;
-    g_clear_pointer(&connection->writable, g_source_unref);
-    return G_SOURCE_REMOVE;
+    if (sp_stream_pending(connection->stream) < SP_FORWARD_QUEUE_LOW)
+        hold_guest(connection, false);
+    if (sp_stream_pending(connection->stream) == 0)
+        pass_end(connection);
 }
+
+static void on_disconnected(int error_number, void *data)
+{
+    drop_connection(data, false);
+}
+
+static const SpStreamFuncs stream_funcs = {.disconnected = on_disconnected, .written = on_written};
 
 static void go_on(Connection *connection)
 {
-    if (connection->writable || !write_output(connection) || waiting(connection) == 0)
-        return;
-    connection->writable = g_unix_fd_source_new(connection->fd, G_IO_OUT | G_IO_ERR | G_IO_HUP);
-    g_source_set_callback(connection->writable, G_SOURCE_FUNC(on_writable), connection, NULL);
-    g_source_attach(connection->writable, NULL);
+    sp_stream_flush(connection->stream);
+    on_written(connection);
 }
 
 static void on_output(const guint8 *bytes, gsize length, void *data)
 {
     Connection *connection = data;
+    guint8 *space = sp_stream_reserve(connection->stream, length);
 
-    if (waiting(connection) + length > SP_FORWARD_QUEUE_MAX) {
-        drop(connection, false); /* the guest was asked to stop, and did not */
+    if (!space) {
+        drop_connection(connection, false); /* the guest was asked to stop, and did not */
         return;
     }
-    g_byte_array_append(connection->output, bytes, (guint)length);
-    if (waiting(connection) > SP_FORWARD_QUEUE_HIGH)
-        hold(connection, true);
+    memcpy(space, bytes, length);
+    sp_stream_commit(connection->stream, length);
+    if (sp_stream_pending(connection->stream) > SP_FORWARD_QUEUE_HIGH)
+        hold_guest(connection, true);
     go_on(connection);
 }
 
@@ -175,8 +136,16 @@ static void on_done(void *data)
     go_on(data);
 }
 
-static const SpStreamFuncs stream_funcs = {
+static const SpOutputFuncs output_funcs = {
     .output = on_output, .errors = on_errors, .end = on_end, .done = on_done};
+
+static SpStream *open_stream(int fd, Connection *connection)
+{
+    const SpStreamConfig config = {
+        .funcs = &stream_funcs, .data = connection, .output_max = SP_FORWARD_QUEUE_MAX};
+
+    return sp_stream_new(fd, &config);
+}
 
 static gboolean on_incoming(
     GSocketService *service, GSocketConnection *socket, GObject *source, void *data)
@@ -188,19 +157,21 @@ static gboolean on_incoming(
     SpAgent *agent = forward->config.agent(forward->config.data);
     int fd = g_socket_get_fd(g_socket_connection_get_socket(socket));
     int input = agent ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+    int output = input >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
     Connection *connection;
 
-    if (input < 0) {
+    /* the service closes its own descriptor, with which @socket came */
+    if (output < 0) {
+        if (input >= 0)
+            close(input);
         end_by_reset(fd);
-        return TRUE; /* closed with its last reference */
+        return TRUE;
     }
     connection = g_new0(Connection, 1);
     connection->owner = forward;
-    connection->socket = g_object_ref(socket);
-    connection->fd = fd;
-    connection->output = g_byte_array_new();
+    connection->stream = open_stream(output, connection);
     g_queue_push_tail(&forward->connections, connection);
-    connection->channel = sp_agent_exec_streamed(agent, argv, input, &stream_funcs, connection);
+    connection->channel = sp_agent_exec_streamed(agent, argv, input, &output_funcs, connection);
     if (sp_channel_is_done(connection->channel, NULL))
         go_on(connection);
     return TRUE;
@@ -250,7 +221,7 @@ void sp_forward_free(SpForward *forward)
     g_socket_listener_close(G_SOCKET_LISTENER(forward->service));
     g_object_unref(forward->service);
     while (!g_queue_is_empty(&forward->connections))
-        drop(g_queue_peek_head(&forward->connections), false);
+        drop_connection(g_queue_peek_head(&forward->connections), false);
     g_free(forward);
 }
 

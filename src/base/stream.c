@@ -265,7 +265,7 @@ guint8 *sp_stream_reserve(SpStream *stream, gsize length)
     if (!stream->can_write || waiting > stream->config.output_max ||
         length > stream->config.output_max - waiting)
         return NULL;
-    return buffer_reserve(&stream->output, length);
+    return buffer_reserve(&stream->output, MAX(length, 1)); /* never NULL */
 }
 
 void sp_stream_commit(SpStream *stream, gsize length)
