@@ -2,6 +2,7 @@
 #include "lib/atomic-file.h"
 
 #include "lib/cleanup.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,23 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static int write_all(int fd, const void *data, size_t length)
-{
-    const uint8_t *at = data;
-
-    while (length > 0) {
-        ssize_t n = write(fd, at, length);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        at += n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
 
 static int sync_fd(int fd)
 {
@@ -62,7 +46,7 @@ static int write_temporary(
     fd = open_retry(dirfd, name, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (fd < 0)
         return fd;
-    r = write_all(fd, data, length);
+    r = sp_write_all(fd, data, length);
     if (r < 0)
         return r;
     return sync_fd(fd);

@@ -4,10 +4,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,39 +96,20 @@ static void keep_over_fork(void)
     g_once_init_leave(&is_done, 1);
 }
 
-static bool write_all(int fd, const char *data, gsize length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            /* another process has made this terminal or pipe non-blocking */
-            struct pollfd room = {fd, POLLOUT, 0};
-            poll(&room, 1, -1);
-            continue;
-        }
-        if (n < 0)
-            return false;
-        data += n;
-        length -= (gsize)n;
-    }
-    return true;
-}
-
 /* Gives up on a log that can't be written and warns once: the test matters more. */
 static void write_or_close(SpLog *log, int *fd, const char *data, gsize length)
 {
     g_autofree char *note = NULL;
+    int r = *fd >= 0 ? sp_write_all(*fd, data, length) : 0;
 
-    if (*fd < 0 || write_all(*fd, data, length))
+    if (r == 0)
         return;
-    note = g_strdup_printf("warning: the log can't be written on: %s\n", g_strerror(errno));
+    note = g_strdup_printf("warning: the log can't be written on: %s\n", g_strerror(-r));
     if (fd != &log->stream_fd)
         close(*fd);
     *fd = -1;
     if (log->stream_fd >= 0 && !log->has_warned)
-        (void)!write_all(log->stream_fd, note, strlen(note));
+        (void)sp_write_all(log->stream_fd, note, strlen(note));
     log->has_warned = true;
 }
 

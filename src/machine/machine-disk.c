@@ -5,6 +5,7 @@
  * can have connected to, and libnbd reads it. */
 
 #include "base/error.h"
+#include "lib/write-all.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
 
@@ -185,17 +186,14 @@ static bool write_sparse(int fd, guint64 offset, const guint8 *data, gsize size,
 
     for (gsize at = 0; at < size; at += BLOCK) {
         gsize n = MIN(BLOCK, size - at);
+        int r;
 
         if (memcmp(data + at, zeros, n) == 0)
             continue;
-        for (gsize done = 0; done < n;) {
-            ssize_t r = pwrite(fd, data + at + done, n - done, (off_t)(offset + at + done));
-
-            if (r < 0 && errno == EINTR)
-                continue;
-            if (r <= 0)
-                return disk_error(error, "a copy of its disk");
-            done += (gsize)r;
+        r = sp_pwrite_all(fd, data + at, n, (off_t)(offset + at));
+        if (r < 0) {
+            errno = -r;
+            return disk_error(error, "a copy of its disk");
         }
     }
     return true;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/process.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,19 +39,12 @@ static GByteArray *prepare_page(const SpScreenshot *screenshot, guint variant)
 static int make_file(const GByteArray *bytes, GError **error)
 {
     int fd = memfd_create("slotproof-screen", MFD_CLOEXEC);
-    gsize written = 0;
+    int r = fd >= 0 ? sp_write_all(fd, bytes->data, bytes->len) : -errno;
 
-    while (fd >= 0 && written < bytes->len) {
-        ssize_t n = write(fd, bytes->data + written, bytes->len - written);
-
-        if (n < 0 && errno != EINTR)
-            break;
-        written += n > 0 ? (gsize)n : 0;
-    }
-    if (fd >= 0 && written == bytes->len)
+    if (r == 0)
         return fd;
     g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(errno));
+        error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(-r));
     if (fd >= 0)
         close(fd);
     return -1;

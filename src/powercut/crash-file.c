@@ -5,6 +5,7 @@
 #include "powercut/crash-file.h"
 
 #include "base/error.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,18 +32,10 @@ struct SpCrashFile {
 
 static bool write_bytes(const SpCrashFile *file, const guint8 *data, gsize length, guint64 offset)
 {
-    while (length > 0) {
-        ssize_t n = pwrite(file->fd, data, length, (off_t)offset);
+    int r = sp_pwrite_all(file->fd, data, length, (off_t)offset);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        data += n;
-        length -= (gsize)n;
-        offset += (guint64)n;
-    }
-    return true;
+    errno = -r;
+    return r == 0;
 }
 
 static bool is_all_zeros(const guint8 *data, gsize length)

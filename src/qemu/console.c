@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/stream.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,25 +122,22 @@ static bool skip_escape(SpConsole *console, guint8 c)
 
 static void write_log(SpConsole *console, const guint8 *data, gsize length)
 {
+    g_autofree char *note = NULL;
+    int r;
+
+    if (console->log_fd < 0)
+        return;
     length = MIN(length, console->log_room);
     console->log_room -= length;
-    while (console->log_fd >= 0 && length > 0) {
-        ssize_t n = write(console->log_fd, data, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            /* The test goes on without: the lines are still kept. */
-            g_autofree char *note =
-                g_strdup_printf("slotproof: this console's log ends here: %s", g_strerror(errno));
-            close(console->log_fd);
-            console->log_fd = -1;
-            if (console->func)
-                console->func(note, console->data);
-            return;
-        }
-        data += n;
-        length -= (gsize)n;
-    }
+    r = sp_write_all(console->log_fd, data, length);
+    if (r == 0)
+        return;
+    /* The test goes on without: the lines are still kept. */
+    note = g_strdup_printf("slotproof: this console's log ends here: %s", g_strerror(-r));
+    close(console->log_fd);
+    console->log_fd = -1;
+    if (console->func)
+        console->func(note, console->data);
 }
 
 void sp_console_set_tap(SpConsole *console, SpConsoleTapFunc func, void *user_data)

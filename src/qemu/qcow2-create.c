@@ -2,6 +2,7 @@
 #include "qemu/qcow2-create.h"
 
 #include "base/error.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <string.h>
@@ -88,16 +89,10 @@ static void fill_header(
 
 static bool write_at(int fd, const guint8 *bytes, gsize length, guint64 offset)
 {
-    for (gsize done = 0; done < length;) {
-        gssize n = pwrite(fd, bytes + done, length - done, (off_t)(offset + done));
+    int r = sp_pwrite_all(fd, bytes, length, (off_t)offset);
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (gsize)n;
-    }
-    return true;
+    errno = -r;
+    return r == 0;
 }
 
 /* The tables point nowhere: they are holes. */

@@ -2,9 +2,9 @@
 #include "runner/progress.h"
 
 #include "base/text.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -53,21 +53,6 @@ static bool is_variable_set(const char *variable)
     const char *value = g_getenv(variable);
 
     return value && *value;
-}
-
-static void write_to_terminal(int fd, const char *data, gsize length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, data, length);
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd room = {fd, POLLOUT, 0};
-            poll(&room, 1, -1);
-        } else if (n < 0 && errno != EINTR) {
-            return; /* the reader is gone */
-        }
-        data += MAX(n, 0);
-        length -= (gsize)MAX(n, 0);
-    }
 }
 
 static void get_window_size(const SpProgress *progress, guint *ret_rows, guint *ret_columns)
@@ -173,7 +158,7 @@ static void draw_lines(SpProgress *progress, const char *text)
     g_string_append(out, text);
     g_string_append(out, lines->str);
     g_string_assign(progress->drawn, lines->str);
-    write_to_terminal(progress->fd, out->str, out->len);
+    (void)sp_write_all(progress->fd, out->str, out->len);
 }
 
 static gboolean on_tick(void *data)
@@ -290,7 +275,7 @@ void sp_progress_print(SpProgress *progress, const char *text)
     if (progress->is_live)
         draw_lines(progress, text);
     else
-        write_to_terminal(progress->fd, text, strlen(text));
+        (void)sp_write_all(progress->fd, text, strlen(text));
 }
 
 static void print_message(SpProgress *progress, const char *kind, const char *text)
@@ -301,7 +286,7 @@ static void print_message(SpProgress *progress, const char *kind, const char *te
     if (progress->is_live)
         draw_lines(progress, line);
     else
-        write_to_terminal(progress->error_fd, line, strlen(line));
+        (void)sp_write_all(progress->error_fd, line, strlen(line));
 }
 
 void sp_progress_warn(SpProgress *progress, const char *text)

@@ -3,6 +3,7 @@
 /* What a worker sends to the process that started it. */
 
 #include "base/text.h"
+#include "lib/write-all.h"
 #include "worker/worker-private.h"
 
 #include <errno.h>
@@ -20,14 +21,7 @@ void sp_worker_send(
     if (worker->options.is_prompt)
         return;
     G_LOCK(messages);
-    for (gsize done = 0, length = strlen(line); done < length;) {
-        ssize_t n = write(SP_MESSAGE_FD, line + done, length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break; /* the reader is gone */
-        done += (gsize)n;
-    }
+    (void)sp_write_all(SP_MESSAGE_FD, line, strlen(line)); /* the reader may be gone */
     G_UNLOCK(messages);
 }
 
