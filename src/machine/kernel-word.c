@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define PANIC "Kernel panic - not syncing"
-/* Alone on its line, where the panic's first one may follow a prompt. */
+/* Always alone on its line, while the panic's first line may follow a prompt. */
 #define PANIC_END "---[ end Kernel panic - not syncing"
 
 /* How the kernel begins these messages; after its time stamp, nothing else before it. Without one
@@ -27,8 +27,8 @@ static const char *const faults[] = {
     "double fault: ",
 };
 
-/* What stands behind "[   12.345678] ", and "[    T1] " where the kernel is built to tell who
- * speaks; @line itself where it has no time stamp; NULL where it begins with another bracket. */
+/* The text after "[   12.345678] ", and after "[    T1] " if the kernel prints its caller; @line
+ * itself if it has no time stamp; NULL if it begins with another bracket. */
 static const char *skip_time_stamp(const char *line)
 {
     const char *p = line;

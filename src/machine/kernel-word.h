@@ -11,8 +11,8 @@ typedef enum {
 } SpKernelWord;
 
 /**
- * Tell the kernel's word that it cannot go on from all other lines. Text that a program or the
- * kernel's command line carries does not count, but what looks to the byte like the kernel's own
- * does: a console log that is written to the console, say.
+ * Distinguish the kernel's message that it has failed from all other lines. Text that a program or
+ * the kernel's command line contains does not count, unless it looks exactly like the kernel's own,
+ * such as a console log that is written to the console.
  */
 SpKernelWord sp_kernel_word(const char *line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/keys.h"
 
-/* From the blank on, without the last one, which is no character. */
+/* From space on, without DEL, which is no character. */
 #define FIRST ' '
 
 static const char *const keys[] = {

@@ -5,6 +5,6 @@
 
 /**
  * The keys of a US keyboard that type @character, in the names of QEMU (QMP reference, "QKeyCode"),
- * joined by '-': "a", "shift-a", "ret". NULL where there are none. Static.
+ * joined by '-': "a", "shift-a", "ret". NULL if there are none. Static.
  */
 const char *sp_key_of(gunichar character);

@@ -15,11 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A guest rests that takes less of a processor than this in such a time. */
+/* A guest rests if it uses less of a processor than this within such a time. */
 #define REST_PERCENT 4
 #define REST_WINDOW_MS 500
 #define REST_TIMEOUT_MS 10000
-/* As fast as the host's disk is: QEMU's default is made for networks. */
+/* As fast as the host's disk: QEMU's default is meant for networks. */
 #define BANDWIDTH ((json_int_t)1 << 40)
 
 static char *make_path(const SpMachine *machine, const char *dir, const char *kind)
@@ -93,8 +93,8 @@ bool sp_machine_copy_data(int from, const char *path, GError **error)
     return is_good;
 }
 
-/* What the console said goes along: who looks at it later finds the boot in it. A NUL stands before
- * what sp_machine_wait_for_console_text() has not read yet. */
+/* The console's output is kept too, so that it still shows the boot later. A NUL precedes what
+ * sp_machine_wait_for_console_text() has not read yet. */
 static bool copy_console(SpMachine *machine, const char *path, GError **error)
 {
     gsize read;
@@ -106,7 +106,7 @@ static bool copy_console(SpMachine *machine, const char *path, GError **error)
         path, content->str, (gssize)content->len, G_FILE_SET_CONTENTS_NONE, 0600, error);
 }
 
-/* Its devices, and its memory where that is not in a file. */
+/* Its devices, and its memory if that is not in a file. */
 static bool save_state(SpMachine *machine, const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -168,7 +168,7 @@ static bool save_files(SpMachine *machine, const char *dir, GError **error)
            copy_console(machine, console, error);
 }
 
-/* What QEMU has used so far; -1 where it has ended. */
+/* The processor time of QEMU so far; -1 if it has ended. */
 static gint64 cpu_time_us(const SpMachine *machine)
 {
     struct timespec used;
@@ -184,7 +184,7 @@ bool sp_machine_wait_for_rest(SpMachine *machine, GError **error)
 {
     gint64 deadline = sp_deadline(REST_TIMEOUT_MS);
 
-    /* in virtual time a guest never rests: to wait is to go on to what it waits for */
+    /* in virtual time a guest never rests: waiting takes it to its next timer */
     while (sp_machine_is_up(machine) && !machine->config.has_virtual_time &&
            g_get_monotonic_time() < deadline) {
         gint64 begin = g_get_monotonic_time(), used = cpu_time_us(machine);
@@ -223,7 +223,7 @@ bool sp_machine_save_checkpoint(SpMachine *machine, const char *dir, GError **er
     return sp_machine_report(machine, local, error);
 }
 
-/* The guest does not know how long it was away, and others go on from the same state. */
+/* The guest does not know how long it was stopped, and others start from the same state. */
 static bool tell_guest(SpMachine *machine, GError **error)
 {
     g_autoptr(SpChannel) channel = NULL;
@@ -255,7 +255,7 @@ static bool load_state(SpMachine *machine, const char *path, GError **error)
     return is_good;
 }
 
-/* The console goes on where it was. */
+/* The console continues where it was. */
 static bool load_console(SpMachine *machine, const char *path, GError **error)
 {
     g_autofree char *text = NULL;
@@ -265,11 +265,11 @@ static bool load_console(SpMachine *machine, const char *path, GError **error)
         return false;
     read = strnlen(text, length);
     if (read == length)
-        read = 0; /* kept before there was that NUL */
+        read = 0; /* from a version without that NUL */
     sp_console_take(machine->console, (const guint8 *)text, read);
     sp_console_read_all(machine->console);
     sp_console_take(machine->console, (const guint8 *)text + read, length - read);
-    sp_machine_forget_panic(machine); /* that was another time */
+    sp_machine_forget_panic(machine); /* it was in the past */
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Files between host and guest: single ones by the agent, folders as a tar archive. */
+/* Files between host and guest: single files by the agent, directories as a tar archive. */
 
 #include "base/error.h"
 #include "machine/machine-private.h"
@@ -47,7 +47,7 @@ static const char *name_type(mode_t type)
     case AE_IFIFO:
         return "a FIFO";
     default:
-        return "neither file nor folder";
+        return "neither file nor directory";
     }
 }
 
@@ -57,7 +57,7 @@ static void log_skipped(SpMachine *machine, const char *path, mode_t type)
         machine->config.log, machine->config.name, "not copied: '%s' is %s", path, name_type(type));
 }
 
-/* What the guest refused, with the words of whom it was about. */
+/* Says what was being copied. */
 static bool copy_error(const char *purpose, GError *local, GError **error)
 {
     g_prefix_error(&local, "%s: ", purpose);
@@ -75,22 +75,22 @@ static bool put_file(SpMachine *machine, int fd, const char *target, guint32 mod
            copy_error(purpose, local, error);
 }
 
-/* The path to write to: @target, or a name in it where it is a folder. Makes the folders above. */
+/* The path to write to: @target, or a name in it if it is a directory. Makes its parents. */
 static char *resolve_target(
     SpMachine *machine, const char *source, const char *target, const char *purpose, GError **error)
 {
     const char *const argv[] = {"/bin/sh", "-c",
-        "mkdir -p -- \"$(dirname -- \"$1\")\" && if [ -d \"$1\" ]; then echo folder; fi", "sh",
+        "mkdir -p -- \"$(dirname -- \"$1\")\" && if [ -d \"$1\" ]; then echo directory; fi", "sh",
         target, NULL};
     g_autofree char *name = g_path_get_basename(source);
     GString *output = NULL;
-    bool is_folder;
+    bool is_directory;
 
     if (!sp_machine_run(machine, purpose, argv, &output, error))
         return NULL;
-    is_folder = output->len > 0;
+    is_directory = output->len > 0;
     g_string_free(output, TRUE);
-    return is_folder ? g_build_filename(target, name, NULL) : g_strdup(target);
+    return is_directory ? g_build_filename(target, name, NULL) : g_strdup(target);
 }
 
 static bool is_skipped(mode_t type)
@@ -109,7 +109,7 @@ static bool add_entry(SpMachine *machine, struct archive *out, struct archive *d
 
     if (status == ARCHIVE_EOF || status < ARCHIVE_WARN) {
         if (status != ARCHIVE_EOF)
-            archive_error(error, "reading the folder", disk);
+            archive_error(error, "reading the directory", disk);
         goto out;
     }
     archive_read_disk_descend(disk);
@@ -121,14 +121,14 @@ static bool add_entry(SpMachine *machine, struct archive *out, struct archive *d
     archive_entry_set_uid(entry, 0);
     archive_entry_set_gid(entry, 0);
     if (archive_write_header(out, entry) < ARCHIVE_WARN) {
-        archive_error(error, "packing the folder", out);
+        archive_error(error, "packing the directory", out);
         goto out;
     }
     if (archive_entry_filetype(entry) == AE_IFREG && archive_entry_size(entry) > 0) {
         fd = open(archive_entry_sourcepath(entry), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         while (fd >= 0 && (n = read(fd, buffer, sizeof buffer)) > 0) {
             if (archive_write_data(out, buffer, (size_t)n) < 0) {
-                archive_error(error, "packing the folder", out);
+                archive_error(error, "packing the directory", out);
                 goto out;
             }
         }
@@ -145,8 +145,8 @@ out:
     return ok;
 }
 
-/* The contents of the folder @source as a tar archive in an unnamed file, at its start. */
-static int pack_folder(SpMachine *machine, const char *source, GError **error)
+/* The contents of the directory @source as a tar archive in an unnamed file, at its start. */
+static int pack_directory(SpMachine *machine, const char *source, GError **error)
 {
     struct archive *disk = archive_read_disk_new();
     struct archive *out = archive_write_new();
@@ -162,14 +162,14 @@ static int pack_folder(SpMachine *machine, const char *source, GError **error)
     archive_read_disk_set_symlink_physical(disk);
     archive_read_disk_set_standard_lookup(disk);
     if (archive_write_open_fd(out, fd) != ARCHIVE_OK) {
-        archive_error(&local, "packing the folder", out);
+        archive_error(&local, "packing the directory", out);
     } else if (archive_read_disk_open(disk, source) != ARCHIVE_OK) {
-        archive_error(&local, "reading the folder", disk);
+        archive_error(&local, "reading the directory", disk);
     } else {
         while (add_entry(machine, out, disk, &local))
             ;
         if (!local && archive_write_close(out) != ARCHIVE_OK)
-            archive_error(&local, "packing the folder", out);
+            archive_error(&local, "packing the directory", out);
     }
     if (local || lseek(fd, 0, SEEK_SET) < 0) {
         close(fd);
@@ -183,7 +183,7 @@ out:
     return fd;
 }
 
-/* Under a name of its own until it is whole; into a folder that is there already as it comes. */
+/* Under a temporary name until it is complete; an existing directory is filled directly. */
 #define UNPACK                                                                                     \
     "packed=$1 target=$2 strip=$3; part=$target.slotproof-part\n"                                  \
     "if [ -e \"$target\" ]; then\n"                                                                \
@@ -197,17 +197,17 @@ out:
     "fi\n"                                                                                         \
     "rm -f \"$packed\"; exit \"${status:-0}\""
 
-static bool copy_folder_in(
+static bool copy_directory_in(
     SpMachine *machine, const char *source, const char *target, const char *purpose, GError **error)
 {
     g_autofree char *packed = g_strdup_printf("/run/slotproof-%08x.tar", g_random_int());
     const char *prefix = source + strspn(source, "/");
-    /* tar leaves off the names above the folder: as many as its path has. */
+    /* tar strips as many leading names as the path of the directory has */
     g_auto(GStrv) parts = g_strsplit(prefix, "/", -1);
     g_autofree char *strip = NULL;
     guint depth = 0;
     const char *argv[] = {"/bin/sh", "-c", UNPACK, "sh", packed, target, NULL, NULL};
-    int fd = pack_folder(machine, source, error);
+    int fd = pack_directory(machine, source, error);
 
     if (fd < 0)
         return false;
@@ -219,8 +219,7 @@ static bool copy_folder_in(
            sp_machine_run(machine, purpose, argv, NULL, error);
 }
 
-/* A file or a folder of the host; -1 with an error. What is no such thing might be read for ever.
- */
+/* A file or directory of the host; -1 with an error. Reading anything else might never end. */
 static int open_source(const char *path, struct stat *ret_st, GError **error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -260,7 +259,7 @@ static bool copy_in(SpMachine *machine, const char *source, const char *target, 
     if (!S_ISDIR(st.st_mode))
         return put_file(machine, fd, path, st.st_mode & 0777, purpose, error);
     close(fd);
-    return copy_folder_in(machine, absolute, path, purpose, error);
+    return copy_directory_in(machine, absolute, path, purpose, error);
 }
 
 bool sp_machine_copy_from_host(
@@ -272,7 +271,7 @@ bool sp_machine_copy_from_host(
     return sp_machine_report(machine, local, error);
 }
 
-/* Below the machine's out_dir, unless the script names a folder by its whole path. */
+/* Below the machine's out_dir, unless the script gives an absolute path. */
 static char *resolve_out_dir(SpMachine *machine, const char *target_dir, GError **error)
 {
     g_autofree char *base = g_canonicalize_filename(machine->config.out_dir, NULL);
@@ -282,18 +281,19 @@ static char *resolve_out_dir(SpMachine *machine, const char *target_dir, GError 
     if (!g_path_is_absolute(target_dir) && !g_str_equal(dir, base) &&
         !g_str_has_prefix(dir, inside)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' lies outside the test's output folder: give a path below it, or an absolute one",
+            "'%s' lies outside the test's output directory: give a path below it, or an absolute "
+            "one",
             target_dir);
         return NULL;
     }
     if (g_mkdir_with_parents(dir, 0777) < 0) {
-        host_error(error, "can't make the folder", dir, errno);
+        host_error(error, "can't make the directory", dir, errno);
         return NULL;
     }
     return g_steal_pointer(&dir);
 }
 
-/* Whether @name, of a guest's archive, leads out of the folder. */
+/* Whether @name, of a guest's archive, leads out of the directory. */
 static bool leads_elsewhere(const char *name)
 {
     g_auto(GStrv) parts = g_strsplit(name, "/", -1);
@@ -301,7 +301,7 @@ static bool leads_elsewhere(const char *name)
     return name[0] == '/' || g_strv_contains((const char *const *)parts, "..");
 }
 
-/* Below @dir; false where its names lead elsewhere. */
+/* Puts it below @dir; false with @error if its names lead elsewhere. */
 static bool place_entry(struct archive_entry *entry, const char *dir, GError **error)
 {
     const char *name = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
@@ -330,8 +330,8 @@ static bool is_wanted(struct archive_entry *entry)
            archive_entry_hardlink(entry);
 }
 
-/* Unpack the guest's archive. What a guest packs is not trusted to stay below the folder. */
-static bool unpack_folder(
+/* Unpack the guest's archive. A guest is not trusted to stay below the directory. */
+static bool unpack_directory(
     SpMachine *machine, const GString *packed, const char *dir, GError **error)
 {
     const int flags = ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
@@ -372,8 +372,8 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
     return 0;
 }
 
-/* To move a folder that is read-only takes root, or a moment in which it is not. */
-static bool move_folder(const char *from, const char *to, GError **error)
+/* Only root can move a read-only directory, so it is made writable for a moment. */
+static bool move_directory(const char *from, const char *to, GError **error)
 {
     struct stat st;
 
@@ -383,8 +383,8 @@ static bool move_folder(const char *from, const char *to, GError **error)
     return host_error(error, "can't write", to, errno);
 }
 
-/* Under a name of its own until it is whole; into a folder that is there already as it comes. */
-static bool place_folder(
+/* Under a temporary name until it is complete; an existing directory is filled directly. */
+static bool place_directory(
     SpMachine *machine, const GString *packed, const char *dir, const char *name, GError **error)
 {
     g_autofree char *part = g_build_filename(dir, ".slotproof-part-XXXXXX", NULL);
@@ -393,21 +393,21 @@ static bool place_folder(
     bool is_good;
 
     if (g_file_test(to, G_FILE_TEST_EXISTS)) {
-        if (unpack_folder(machine, packed, dir, error))
+        if (unpack_directory(machine, packed, dir, error))
             return true;
         g_prefix_error(error, "'%s' was there before, and now has a part of the copy: ", to);
         return false;
     }
     if (!g_mkdtemp_full(part, 0777))
-        return host_error(error, "can't make the folder", part, errno);
+        return host_error(error, "can't make the directory", part, errno);
     from = g_build_filename(part, name, NULL);
-    is_good = unpack_folder(machine, packed, part, error) && move_folder(from, to, error);
+    is_good = unpack_directory(machine, packed, part, error) && move_directory(from, to, error);
     nftw(part, make_writable, 16, FTW_PHYS);
     nftw(part, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return is_good;
 }
 
-static bool copy_folder_out(
+static bool copy_directory_out(
     SpMachine *machine, const char *source, const char *dir, const char *purpose, GError **error)
 {
     const char *const argv[] = {"/bin/sh", "-c",
@@ -420,12 +420,12 @@ static bool copy_folder_out(
 
     if (!sp_machine_run(machine, purpose, argv, &packed, error))
         return false;
-    ok = place_folder(machine, packed, dir, name, &local) || copy_error(purpose, local, error);
+    ok = place_directory(machine, packed, dir, name, &local) || copy_error(purpose, local, error);
     g_string_free(packed, TRUE);
     return ok;
 }
 
-/* Under a name of its own until it is whole. */
+/* Under a temporary name until it is complete. */
 static bool get_file(
     SpMachine *machine, const char *source, const char *dir, const char *purpose, GError **error)
 {
@@ -451,24 +451,24 @@ static bool get_file(
 
 static bool copy_out(SpMachine *machine, const char *source, const char *target_dir, GError **error)
 {
-    const char *const is_folder[] = {"/bin/sh", "-c",
-        "if [ -d \"$1\" ]; then echo folder; elif ! [ -e \"$1\" ]; then "
+    const char *const is_directory[] = {"/bin/sh", "-c",
+        "if [ -d \"$1\" ]; then echo directory; elif ! [ -e \"$1\" ]; then "
         "echo \"there is no such file\" >&2; exit 1; fi",
         "sh", source, NULL};
     g_autofree char *purpose = g_strdup_printf("copying '%s' from the machine", source);
     g_autofree char *dir = NULL;
     GString *output = NULL;
-    bool folder;
+    bool directory;
 
     if (!sp_machine_refuse_empty(source, "what is copied", error))
         return false;
     dir = resolve_out_dir(machine, target_dir, error);
-    if (!dir || !sp_machine_run(machine, purpose, is_folder, &output, error))
+    if (!dir || !sp_machine_run(machine, purpose, is_directory, &output, error))
         return false;
-    folder = output->len > 0;
+    directory = output->len > 0;
     g_string_free(output, TRUE);
-    return folder ? copy_folder_out(machine, source, dir, purpose, error)
-                  : get_file(machine, source, dir, purpose, error);
+    return directory ? copy_directory_out(machine, source, dir, purpose, error)
+                     : get_file(machine, source, dir, purpose, error);
 }
 
 bool sp_machine_copy_from_machine(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A machine's memory as a file (memory-file.h): the one of a checkpoint that is being made, or that
- * of one that is gone on from. */
+/* A machine's memory as a file (qemu/memory-file.h): of a checkpoint that is being made, or of one
+ * that the machine starts from. */
 
 #include "base/error.h"
 #include "machine/machine-checkpoint.h"
@@ -49,7 +49,7 @@ void sp_machine_keep_memory(SpMachine *machine, const char *dir)
     g_assert(machine->memory_fd < 0 && !machine->qemu);
     if (fd < 0) {
         sp_log(machine->config.log, machine->config.name,
-            "warning: its checkpoint takes longer to make and to go on from: %s", error->message);
+            "warning: its checkpoint takes longer to make and to start from: %s", error->message);
         return;
     }
     machine->memory_fd = fd;
@@ -57,7 +57,7 @@ void sp_machine_keep_memory(SpMachine *machine, const char *dir)
     machine->memory_path = g_steal_pointer(&path);
 }
 
-/* A checkpoint that is made from another has a file of its own: it is a copy. */
+/* A checkpoint that is made from another one has a copy of that file. */
 static bool copy_template(SpMachine *machine, const char *path, GError **error)
 {
     int from = sp_memory_file_open(path, memory_size(machine), error);
@@ -89,7 +89,7 @@ bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **err
                  : machine->memory_fd >= 0 ? SP_QEMU_PRIVATE_MEMORY
                                            : 0;
 
-    /* what was in its memory before a power cut is lost */
+    /* memory does not survive a power cut */
     if (machine->memory_is_own && !machine->is_incoming &&
         !sp_memory_file_clear(machine->memory_fd, error))
         return false;
@@ -99,7 +99,7 @@ bool sp_machine_prepare_memory(SpMachine *machine, guint *ret_flag, GError **err
     return true;
 }
 
-/* QEMU has it open now. The next start has nothing to do with it. */
+/* QEMU has it open now; the next start is independent of it. */
 void sp_machine_let_go_of_template(SpMachine *machine)
 {
     if (!machine->memory_is_own)
@@ -113,10 +113,12 @@ char *sp_machine_memory_fault(const SpMachine *machine)
     if (!machine->memory_path || !WIFSIGNALED(status) || WTERMSIG(status) != SIGBUS)
         return NULL;
     return machine->memory_is_own
-               ? g_strdup_printf("QEMU was killed since its memory, the file '%s', could not grow: "
-                                 "make room on that disk, or set XDG_CACHE_HOME to another",
+               ? g_strdup_printf(
+                     "QEMU was killed because its memory, the file '%s', could not grow: "
+                     "free some space on that disk, or set XDG_CACHE_HOME to another",
                      machine->memory_path)
-               : g_strdup_printf("QEMU was killed since its memory could not be read from '%s': it "
-                                 "was truncated, or can't be read from the disk",
+               : g_strdup_printf(
+                     "QEMU was killed because its memory could not be read from '%s': it "
+                     "was truncated, or can't be read from the disk",
                      machine->memory_path);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Whether the guest's kernel has failed, by what the console says.
+ * Whether the guest's kernel has failed, judged by its console.
  *
- * Bytes alone prove no panic: a program may write what a kernel wrote at another time. Where the
- * agent answers a question that is put to it after the line, userspace lives, and there was none.
- * A kernel that did panic answers nothing for PROBE_MS. Where no agent is connected, the kernel's
- * own format has to do.
+ * Text alone does not prove a panic: a program may print what a kernel printed at another time. If
+ * the agent answers a request that is sent after the line, userspace is alive, and there was no
+ * panic. A kernel that did panic does not answer for PROBE_MS. If no agent is connected, the
+ * kernel's own format decides.
  */
 
 #include "machine/kernel-word.h"
@@ -38,12 +38,12 @@ static gboolean on_look(void *data)
     bool is_confirmed;
 
     if (!machine->probe) {
-        /* not at once: a kernel says so before it stops the other processors */
+        /* not at once: a kernel prints this before it stops the other processors */
         machine->probe = sp_agent_watch(machine->agent, SP_WATCH_FILE, "/");
         return G_SOURCE_CONTINUE;
     }
     if (!sp_channel_state(machine->probe, NULL)) {
-        /* an agent that was lost has not refuted it */
+        /* a lost agent has not refuted it */
         is_confirmed =
             sp_channel_is_done(machine->probe, NULL) ||
             g_get_monotonic_time() - machine->fatal_since > patience * G_TIME_SPAN_MILLISECOND;

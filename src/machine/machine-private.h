@@ -50,7 +50,7 @@ struct SpMachine {
     guint64 log_line;       /* the console's first line since the last start */
     SpProcess *qemu;        /* these five only while it runs */
     SpQmp *qmp;
-    SpAgent *agent;                     /* NULL too where the image has none */
+    SpAgent *agent;                     /* NULL also if the image has none */
     SpPort *ports[SP_MACHINE_NICS_MAX]; /* on the networks */
     GHashTable *snapshots;              /* name of each: SnapshotKind of machine-snapshot.c */
     guint jobs;                         /* begun with QEMU, for their names */
@@ -73,14 +73,14 @@ struct SpMachine {
     guint probe_timer; /* looks at the answer */
 };
 
-/** What the guest was up to is over, and nothing of it is to be taken for what comes next. @why is
- * for those who talk to its agent. */
+/** The guest's boot is over; what was known of it is dropped. @why is for calls that wait for its
+ * agent. */
 void sp_machine_forget_boot(SpMachine *machine, const char *why);
 
-/** @line of the console is the last one. Sets machine->fatal where it means that the kernel failed;
- * an agent that answers proves that it did not. */
+/** Look at a new @line of the console. Sets machine->fatal if it means that the kernel failed,
+ * unless an agent that answers proves that it did not. */
 void sp_machine_look_for_panic(SpMachine *machine, const char *line);
-/** What was said of panics is past. */
+/** Forget earlier lines about panics. */
 void sp_machine_forget_panic(SpMachine *machine);
 
 /*
@@ -109,7 +109,7 @@ bool sp_machine_wait_for_qemu(
 /** Release a QEMU that has ended, or kill it. */
 void sp_machine_drop_qemu(SpMachine *machine);
 
-/* To be told by the console, QEMU and the agent; @data is the SpMachine. */
+/* Callbacks of the console, QEMU and the agent; @data is the SpMachine. */
 void sp_machine_on_console_line(const char *line, void *data);
 void sp_machine_on_qmp_event(const char *event, const json_t *data, void *user_data);
 void sp_machine_on_agent_ready(void *data);
@@ -156,38 +156,37 @@ void sp_machine_release_boot_snapshot(SpMachine *machine);
 /** Drop the events, since @since_us, of what the driver made QEMU do: they aren't the script's. */
 void sp_machine_drop_own_events(SpMachine *machine, gint64 since_us);
 
-/** Write the data of the file @from to @path, which must not be there, with its holes. */
+/** Copy the file @from to @path, which must not exist, with its holes. */
 bool sp_machine_copy_data(int from, const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** Where the folder @dir has the memory of @machine. Free with g_free(). */
+/** The path of @machine's memory in the directory @dir. Free with g_free(). */
 char *sp_machine_memory_path(const SpMachine *machine, const char *dir);
-/** Have the next start find its memory as the folder @dir has it. Sets has_template: without there
- * is none in there, which is no error, and memory comes with the devices. */
+/** Start it next with its memory as in the directory @dir. Sets has_template: if the directory has
+ * no memory, which is no error, it comes with the devices. */
 bool sp_machine_use_template(
     SpMachine *machine, const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/** QEMU is about to be started: @ret_flag is the one of SP_QEMU_* for its memory, or 0. */
+/** QEMU is about to be started: @ret_flag is the flag (SP_QEMU_*) for its memory, or 0. */
 bool sp_machine_prepare_memory(
     SpMachine *machine, guint *ret_flag, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** It was started. */
 void sp_machine_let_go_of_template(SpMachine *machine);
-/** Where QEMU has ended for its memory's file, that as a sentence; NULL for other reasons. */
+/** If QEMU has ended because of its memory's file, that as a sentence; otherwise NULL. */
 char *sp_machine_memory_fault(const SpMachine *machine);
-/** Free what the machine has of this. */
+/** Free all of this. */
 void sp_machine_clear_memory(SpMachine *machine);
 
-/** Pull again the cables that are pulled: what QEMU loads knows nothing of that. */
+/** Take down again the links that are down: a state that QEMU loads doesn't know about them. */
 bool sp_machine_pull_cables(SpMachine *machine, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** Have the port of that network card, if it is plugged in, do as machine->cables says. */
+/** Apply machine->cables to the port of that network card, if it is plugged in. */
 void sp_machine_apply_cable(SpMachine *machine, guint nic);
 
-/** Write what lies on the disk of the running machine to @fd, an empty file, which becomes sparse.
- */
+/** Copy the disk of the running machine to @fd, an empty file, which becomes sparse. */
 bool sp_machine_save_disk(SpMachine *machine, int fd, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** The machine's QEMU is about to be killed: have what is under way get into the log as a whole. */
+/** The machine's QEMU is about to be killed: let requests under way get into the log completely. */
 void sp_machine_settle_recording(SpMachine *machine);
-/** The recording is over; its files stay. NULL is fine. */
+/** The recording is over; its files stay. Does nothing if there is none. */
 void sp_machine_forget_recording(SpMachine *machine);
 
 /** What a wait tolerates. */
@@ -211,7 +210,7 @@ bool sp_machine_await_unit(SpMachine *machine, const char *unit, gint64 timeout_
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 bool sp_machine_run_detached(SpMachine *machine, const char *command, gint64 timeout_ms,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/** @timeout_ms as in machine.h to a deadline. */
+/** The deadline for @timeout_ms as in machine.h. */
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
 /** If @error is SP_ERROR_MACHINE, of a lost connection, and it soon shows that the machine itself
  * can't go on, replace it by that reason. */
@@ -222,9 +221,9 @@ bool sp_machine_refuse_empty(
 /** Wait for @channel's end. */
 bool sp_machine_wait_channel(SpMachine *machine, SpChannel *channel, gint64 deadline,
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/** For a call without a time-out, the default one: it counts for the contact only. */
+/** @deadline, or the default one for a call without a time-out, for the contact only. */
 gint64 sp_machine_contact_deadline(SpMachine *machine, gint64 deadline);
-/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is given its stdout.
- * Errors begin with @purpose, "copying '/x'", and have what it wrote to its stderr. */
+/** Run @argv in the guest and expect status 0; @ret_output (may be NULL) is its stdout. Errors
+ * begin with @purpose ("copying '/x'") and contain what it wrote to stderr. */
 bool sp_machine_run(SpMachine *machine, const char *purpose, const char *const *argv,
     GString **ret_output, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -20,7 +20,7 @@
 #define LOG_ENTRIES_OFFSET 16
 
 struct SpRecording {
-    char *folder;
+    char *dir;
     char *log;
     gint64 begin;  /* g_get_monotonic_time() */
     json_t *marks; /* an array */
@@ -28,7 +28,7 @@ struct SpRecording {
 
 static void recording_free(SpRecording *recording)
 {
-    g_free(recording->folder);
+    g_free(recording->dir);
     g_free(recording->log);
     json_decref(recording->marks);
     g_free(recording);
@@ -40,8 +40,8 @@ void sp_machine_forget_recording(SpMachine *machine)
     g_clear_pointer(&machine->recording, recording_free);
 }
 
-/* Have the guest stand still: what is under way has ended then, and is flushed. @ret_was_running is
- * whether it is to go on afterwards. */
+/* Stop the guest: requests under way have ended then, and are flushed. @ret_was_running is whether
+ * it has to be resumed. */
 static bool pause_guest(SpMachine *machine, bool *ret_was_running, GError **error)
 {
     json_auto_t *status = sp_machine_query(machine, error, "query-status", NULL);
@@ -50,7 +50,7 @@ static bool pause_guest(SpMachine *machine, bool *ret_was_running, GError **erro
     return status && sp_machine_command(machine, error, "stop", NULL);
 }
 
-/* Let it go on; @is_good is what was done meanwhile, with its @error. */
+/* @is_good is the result of what was done meanwhile, with its @error. */
 static bool resume_guest(SpMachine *machine, bool was_running, bool is_good, GError **error)
 {
     if (was_running && !sp_machine_command(machine, is_good ? error : NULL, "cont", NULL))
@@ -75,7 +75,7 @@ static bool add_log_node(SpMachine *machine, const char *log_path, GError **erro
         "log", "driver", "file", "filename", log_path, "cache", "no-flush", 1);
 }
 
-static int create_file(const char *path, GError **error)
+static int create_output(const char *path, GError **error)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
@@ -85,10 +85,10 @@ static int create_file(const char *path, GError **error)
     return fd;
 }
 
-static bool save_disk(SpMachine *machine, const SpRecording *recording, GError **error)
+static bool save_base(SpMachine *machine, const SpRecording *recording, GError **error)
 {
-    g_autofree char *path = g_build_filename(recording->folder, "disk.raw", NULL);
-    int fd = create_file(path, error);
+    g_autofree char *path = g_build_filename(recording->dir, "disk.raw", NULL);
+    int fd = create_output(path, error);
     bool is_good = fd >= 0 && sp_machine_save_disk(machine, fd, error);
 
     if (fd >= 0 && close(fd) < 0 && is_good) {
@@ -99,15 +99,15 @@ static bool save_disk(SpMachine *machine, const SpRecording *recording, GError *
     return is_good;
 }
 
-/* The guest stands still meanwhile. */
+/* The guest is stopped meanwhile. */
 static bool begin_log(SpMachine *machine, const SpRecording *recording, GError **error)
 {
-    int log = create_file(recording->log, error);
+    int log = create_output(recording->log, error);
 
     if (log < 0)
         return false;
     (void)close(log);
-    if (!save_disk(machine, recording, error) || !add_log_node(machine, recording->log, error))
+    if (!save_base(machine, recording, error) || !add_log_node(machine, recording->log, error))
         return false;
     if (put_below_disk(machine, NODE, error))
         return true;
@@ -115,22 +115,22 @@ static bool begin_log(SpMachine *machine, const SpRecording *recording, GError *
     return false;
 }
 
-static SpRecording *recording_new(SpMachine *machine, const char *folder, GError **error)
+static SpRecording *recording_new(SpMachine *machine, const char *directory, GError **error)
 {
     g_autoptr(SpRecording) recording = g_new0(SpRecording, 1);
 
-    recording->folder = g_build_filename(machine->config.out_dir, folder, NULL);
-    recording->log = g_build_filename(recording->folder, "writes.log", NULL);
+    recording->dir = g_build_filename(machine->config.out_dir, directory, NULL);
+    recording->log = g_build_filename(recording->dir, "writes.log", NULL);
     recording->begin = g_get_monotonic_time();
     recording->marks = json_array();
-    if (g_mkdir(recording->folder, 0777) == 0)
+    if (g_mkdir(recording->dir, 0777) == 0)
         return g_steal_pointer(&recording);
     g_set_error(error, SP_ERROR, errno == EEXIST ? SP_ERROR_USAGE : SP_ERROR_HOST,
-        "no new folder '%s' for a recording: %s", recording->folder, g_strerror(errno));
+        "no new directory '%s' for a recording: %s", recording->dir, g_strerror(errno));
     return NULL;
 }
 
-static bool start_recording(SpMachine *machine, const char *folder, GError **error)
+static bool start_recording(SpMachine *machine, const char *directory, GError **error)
 {
     g_autoptr(SpRecording) recording = NULL;
     bool is_good, was_running;
@@ -143,7 +143,7 @@ static bool start_recording(SpMachine *machine, const char *folder, GError **err
         g_set_error_literal(error, SP_ERROR, SP_ERROR_MACHINE, "is not running");
         return false;
     }
-    recording = recording_new(machine, folder, error);
+    recording = recording_new(machine, directory, error);
     if (!recording || !pause_guest(machine, &was_running, error))
         return false;
     is_good = begin_log(machine, recording, error);
@@ -153,11 +153,11 @@ static bool start_recording(SpMachine *machine, const char *folder, GError **err
     return true;
 }
 
-bool sp_machine_record_disk(SpMachine *machine, const char *folder, GError **error)
+bool sp_machine_record_disk(SpMachine *machine, const char *directory, GError **error)
 {
     GError *local = NULL;
 
-    start_recording(machine, folder, &local);
+    start_recording(machine, directory, &local);
     return sp_machine_report(machine, local, error);
 }
 
@@ -174,14 +174,14 @@ static bool count_entries(const SpRecording *recording, guint64 *ret_entries, GE
             g_strerror(errno));
         return false;
     }
-    /* there is no first sector before the first entry */
+    /* the first sector is written with the first entry */
     *ret_entries = n == sizeof entries ? GUINT64_FROM_LE(entries) : 0;
     return true;
 }
 
 static bool write_marks(const SpRecording *recording, GError **error)
 {
-    g_autofree char *path = g_build_filename(recording->folder, "marks.json", NULL);
+    g_autofree char *path = g_build_filename(recording->dir, "marks.json", NULL);
     g_autofree char *text = json_dumps(recording->marks, JSON_INDENT(2));
 
     return g_file_set_contents(path, text, -1, error);

@@ -148,7 +148,7 @@ static int match_screenshot(SpMachine *machine, GBytes *file, GRegex *regex, gin
     return 0;
 }
 
-/* Look until it is there; true too where the time is over, with @ret_found false. */
+/* Look until it is there. Also returns true at the deadline, with @ret_found false. */
 static bool look_for_text(SpMachine *machine, GRegex *regex, gint64 deadline, char **last_text,
     bool *ret_found, GError **error)
 {

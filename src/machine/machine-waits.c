@@ -19,7 +19,7 @@ typedef struct {
     SpMachine *machine;
     SpChannel *watch;
     SpChannel *jobs;    /* asks for the manager's jobs */
-    SpChannel *details; /* asks why it is inactive, where there are none */
+    SpChannel *details; /* asks why it is inactive if there are none */
     const char *unit;
     guint serial;     /* of the watch's STATE that jobs is about */
     gint64 ask_again; /* when, if jobs were pending */

@@ -5,13 +5,13 @@
 #include "machine/screenshot.h"
 
 /**
- * Reading text off a screenshot, by the program tesseract.
+ * Reading the text on a screenshot with the program tesseract.
  *
- * @variant is which way to prepare the screenshot, from 0 on, the one that mostly reads best first.
- * SP_ERROR_USAGE, naming the package, where tesseract is not installed; SP_ERROR_HOST where it
- * fails. Turns the default main context.
+ * @variant is how to prepare the screenshot, from 0 on, the usually best one first. SP_ERROR_USAGE,
+ * naming the package, if tesseract is not installed; SP_ERROR_HOST if it fails. Turns the default
+ * main context.
  */
 #define SP_OCR_VARIANTS 3u
 
 char *sp_ocr_read(const SpScreenshot *screenshot, guint variant, gint64 deadline,
-    const SpInterrupt *interrupt, GError **error);
+    const SpInterrupt *interrupt, GError **error) G_GNUC_WARN_UNUSED_RESULT;

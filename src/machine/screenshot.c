@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* The longest header there can be: "P6", two sides, the maximum, and blanks between. */
+/* The longest possible header: "P6", width, height, maximum, and spaces between. */
 #define HEADER_MAX 64u
 
 static SpScreenshot *new_screenshot(guint width, guint height)
@@ -26,7 +26,7 @@ void sp_screenshot_free(SpScreenshot *screenshot)
     g_free(screenshot);
 }
 
-/* A number and one blank behind it, from @offset on; false where there is none up to @max. */
+/* Read a number of at most @max and the space after it from @offset on. */
 static bool take_number(
     const guint8 *data, gsize length, gsize *offset, guint max, guint *ret_number)
 {

@@ -5,11 +5,9 @@
 #include <stdbool.h>
 
 /**
- * A screenshot of a machine's screen in shades of grey, and what is done with it before its text is
- * read: the letters of a text screen are 8 pixels wide and light on dark, and programs that read
- * are made for scanned paper.
- *
- * Pure functions of bytes.
+ * A screenshot of a machine in shades of grey, and how it is prepared before its text is read: the
+ * letters of a text screen are 8 pixels wide and light on dark, and OCR programs are made for
+ * scanned paper. Pure functions of bytes.
  */
 typedef struct {
     guint width;
@@ -23,7 +21,8 @@ typedef struct {
  * Parse a PPM file as QEMU writes them (Netpbm, "ppm": P6, 255 as the largest value, one
  * screenshot). SP_ERROR_PROTOCOL for anything else.
  */
-SpScreenshot *sp_screenshot_parse(const guint8 *data, gsize length, GError **error);
+SpScreenshot *sp_screenshot_parse(
+    const guint8 *data, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void sp_screenshot_free(SpScreenshot *screenshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpScreenshot, sp_screenshot_free)
 

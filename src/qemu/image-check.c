@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What can be seen of an image's files before a machine starts from them. */
+/* Checks of an image's files before a machine starts from them. */
 
 #include "base/error.h"
 #include "lib/crc32.h"
+#include "qemu/board.h"
 #include "qemu/image.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 #define GPT_HEADER_MIN 92u
 #define BOOT_CODE 440u
 
-/* What a raw disk does not begin with. */
+/* What a raw disk never begins with. */
 static const struct {
     guint offset, length;
     const char *magic;
@@ -37,28 +38,34 @@ static const struct {
     {0, 4, "\x3a\xff\x26\xed", "is an Android sparse image: make it a raw one with 'simg2img'"},
 };
 
-#define NO_TABLE                                                                                   \
-    "holds no partition table, so that no firmware starts it, and image.conf no Kernel=: beside "  \
-    "one a bare file system will do (with CommandLine=root=/dev/vda)"
+#define NO_TABLE "has no partition table, so no firmware starts it, and image.conf has no Kernel="
 #define NO_BOOT_CODE                                                                               \
-    "has no boot code for a BIOS in its first sector, and image.conf no Kernel=: it may need "     \
-    "UEFI "                                                                                        \
-    "firmware, which slotproof can't give it yet"
+    "has no boot code for a BIOS in its first sector, and image.conf has no Kernel=: it may need " \
+    "UEFI firmware, which slotproof can't give it yet"
+#define NO_BIOS                                                                                    \
+    "needs a Kernel= in image.conf: machines of its architecture have no firmware that starts a "  \
+    "disk"
 #define OTHER_SECTORS                                                                              \
     "has a partition table for a disk with sectors of 4096 bytes (4Kn), but the machines' disks "  \
     "have sectors of 512: partition it for those"
 
-/* What is wrong with a file; where it is @damaged, one that is made anew may be better. */
+/* What is wrong with a file; a damaged one may be better when it is built again. */
 typedef struct {
     const char *text;
     bool is_damaged;
+    bool lacks_kernel; /* with Kernel= it would do */
 } Fault;
 
 static bool refuse_image(const SpImage *image, const char *path, Fault fault, GError **error)
 {
+    const SpBoard *board = sp_board_find(image->architecture);
     g_autofree char *advice = NULL;
 
-    if (fault.is_damaged && image->build_command)
+    if (fault.lacks_kernel)
+        advice = g_strdup_printf(
+            ": with one, a bare file system will do (CommandLine=console=%s root=/dev/vda)",
+            board ? board->console : "ttyS0");
+    else if (fault.is_damaged && image->build_command)
         advice = g_strdup_printf(": run 'slotproof image %s' to build it anew", image->name);
     else if (fault.is_damaged)
         advice =
@@ -68,7 +75,7 @@ static bool refuse_image(const SpImage *image, const char *path, Fault fault, GE
     return false;
 }
 
-/* The file's descriptor and size; -1 with @error where it is not a readable file with contents. */
+/* The file's descriptor and size; -1 with @error if it is not a readable, non-empty file. */
 static int open_image_file(
     const SpImage *image, const char *path, goffset *ret_size, GError **error)
 {
@@ -77,14 +84,14 @@ static int open_image_file(
     struct stat st = {0};
 
     if (fd < 0 && saved == ENOENT) {
-        refuse_image(image, path, (Fault){"is missing", true}, error);
+        refuse_image(image, path, (Fault){"is missing", .is_damaged = true}, error);
     } else if (fd < 0) {
         why = g_strdup_printf("can't be opened: %s", g_strerror(saved));
-        refuse_image(image, path, (Fault){why, false}, error);
+        refuse_image(image, path, (Fault){.text = why}, error);
     } else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        refuse_image(image, path, (Fault){"is not a file", false}, error);
+        refuse_image(image, path, (Fault){.text = "is not a file"}, error);
     } else if (st.st_size == 0) {
-        refuse_image(image, path, (Fault){"is empty", true}, error);
+        refuse_image(image, path, (Fault){"is empty", .is_damaged = true}, error);
     } else {
         *ret_size = st.st_size;
         return fd;
@@ -168,41 +175,47 @@ static Fault gpt_fault(int fd, goffset size)
     guint64 backup, primary;
 
     if (!is_gpt_header(fd, SECTOR) && is_gpt_header(fd, SECTOR_4KN))
-        return (Fault){OTHER_SECTORS, false};
+        return (Fault){.text = OTHER_SECTORS};
     if (!gpt_header_is_good(fd, 1, size, &backup))
-        return (Fault){"has a broken partition table", true};
+        return (Fault){"has a broken partition table", .is_damaged = true};
     /* one that names itself, or the MBR, has no backup */
     if (backup <= 1 || !gpt_header_is_good(fd, backup, size, &primary))
-        return (Fault){"is truncated: its backup partition table is not where it should be", true};
+        return (Fault){"is truncated: its backup partition table is not where it should be",
+            .is_damaged = true};
     return (Fault){0};
 }
 
 static Fault raw_disk_fault(const SpImage *image, int fd, goffset size)
 {
+    const SpBoard *board = sp_board_find(image->architecture);
     guint8 first[SECTOR];
     bool has_table;
 
     if (pread(fd, first, sizeof first, 0) != sizeof first)
-        return (Fault){"is shorter than a sector, so it is truncated or not a disk", true};
+        return (Fault){
+            "is shorter than a sector, so it is truncated or not a disk", .is_damaged = true};
     for (gsize i = 0; i < G_N_ELEMENTS(foreign); i++) {
         if (memcmp(first + foreign[i].offset, foreign[i].magic, foreign[i].length) == 0)
-            return (Fault){foreign[i].fault, false};
+            return (Fault){.text = foreign[i].fault};
     }
     has_table = first[510] == 0x55 && first[511] == 0xaa;
     /* what a kernel is told to use need not be a disk: a file system may look like this as well */
     if (image->kernel && !(has_table && has_gpt_behind(first)))
         return (Fault){0};
     if (size % SECTOR != 0)
-        return (Fault){"is not a whole number of sectors, so it is truncated or not a disk", true};
+        return (Fault){"is not a whole number of sectors, so it is truncated or not a disk",
+            .is_damaged = true};
     if (!has_table)
-        return (Fault){NO_TABLE, false};
+        return (Fault){NO_TABLE, .lacks_kernel = true};
     if (is_protective_mbr(first)) {
         Fault fault = gpt_fault(fd, size);
 
         if (fault.text)
             return fault;
     }
-    return image->kernel || has_boot_code(first) ? (Fault){0} : (Fault){NO_BOOT_CODE, false};
+    if (!image->kernel && board && !board->has_bios)
+        return (Fault){.text = NO_BIOS};
+    return image->kernel || has_boot_code(first) ? (Fault){0} : (Fault){.text = NO_BOOT_CODE};
 }
 
 static bool check_chain(const SpImage *image, GError **error)

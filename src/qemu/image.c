@@ -101,7 +101,7 @@ SpImage *sp_image_load(const char *dir, GError **error)
     if (!file || !read_keys(image, file, error))
         return NULL;
     if (g_str_equal(image->disk_format, "qcow2"))
-        (void)sp_qcow2_backing(image->disk, &image->backing, NULL);
+        (void)!sp_qcow2_backing(image->disk, &image->backing, NULL);
     return g_steal_pointer(&image);
 }
 

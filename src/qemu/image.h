@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /**
- * An image that machines start from: a folder with image.conf and the files it names.
+ * An image that machines start from: a directory with image.conf and the files it names.
  *
  *   [Image]
  *   Architecture=x86_64             required
@@ -38,8 +38,8 @@
  * names file, line and what was expected.
  */
 typedef struct {
-    char *name; /* the folder's name */
-    char *dir;  /* the folder, without links */
+    char *name; /* the directory's name */
+    char *dir;  /* the directory, without links */
     char *architecture;
     char *disk; /* absolute paths from here on */
     char *disk_format;
@@ -59,15 +59,16 @@ typedef struct {
                              NULL */
 } SpImage;
 
-/** Read image.conf of the folder @dir. Of the files it names only what a qcow2 disk lies on is
- * looked at, which may be missing. */
-SpImage *sp_image_load(const char *dir, GError **error);
+/** Read image.conf in the directory @dir. Of the files that it names, only the backing files of a
+ * qcow2 disk are looked at, which may be missing. */
+SpImage *sp_image_load(const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
- * Look at the files: each there, readable and not empty. A raw disk without Kernel is a whole
- * number of sectors, with a partition table and boot code; a GPT is whole (its header's CRC, its
- * backup header where it says, which a truncated file does not have) and of 512-byte sectors; a
- * qcow2 has its magic, and so has what it lies on. SP_ERROR_USAGE says what to do.
+ * Check that each file exists, is readable and not empty. A raw disk without Kernel has to be a
+ * whole number of sectors, with a partition table and boot code. A GPT has to be complete (the CRC
+ * of its header, and its backup header, which a truncated file lacks) and made for 512-byte
+ * sectors. A qcow2 disk and its backing files need their magic. The message of SP_ERROR_USAGE says
+ * what to do.
  */
-bool sp_image_check(const SpImage *image, GError **error);
+bool sp_image_check(const SpImage *image, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void sp_image_free(SpImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpImage, sp_image_free)

@@ -35,7 +35,7 @@ static void append_file(GString *text, const char *path, const struct stat *st)
         st->st_mtim.tv_nsec);
 }
 
-/* What tells one base from another, with all that it lies on, as text; NULL with @error. */
+/* What identifies a base and all files that it is based on, as text; NULL with @error. */
 static char *describe_base(const char *base, const char *base_format, int fd, GError **error)
 {
     g_autoptr(GPtrArray) chain = NULL;
@@ -203,8 +203,8 @@ SpOverlay *sp_overlay_new_on_layer(const char *base, const char *layer, GError *
 
 bool sp_overlay_revert(SpOverlay *overlay, const char *name, GError **error)
 {
-    /* Alone: what it lies on does not matter here, and another file may have that name by now. The
-     * lock of the QEMU that had it lives as long as the descriptor that it was given. */
+    /* Without its base, which does not matter here, and whose name may be another file's by now.
+     * The lock of the QEMU that had it lasts as long as the descriptor that it was given. */
     const char *const argv[] = {"qemu-img", "snapshot", "-q", "-a", name,
         "json:{\"driver\": \"qcow2\", \"backing\": null, \"file\": {\"driver\": \"file\", "
         "\"filename\": \"/proc/self/fd/3\", \"locking\": \"off\"}}",

@@ -11,13 +11,13 @@
 #define CLUSTER_BITS 16u
 #define CLUSTER ((gsize)1 << CLUSTER_BITS)
 #define SECTOR 512u
-/* What an entry of the first table stands for: a cluster of entries, of a cluster each. */
+/* The bytes that an entry of the first table covers: a cluster of entries, a cluster each. */
 #define L2_SPAN ((guint64)CLUSTER / 8 * CLUSTER)
 #define NAME_MAX_BYTES 1023u
 #define BACKING_FORMAT 0xe2792acau
 #define REFCOUNT_ORDER 4u /* 16 bits */
 
-/* Which cluster is what; the first table takes as many as it needs. */
+/* The clusters; the first table takes as many as it needs. */
 enum { CLUSTER_HEADER, CLUSTER_REFCOUNT_TABLE, CLUSTER_REFCOUNTS, CLUSTER_L1 };
 
 /* Offsets in the header. */
@@ -43,7 +43,7 @@ static void put_be(guint8 *p, guint bytes, guint64 value)
         p[i - 1] = (guint8)value;
 }
 
-/* The size that a guest is told; 0 where @fd is no such image. */
+/* The size that a guest sees; 0 if @fd is no such image. */
 static guint64 size_of_base(int fd, const char *format)
 {
     guint8 header[AT_SIZE + 8];
@@ -95,7 +95,7 @@ static bool write_at(int fd, const guint8 *bytes, gsize length, guint64 offset)
     return r == 0;
 }
 
-/* The tables point nowhere: they are holes. */
+/* The tables are empty: they are holes. */
 static bool write_image(int fd, const guint8 *header, guint64 l1_clusters)
 {
     guint64 clusters = CLUSTER_L1 + l1_clusters;
@@ -117,10 +117,10 @@ bool sp_qcow2_create(int fd, const char *base, const char *base_format, int base
     guint64 size = size_of_base(base_fd, base_format), l1_size = size / L2_SPAN + 1;
     guint64 l1_clusters = (l1_size * 8 + CLUSTER - 1) / CLUSTER;
 
-    /* as many as the counts of one cluster can stand for are far more than any disk needs */
+    /* one cluster of counts is far more than any disk needs */
     if (size == 0 || size > G_MAXINT64 || CLUSTER_L1 + l1_clusters > CLUSTER / 2) {
         g_set_error(error, SP_ERROR, SP_ERROR_HOST,
-            "'%s' is no %s image, or of a size that none has", base, base_format);
+            "'%s' is not a %s image, or has an impossible size", base, base_format);
         return false;
     }
     if (strlen(base) > NAME_MAX_BYTES) {

@@ -36,7 +36,7 @@ static guint64 get_be(const guint8 *p, guint bytes)
     return value;
 }
 
-/* @length bytes from @offset on as text; NULL where they are not all there. */
+/* @length bytes from @offset on as text; NULL if the file is too short. */
 static char *read_name(int fd, guint64 offset, guint64 length)
 {
     g_autofree char *text = NULL;
@@ -49,7 +49,7 @@ static char *read_name(int fd, guint64 offset, guint64 length)
     return g_steal_pointer(&text);
 }
 
-/* NULL where the header does not say it. */
+/* NULL if the header does not say it. */
 static char *read_backing_format(int fd, const guint8 *header)
 {
     guint64 at = get_be(header + VERSION, 4) < 3 ? HEADER_V2 : get_be(header + HEADER_LENGTH, 4);
@@ -83,16 +83,16 @@ static bool begins_as_qcow2(const char *path)
     return is_it;
 }
 
-/* As QEMU has it: what has a colon before the first slash names a protocol. */
+/* As in QEMU, a name with a colon before the first slash is a protocol's. */
 static char *resolve(const char *path, const char *name)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *dir = g_path_get_dirname(path);
 
     if (g_str_has_prefix(name, "file:/"))
         return g_strdup(name + strlen("file:"));
     if (name[strcspn(name, ":/")] == ':')
         return NULL;
-    return g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(folder, name, NULL);
+    return g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(dir, name, NULL);
 }
 
 static bool read_qcow2_header(const char *path, int fd, SpBacking *backing, GError **error)
@@ -117,7 +117,7 @@ static bool read_qcow2_header(const char *path, int fd, SpBacking *backing, GErr
     backing->name = read_name(fd, offset, get_be(header + BACKING_SIZE, 4));
     if (!backing->name || !*backing->name) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' is broken: the name of what it lies on is not in it", path);
+            "'%s' is broken: it does not contain the name of its backing file", path);
         return false;
     }
     backing->path = resolve(path, backing->name);

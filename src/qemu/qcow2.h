@@ -5,26 +5,27 @@
 #include <stdbool.h>
 
 /*
- * What a qcow2 file lies on (QEMU's docs/interop/qcow2.txt). QEMU itself resolves a relative name
- * by the name that it opened the file by, which is none where it was given a descriptor.
+ * The backing file of a qcow2 file (QEMU, docs/interop/qcow2.txt). QEMU itself resolves a relative
+ * name by the name that it opened the file by, which it doesn't know of a descriptor.
  */
 
 typedef struct {
-    char *name;   /* as it stands in the header; NULL: it lies on nothing */
-    char *path;   /* of the file, absolute; NULL where QEMU has to know what the name means: json:,
-                     nbd: and other protocols */
-    char *format; /* "raw", "qcow2", ...; where the header does not say it, as the file begins */
+    char *name;   /* as in the header; NULL: it has no backing file */
+    char *path;   /* of the file, absolute; NULL if only QEMU understands the name: json:, nbd: and
+                     other   protocols */
+    char *format; /* "raw", "qcow2", ...; guessed from the file if the header does not say it */
 } SpBacking;
 
 void sp_backing_clear(SpBacking *backing);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SpBacking, sp_backing_clear)
 
-/** Read the header of the file @path, an absolute one. SP_ERROR_USAGE where it can't be read or is
- * none of a qcow2 file. */
-bool sp_qcow2_backing(const char *path, SpBacking *ret_backing, GError **error);
+/** Read the header of the file @path, an absolute path. SP_ERROR_USAGE if it can't be read or is
+ * not a qcow2 file. */
+bool sp_qcow2_backing(
+    const char *path, SpBacking *ret_backing, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
- * The paths of all files that the qcow2 file @path lies on, the nearest first, as far as they are
- * files. SP_ERROR_USAGE where one can't be read, or there is no end to them.
+ * The paths of all files that the qcow2 file @path is based on, the nearest first, as far as they
+ * are files. SP_ERROR_USAGE if one can't be read, or the chain does not end.
  */
-GPtrArray *sp_qcow2_chain(const char *path, GError **error);
+GPtrArray *sp_qcow2_chain(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;

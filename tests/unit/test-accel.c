@@ -278,6 +278,18 @@ static void test_override(Fixture *f, gconstpointer data)
     g_unsetenv("SLOTPROOF_ACCEL");
 }
 
+/* A board whose check is not known runs under TCG, whatever the host has. */
+static void test_no_check(Fixture *f, gconstpointer data)
+{
+    g_autoptr(SpAccel) accel = NULL;
+
+    fake_qemu(f, RAN);
+    accel = sp_accel_detect_device(sp_board_find("aarch64"), f->qemu, "/dev/null", NULL, 20000);
+    g_assert_cmpstr(accel->name, ==, "tcg");
+    g_assert_cmpstr(sp_accel_cpu(accel, sp_board_find("aarch64")), ==, "cortex-a57");
+    g_assert_nonnull(strstr(accel->reason, "'aarch64'"));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -285,6 +297,7 @@ int main(int argc, char **argv)
     ADD("works", test_works);
     ADD("fails", test_fails);
     ADD("hangs", test_hangs);
+    ADD("no-check", test_no_check);
     ADD("no-device", test_no_device);
     ADD("no-qemu", test_no_qemu);
     ADD("guest", test_guest);

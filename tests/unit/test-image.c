@@ -237,7 +237,7 @@ static void assert_good(Fixture *f, const char *text)
     g_autoptr(SpImage) image = load(f, text);
     g_autoptr(GError) error = NULL;
 
-    sp_image_check(image, &error);
+    (void)!sp_image_check(image, &error);
     g_assert_no_error(error);
 }
 
@@ -412,7 +412,7 @@ static void test_broken_disks(Fixture *f, gconstpointer data)
     assert_bad(f, MINIMAL, "disk.img", "is truncated");
     f->disk->data[510] = 0;
     write_disk(f);
-    assert_unfit(f, MINIMAL, "disk.img", "holds no partition table");
+    assert_unfit(f, MINIMAL, "disk.img", "has no partition table");
     assert_unfit(f, MINIMAL "DiskFormat=qcow2\n", "disk.img", "is not a qcow2 image");
 }
 

@@ -225,6 +225,24 @@ static void test_first_read(Fixture *f, gconstpointer data)
     expect(paused, " -S ");
 }
 
+/* Another board is another row: nothing of a PC is left. */
+static void test_board(Fixture *f, gconstpointer data)
+{
+    g_autofree char *text = NULL;
+
+    f->image.architecture = (char *)"aarch64";
+    f->accel = (SpAccel){.name = "tcg", .argument = "tcg"};
+    f->config.nics = 1;
+    text = command(f, 0);
+    expect(text, " -machine virt,memory-backend=ram0 ");
+    expect(text, " -cpu cortex-a57 ");
+    expect(text, " usb-kbd ");
+    expect(text, ",bus=pcie.0,");
+    expect_no(text, "q35");
+    expect_no(text, "VGA");
+    expect_no(text, "Nehalem");
+}
+
 static void test_program(Fixture *f, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
@@ -242,7 +260,12 @@ static void test_program(Fixture *f, gconstpointer data)
     g_assert_null(sp_qemu_program("x86_64", &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
     g_assert_nonnull(strstr(error->message, "SLOTPROOF_QEMU names '/nowhere/qemu'"));
+    g_clear_error(&error);
     g_unsetenv("SLOTPROOF_QEMU");
+    /* what isn't installed is named by its package */
+    g_setenv("PATH", "/nowhere", TRUE);
+    g_assert_null(sp_qemu_program("aarch64", &error));
+    g_assert_nonnull(strstr(error->message, "'apt-get install qemu-system-arm'"));
 }
 
 int main(int argc, char **argv)
@@ -257,6 +280,7 @@ int main(int argc, char **argv)
     ADD("reboot-and-watchdog", test_reboot_and_watchdog);
     ADD("first-read", test_first_read);
     ADD("memory", test_memory);
+    ADD("board", test_board);
     ADD("program", test_program);
     return g_test_run();
 }

@@ -155,7 +155,7 @@ with subtest("impossible requests are refused"):
     with t.assertRaisesRegex(MachineError, "not running"):
         gateway.record_disk("refused")
     dut.start()
-    with t.assertRaisesRegex(ValueError, "no new folder"):
+    with t.assertRaisesRegex(ValueError, "for a recording"):
         gateway.record_disk("cut")
     gateway.save_snapshot("before")
     gateway.record_disk("refused")
