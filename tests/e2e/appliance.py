@@ -5,10 +5,10 @@ import json
 import os
 import re
 import zlib
+from typing import NamedTuple
 
 # Slot group: its partitions.
 PAIRS = {"A": ("boot-a", "rootfs-a"), "B": ("boot-b", "rootfs-b")}
-PARTITIONS = ["state", "boot-a", "rootfs-a", "boot-b", "rootfs-b", "data"]
 SLOTS = {"A": ("boot.0", "rootfs.0"), "B": ("boot.1", "rootfs.1")}
 
 SECTOR = 512
@@ -30,6 +30,15 @@ def with_crc(text):
 UPDATED_STATE = with_crc(
     "BOOT_ORDER=B A\nBOOT_A_LEFT=3\nBOOT_A_GOOD=1\nBOOT_B_LEFT=3\nBOOT_B_GOOD=0\n"
 ) + with_crc("LAST_GOOD=A\n")
+
+
+class Partition(NamedTuple):
+    """A partition as the image's partitions.conf describes it."""
+
+    name: str
+    mib: int
+    takes_rest: bool  # of the disk; mib is the least that it must have
+    by_factory: bool  # else the device makes it at its first boot
 
 
 class Appliance:
@@ -137,6 +146,15 @@ class Appliance:
 
     # Disk
 
+    def planned_partitions(self):
+        """The partitions of the image, in the order in which they lie on the disk."""
+        with open(f"{self.machine.image_dir}/partitions.conf") as file:
+            rows = [line.partition("#")[0].split() for line in file]
+        return [
+            Partition(name, int(mib.removesuffix("+")), mib.endswith("+"), writer == "factory")
+            for name, mib, writer, *_ in (row for row in rows if row and row[0] != "disk")
+        ]
+
     def range_of(self, partition):
         """The offset of the first byte on the disk, and the number of bytes."""
         if partition not in self.ranges:
@@ -176,7 +194,7 @@ class Appliance:
     def table_ranges(self):
         """The ranges outside all partitions: both copies of the partition table."""
         size = int(self.machine.succeed("blockdev --getsize64 /dev/flash"))
-        first = min(start for start, _ in (self.range_of(name) for name in PARTITIONS))
+        first = min(self.range_of(partition.name)[0] for partition in self.planned_partitions())
         return (0, first), (size - TABLE_COPY, TABLE_COPY)
 
     def table_digests(self):
