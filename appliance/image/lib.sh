@@ -23,6 +23,11 @@ read_list() {
     sed 's/[[:space:]]*#.*//; /^[[:space:]]*$/d' "$1"
 }
 
+# Removes from PROGRAM the debugging information, which names the build directory, and the build ID, which depends on it.
+strip_program() {
+    strip --strip-debug --remove-section=.note.gnu.build-id "$1"
+}
+
 # Says why the step fails, and ends it.
 die() {
     echo "$(basename "$0"): $*" >&2
