@@ -43,8 +43,7 @@ static int make_file(const GByteArray *bytes, GError **error)
 
     if (r == 0)
         return fd;
-    g_set_error(
-        error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(-r));
+    g_set_error(error, SP_ERROR, SP_ERROR_HOST, "a screenshot can't be kept: %s", g_strerror(-r));
     if (fd >= 0)
         close(fd);
     return -1;
