@@ -3,6 +3,7 @@
 /* Contact with a guest's agent, and which of the guest's boots it was made in. */
 
 #include "base/error.h"
+#include "machine/machine-guest.h"
 #include "machine/machine-private.h"
 
 #include <string.h>

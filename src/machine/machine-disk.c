@@ -4,6 +4,7 @@
  * (QEMU, QMP reference, "nbd-server-start" and "block-export-add") on a socket that nobody else
  * can have connected to, and libnbd reads it. */
 
+#include "machine/machine-disk.h"
 #include "base/error.h"
 #include "lib/write-all.h"
 #include "machine/machine-private.h"

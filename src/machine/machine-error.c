@@ -3,6 +3,7 @@
 /* Whether a machine can go on, and how its errors are explained. */
 
 #include "base/error.h"
+#include "machine/machine-console.h"
 #include "machine/machine-private.h"
 
 #define TAIL_LINES 20u

@@ -3,6 +3,7 @@
 /* Files between host and guest: single files by the agent, directories as a tar archive. */
 
 #include "base/error.h"
+#include "machine/machine-guest.h"
 #include "machine/machine-private.h"
 
 #include <archive.h>

@@ -2,6 +2,7 @@
 
 /* Commands: what a machine has its guest run through its agent. */
 
+#include "machine/machine-guest.h"
 #include "base/error.h"
 #include "machine/machine-private.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "machine/machine-disk.h"
 #include "machine/machine-private.h"
 
 #define REBASE_TIMEOUT_MS 120000

@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "machine/keys.h"
+#include "machine/machine-console.h"
 #include "machine/machine-private.h"
+#include "machine/machine-screen.h"
 
 /* Between two events of keys, down or up. A keyboard buffers 16 bytes for a guest that is slow to
  * read them, and drops the rest: at this pace that is most of a second. */

@@ -2,8 +2,10 @@
 
 /* What a script asks of QEMU itself. */
 
+#include "machine/machine-monitor.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "machine/machine-disk.h"
 #include "machine/machine-private.h"
 
 #include <string.h>

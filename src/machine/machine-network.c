@@ -2,6 +2,7 @@
 
 /* The links of a machine's network cards, and ports of the host that are forwarded into it. */
 
+#include "machine/machine-network.h"
 #include "base/error.h"
 #include "machine/machine-private.h"
 

@@ -3,6 +3,7 @@
 /* How a machine's guest ends, reboots, and leaves its initramfs. */
 
 #include "base/error.h"
+#include "machine/machine-guest.h"
 #include "machine/machine-private.h"
 
 #include <signal.h>

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "machine/machine-disk.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
 

@@ -2,6 +2,7 @@
 
 /* What a machine shows: screenshots of its screen, and the text on them. */
 
+#include "machine/machine-screen.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "machine/machine-private.h"

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/terminal.h"
 #include "machine/machine-private.h"
+#include "machine/machine-terminal.h"
 
 #include <string.h>
 

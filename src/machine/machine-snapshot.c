@@ -4,6 +4,7 @@
  * in its overlay (QEMU, QMP reference, "snapshot-save", "snapshot-load" and
  * "blockdev-snapshot-internal-sync"). */
 
+#include "machine/machine-snapshot.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "machine/machine-private.h"

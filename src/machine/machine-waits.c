@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "base/unit-words.h"
+#include "machine/machine-console.h"
+#include "machine/machine-guest.h"
 #include "machine/machine-private.h"
 
 #include <errno.h>

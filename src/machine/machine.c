@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "machine/boot-snapshot.h"
+#include "machine/machine-console.h"
 #include "machine/machine-private.h"
 #include "qemu/command.h"
 

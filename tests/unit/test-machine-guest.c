@@ -3,6 +3,7 @@
 /* Commands, waits and copies, with a real agent that takes this host for its guest. */
 
 #include "base/error.h"
+#include "machine/machine-guest.h"
 #include "machine/machine-private.h"
 
 #include <glib/gstdio.h>
