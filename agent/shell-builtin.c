@@ -31,7 +31,6 @@
 #include <unistd.h>
 
 /* not in bash's headers */
-extern int parse_and_execute_level;
 extern time_t shell_start_time;
 
 static char command[SHELL_COMMAND_MAX];

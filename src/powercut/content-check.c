@@ -154,7 +154,7 @@ static void ask_decider(const SpContentCheck *check, SpVerdict *verdict, const D
 {
     const SpContentOptions *options = &check->options;
     g_autoptr(GString) question = g_string_new(NULL);
-    g_auto(SpDecision) decision = {NULL};
+    g_auto(SpDecision) decision = {0};
     g_autofree char *tolerated = verdict->facts;
 
     verdict->facts = NULL;

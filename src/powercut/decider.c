@@ -114,7 +114,7 @@ static bool take_facts(char **words, SpDecision *decision, const char **ret_expe
 bool sp_decision_parse(
     const char *line, gsize length, SpDecision *ret_decision, const char **ret_expected)
 {
-    g_auto(SpDecision) decision = {NULL};
+    g_auto(SpDecision) decision = {0};
     g_autofree char *text = g_strndup(line, length);
     g_auto(GStrv) words = NULL;
     char *failure = NULL;
@@ -138,7 +138,7 @@ bool sp_decision_parse(
     if (!decision.boots && !(decision.failure && *decision.failure))
         return false;
     *ret_decision = decision;
-    decision = (SpDecision){NULL};
+    decision = (SpDecision){0};
     return true;
 }
 

@@ -15,13 +15,12 @@ static bool to_networks(PyObject *value, GArray *networks)
         long number = PyLong_AsLong(PySequence_Fast_GET_ITEM(list, i));
         guint network = (guint)number;
 
-        if (PyErr_Occurred() || number < 0 || number > G_MAXUINT16) {
-            if (!PyErr_Occurred())
-                PyErr_Format(PyExc_ValueError, "there is no network %ld", number);
+        if (!PyErr_Occurred() && (number < 0 || number > G_MAXUINT16))
+            PyErr_Format(PyExc_ValueError, "there is no network %ld", number);
+        if (PyErr_Occurred())
             Py_CLEAR(list);
-            return false;
-        }
-        g_array_append_val(networks, network);
+        else
+            g_array_append_val(networks, network);
     }
     Py_XDECREF(list);
     return list != NULL;

@@ -79,25 +79,25 @@ static int call_once(PyObject *func, bool is_last)
     return is_true;
 }
 
-PyObject *sp_py_script_retry(SpPyState *state, PyObject *func, gint64 timeout_ms)
+PyObject *sp_py_script_retry(SpPyState *state, PyObject *fn, gint64 timeout_ms)
 {
     gint64 deadline = sp_deadline(timeout_ms);
     SpPyPause pause = {0};
     int is_true = 0;
 
     while (is_true == 0 && g_get_monotonic_time() < deadline) {
-        is_true = call_once(func, false);
+        is_true = call_once(fn, false);
         if (is_true == 0 && !sp_py_pause_longer(state, &pause))
             return NULL;
     }
     if (is_true == 0)
-        is_true = call_once(func, true);
+        is_true = call_once(fn, true);
     if (is_true < 0)
         return NULL;
     if (is_true == 1)
         Py_RETURN_NONE;
-    return PyErr_Format(state->assertion_failed, "retry(): %R was not true in %d s", func,
-        (int)(timeout_ms / 1000));
+    return PyErr_Format(
+        state->assertion_failed, "retry(): %R was not true in %d s", fn, (int)(timeout_ms / 1000));
 }
 
 /* unittest's assertions, which raise the same exception as slotproof's own. */

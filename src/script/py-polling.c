@@ -307,29 +307,28 @@ static PyObject *make_condition(
 }
 
 PyObject *sp_py_script_polling_condition(
-    SpPyState *state, PyObject *function, double interval, PyObject *description)
+    SpPyState *state, PyObject *fun_, double seconds_interval, PyObject *description)
 {
     PyObject *functools, *partial, *arguments, *positional, *type, *module;
 
-    if (function && PyCallable_Check(function))
-        return make_condition(state, function, interval, description);
-    if (function && function != Py_None)
-        return PyErr_Format(
-            PyExc_TypeError, "polling_condition() takes a function, not %R", function);
+    if (fun_ && PyCallable_Check(fun_))
+        return make_condition(state, fun_, seconds_interval, description);
+    if (fun_ && fun_ != Py_None)
+        return PyErr_Format(PyExc_TypeError, "polling_condition() takes a function, not %R", fun_);
     /* a decorator with arguments is called twice */
     functools = PyImport_ImportModule("functools");
     module = functools ? PyImport_ImportModule("slotproof") : NULL;
-    function = module ? PyObject_GetAttrString(module, "polling_condition") : NULL;
-    arguments = function ? Py_BuildValue("{sdsO}", "seconds_interval", interval, "description",
-                               description ? description : Py_None)
-                         : NULL;
-    positional = arguments ? PyTuple_Pack(1, function) : NULL;
+    fun_ = module ? PyObject_GetAttrString(module, "polling_condition") : NULL;
+    arguments = fun_ ? Py_BuildValue("{sdsO}", "seconds_interval", seconds_interval, "description",
+                           description ? description : Py_None)
+                     : NULL;
+    positional = arguments ? PyTuple_Pack(1, fun_) : NULL;
     type = positional ? PyObject_GetAttrString(functools, "partial") : NULL;
     partial = type ? PyObject_Call(type, positional, arguments) : NULL;
     Py_XDECREF(type);
     Py_XDECREF(positional);
     Py_XDECREF(arguments);
-    Py_XDECREF(function);
+    Py_XDECREF(fun_);
     Py_XDECREF(module);
     Py_XDECREF(functools);
     return partial;

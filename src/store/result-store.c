@@ -114,8 +114,8 @@ static bool verify_result(const char *dir, const char *key, GError **error)
 {
     g_autoptr(GError) local = NULL;
     gsize length;
-    g_autofree char *text = sp_result_read(dir, key, &length, &local);
 
+    g_free(sp_result_read(dir, key, &length, &local));
     if (!local)
         return true;
     g_propagate_error(error, g_steal_pointer(&local));
