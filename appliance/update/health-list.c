@@ -7,26 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <json-c/json.h>
+#include <jansson.h>
 #include <string.h>
-
-/* More than an array of strings needs, so that common mistakes get a better reason than their
- * depth. */
-#define DEPTH_MAX 4
-
-static void unref_json(json_object **object)
-{
-    json_object_put(*object);
-}
-
-static void free_tokener(json_tokener **tokener)
-{
-    if (*tokener)
-        json_tokener_free(*tokener);
-}
-
-#define auto_json __attribute__((cleanup(unref_json)))
-#define auto_tokener __attribute__((cleanup(free_tokener)))
 
 static int reject_list(const char **ret_why, const char *why)
 {
@@ -34,40 +16,56 @@ static int reject_list(const char **ret_why, const char *why)
     return -EBADMSG;
 }
 
-static int parse_json(
-    const char *text, size_t length, json_object **ret_object, const char **ret_why)
+/* Why jansson refused the text, as the end of a sentence. */
+static const char *describe_json_error(enum json_error_code code)
 {
-    auto_tokener json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    auto_json json_object *object = NULL;
+    switch (code) {
+    case json_error_premature_end_of_input:
+        return "it ends in the middle of its JSON";
+    case json_error_end_of_input_expected:
+        return "something follows its JSON";
+    case json_error_invalid_utf8:
+        return "it is not valid UTF-8";
+    case json_error_stack_overflow:
+        return "its JSON is nested too deeply";
+    case json_error_duplicate_key:
+        return "its JSON has an object with two equal keys";
+    case json_error_numeric_overflow:
+        return "its JSON has a number that is out of range";
+    default:
+        return "it is not valid JSON";
+    }
+}
 
-    if (!tokener)
-        return -ENOMEM;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+static int parse_json(const char *text, size_t length, json_t **ret_value, const char **ret_why)
+{
+    json_error_t error;
+    json_t *value;
+
     if (memchr(text, '\0', length))
         return reject_list(ret_why, "it has a NUL byte");
-    object = json_tokener_parse_ex(tokener, text, (int)length);
-    /* A NUL completes what could still go on after the last byte; @text need not end in one. */
-    if (json_tokener_get_error(tokener) == json_tokener_continue)
-        object = json_tokener_parse_ex(tokener, "", 1);
-    if (json_tokener_get_error(tokener) != json_tokener_success)
-        return reject_list(ret_why, json_tokener_error_desc(json_tokener_get_error(tokener)));
-    *ret_object = object;
-    object = NULL;
+    value =
+        json_loadb(text, length, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!value && json_error_code(&error) == json_error_out_of_memory)
+        return -ENOMEM;
+    if (!value)
+        return reject_list(ret_why, describe_json_error(json_error_code(&error)));
+    *ret_value = value;
     return 0;
 }
 
-static const char *find_name_fault(json_object *name)
+static const char *find_name_fault(const json_t *name)
 {
-    int length;
+    size_t length;
 
-    if (!json_object_is_type(name, json_type_string))
+    if (!json_is_string(name))
         return "each element must be the name of a unit, as a string";
-    length = json_object_get_string_len(name);
-    if (length == 0 || (unsigned)length > HEALTH_LIST_NAME_MAX)
+    length = json_string_length(name);
+    if (length == 0 || length > HEALTH_LIST_NAME_MAX)
         return "a unit's name has 1 to 255 characters";
-    for (const char *c = json_object_get_string(name); length > 0; c++, length--) {
+    for (const char *c = json_string_value(name); length > 0; c++, length--) {
         if (*c <= ' ' || *c > '~')
-            return "a unit's name is of printable ASCII characters";
+            return "a unit's name consists of printable ASCII characters";
     }
     return NULL;
 }
@@ -75,7 +73,7 @@ static const char *find_name_fault(json_object *name)
 int health_list_parse(
     const char *text, size_t length, struct health_list *ret_list, const char **ret_why)
 {
-    auto_json json_object *array = NULL;
+    json_auto_t *array = NULL;
     struct health_list list = {0};
     size_t n;
     int r;
@@ -85,20 +83,20 @@ int health_list_parse(
     r = parse_json(text, length, &array, ret_why);
     if (r < 0)
         return r;
-    if (!json_object_is_type(array, json_type_array))
+    if (!json_is_array(array))
         return reject_list(ret_why, "it must be an array of unit names");
-    n = json_object_array_length(array);
+    n = json_array_size(array);
     if (n > HEALTH_LIST_UNITS_MAX)
         return reject_list(ret_why, "it names more than 64 units");
     list.units = calloc(n + 1, sizeof *list.units);
     if (!list.units)
         return -ENOMEM;
     for (; list.length < n; list.length++) {
-        json_object *name = json_object_array_get_idx(array, list.length);
+        const json_t *name = json_array_get(array, list.length);
         const char *fault = find_name_fault(name);
 
         if (!fault)
-            list.units[list.length] = strdup(json_object_get_string(name));
+            list.units[list.length] = strdup(json_string_value(name));
         if (fault || !list.units[list.length]) {
             health_list_clear(&list);
             return fault ? reject_list(ret_why, fault) : -ENOMEM;

@@ -25,7 +25,7 @@ static int parse_exact(
     return r;
 }
 
-/* @why is the sentence's end that must be given; NULL where some words of json-c's will do. */
+/* @why is the expected reason; NULL: any. */
 static void assert_refused(const char *text, size_t length, const char *why)
 {
     struct health_list list = {.units = untouched_units, .length = 77};
@@ -84,9 +84,11 @@ static void test_valid(void)
 #define NO_ARRAY "it must be an array of unit names"
 #define NO_STRING "each element must be the name of a unit, as a string"
 #define NO_LENGTH "a unit's name has 1 to 255 characters"
-#define NO_PRINTABLE "a unit's name is of printable ASCII characters"
-#define TOO_DEEP "nesting too deep" /* json-c's words, as those below */
-#define NO_UTF8 "invalid utf-8 string"
+#define NO_PRINTABLE "a unit's name consists of printable ASCII characters"
+#define NO_UTF8 "it is not valid UTF-8"
+#define NO_JSON "it is not valid JSON"
+#define CUT "it ends in the middle of its JSON"
+#define MORE "something follows its JSON"
 
 static void test_malformed(void)
 {
@@ -95,7 +97,7 @@ static void test_malformed(void)
     } cases[] = {
         /* not an array */
         {"{}", NO_ARRAY},
-        {"{\"units\":[]}", NULL},
+        {"{\"units\":[]}", NO_ARRAY},
         {"\"a.service\"", NO_ARRAY},
         {"null", NO_ARRAY},
         {"true", NO_ARRAY},
@@ -111,7 +113,7 @@ static void test_malformed(void)
         {"[\"a.service\",[]]", NO_STRING},
         {"[[\"a.service\"]]", NO_STRING},
         {"[[[\"a.service\"]]]", NO_STRING},
-        {"[[[[\"a.service\"]]]]", TOO_DEEP},
+        {"[[[[\"a.service\"]]]]", NO_STRING},
         {"[{\"name\":\"a.service\"}]", NO_STRING},
         {"[\"\"]", NO_LENGTH},
         {"[\"a.service\",\"\"]", NO_LENGTH},
@@ -129,7 +131,7 @@ static void test_malformed(void)
         {"[a.service]", NULL},
         {"['a.service']", NULL},
         {"[\"a.service\" \"b.service\"]", NULL},
-        {"[\"a.service\",]", NULL},
+        {"[\"a.service\",]", NO_JSON},
         {"[,\"a.service\"]", NULL},
         {"[,]", NULL},
         {"[\"a\\x\"]", NULL},
@@ -140,8 +142,8 @@ static void test_malformed(void)
         {"[] // units", NULL},
         {"\xef\xbb\xbf[]", NULL},
         /* the array, and more */
-        {"[]x", NULL},
-        {"[] ]", NULL},
+        {"[]x", MORE},
+        {"[] ]", MORE},
         {"[\"a.service\"],", NULL},
         {"[\"a.service\"] [\"b.service\"]", NULL},
         {"[\"a.service\"]\n\"b.service\"", NULL},
@@ -189,6 +191,7 @@ static void test_truncated(void)
         /* where it was cut, the rest of it still lies behind the end */
         g_assert_cmpint(health_list_parse(text, cut, &list, &why), ==, -EBADMSG);
     }
+    assert_refused("[\"a.service", strlen("[\"a.service"), CUT);
     g_assert_cmpint(health_list_parse("[\"a\"]x", 5, &list, &why), ==, 0);
     g_assert_cmpuint(list.length, ==, 1);
     health_list_clear(&list);
@@ -252,31 +255,31 @@ static void test_size(void)
     g_assert_cmpuint(list.length, ==, 1);
     health_list_clear(&list);
     assert_refused(text, 65537, "it is larger than 64 KiB");
-    /* whatever is nested is given up on early */
+    /* deep nesting is refused before it exhausts the stack */
     memset(text, '[', 65536);
-    assert_refused(text, 65536, TOO_DEEP);
+    assert_refused(text, 65536, "its JSON is nested too deeply");
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    char *folder, *path, *other;
+    char *dir, *path, *other;
 } Fixture;
 
 static void fixture_up(Fixture *f, gconstpointer data)
 {
-    f->folder = g_dir_make_tmp("health-list-XXXXXX", NULL);
-    g_assert_nonnull(f->folder);
-    f->path = g_build_filename(f->folder, "health-required.json", NULL);
-    f->other = g_build_filename(f->folder, "other", NULL);
+    f->dir = g_dir_make_tmp("health-list-XXXXXX", NULL);
+    g_assert_nonnull(f->dir);
+    f->path = g_build_filename(f->dir, "health-required.json", NULL);
+    f->other = g_build_filename(f->dir, "other", NULL);
 }
 
 static void fixture_down(Fixture *f, gconstpointer data)
 {
     g_remove(f->path);
     g_remove(f->other);
-    g_assert_cmpint(g_rmdir(f->folder), ==, 0);
-    g_free(f->folder);
+    g_assert_cmpint(g_rmdir(f->dir), ==, 0);
+    g_free(f->dir);
     g_free(f->path);
     g_free(f->other);
 }
@@ -354,7 +357,7 @@ static void test_not_a_file(Fixture *f, gconstpointer data)
     assert_not_loaded(f, -EBADMSG, NULL);
 }
 
-static void test_no_folder(Fixture *f, gconstpointer data)
+static void test_no_dir(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_steal_pointer(&f->path);
 
@@ -381,6 +384,6 @@ int main(int argc, char **argv)
     g_test_add_func("/health-list/size", test_size);
     add("/health-list/load", test_load);
     add("/health-list/not-a-file", test_not_a_file);
-    add("/health-list/no-folder", test_no_folder);
+    add("/health-list/no-directory", test_no_dir);
     return g_test_run();
 }
