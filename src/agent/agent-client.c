@@ -17,14 +17,14 @@ void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32
     guint8 header[SP_AGENT_FRAME_HEADER_SIZE];
 
     g_assert(sp_agent_frame_encode_header(header, type, stream, channel, length) == 0);
-    (void)sp_stream_write(agent->stream, header, sizeof header);
+    (void)!sp_stream_write(agent->stream, header, sizeof header);
 }
 
 void sp_agent_send_frame(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     const void *payload, gsize length)
 {
     sp_agent_send_header(agent, type, channel, SP_STREAM_STDIN, length);
-    (void)sp_stream_write(agent->stream, payload, length);
+    (void)!sp_stream_write(agent->stream, payload, length);
 }
 
 static void end_all(SpAgent *agent, const GError *error)

@@ -104,7 +104,7 @@ SpChannel *sp_agent_get(SpAgent *agent, const char *path, int fd);
  * guest, SP_ERROR_MACHINE: the connection was lost, SP_ERROR_PROTOCOL, SP_ERROR_HOST). An ended
  * command is no failure, whatever its status. May be asked again and again.
  */
-bool sp_channel_is_done(SpChannel *channel, GError **error);
+bool sp_channel_is_done(SpChannel *channel, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** The errno by which the agent refused it; 0 where it did not. */
 int sp_channel_error_number(SpChannel *channel);
 /** Exit status of an ended command; 128 + signal number if a signal ended it. */

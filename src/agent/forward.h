@@ -36,7 +36,7 @@ typedef struct {
 } SpForwardConfig;
 
 /** SP_ERROR_USAGE where the host's port is in use or not for us. */
-SpForward *sp_forward_new(const SpForwardConfig *config, GError **error);
+SpForward *sp_forward_new(const SpForwardConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Closes all connections. Before its agent is freed, or after. NULL is fine. */
 void sp_forward_free(SpForward *forward);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpForward, sp_forward_free)

@@ -30,7 +30,7 @@ void sp_loop_stop(void);
 /** Hold the loop; may be nested. Blocks while another thread holds it. */
 void sp_loop_hold(void);
 /** The same, but false where another thread holds it. */
-bool sp_loop_try_hold(void);
+bool sp_loop_try_hold(void) G_GNUC_WARN_UNUSED_RESULT;
 void sp_loop_release(void);
 
 /**

@@ -79,13 +79,13 @@ bool sp_stream_is_connected(const SpStream *stream);
  * Queue @length bytes, to be sent when the main context turns next. Returns false and queues
  * nothing if too much is waiting or the peer is gone.
  */
-bool sp_stream_write(SpStream *stream, const void *bytes, gsize length);
+bool sp_stream_write(SpStream *stream, const void *bytes, gsize length) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * The same without a copy: space for @length bytes at the end of the queue, NULL in the same two
  * cases. It is valid until the next call for this stream; sp_stream_commit() queues the first
  * @length bytes of it. Follow up with sp_stream_flush() or sp_stream_flush_later().
  */
-guint8 *sp_stream_reserve(SpStream *stream, gsize length);
+guint8 *sp_stream_reserve(SpStream *stream, gsize length) G_GNUC_WARN_UNUSED_RESULT;
 void sp_stream_commit(SpStream *stream, gsize length);
 /** Send what the socket takes now, unless it is full; the rest follows as the main context turns.
  */

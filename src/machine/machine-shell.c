@@ -126,7 +126,7 @@ static void console_input(const guint8 *bytes, gsize length, void *data)
     const Session *session = data;
 
     /* a guest that reads nothing loses what is typed, as on a real line */
-    (void)sp_console_write(session->machine->console, bytes, length, NULL);
+    (void)!sp_console_write(session->machine->console, bytes, length, NULL);
 }
 
 static void console_output(const guint8 *bytes, gsize length, void *data)

@@ -29,9 +29,10 @@ typedef struct {
 } SpIp;
 
 /** SP_ERROR_USAGE where @text is no address. */
-bool sp_ip_parse(const char *text, SpIp *ret_ip, GError **error);
+bool sp_ip_parse(const char *text, SpIp *ret_ip, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** An address and the length of its network's prefix, "172.20.30.9/24", "fd00::9/64". */
-bool sp_ip_parse_prefix(const char *text, SpIp *ret_ip, guint *ret_prefix, GError **error);
+bool sp_ip_parse_prefix(
+    const char *text, SpIp *ret_ip, guint *ret_prefix, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Free with g_free(). */
 char *sp_ip_format(const SpIp *ip);
 /** In bytes: 4 or 16. */

@@ -16,4 +16,5 @@
  * first. SP_ERROR_USAGE for a filter that is none, and for one that takes more than
  * SP_CAPTURE_READ_MAX; SP_ERROR_HOST for a file that can't be read or is no capture.
  */
-GPtrArray *sp_capture_read_frames(const char *path, const char *filter, GError **error);
+GPtrArray *sp_capture_read_frames(
+    const char *path, const char *filter, GError **error) G_GNUC_WARN_UNUSED_RESULT;

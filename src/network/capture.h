@@ -15,7 +15,7 @@
 typedef struct SpCapture SpCapture;
 
 /** Make the file, in place of one that is there. */
-SpCapture *sp_capture_new(const char *path, GError **error);
+SpCapture *sp_capture_new(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Write out what is still held, and close. NULL is fine. */
 void sp_capture_free(SpCapture *capture);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpCapture, sp_capture_free)

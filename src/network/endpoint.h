@@ -38,7 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpEndpoint, sp_endpoint_free)
 
 /** Add "172.20.30.9/24" or "fd00::9/64"; SP_ERROR_USAGE for what is no such address, or too many.
  */
-bool sp_endpoint_add_address(SpEndpoint *endpoint, const char *address, GError **error);
+bool sp_endpoint_add_address(
+    SpEndpoint *endpoint, const char *address, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 const SpMac *sp_endpoint_mac(const SpEndpoint *endpoint);
 /** Its port: for the link's faults and counters. */
@@ -48,8 +49,8 @@ SpSwitch *sp_endpoint_switch(SpEndpoint *endpoint);
  * The address of its own that it speaks to @to with: one of the same network, otherwise the first
  * of the family that is no more local than @to. SP_ERROR_USAGE where it has none.
  */
-bool sp_endpoint_source(
-    const SpEndpoint *endpoint, const SpIp *to, SpIp *ret_source, GError **error);
+bool sp_endpoint_source(const SpEndpoint *endpoint, const SpIp *to, SpIp *ret_source,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** A port that it speaks from, another one each time (RFC 6335, 6: of the dynamic ones). */
 guint16 sp_endpoint_take_port(SpEndpoint *endpoint);
 
@@ -58,13 +59,13 @@ guint16 sp_endpoint_take_port(SpEndpoint *endpoint);
  * SP_ERROR_TIMEOUT where nobody answers; SP_ERROR_INTERRUPTED.
  */
 bool sp_endpoint_resolve(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
-    const SpInterrupt *interrupt, SpMac *ret_mac, GError **error);
+    const SpInterrupt *interrupt, SpMac *ret_mac, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * Resolve @ip and send it an echo request, twice a second until it answers. @ret_time_us (may be
  * NULL) is how long after the last request that was. Fails as sp_endpoint_resolve() does.
  */
 bool sp_endpoint_ping(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
-    const SpInterrupt *interrupt, gint64 *ret_time_us, GError **error);
+    const SpInterrupt *interrupt, gint64 *ret_time_us, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** Send @length bytes as they are. */
 void sp_endpoint_send_frame(SpEndpoint *endpoint, const guint8 *frame, gsize length);
@@ -72,7 +73,8 @@ void sp_endpoint_send_frame(SpEndpoint *endpoint, const guint8 *frame, gsize len
  * Send what sp_packet_build() makes of @packet. A source MAC address of zeros becomes the
  * endpoint's; all else may be a lie. SP_ERROR_USAGE where it can't be built.
  */
-bool sp_endpoint_send(SpEndpoint *endpoint, const SpPacket *packet, GError **error);
+bool sp_endpoint_send(
+    SpEndpoint *endpoint, const SpPacket *packet, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
  * Take the first frame that @match (NULL: any) says yes to out of those that came since the last
@@ -84,7 +86,7 @@ bool sp_endpoint_send(SpEndpoint *endpoint, const SpPacket *packet, GError **err
  * SP_ERROR_TIMEOUT or SP_ERROR_INTERRUPTED. Free with g_bytes_unref().
  */
 GBytes *sp_endpoint_receive(SpEndpoint *endpoint, SpMatchFunc match, void *data, gint64 deadline,
-    const SpInterrupt *interrupt, GError **error);
+    const SpInterrupt *interrupt, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Forget the frames that were kept. */
 void sp_endpoint_forget(SpEndpoint *endpoint);
 

@@ -34,4 +34,4 @@ typedef bool (*SpMatchFunc)(const guint8 *frame, gsize length, const SpPacket *p
  * where there is none. NULL with SP_ERROR_TIMEOUT or SP_ERROR_INTERRUPTED.
  */
 GBytes *sp_frame_queue_take(SpFrameQueue *kept, SpMatchFunc match, void *data, gint64 deadline,
-    const SpInterrupt *interrupt, GError **error);
+    const SpInterrupt *interrupt, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -26,7 +26,8 @@ typedef struct {
 
     guint sentinel; /* the number of the one that is out */
     bool is_answered;
-    guint64 drops; /* when the window began */
+    guint64 drops;  /* when the window began */
+    guint64 unsent; /* packets that the endpoint did not take */
     guint dirty;
     guint window;
     gint64 patience_ms;
@@ -72,8 +73,15 @@ static guint32 sequence_of(const Probe *probe, guint16 port)
     return probe->salt + port * 2654435761u;
 }
 
+/* What can't be sent counts as dropped, so that its window is repeated. */
+static void queue_packet(Probe *probe, const SpPacket *packet)
+{
+    if (!sp_endpoint_send(probe->endpoint, packet, NULL))
+        probe->unsent++;
+}
+
 static void send_tcp(
-    const Probe *probe, guint16 source_port, guint16 port, guint8 flags, guint32 sequence)
+    Probe *probe, guint16 source_port, guint16 port, guint8 flags, guint32 sequence)
 {
     const SpPacket packet = {.kind = SP_PACKET_TCP,
         .destination = probe->mac,
@@ -83,10 +91,10 @@ static void send_tcp(
         .to_port = port,
         .tcp = {.flags = flags, .sequence = sequence, .window = 1024}};
 
-    sp_endpoint_send(probe->endpoint, &packet, NULL);
+    queue_packet(probe, &packet);
 }
 
-static void send_udp(const Probe *probe, guint16 source_port, guint16 port)
+static void send_udp(Probe *probe, guint16 source_port, guint16 port)
 {
     SpPacket packet = {.kind = SP_PACKET_UDP,
         .destination = probe->mac,
@@ -101,7 +109,7 @@ static void send_udp(const Probe *probe, guint16 source_port, guint16 port)
             packet.payload_length = questions[i].length;
         }
     }
-    sp_endpoint_send(probe->endpoint, &packet, NULL);
+    queue_packet(probe, &packet);
 }
 
 static void send_probe(Probe *probe, guint16 port)
@@ -133,7 +141,7 @@ static SpIp sentinel_ip(const Probe *probe)
     return ip;
 }
 
-static void send_sentinel(const Probe *probe)
+static void send_sentinel(Probe *probe)
 {
     SpPacket packet = {.kind = SP_PACKET_ARP, .destination = probe->mac, .to = probe->target};
     SpNeighbour neighbour = {
@@ -148,7 +156,7 @@ static void send_sentinel(const Probe *probe)
         packet.arp.operation = SP_ARP_REQUEST;
         packet.arp.sender = packet.source;
     }
-    sp_endpoint_send(probe->endpoint, &packet, NULL);
+    queue_packet(probe, &packet);
 }
 
 /* The answer to a sentinel, of whatever number. @ret_is_last: to the one that is out. */
@@ -274,7 +282,8 @@ static guint64 count_drops(const Probe *probe)
 {
     SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), probe->mac.bytes);
 
-    return drops_of(sp_endpoint_port(probe->endpoint)) + (theirs ? drops_of(theirs) : 0);
+    return probe->unsent + drops_of(sp_endpoint_port(probe->endpoint)) +
+           (theirs ? drops_of(theirs) : 0);
 }
 
 static bool is_window_over(void *data, GError **error)

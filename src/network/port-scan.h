@@ -100,4 +100,5 @@ typedef struct {
 #define SP_PORT_SCAN_PATIENCE_MS 10000
 bool sp_port_scan_run(SpEndpoint *endpoint, const SpIp *target, SpPortScanProtocol protocol,
     const guint16 *ports, gsize n_ports, gint64 deadline, const SpInterrupt *interrupt,
-    guint8 ret_states[SP_PORT_SCAN_PORTS], SpPortScanStats *ret_stats, GError **error);
+    guint8 ret_states[SP_PORT_SCAN_PORTS], SpPortScanStats *ret_stats,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -23,4 +23,5 @@ typedef struct {
  * To be called by such work at every step, with what it is doing as a phrase ("copying the disk").
  * Returns false with SP_ERROR_INTERRUPTED if it has to stop. @task may be NULL.
  */
-bool sp_task_step(const SpTask *task, const char *doing, guint64 done, guint64 all, GError **error);
+bool sp_task_step(const SpTask *task, const char *doing, guint64 done, guint64 all,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -25,7 +25,8 @@ typedef void (*SpConsoleLineFunc)(const char *line, void *data);
  * @log_path gets every byte as it came, appended, SP_CONSOLE_LOG_MAX of them at most; NULL for no
  * file.
  */
-SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *data, GError **error);
+SpConsole *sp_console_new(const char *log_path, SpConsoleLineFunc func, void *data,
+    GError **error) G_GNUC_WARN_UNUSED_RESULT;
 void sp_console_free(SpConsole *console);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpConsole, sp_console_free)
 
@@ -40,7 +41,8 @@ void sp_console_attach(SpConsole *console, int fd);
  * main context turns. SP_ERROR_MACHINE where nothing is attached, or the guest has not read the
  * last SP_CONSOLE_INPUT_MAX bytes; then nothing of @data is sent.
  */
-bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error);
+bool sp_console_write(
+    SpConsole *console, const guint8 *data, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /** Who is given all bytes as they come, besides what happens with them anyway; NULL for nobody. */
 typedef void (*SpConsoleTapFunc)(const guint8 *data, gsize length, void *user_data);
@@ -53,7 +55,7 @@ void sp_console_take(SpConsole *console, const guint8 *data, gsize length);
 guint64 sp_console_next_line(SpConsole *console);
 
 /** A regular expression for sp_console_take_match(): a carriage return ends a line, too. */
-GRegex *sp_console_regex_new(const char *pattern, GError **error);
+GRegex *sp_console_regex_new(const char *pattern, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /**
  * Look for @regex in the lines that were not read yet, the oldest first, the unfinished last one
  * included. A match is read, with all that stands before it; what stands behind it is not, even in

@@ -192,8 +192,8 @@ static void send_command(SpQmp *qmp, const char *command, json_t *arguments)
 
     if (!qmp->stream)
         return;
-    (void)sp_stream_write(qmp->stream, text, strlen(text));
-    (void)sp_stream_write(qmp->stream, "\n", 1);
+    (void)!sp_stream_write(qmp->stream, text, strlen(text));
+    (void)!sp_stream_write(qmp->stream, "\n", 1);
 }
 
 static bool fail_if_dead(SpQmp *qmp, GError **error)

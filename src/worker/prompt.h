@@ -17,6 +17,6 @@ typedef struct {
 
 /** Show the prompt on this process's terminal until it ends. Returns the exit status; negative with
  * SP_ERROR_USAGE if there is no prompt. */
-int sp_prompt_run(const SpPrompt *prompt, GError **error);
+int sp_prompt_run(const SpPrompt *prompt, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Check that the file @path is not in the directory for logs, which is emptied. */
 bool sp_prompt_spares(const char *path, const char *out, GError **error) G_GNUC_WARN_UNUSED_RESULT;
