@@ -4,6 +4,8 @@
 
 #include "agent/channel.h"
 
+#include "lib/byte-order.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +42,7 @@ void channel_took(struct channel *channel, size_t length)
     channel->owed += (uint32_t)length;
     if (channel->owed < CREDIT_STEP)
         return;
-    sp_put_u32(payload, channel->owed);
+    sp_put_le32(payload, channel->owed);
     channel_send(channel, SP_AGENT_FRAME_CREDIT, payload, sizeof payload);
     channel->credit += channel->owed;
     channel->owed = 0;
@@ -81,8 +83,8 @@ void channel_exit(struct channel *channel, bool by_signal, uint32_t status, cons
     uint8_t payload[8 + CHANNEL_HELD_MAX];
     size_t length = 8;
 
-    sp_put_u32(payload, by_signal);
-    sp_put_u32(payload + 4, status);
+    sp_put_le32(payload, by_signal);
+    sp_put_le32(payload + 4, status);
     if (held) {
         snprintf((char *)payload + 8, CHANNEL_HELD_MAX, "%s", held);
         length += strlen((char *)payload + 8) + 1;
@@ -100,7 +102,7 @@ static void send_error(struct channels *all, uint32_t id, int error, const char 
 
     if (length < 0 || (size_t)length >= sizeof payload - 4)
         length = (int)strlen(text);
-    sp_put_u32(payload, (uint32_t)-error);
+    sp_put_le32(payload, (uint32_t)-error);
     queue_frame(all->queue, SP_AGENT_FRAME_ERROR, 0, id, payload, 4 + (size_t)length);
 }
 

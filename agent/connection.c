@@ -8,6 +8,7 @@
 #include "agent/shell.h"
 #include "agent/units.h"
 
+#include "lib/byte-order.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -101,7 +102,7 @@ static bool take_driver_hello(struct connection *c, const struct sp_agent_frame 
     drop_driver(c);
     c->is_connected = true;
     memcpy(reply, frame->payload, HELLO_LENGTH);
-    sp_put_u32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    sp_put_le32(reply + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     read_boot_id(reply + HELLO_LENGTH);
     queue_frame(&c->queue, SP_AGENT_FRAME_HELLO, 0, 0, reply, sizeof reply);
     shell_prepare();

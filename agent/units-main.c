@@ -4,6 +4,7 @@
 
 #include "agent/unit-manager.h"
 #include "agent/units-wire.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -51,7 +52,7 @@ static void send_error_to_agent(struct server *server, uint32_t id, int error)
 {
     uint8_t payload[4];
 
-    sp_put_u32(payload, (uint32_t)-error);
+    sp_put_le32(payload, (uint32_t)-error);
     send_to_agent(server, SP_AGENT_FRAME_ERROR, id, payload, sizeof payload);
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/spawn.h"
 #include "agent/units-wire.h"
+#include "lib/byte-order.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -173,7 +174,7 @@ static int ask_program(struct unit *unit, const char *name)
         r = start_program(unit->units);
     if (r < 0)
         return r;
-    sp_put_u32(payload, SP_WATCH_UNIT);
+    sp_put_le32(payload, SP_WATCH_UNIT);
     memcpy(payload + 4, name, size);
     return send_to_program(unit, SP_AGENT_FRAME_WATCH, payload, 4 + size);
 }

@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/agent-frame.h"
 
+#include "lib/byte-order.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-static uint16_t get_u16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t get_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-void sp_put_u16(uint8_t out[static 2], uint16_t value)
-{
-    out[0] = (uint8_t)value;
-    out[1] = (uint8_t)(value >> 8);
-}
-
-void sp_put_u32(uint8_t out[static 4], uint32_t value)
-{
-    for (int i = 0; i < 4; i++)
-        out[i] = (uint8_t)(value >> (8 * i));
-}
 
 static bool is_type(unsigned type)
 {
@@ -53,8 +33,8 @@ ssize_t sp_agent_frame_decode_header(
         return -EPROTO;
     if (length < SP_AGENT_FRAME_HEADER_SIZE)
         return 0;
-    stream = get_u16(data + 2);
-    size = get_u32(data + 8);
+    stream = sp_get_le16(data + 2);
+    size = sp_get_le32(data + 8);
     if (!is_stream_of(data[1], stream))
         return -EPROTO;
     if (size > SP_AGENT_FRAME_PAYLOAD_MAX)
@@ -62,7 +42,7 @@ ssize_t sp_agent_frame_decode_header(
     *ret_frame = (struct sp_agent_frame){
         .type = data[1],
         .stream = stream,
-        .channel = get_u32(data + 4),
+        .channel = sp_get_le32(data + 4),
         .length = size,
     };
     return SP_AGENT_FRAME_HEADER_SIZE;
@@ -91,9 +71,9 @@ int sp_agent_frame_encode_header(uint8_t header[static SP_AGENT_FRAME_HEADER_SIZ
         return -EMSGSIZE;
     header[0] = SP_AGENT_FRAME_MAGIC;
     header[1] = (uint8_t)type;
-    sp_put_u16(header + 2, stream);
-    sp_put_u32(header + 4, channel);
-    sp_put_u32(header + 8, (uint32_t)length);
+    sp_put_le16(header + 2, stream);
+    sp_put_le32(header + 4, channel);
+    sp_put_le32(header + 8, (uint32_t)length);
     return 0;
 }
 
@@ -109,9 +89,9 @@ ssize_t sp_agent_frame_find_hello(const uint8_t *data, size_t length)
         if (at >= SP_AGENT_FRAME_HEADER_SIZE) {
             const uint8_t *header = magic - SP_AGENT_FRAME_HEADER_SIZE;
             if (header[0] == SP_AGENT_FRAME_MAGIC && header[1] == SP_AGENT_FRAME_HELLO &&
-                get_u16(header + 2) == 0 && get_u32(header + 4) == 0 &&
-                get_u32(header + 8) >= SP_HELLO_MAGIC_SIZE &&
-                get_u32(header + 8) <= SP_AGENT_FRAME_PAYLOAD_MAX)
+                sp_get_le16(header + 2) == 0 && sp_get_le32(header + 4) == 0 &&
+                sp_get_le32(header + 8) >= SP_HELLO_MAGIC_SIZE &&
+                sp_get_le32(header + 8) <= SP_AGENT_FRAME_PAYLOAD_MAX)
                 return (ssize_t)(at - SP_AGENT_FRAME_HEADER_SIZE);
         }
         magic++;
@@ -142,7 +122,7 @@ int sp_payload_take_u16(struct sp_payload *p, uint16_t *ret)
     int r = sp_payload_take_bytes(p, 2, &bytes);
 
     if (r == 0)
-        *ret = get_u16(bytes);
+        *ret = sp_get_le16(bytes);
     return r;
 }
 
@@ -152,7 +132,7 @@ int sp_payload_take_u32(struct sp_payload *p, uint32_t *ret)
     int r = sp_payload_take_bytes(p, 4, &bytes);
 
     if (r == 0)
-        *ret = get_u32(bytes);
+        *ret = sp_get_le32(bytes);
     return r;
 }
 

@@ -187,6 +187,3 @@ int sp_payload_take_u32(struct sp_payload *p, uint32_t *ret);
 int sp_payload_take_bytes(struct sp_payload *p, size_t length, const uint8_t **ret);
 /** A string up to its NUL, which must be there; @ret points into the payload. */
 int sp_payload_take_string(struct sp_payload *p, const char **ret);
-
-void sp_put_u16(uint8_t out[static 2], uint16_t value);
-void sp_put_u32(uint8_t out[static 4], uint32_t value);

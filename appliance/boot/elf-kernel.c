@@ -2,6 +2,8 @@
 
 #include "appliance/boot/elf-kernel.h"
 
+#include "lib/byte-order.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -10,23 +12,11 @@
 #define ADDRESS_MIN (UINT64_C(1) << 20)
 #define ADDRESS_MAX (UINT64_C(1) << 31)
 
-static uint64_t decode_le(const uint8_t *at, size_t bytes)
-{
-    uint64_t value = 0;
-
-    while (bytes-- > 0)
-        value = value << 8 | at[bytes];
-    return value;
-}
-
-static void encode_le(uint8_t *at, uint64_t value, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++, value >>= 8)
-        at[i] = (uint8_t)value;
-}
-
 #define GET(base, type, field)                                                                     \
-    decode_le((base) + offsetof(type, field), sizeof(((const type *)0)->field))
+    _Generic(((const type *)0)->field, uint16_t                                                    \
+             : sp_get_le16, uint32_t                                                               \
+             : sp_get_le32, uint64_t                                                               \
+             : sp_get_le64)((base) + offsetof(type, field))
 
 static bool is_x86_64(const uint8_t *file, size_t size)
 {
@@ -143,19 +133,19 @@ void elf_kernel_boot_params(uint8_t params[static BOOT_PARAMS_SIZE], uint64_t cm
     uint32_t cmdline_size, uint64_t initrd, uint64_t initrd_size)
 {
     params[SENTINEL] = 0;
-    encode_le(params + BOOT_FLAG, 0xaa55, 2);
+    sp_put_le16(params + BOOT_FLAG, 0xaa55);
     memcpy(params + HEADER, "HdrS", 4);
-    encode_le(params + VERSION, 0x020c, 2);
+    sp_put_le16(params + VERSION, 0x020c);
     params[TYPE_OF_LOADER] = 0xff; /* one without a number of its own */
     params[LOADFLAGS] = 1;         /* loaded high */
-    encode_le(params + RAMDISK_IMAGE, initrd, 4);
-    encode_le(params + EXT_RAMDISK_IMAGE, initrd >> 32, 4);
-    encode_le(params + RAMDISK_SIZE, initrd_size, 4);
-    encode_le(params + EXT_RAMDISK_SIZE, initrd_size >> 32, 4);
-    encode_le(params + CMD_LINE_PTR, cmdline, 4);
-    encode_le(params + EXT_CMD_LINE_PTR, cmdline >> 32, 4);
-    encode_le(params + CMDLINE_SIZE, cmdline_size, 4);
-    encode_le(params + SETUP_DATA, 0, 8);
+    sp_put_le32(params + RAMDISK_IMAGE, (uint32_t)initrd);
+    sp_put_le32(params + EXT_RAMDISK_IMAGE, (uint32_t)(initrd >> 32));
+    sp_put_le32(params + RAMDISK_SIZE, (uint32_t)initrd_size);
+    sp_put_le32(params + EXT_RAMDISK_SIZE, (uint32_t)(initrd_size >> 32));
+    sp_put_le32(params + CMD_LINE_PTR, (uint32_t)cmdline);
+    sp_put_le32(params + EXT_CMD_LINE_PTR, (uint32_t)(cmdline >> 32));
+    sp_put_le32(params + CMDLINE_SIZE, cmdline_size);
+    sp_put_le64(params + SETUP_DATA, 0);
 }
 
 void elf_kernel_text_screen(uint8_t params[static BOOT_PARAMS_SIZE], uint16_t cursor)
@@ -164,13 +154,13 @@ void elf_kernel_text_screen(uint8_t params[static BOOT_PARAMS_SIZE], uint16_t cu
 
     params[ORIG_X] = is_inside ? cursor % TEXT_COLUMNS : 0;
     params[ORIG_Y] = is_inside ? cursor / TEXT_COLUMNS : 0;
-    encode_le(params + ORIG_VIDEO_PAGE, 0, 2);
+    sp_put_le16(params + ORIG_VIDEO_PAGE, 0);
     params[ORIG_VIDEO_MODE] = 3; /* 80x25 in colour */
     params[ORIG_VIDEO_COLS] = TEXT_COLUMNS;
-    encode_le(params + ORIG_VIDEO_EGA_BX, 3, 2); /* an adapter with 256 KiB: no CGA */
+    sp_put_le16(params + ORIG_VIDEO_EGA_BX, 3); /* an adapter with 256 KiB: no CGA */
     params[ORIG_VIDEO_LINES] = TEXT_LINES;
     params[ORIG_VIDEO_IS_VGA] = 1;
-    encode_le(params + ORIG_VIDEO_POINTS, 16, 2);
+    sp_put_le16(params + ORIG_VIDEO_POINTS, 16);
 }
 
 size_t elf_kernel_stub(uint8_t stub[static ELF_KERNEL_STUB_MAX], uint64_t entry, uint64_t params)
@@ -182,7 +172,7 @@ size_t elf_kernel_stub(uint8_t stub[static ELF_KERNEL_STUB_MAX], uint64_t entry,
     };
 
     memcpy(stub, code, sizeof code);
-    encode_le(stub + 2, params, 8);
-    encode_le(stub + 12, entry, 8);
+    sp_put_le64(stub + 2, params);
+    sp_put_le64(stub + 12, entry);
     return sizeof code;
 }

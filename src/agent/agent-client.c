@@ -3,6 +3,7 @@
 
 #include "agent/agent-private.h"
 #include "base/error.h"
+#include "lib/byte-order.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -50,7 +51,7 @@ static void send_hello(SpAgent *agent)
 
     g_assert(getrandom(agent->nonce, sizeof agent->nonce, 0) == sizeof agent->nonce);
     memcpy(payload, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
-    sp_put_u32(payload + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    sp_put_le32(payload + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     memcpy(payload + SP_HELLO_MAGIC_SIZE + 4, agent->nonce, SP_NONCE_SIZE);
     sp_agent_send_frame(agent, SP_AGENT_FRAME_HELLO, 0, payload, sizeof payload);
 }

@@ -2,6 +2,7 @@
 /* The requests to a guest's agent: the frames that open a channel, and those that follow. */
 #include "agent/agent-private.h"
 #include "base/error.h"
+#include "lib/byte-order.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@ static void append_u32(GByteArray *array, guint32 value)
 {
     guint8 bytes[4];
 
-    sp_put_u32(bytes, value);
+    sp_put_le32(bytes, value);
     g_byte_array_append(array, bytes, sizeof bytes);
 }
 
@@ -87,7 +88,7 @@ void sp_channel_signal(SpChannel *channel, guint32 number)
 {
     guint8 payload[4];
 
-    sp_put_u32(payload, number);
+    sp_put_le32(payload, number);
     if (channel->agent)
         sp_agent_send_frame(
             channel->agent, SP_AGENT_FRAME_SIGNAL, channel->id, payload, sizeof payload);
@@ -97,8 +98,8 @@ static void append_size(GByteArray *payload, guint rows, guint columns)
 {
     guint8 bytes[4];
 
-    sp_put_u16(bytes, (uint16_t)MIN(rows, G_MAXUINT16));
-    sp_put_u16(bytes + 2, (uint16_t)MIN(columns, G_MAXUINT16));
+    sp_put_le16(bytes, (uint16_t)MIN(rows, G_MAXUINT16));
+    sp_put_le16(bytes + 2, (uint16_t)MIN(columns, G_MAXUINT16));
     g_byte_array_append(payload, bytes, sizeof bytes);
 }
 

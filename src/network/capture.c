@@ -2,6 +2,7 @@
 #include "network/capture.h"
 
 #include "base/error.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@ enum {
     BLOCK_INTERFACE = 1,
     BLOCK_PACKET = 6,
 };
-#define BYTE_ORDER_MAGIC 0x1a2b3c4du
+#define BYTE_ORDER_MAGIC 0x1a2b3c4du /* tells that all numbers are little endian */
 #define LINK_TYPE_ETHERNET 1
 #define OPTION_END 0
 #define OPTION_IF_NAME 2
@@ -27,18 +28,23 @@ struct SpCapture {
     GError *error;
 };
 
-/* Numbers in the byte order of this host, which the section header tells. */
-static void put16(GByteArray *buffer, guint16 value)
+static void append_u16(GByteArray *buffer, guint16 value)
 {
-    g_byte_array_append(buffer, (const guint8 *)&value, sizeof value);
+    guint8 bytes[sizeof value];
+
+    sp_put_le16(bytes, value);
+    g_byte_array_append(buffer, bytes, sizeof bytes);
 }
 
-static void put32(GByteArray *buffer, guint32 value)
+static void append_u32(GByteArray *buffer, guint32 value)
 {
-    g_byte_array_append(buffer, (const guint8 *)&value, sizeof value);
+    guint8 bytes[sizeof value];
+
+    sp_put_le32(bytes, value);
+    g_byte_array_append(buffer, bytes, sizeof bytes);
 }
 
-static void put_padded(GByteArray *buffer, const void *data, gsize length)
+static void append_padded(GByteArray *buffer, const void *data, gsize length)
 {
     static const guint8 zeros[4];
 
@@ -50,8 +56,8 @@ static guint begin_block(SpCapture *capture, guint32 type)
 {
     guint begin = capture->buffer->len;
 
-    put32(capture->buffer, type);
-    put32(capture->buffer, 0); /* the length, known at the end */
+    append_u32(capture->buffer, type);
+    append_u32(capture->buffer, 0); /* the length, known at the end */
     return begin;
 }
 
@@ -59,8 +65,8 @@ static void end_block(SpCapture *capture, guint begin)
 {
     guint32 length = capture->buffer->len - begin + 4;
 
-    put32(capture->buffer, length);
-    memcpy(capture->buffer->data + begin + 4, &length, sizeof length);
+    append_u32(capture->buffer, length);
+    sp_put_le32(capture->buffer->data + begin + 4, length);
     if (capture->buffer->len >= BUFFER_MAX)
         sp_capture_flush(capture);
 }
@@ -81,11 +87,11 @@ SpCapture *sp_capture_new(const char *path, GError **error)
     capture->fd = fd;
     capture->buffer = g_byte_array_new();
     begin = begin_block(capture, BLOCK_SECTION);
-    put32(capture->buffer, BYTE_ORDER_MAGIC);
-    put16(capture->buffer, 1); /* version 1.0 */
-    put16(capture->buffer, 0);
-    put32(capture->buffer, G_MAXUINT32); /* of a length that is not told: all ones */
-    put32(capture->buffer, G_MAXUINT32);
+    append_u32(capture->buffer, BYTE_ORDER_MAGIC);
+    append_u16(capture->buffer, 1); /* version 1.0 */
+    append_u16(capture->buffer, 0);
+    append_u32(capture->buffer, G_MAXUINT32); /* of a length that is not told: all ones */
+    append_u32(capture->buffer, G_MAXUINT32);
     end_block(capture, begin);
     return capture;
 }
@@ -112,14 +118,14 @@ guint sp_capture_add_interface(SpCapture *capture, const char *name)
     gsize length = MIN(strlen(name), 255);
     guint begin = begin_block(capture, BLOCK_INTERFACE);
 
-    put16(capture->buffer, LINK_TYPE_ETHERNET);
-    put16(capture->buffer, 0);
-    put32(capture->buffer, 0); /* no limit to a packet's length */
-    put16(capture->buffer, OPTION_IF_NAME);
-    put16(capture->buffer, (guint16)length);
-    put_padded(capture->buffer, name, length);
-    put16(capture->buffer, OPTION_END);
-    put16(capture->buffer, 0);
+    append_u16(capture->buffer, LINK_TYPE_ETHERNET);
+    append_u16(capture->buffer, 0);
+    append_u32(capture->buffer, 0); /* no limit to a packet's length */
+    append_u16(capture->buffer, OPTION_IF_NAME);
+    append_u16(capture->buffer, (guint16)length);
+    append_padded(capture->buffer, name, length);
+    append_u16(capture->buffer, OPTION_END);
+    append_u16(capture->buffer, 0);
     end_block(capture, begin);
     return capture->interfaces++;
 }
@@ -133,12 +139,12 @@ void sp_capture_frame(
     if (capture->error)
         return;
     begin = begin_block(capture, BLOCK_PACKET);
-    put32(capture->buffer, interface);
-    put32(capture->buffer, (guint32)(time >> 32));
-    put32(capture->buffer, (guint32)time);
-    put32(capture->buffer, (guint32)length); /* captured */
-    put32(capture->buffer, (guint32)length); /* as it was */
-    put_padded(capture->buffer, frame, length);
+    append_u32(capture->buffer, interface);
+    append_u32(capture->buffer, (guint32)(time >> 32));
+    append_u32(capture->buffer, (guint32)time);
+    append_u32(capture->buffer, (guint32)length); /* captured */
+    append_u32(capture->buffer, (guint32)length); /* as it was */
+    append_padded(capture->buffer, frame, length);
     end_block(capture, begin);
 }
 

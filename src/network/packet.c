@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "network/packet.h"
 
+#include "lib/byte-order.h"
+
 #include <string.h>
 
 #define ETHERNET_SIZE 14u
@@ -25,34 +27,12 @@ enum {
     PROTOCOL_DESTINATION = 60,
 };
 
-static guint16 get16(const guint8 *bytes)
-{
-    return (guint16)(bytes[0] << 8 | bytes[1]);
-}
-
-static guint32 get32(const guint8 *bytes)
-{
-    return (guint32)get16(bytes) << 16 | get16(bytes + 2);
-}
-
-static void put16(guint8 *bytes, guint32 value)
-{
-    bytes[0] = (guint8)(value >> 8);
-    bytes[1] = (guint8)value;
-}
-
-static void put32(guint8 *bytes, guint32 value)
-{
-    put16(bytes, value >> 16);
-    put16(bytes + 2, value);
-}
-
 /* RFC 1071. Only the last piece may be of an odd length, and all together of no more than some
  * 64 KiB, so that @sum does not run over. */
 static guint32 add_up(guint32 sum, const guint8 *bytes, gsize length)
 {
     for (; length >= 2; bytes += 2, length -= 2)
-        sum += get16(bytes);
+        sum += sp_get_be16(bytes);
     return length > 0 ? sum + (guint32)(bytes[0] << 8) : sum;
 }
 
@@ -106,12 +86,12 @@ static bool parse_arp(SpPacket *packet)
 
     if (packet->payload_length < 8)
         return false;
-    if (get16(b) != 1 || get16(b + 2) != SP_ETHER_TYPE_IPV4)
+    if (sp_get_be16(b) != 1 || sp_get_be16(b + 2) != SP_ETHER_TYPE_IPV4)
         return true;
     if (packet->payload_length < ARP_SIZE || b[4] != SP_MAC_SIZE || b[5] != 4)
         return false;
     packet->kind = SP_PACKET_ARP;
-    packet->arp.operation = get16(b + 6);
+    packet->arp.operation = sp_get_be16(b + 6);
     packet->arp.sender = get_mac(b + 8);
     packet->from = get_ip(b + 14, false);
     packet->arp.target = get_mac(b + 18);
@@ -127,15 +107,15 @@ static bool parse_udp(SpPacket *packet)
 
     if (packet->payload_length < UDP_SIZE)
         return false;
-    length = get16(b + 4);
+    length = sp_get_be16(b + 4);
     if (length < UDP_SIZE || length > packet->payload_length)
         return false;
     /* 0: not computed, which IPv6 does not allow (RFC 8200, 8.1) */
-    if (get16(b + 6) == 0 ? packet->from.is_v6 : transport_checksum(packet, b, length) != 0)
+    if (sp_get_be16(b + 6) == 0 ? packet->from.is_v6 : transport_checksum(packet, b, length) != 0)
         return false;
     packet->kind = SP_PACKET_UDP;
-    packet->from_port = get16(b);
-    packet->to_port = get16(b + 2);
+    packet->from_port = sp_get_be16(b);
+    packet->to_port = sp_get_be16(b + 2);
     set_payload(packet, b + UDP_SIZE, length - UDP_SIZE);
     return true;
 }
@@ -152,12 +132,12 @@ static bool parse_tcp(SpPacket *packet)
         transport_checksum(packet, b, packet->payload_length) != 0)
         return false;
     packet->kind = SP_PACKET_TCP;
-    packet->from_port = get16(b);
-    packet->to_port = get16(b + 2);
-    packet->tcp.sequence = get32(b + 4);
-    packet->tcp.acknowledgment = get32(b + 8);
+    packet->from_port = sp_get_be16(b);
+    packet->to_port = sp_get_be16(b + 2);
+    packet->tcp.sequence = sp_get_be32(b + 4);
+    packet->tcp.acknowledgment = sp_get_be32(b + 8);
     packet->tcp.flags = b[13];
-    packet->tcp.window = get16(b + 14);
+    packet->tcp.window = sp_get_be16(b + 14);
     set_payload(packet, b + header, packet->payload_length - header);
     return true;
 }
@@ -172,7 +152,7 @@ static bool parse_icmp(SpPacket *packet)
     packet->kind = SP_PACKET_ICMP;
     packet->icmp.type = b[0];
     packet->icmp.code = b[1];
-    packet->icmp.rest = get32(b + 4);
+    packet->icmp.rest = sp_get_be32(b + 4);
     set_payload(packet, b + ICMP_SIZE, packet->payload_length - ICMP_SIZE);
     return true;
 }
@@ -200,13 +180,13 @@ static bool parse_ipv4(SpPacket *packet, bool is_quote)
     if (packet->payload_length < IPV4_SIZE || b[0] >> 4 != 4)
         return false;
     header = (gsize)(b[0] & 0xf) * 4;
-    total = get16(b + 2);
+    total = sp_get_be16(b + 2);
     if (header < IPV4_SIZE || header > packet->payload_length || total < header)
         return false;
     /* a router has counted down the TTL of what it quotes */
     if (!is_quote && (total > packet->payload_length || fold(add_up(0, b, header)) != 0))
         return false;
-    packet->is_fragment = (get16(b + 6) & 0x3fff) != 0;
+    packet->is_fragment = (sp_get_be16(b + 6) & 0x3fff) != 0;
     packet->hop_limit = b[8];
     packet->protocol = b[9];
     packet->from = get_ip(b + 12, false);
@@ -227,7 +207,7 @@ static bool skip_extension(SpPacket *packet)
     if (length > packet->payload_length)
         return false;
     /* a fragment that is all there is, is none (RFC 8200, 4.5; RFC 6946) */
-    if (packet->protocol == PROTOCOL_FRAGMENT && (get16(b + 2) & 0xfff9) != 0)
+    if (packet->protocol == PROTOCOL_FRAGMENT && (sp_get_be16(b + 2) & 0xfff9) != 0)
         packet->is_fragment = true;
     packet->protocol = b[0];
     set_payload(packet, b + length, packet->payload_length - length);
@@ -247,7 +227,7 @@ static bool parse_ipv6(SpPacket *packet, bool is_quote)
 
     if (packet->payload_length < IPV6_SIZE || b[0] >> 4 != 6)
         return false;
-    length = get16(b + 4);
+    length = sp_get_be16(b + 4);
     if (!is_quote && length > packet->payload_length - IPV6_SIZE)
         return false;
     packet->protocol = b[6];
@@ -271,7 +251,7 @@ bool sp_packet_parse(const guint8 *frame, gsize length, SpPacket *ret_packet)
         return false;
     packet.destination = get_mac(frame);
     packet.source = get_mac(frame + 6);
-    packet.ether_type = get16(frame + 12);
+    packet.ether_type = sp_get_be16(frame + 12);
     set_payload(&packet, frame + ETHERNET_SIZE, length - ETHERNET_SIZE);
     if (packet.ether_type == SP_ETHER_TYPE_ARP)
         is_sound = parse_arp(&packet);
@@ -302,10 +282,10 @@ bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote)
         return false;
     if (quote.protocol == PROTOCOL_UDP || quote.protocol == PROTOCOL_TCP) {
         quote.kind = quote.protocol == PROTOCOL_UDP ? SP_PACKET_UDP : SP_PACKET_TCP;
-        quote.from_port = get16(quote.payload);
-        quote.to_port = get16(quote.payload + 2);
+        quote.from_port = sp_get_be16(quote.payload);
+        quote.to_port = sp_get_be16(quote.payload + 2);
         if (quote.kind == SP_PACKET_TCP)
-            quote.tcp.sequence = get32(quote.payload + 4);
+            quote.tcp.sequence = sp_get_be32(quote.payload + 4);
     }
     *ret_quote = quote;
     return true;
@@ -361,11 +341,11 @@ void sp_packet_set_neighbour(SpPacket *packet, guint8 type, const SpNeighbour *n
 
 static void build_arp(const SpPacket *packet, guint8 *b)
 {
-    put16(b, 1);
-    put16(b + 2, SP_ETHER_TYPE_IPV4);
+    sp_put_be16(b, 1);
+    sp_put_be16(b + 2, SP_ETHER_TYPE_IPV4);
     b[4] = SP_MAC_SIZE;
     b[5] = 4;
-    put16(b + 6, packet->arp.operation);
+    sp_put_be16(b + 6, packet->arp.operation);
     memcpy(b + 8, packet->arp.sender.bytes, SP_MAC_SIZE);
     memcpy(b + 14, packet->from.bytes, 4);
     memcpy(b + 18, packet->arp.target.bytes, SP_MAC_SIZE);
@@ -376,7 +356,7 @@ static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
 {
     if (packet->from.is_v6) {
         b[0] = 6 << 4;
-        put16(b + 4, (guint32)(total - IPV6_SIZE));
+        sp_put_be16(b + 4, (guint16)(total - IPV6_SIZE));
         b[6] = packet->protocol;
         b[7] = packet->hop_limit;
         memcpy(b + 8, packet->from.bytes, 16);
@@ -384,13 +364,13 @@ static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
         return;
     }
     b[0] = 4 << 4 | IPV4_SIZE / 4;
-    put16(b + 2, (guint32)total);
-    put16(b + 6, 0x4000); /* never a fragment: "don't fragment" */
+    sp_put_be16(b + 2, (guint16)total);
+    sp_put_be16(b + 6, 0x4000); /* never a fragment: "don't fragment" */
     b[8] = packet->hop_limit;
     b[9] = packet->protocol;
     memcpy(b + 12, packet->from.bytes, 4);
     memcpy(b + 16, packet->to.bytes, 4);
-    put16(b + 10, fold(add_up(0, b, IPV4_SIZE)));
+    sp_put_be16(b + 10, fold(add_up(0, b, IPV4_SIZE)));
 }
 
 /* The header at @b, in front of the payload; @length is that of both. */
@@ -401,23 +381,23 @@ static void build_transport(const SpPacket *packet, guint8 *b, gsize length)
     if (packet->kind == SP_PACKET_ICMP) {
         b[0] = packet->icmp.type;
         b[1] = packet->icmp.code;
-        put32(b + 4, packet->icmp.rest);
-        put16(b + 2, transport_checksum(packet, b, length));
+        sp_put_be32(b + 4, packet->icmp.rest);
+        sp_put_be16(b + 2, transport_checksum(packet, b, length));
     } else if (packet->kind == SP_PACKET_UDP) {
-        put16(b, packet->from_port);
-        put16(b + 2, packet->to_port);
-        put16(b + 4, (guint32)length);
+        sp_put_be16(b, packet->from_port);
+        sp_put_be16(b + 2, packet->to_port);
+        sp_put_be16(b + 4, (guint16)length);
         sum = transport_checksum(packet, b, length);
-        put16(b + 6, sum == 0 ? 0xffff : sum);
+        sp_put_be16(b + 6, sum == 0 ? 0xffff : sum);
     } else if (packet->kind == SP_PACKET_TCP) {
-        put16(b, packet->from_port);
-        put16(b + 2, packet->to_port);
-        put32(b + 4, packet->tcp.sequence);
-        put32(b + 8, packet->tcp.acknowledgment);
+        sp_put_be16(b, packet->from_port);
+        sp_put_be16(b + 2, packet->to_port);
+        sp_put_be32(b + 4, packet->tcp.sequence);
+        sp_put_be32(b + 8, packet->tcp.acknowledgment);
         b[12] = TCP_SIZE / 4 << 4;
         b[13] = packet->tcp.flags;
-        put16(b + 14, packet->tcp.window);
-        put16(b + 16, transport_checksum(packet, b, length));
+        sp_put_be16(b + 14, packet->tcp.window);
+        sp_put_be16(b + 16, transport_checksum(packet, b, length));
     }
 }
 
@@ -469,7 +449,7 @@ bool sp_packet_build(const SpPacket *template, GByteArray *frame)
     memset(b, 0, ETHERNET_SIZE + ip_header + header);
     memcpy(b, packet.destination.bytes, SP_MAC_SIZE);
     memcpy(b + 6, packet.source.bytes, SP_MAC_SIZE);
-    put16(b + 12, packet.ether_type);
+    sp_put_be16(b + 12, packet.ether_type);
     b += ETHERNET_SIZE;
     if (packet.payload_length > 0)
         memcpy(b + ip_header + header, packet.payload, packet.payload_length);

@@ -2,6 +2,7 @@
 #include "network/switch.h"
 
 #include "base/stream.h"
+#include "lib/byte-order.h"
 
 #include <string.h>
 
@@ -68,7 +69,6 @@ static void flush_port(SpPort *port)
 /* To the socket's queue, or the driver's function. */
 static void deliver(SpPort *port, const guint8 *frame, gsize length)
 {
-    guint32 header = GUINT32_TO_BE((guint32)length);
     guint8 *space;
 
     if (port->func) {
@@ -83,7 +83,7 @@ static void deliver(SpPort *port, const guint8 *frame, gsize length)
         port->stats.overflown++;
         return;
     }
-    memcpy(space, &header, LENGTH_SIZE);
+    sp_put_be32(space, (guint32)length);
     memcpy(space + LENGTH_SIZE, frame, length);
     sp_stream_commit(port->stream, LENGTH_SIZE + length);
     port->stats.sent++;
@@ -254,10 +254,8 @@ static gsize on_input(const guint8 *bytes, gsize length, void *data)
     gsize at = 0;
 
     while (length - at >= LENGTH_SIZE) {
-        guint32 frame_length;
+        guint32 frame_length = sp_get_be32(bytes + at);
 
-        memcpy(&frame_length, bytes + at, LENGTH_SIZE);
-        frame_length = GUINT32_FROM_BE(frame_length);
         if (frame_length > SP_ETHERNET_LENGTH_MAX) {
             /* nobody knows where the next one begins */
             port->stats.malformed++;

@@ -5,6 +5,7 @@
 #include "powercut/write-log.h"
 
 #include "base/error.h"
+#include "lib/byte-order.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -43,22 +44,6 @@ typedef struct {
     bool has_ended;
 } Reader;
 
-static guint64 read_le64(const guint8 *at)
-{
-    guint64 value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT64_FROM_LE(value);
-}
-
-static guint32 read_le32(const guint8 *at)
-{
-    guint32 value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT32_FROM_LE(value);
-}
-
 static bool refuse_log(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static bool refuse_log(GError **error, const char *format, ...)
 {
@@ -76,18 +61,18 @@ static bool read_super(Reader *reader, guint64 *ret_promised, GError **error)
 {
     const guint8 *super = reader->data;
 
-    if (reader->size < SUPER_SIZE || read_le64(super + SUPER_MAGIC) != MAGIC)
+    if (reader->size < SUPER_SIZE || sp_get_le64(super + SUPER_MAGIC) != MAGIC)
         return refuse_log(
             error, "this is no log of writes: it does not begin with dm-log-writes' magic");
-    if (read_le64(super + SUPER_VERSION) != VERSION)
+    if (sp_get_le64(super + SUPER_VERSION) != VERSION)
         return refuse_log(error, "a log of version %" G_GUINT64_FORMAT ": only 1 is known",
-            read_le64(super + SUPER_VERSION));
-    reader->sector = read_le32(super + SUPER_SECTOR);
+            sp_get_le64(super + SUPER_VERSION));
+    reader->sector = sp_get_le32(super + SUPER_SECTOR);
     if (reader->sector < SP_DISK_SECTOR || reader->sector > LOG_SECTOR_MAX ||
         (reader->sector & (reader->sector - 1)) != 0)
         return refuse_log(error,
             "a log with sectors of %u bytes: expected a power of two from 512 on", reader->sector);
-    *ret_promised = read_le64(super + SUPER_ENTRIES);
+    *ret_promised = sp_get_le64(super + SUPER_ENTRIES);
     reader->at = reader->sector;
     reader->begins_epoch = true;
     return true;
@@ -111,7 +96,7 @@ static SpLogKind entry_kind(guint64 flags, guint64 sectors)
  * flag. */
 static bool is_written(const guint8 *header)
 {
-    return read_le64(header + ENTRY_FLAGS) != 0 || read_le64(header + ENTRY_SECTORS) != 0;
+    return sp_get_le64(header + ENTRY_FLAGS) != 0 || sp_get_le64(header + ENTRY_SECTORS) != 0;
 }
 
 /* dm-log-writes ends a log with it. What follows on its device is of an older log. */
@@ -119,8 +104,8 @@ static bool is_end(const guint8 *header)
 {
     static const char text[] = "dm-log-writes-end";
 
-    return read_le64(header + ENTRY_FLAGS) & FLAG_MARK &&
-           read_le64(header + ENTRY_DATA) == sizeof text - 1 &&
+    return sp_get_le64(header + ENTRY_FLAGS) & FLAG_MARK &&
+           sp_get_le64(header + ENTRY_DATA) == sizeof text - 1 &&
            memcmp(header + ENTRY_SIZE, text, sizeof text - 1) == 0;
 }
 
@@ -128,12 +113,13 @@ static bool read_entry_header(
     const Reader *reader, guint64 number, SpLogEntry *ret_entry, guint64 *ret_flags, GError **error)
 {
     const guint8 *header = reader->data + reader->at;
-    guint64 sector = read_le64(header + ENTRY_SECTOR), sectors = read_le64(header + ENTRY_SECTORS);
-    guint64 flags = read_le64(header + ENTRY_FLAGS), units = G_MAXINT64 / reader->sector;
+    guint64 sector = sp_get_le64(header + ENTRY_SECTOR),
+            sectors = sp_get_le64(header + ENTRY_SECTORS);
+    guint64 flags = sp_get_le64(header + ENTRY_FLAGS), units = G_MAXINT64 / reader->sector;
     bool is_note = (flags & (FLAG_MARK | FLAG_DISCARD)) != 0;
 
     if (!is_written(header) || flags & ~(guint64)FLAGS || sector > units || sectors > units ||
-        read_le64(header + ENTRY_DATA) > G_MAXINT64 || (flags & FLAG_MARK && sectors > 0) ||
+        sp_get_le64(header + ENTRY_DATA) > G_MAXINT64 || (flags & FLAG_MARK && sectors > 0) ||
         (sectors == 0 && !is_note && !(flags & FLAG_FLUSH)))
         return refuse_log(error, "entry %" G_GUINT64_FORMAT " of the log is broken", number);
     *ret_entry = (SpLogEntry){

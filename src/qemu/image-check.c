@@ -3,6 +3,7 @@
 /* Checks of an image's files before a machine starts from them. */
 
 #include "base/error.h"
+#include "lib/byte-order.h"
 #include "lib/crc32.h"
 #include "qemu/board.h"
 #include "qemu/image.h"
@@ -101,15 +102,6 @@ static int open_image_file(
     return -1;
 }
 
-static guint64 get_le(const guint8 *p, int bytes)
-{
-    guint64 value = 0;
-
-    for (int i = bytes - 1; i >= 0; i--)
-        value = value << 8 | p[i];
-    return value;
-}
-
 static bool is_gpt_header(int fd, guint64 offset)
 {
     char signature[8];
@@ -128,12 +120,12 @@ static bool gpt_header_is_good(int fd, guint64 lba, goffset size, guint64 *ret_a
     if (lba >= (guint64)size / SECTOR || !is_gpt_header(fd, lba * SECTOR) ||
         pread(fd, header, sizeof header, (off_t)(lba * SECTOR)) != sizeof header)
         return false;
-    length = get_le(header + 12, 4);
-    if (length < GPT_HEADER_MIN || length > sizeof header || get_le(header + 24, 8) != lba)
+    length = sp_get_le32(header + 12);
+    if (length < GPT_HEADER_MIN || length > sizeof header || sp_get_le64(header + 24) != lba)
         return false;
-    crc = (guint32)get_le(header + 16, 4);
+    crc = sp_get_le32(header + 16);
     memset(header + 16, 0, 4);
-    *ret_alternate = get_le(header + 32, 8);
+    *ret_alternate = sp_get_le64(header + 32);
     return sp_crc32(header, length) == crc;
 }
 

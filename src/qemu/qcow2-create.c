@@ -2,6 +2,7 @@
 #include "qemu/qcow2-create.h"
 
 #include "base/error.h"
+#include "lib/byte-order.h"
 #include "lib/write-all.h"
 
 #include <errno.h>
@@ -37,17 +38,10 @@ enum {
     EXTENSION_HEAD = 8
 };
 
-static void put_be(guint8 *p, guint bytes, guint64 value)
-{
-    for (guint i = bytes; i > 0; i--, value >>= 8)
-        p[i - 1] = (guint8)value;
-}
-
 /* The size that a guest sees; 0 if @fd is no such image. */
 static guint64 size_of_base(int fd, const char *format)
 {
     guint8 header[AT_SIZE + 8];
-    guint64 size = 0;
     off_t end;
 
     if (!g_str_equal(format, "qcow2")) {
@@ -56,9 +50,7 @@ static guint64 size_of_base(int fd, const char *format)
     }
     if (pread(fd, header, sizeof header, 0) != sizeof header || memcmp(header, "QFI\xfb", 4) != 0)
         return 0;
-    for (gsize i = AT_SIZE; i < sizeof header; i++)
-        size = size << 8 | header[i];
-    return size;
+    return sp_get_be64(header + AT_SIZE);
 }
 
 /* The header, the extension that names the base's format, and behind its end the base's name. */
@@ -68,22 +60,22 @@ static void fill_header(
     gsize format_length = strlen(base_format), at = HEADER_LENGTH;
 
     memcpy(header, "QFI\xfb", 4);
-    put_be(header + AT_VERSION, 4, 3);
-    put_be(header + AT_CLUSTER_BITS, 4, CLUSTER_BITS);
-    put_be(header + AT_SIZE, 8, size);
-    put_be(header + AT_L1_SIZE, 4, l1_size);
-    put_be(header + AT_L1_OFFSET, 8, CLUSTER_L1 * CLUSTER);
-    put_be(header + AT_REFCOUNT_TABLE, 8, CLUSTER_REFCOUNT_TABLE * CLUSTER);
-    put_be(header + AT_REFCOUNT_CLUSTERS, 4, 1);
-    put_be(header + AT_REFCOUNT_ORDER, 4, REFCOUNT_ORDER);
-    put_be(header + AT_HEADER_LENGTH, 4, HEADER_LENGTH);
-    put_be(header + at, 4, BACKING_FORMAT);
-    put_be(header + at + 4, 4, format_length);
+    sp_put_be32(header + AT_VERSION, 3);
+    sp_put_be32(header + AT_CLUSTER_BITS, CLUSTER_BITS);
+    sp_put_be64(header + AT_SIZE, size);
+    sp_put_be32(header + AT_L1_SIZE, (guint32)l1_size);
+    sp_put_be64(header + AT_L1_OFFSET, CLUSTER_L1 * CLUSTER);
+    sp_put_be64(header + AT_REFCOUNT_TABLE, CLUSTER_REFCOUNT_TABLE * CLUSTER);
+    sp_put_be32(header + AT_REFCOUNT_CLUSTERS, 1);
+    sp_put_be32(header + AT_REFCOUNT_ORDER, REFCOUNT_ORDER);
+    sp_put_be32(header + AT_HEADER_LENGTH, HEADER_LENGTH);
+    sp_put_be32(header + at, BACKING_FORMAT);
+    sp_put_be32(header + at + 4, (guint32)format_length);
     memcpy(header + at + EXTENSION_HEAD, base_format, format_length);
     /* filled up to 8 bytes, and then an extension of type 0 */
     at += EXTENSION_HEAD + (format_length + 7) / 8 * 8 + EXTENSION_HEAD;
-    put_be(header + AT_BACKING_OFFSET, 8, at);
-    put_be(header + AT_BACKING_SIZE, 4, strlen(base));
+    sp_put_be64(header + AT_BACKING_OFFSET, at);
+    sp_put_be32(header + AT_BACKING_SIZE, (guint32)strlen(base));
     memcpy(header + at, base, strlen(base));
 }
 
@@ -103,8 +95,8 @@ static bool write_image(int fd, const guint8 *header, guint64 l1_clusters)
     guint8 entry[8];
 
     for (guint64 i = 0; i < clusters; i++)
-        put_be(counts + i * 2, 2, 1);
-    put_be(entry, sizeof entry, CLUSTER_REFCOUNTS * CLUSTER);
+        sp_put_be16(counts + i * 2, 1);
+    sp_put_be64(entry, CLUSTER_REFCOUNTS * CLUSTER);
     return ftruncate(fd, (off_t)(clusters * CLUSTER)) == 0 &&
            write_at(fd, counts, clusters * 2, CLUSTER_REFCOUNTS * CLUSTER) &&
            write_at(fd, entry, sizeof entry, CLUSTER_REFCOUNT_TABLE * CLUSTER) &&

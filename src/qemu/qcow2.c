@@ -2,6 +2,7 @@
 #include "qemu/qcow2.h"
 
 #include "base/error.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,15 +28,6 @@ void sp_backing_clear(SpBacking *backing)
     g_clear_pointer(&backing->format, g_free);
 }
 
-static guint64 get_be(const guint8 *p, guint bytes)
-{
-    guint64 value = 0;
-
-    for (guint i = 0; i < bytes; i++)
-        value = value << 8 | p[i];
-    return value;
-}
-
 /* @length bytes from @offset on as text; NULL if the file is too short. */
 static char *read_name(int fd, guint64 offset, guint64 length)
 {
@@ -52,7 +44,8 @@ static char *read_name(int fd, guint64 offset, guint64 length)
 /* NULL if the header does not say it. */
 static char *read_backing_format(int fd, const guint8 *header)
 {
-    guint64 at = get_be(header + VERSION, 4) < 3 ? HEADER_V2 : get_be(header + HEADER_LENGTH, 4);
+    guint64 at =
+        sp_get_be32(header + VERSION) < 3 ? HEADER_V2 : sp_get_be32(header + HEADER_LENGTH);
 
     for (guint i = 0; i < EXTENSIONS_MAX; i++) {
         guint8 extension[EXTENSION];
@@ -60,8 +53,8 @@ static char *read_backing_format(int fd, const guint8 *header)
 
         if (pread(fd, extension, sizeof extension, (off_t)at) != sizeof extension)
             return NULL;
-        type = get_be(extension, 4);
-        length = get_be(extension + 4, 4);
+        type = sp_get_be32(extension);
+        length = sp_get_be32(extension + 4);
         if (type == BACKING_FORMAT)
             return read_name(fd, at + EXTENSION, length);
         if (type == 0)
@@ -104,17 +97,17 @@ static bool read_qcow2_header(const char *path, int fd, SpBacking *backing, GErr
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is not a qcow2 image", path);
         return false;
     }
-    if (get_be(header + VERSION, 4) >= 3 && (get_be(header + FEATURES, 8) & EXTERNAL_DATA)) {
+    if (sp_get_be32(header + VERSION) >= 3 && (sp_get_be64(header + FEATURES) & EXTERNAL_DATA)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "'%s' keeps its data in another file: make one file of them with 'qemu-img convert -O "
             "qcow2'",
             path);
         return false;
     }
-    offset = get_be(header + BACKING_OFFSET, 8);
+    offset = sp_get_be64(header + BACKING_OFFSET);
     if (offset == 0)
         return true;
-    backing->name = read_name(fd, offset, get_be(header + BACKING_SIZE, 4));
+    backing->name = read_name(fd, offset, sp_get_be32(header + BACKING_SIZE));
     if (!backing->name || !*backing->name) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
             "'%s' is broken: it does not contain the name of its backing file", path);

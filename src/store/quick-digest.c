@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file-data.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,14 +25,6 @@ static guint64 rotate_left(guint64 value, guint bits)
     return value << bits | value >> (64 - bits);
 }
 
-static guint64 get_lane(const guint8 *bytes)
-{
-    guint64 value;
-
-    memcpy(&value, bytes, sizeof value);
-    return GUINT64_FROM_LE(value);
-}
-
 static guint64 mix_lane(guint64 sum, guint64 lane)
 {
     return rotate_left(sum + lane * PRIME2, 31) * PRIME1;
@@ -45,7 +38,7 @@ static guint64 digest_page(const guint8 *page, guint64 seed)
 
     for (gsize at = 0; at < PAGE; at += sizeof sums) {
         for (guint i = 0; i < LANES; i++)
-            sums[i] = mix_lane(sums[i], get_lane(page + at + i * sizeof sums[0]));
+            sums[i] = mix_lane(sums[i], sp_get_le64(page + at + i * sizeof sums[0]));
     }
     sum = rotate_left(sums[0], 1) + rotate_left(sums[1], 7) + rotate_left(sums[2], 12) +
           rotate_left(sums[3], 18);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent-peer.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +112,8 @@ GByteArray *peer_hello_frame(guint8 nonce)
     g_byte_array_set_size(frame, SP_AGENT_FRAME_HEADER_SIZE + HELLO_LENGTH);
     sp_agent_frame_encode_header(frame->data, SP_AGENT_FRAME_HELLO, 0, 0, HELLO_LENGTH);
     memcpy(frame->data + SP_AGENT_FRAME_HEADER_SIZE, SP_HELLO_MAGIC, SP_HELLO_MAGIC_SIZE);
-    sp_put_u32(frame->data + SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
+    sp_put_le32(
+        frame->data + SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE, SP_PROTOCOL_VERSION);
     memset(frame->data + frame->len - SP_NONCE_SIZE, nonce, SP_NONCE_SIZE);
     return frame;
 }
@@ -288,7 +290,7 @@ static void append_u32(GByteArray *payload, guint32 value)
 {
     guint8 bytes[4];
 
-    sp_put_u32(bytes, value);
+    sp_put_le32(bytes, value);
     g_byte_array_append(payload, bytes, sizeof bytes);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "fake-agent.h"
+#include "lib/byte-order.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -161,7 +162,7 @@ static void test_put(void)
             /* nothing comes without credit */
             fake_turn();
             g_assert_cmpint(recv(f.fd, credit, 1, MSG_DONTWAIT | MSG_PEEK), ==, -1);
-            sp_put_u32(credit, SP_INITIAL_CREDIT);
+            sp_put_le32(credit, SP_INITIAL_CREDIT);
             fake_say(&f, SP_AGENT_FRAME_CREDIT, id, 0, credit, sizeof credit);
             granted += SP_INITIAL_CREDIT;
         }
@@ -260,7 +261,7 @@ static void test_reset_in_put(void)
     assert_lost(channel, "the guest was reset", fd);
     /* of what had not left the driver nothing does any more */
     g_assert_cmpuint(fake_connect_again(&f), <=, 4 * FAKE_SOCKET_HOLDS);
-    sp_put_u32(credit, SP_INITIAL_CREDIT);
+    sp_put_le32(credit, SP_INITIAL_CREDIT);
     fake_say(&f, SP_AGENT_FRAME_CREDIT, id, 0, credit, sizeof credit);
     next = memfd_create("next", MFD_CLOEXEC);
     g_assert_cmpint(pwrite(next, "next", 4, 0), ==, 4);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/agent-frame.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <glib.h>
@@ -177,7 +178,7 @@ static void test_streams(void)
             g_assert_cmpint(
                 sp_agent_frame_encode_header(header, (enum sp_agent_frame_type)type, 0, 1, 0), ==,
                 0);
-            sp_put_u16(header + 2, stream);
+            sp_put_le16(header + 2, stream);
             g_assert_cmpint(sp_agent_frame_decode(header, sizeof header, &frame), ==,
                 is_right ? (ssize_t)SP_AGENT_FRAME_HEADER_SIZE : -EPROTO);
         }

@@ -4,6 +4,7 @@
  * test-agent-units.c, and what happens if one side stalls in test-agent-stall.c. */
 
 #include "agent-peer.h"
+#include "lib/byte-order.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -245,7 +246,7 @@ static void test_unread(Peer *peer, gconstpointer data)
         g_assert_cmpint(
             sp_agent_frame_encode_header(frame, SP_AGENT_FRAME_WATCH, 0, ++peer->last_channel, 5),
             ==, 0);
-        sp_put_u32(frame + SP_AGENT_FRAME_HEADER_SIZE, 99);
+        sp_put_le32(frame + SP_AGENT_FRAME_HEADER_SIZE, 99);
         peer_send_bytes(peer, frame, sizeof frame);
         n++;
         if (poll(&pollfd, 1, 0) == 0 && poll(&pollfd, 1, 300) == 0)
@@ -275,7 +276,7 @@ static void test_signal(Peer *peer, gconstpointer data)
     guint8 number[4];
     PeerResult *result = peer_wait_output(peer, channel, 3);
 
-    sp_put_u32(number, SIGUSR1);
+    sp_put_le32(number, SIGUSR1);
     peer_send(peer, SP_AGENT_FRAME_SIGNAL, channel, number, sizeof number);
     peer_assert_exit(peer_wait(peer, channel), 3);
     g_assert_cmpstr(result->output->str, ==, "up\ngot\n");
@@ -297,8 +298,8 @@ static void test_restored(Peer *peer, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(bad); i++) {
         guint8 payload[12 + SP_SEED_MAX + 1] = {0};
 
-        sp_put_u32(payload + 4, bad[i].high);
-        sp_put_u32(payload + 8, bad[i].length);
+        sp_put_le32(payload + 4, bad[i].high);
+        sp_put_le32(payload + 8, bad[i].length);
         peer_send(peer, SP_AGENT_FRAME_RESTORED, ++peer->last_channel, payload, bad[i].size);
         peer_assert_error(peer_wait(peer, peer->last_channel), bad[i].error);
     }
@@ -320,8 +321,8 @@ static void send_resize(Peer *peer, guint32 channel, guint16 rows, guint16 colum
 {
     guint8 size[4];
 
-    sp_put_u16(size, rows);
-    sp_put_u16(size + 2, columns);
+    sp_put_le16(size, rows);
+    sp_put_le16(size + 2, columns);
     peer_send(peer, SP_AGENT_FRAME_RESIZE, channel, size, sizeof size);
 }
 

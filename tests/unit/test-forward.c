@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "fake-agent.h"
+#include "lib/byte-order.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -207,7 +208,7 @@ static void test_slow_guest(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->fake.heard->len, ==, 0);
     g_assert_cmpint(recv(f->fake.fd, &byte, 1, MSG_DONTWAIT), ==, -1);
     shutdown(fd, SHUT_WR);
-    sp_put_u32(credit, 64 * 1024 * 1024);
+    sp_put_le32(credit, 64 * 1024 * 1024);
     fake_say(&f->fake, SP_AGENT_FRAME_CREDIT, channel, 0, credit, sizeof credit);
     while (got < sent)
         got += hear(f, SP_AGENT_FRAME_DATA).length;
@@ -220,7 +221,7 @@ static void expect_signal(Fixture *f, guint32 channel, guint32 number)
     struct sp_agent_frame frame = hear(f, SP_AGENT_FRAME_SIGNAL);
     guint8 expected[4];
 
-    sp_put_u32(expected, number);
+    sp_put_le32(expected, number);
     g_assert_cmpuint(frame.channel, ==, channel);
     g_assert_cmpmem(frame.payload, frame.length, expected, sizeof expected);
 }

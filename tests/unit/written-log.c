@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "written-log.h"
 
+#include "lib/byte-order.h"
+
 #include <string.h>
 
 enum { FLUSH = 1, DISCARD = 4, MARK = 8 };
 enum { FLAGS_AT = 16, DATA_LENGTH_AT = 24, TEXT_AT = 32 };
-
-static void put_u64(guint8 *at, guint64 value)
-{
-    value = GUINT64_TO_LE(value);
-    memcpy(at, &value, sizeof value);
-}
 
 GByteArray *written_log_new(void)
 {
     guint8 super[WRITTEN_SECTOR] = {0};
     GByteArray *log = g_byte_array_new();
 
-    put_u64(super, G_GUINT64_CONSTANT(0x6a736677736872));
-    put_u64(super + 8, 1);
-    put_u64(super + 24, WRITTEN_SECTOR);
+    sp_put_le64(super, G_GUINT64_CONSTANT(0x6a736677736872));
+    sp_put_le64(super + 8, 1);
+    sp_put_le64(super + 24, WRITTEN_SECTOR);
     return g_byte_array_append(log, super, sizeof super);
 }
 
@@ -27,9 +23,9 @@ static void add(GByteArray *log, guint64 sector, guint64 sectors, guint64 flags)
 {
     guint8 header[WRITTEN_SECTOR] = {0};
 
-    put_u64(header, sector);
-    put_u64(header + 8, sectors);
-    put_u64(header + 16, flags);
+    sp_put_le64(header, sector);
+    sp_put_le64(header + 8, sectors);
+    sp_put_le64(header + 16, flags);
     g_byte_array_append(log, header, sizeof header);
     written_log_promise(log, GUINT64_FROM_LE(*(guint64 *)(void *)(log->data + 16)) + 1);
 }
@@ -55,7 +51,7 @@ void written_log_flush(GByteArray *log)
 
 void written_log_promise(GByteArray *log, guint64 entries)
 {
-    put_u64(log->data + 16, entries);
+    sp_put_le64(log->data + 16, entries);
 }
 
 void written_log_mark(GByteArray *log, const char *text)
@@ -63,7 +59,7 @@ void written_log_mark(GByteArray *log, const char *text)
     guint at = log->len;
 
     add(log, 0, 0, MARK);
-    put_u64(log->data + at + DATA_LENGTH_AT, strlen(text));
+    sp_put_le64(log->data + at + DATA_LENGTH_AT, strlen(text));
     memcpy(log->data + at + TEXT_AT, text, strlen(text));
 }
 
@@ -72,7 +68,7 @@ void written_log_flag(GByteArray *log, guint at, guint64 flags)
     guint64 own;
 
     memcpy(&own, log->data + at + FLAGS_AT, sizeof own);
-    put_u64(log->data + at + FLAGS_AT, GUINT64_FROM_LE(own) | flags);
+    sp_put_le64(log->data + at + FLAGS_AT, GUINT64_FROM_LE(own) | flags);
 }
 
 SpWriteLog *written_log_parse(GByteArray *array, guint64 disk_size)
