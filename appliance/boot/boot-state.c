@@ -294,7 +294,7 @@ int sp_boot_last_good_store(int dirfd, enum sp_slot slot)
 
 int sp_boot_state_lock(int dirfd)
 {
-    /* The folder itself is locked: no file that could be left behind. A descriptor of its own, as
+    /* The directory itself is locked: no lock file can be left behind. With its own descriptor, as
      * the lock belongs to the open file, not to the process. */
     sp_auto_close int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

@@ -6,7 +6,7 @@
  *
  * The variables are those of RAUC's scheme for U-Boot (RAUC manual, "U-Boot" under "Integration"):
  * BOOT_ORDER and BOOT_x_LEFT, and one more a slot, BOOT_x_GOOD, which is 1 from the moment the slot
- * was marked good: a good slot loses no attempts. They are kept in two files in one folder:
+ * was marked good: a good slot loses no attempts. They are kept in two files in one directory:
  *
  *   boot-state   lines NAME=VALUE in a fixed order, then "CRC32=%08x" over all bytes before it
  *                (the CRC of IEEE 802.3, as in zlib and gzip)
@@ -77,7 +77,7 @@ enum sp_slot sp_boot_last_good_parse(const char *text, size_t length);
 enum sp_boot_source sp_boot_state_rebuild(enum sp_slot last_good, struct sp_boot_state *ret_state);
 
 /**
- * Read the state from the folder @dirfd, rebuilding it as said above.
+ * Read the state from the directory @dirfd, rebuilding it as described above.
  *
  * @ret_source may be NULL. Returns a negative errno only where reading failed for another reason
  * than a file that is missing or broken (EIO, EACCES, ...): the caller then decides with

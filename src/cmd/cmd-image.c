@@ -61,7 +61,7 @@ int sp_cmd_image(int argc, char **argv)
     };
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) images = NULL;
-    g_autofree char *folder = NULL;
+    g_autofree char *dir = NULL;
     int status = 0;
     guint count;
 
@@ -69,8 +69,8 @@ int sp_cmd_image(int argc, char **argv)
             "Build what is out of date in the named images, or in all; check and list them.",
             options))
         return 2;
-    folder = sp_images_dir(images_option);
-    images = sp_images_load(folder, &error);
+    dir = sp_images_dir(images_option);
+    images = sp_images_load(dir, &error);
     if (!images)
         return sp_usage_error("%s", error->message);
     count = images->len;

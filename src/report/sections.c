@@ -192,27 +192,27 @@ static int compare_names(const void *a, const void *b)
 static GPtrArray *list_files(const char *dir)
 {
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    GDir *folder = dir ? g_dir_open(dir, 0, NULL) : NULL;
+    GDir *open_dir = dir ? g_dir_open(dir, 0, NULL) : NULL;
     const char *name;
 
-    while (folder && names->len < FILES_MAX && (name = g_dir_read_name(folder))) {
+    while (open_dir && names->len < FILES_MAX && (name = g_dir_read_name(open_dir))) {
         if (*name != '.')
             g_ptr_array_add(names, g_strdup(name));
     }
     g_ptr_array_sort(names, compare_names);
-    if (folder)
-        g_dir_close(folder);
+    if (open_dir)
+        g_dir_close(open_dir);
     return names;
 }
 
 static void write_file_link(SpMarkup *markup, const char *dir, const char *name)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
-    g_autofree char *folder = g_path_get_basename(dir);
+    g_autofree char *base = g_path_get_basename(dir);
     /* relative: "./" in front keeps a name from being taken for a scheme */
-    g_autofree char *escaped_folder = g_uri_escape_string(folder, NULL, FALSE);
+    g_autofree char *escaped_base = g_uri_escape_string(base, NULL, FALSE);
     g_autofree char *escaped = g_uri_escape_string(name, NULL, FALSE);
-    g_autofree char *link = g_strdup_printf("./%s/%s", escaped_folder, escaped);
+    g_autofree char *link = g_strdup_printf("./%s/%s", escaped_base, escaped);
     g_autofree char *size = NULL;
     struct stat st;
 

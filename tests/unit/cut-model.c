@@ -204,7 +204,8 @@ int __wrap_close(int fd)
     return __real_close(fd);
 }
 
-/* --- folders --------------------------------------------------------------------------------- */
+/* --- directories ---------------------------------------------------------------------------------
+ */
 
 static void clear_call(gpointer data)
 {
@@ -224,7 +225,7 @@ static GBytes *read_content(int dirfd, const char *name)
     return g_bytes_new(buffer, (gsize)length);
 }
 
-/* The names in the folder. */
+/* The names in the directory. */
 static GPtrArray *list_names(int dirfd)
 {
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", dirfd);
@@ -314,7 +315,7 @@ static GByteArray *content_at(guint file, guint end, guint synced, guint extra, 
     return content;
 }
 
-/* The first call that the last sync of the file (of the folder: G_MAXUINT) does not cover. */
+/* The first call that the last sync of the file (of the directory: G_MAXUINT) does not cover. */
 static guint synced_until(guint file, guint end)
 {
     guint until = 0;
@@ -405,7 +406,7 @@ typedef struct {
     unsigned checked, refused;
 } Checker;
 
-/* Builds the folder with @names, the file @varied holding @extra bytes of what is pending. */
+/* Builds the directory with @names, the file @varied holding @extra bytes of what is pending. */
 static void check_one(
     Checker *c, GHashTable *names, guint end, guint varied, guint extra, bool is_zeroed)
 {

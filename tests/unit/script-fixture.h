@@ -4,7 +4,7 @@
 #include "fake-machine.h"
 #include "script/script.h"
 
-/** A folder with a script, and machines for it that only remember what they were told. */
+/** A directory with a script, and machines for it that only remember what they were told. */
 typedef struct {
     char *dir;
     char *path;

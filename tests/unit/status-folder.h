@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A folder of RAUC's central status file and its copy, and what may be in them, for tests. */
+/* A directory of RAUC's central status file and its copy, and what may be in them, for tests. */
 
 #include "appliance/update/central-status.h"
 
@@ -42,7 +42,7 @@ typedef struct {
     int fd;
 } StatusFolder;
 
-/** For g_test_add(): an empty folder; down checks that nothing else was left in it. */
+/** For g_test_add(): an empty directory; down checks that nothing else was left in it. */
 void status_up(StatusFolder *f, const void *data);
 void status_down(StatusFolder *f, const void *data);
 
@@ -54,7 +54,7 @@ void status_put(const StatusFolder *f, const void *data, size_t length);
 char *status_make_copy(const char *text, size_t *ret_length);
 /** Write such a copy. */
 void status_put_copy(const StatusFolder *f, const char *text);
-/** Remove a file or an empty folder, if it is there. */
+/** Remove a file or an empty directory, if it is there. */
 void status_drop(const StatusFolder *f, const char *name);
 
 bool status_holds(int dirfd, const char *name, const char *text, size_t length);

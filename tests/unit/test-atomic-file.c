@@ -118,7 +118,7 @@ static void test_failures(Folder *f, gconstpointer data)
     cut_record(f->fd);
     g_assert_cmpint(put(f, "old"), ==, 0);
     cut_stop();
-    /* unlink, open, write, sync, rename, sync of the folder */
+    /* unlink, open, write, sync, rename, sync of the directory */
     calls = cut_calls();
     g_assert_cmpuint(calls, ==, 6);
     for (unsigned i = 0; i < calls; i++) {

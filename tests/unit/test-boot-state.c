@@ -359,7 +359,7 @@ static void test_broken_last_good(Folder *f, gconstpointer data)
     assert_rebuilt(f, B, SP_BOOT_FROM_LAST_GOOD);
 }
 
-/* A folder that cannot be read is not the same as one without files. */
+/* A directory that cannot be read is not the same as one without files. */
 static void test_load_error(void)
 {
     enum sp_boot_source source = SP_BOOT_FROM_FILE;

@@ -263,7 +263,8 @@ static void test_reads_all(Fixture *f, gconstpointer data)
     g_assert_cmpuint(count_read() - before, >=, BOOT_SIZE + ROOTFS_SIZE);
 }
 
-/* A folder is no image, and nobody writes to the pipe: the installation must not wait for that. */
+/* A directory is no image, and nobody writes to the pipe: the installation must not wait for that.
+ */
 static void test_not_a_file(Fixture *f, gconstpointer data)
 {
     g_autofree char *path = g_build_filename(f->bundle, "rootfs.img", NULL);

@@ -68,7 +68,7 @@ static void test_copy_unreadable(StatusFolder *f, gconstpointer data)
 
 /* --- power cuts ------------------------------------------------------------------------------ */
 
-/* Short ones: each byte of them makes some folders more. */
+/* Short ones: each byte of them makes some directories more. */
 static const char older[] = "[a]\nb=1\n";
 static const char whole[] = "[a]\nb=1\n\n[c]\nx=\n";
 static const char newer[] = "[a]\nb=1\n\n[c]\nx=\ne=3\n";
@@ -132,7 +132,7 @@ static void keep(const StatusFolder *f)
 }
 
 /* As RAUC does it, by g_file_set_contents(): synced before only where something is replaced, and
- * the folder not at all. */
+ * the directory not at all. */
 static void write_as_rauc(const StatusFolder *f, const char *text)
 {
     static const char temporary[] = CENTRAL_STATUS_FILE ".7TXK42";

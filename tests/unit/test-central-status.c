@@ -96,7 +96,8 @@ static void test_is_whole_nul(void)
     }
 }
 
-/* --- a folder -------------------------------------------------------------------------------- */
+/* --- a directory --------------------------------------------------------------------------------
+ */
 
 static void assert_fails(const StatusFolder *f, int error)
 {

@@ -243,7 +243,7 @@ static void make_tree(const char *dir)
     close(fd);
 }
 
-/* Names with dots, hard links and a read-only folder are copied; sockets are passed over. */
+/* Names with dots, hard links and a read-only directory are copied; sockets are passed over. */
 static void test_tree_out(Fixture *f, gconstpointer data)
 {
     g_autofree char *source = g_build_filename(f->guest, "od", NULL);
@@ -297,7 +297,7 @@ static void test_failed(Fixture *f, gconstpointer data)
     assert_names(f->out, "file");
     if (access("/run", W_OK) < 0)
         return;
-    /* where no folder can be made */
+    /* where no directory can be made */
     g_assert_false(copy_in(f, source, "/proc/self/od", &error));
     g_assert_null(strstr(error->message, "/bin/sh"));
     ASSERT_ERROR(error, SP_ERROR_GUEST, "machine 'm'", "/proc/self/od");

@@ -5,7 +5,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-/* A folder that is all of PATH that matters: a program there stands for tesseract. */
+/* A directory that is all of PATH that matters: a program there stands for tesseract. */
 typedef struct {
     char *dir;
     char *program;

@@ -153,7 +153,7 @@ static void test_descriptors(void)
     g_assert_nonnull(process);
     wait_for(process);
     output = sp_process_output(process);
-    /* the last is the shell's own, of the folder it looks at */
+    /* the last is the shell's own, of the directory it looks at */
     g_assert_cmpstr(output, ==, "AB0 1 2 3 4 5\n");
     close(low);
     close(lower);

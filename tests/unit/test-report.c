@@ -299,7 +299,7 @@ static void put(Fixture *f, const char *name, const char *text, gssize length)
     g_assert_true(g_file_set_contents(path, text, length, NULL));
 }
 
-/* Only pictures of the folder itself, each once, and not without end. */
+/* Only pictures of the directory itself, each once, and not without end. */
 static void test_screens(Fixture *f, gconstpointer data)
 {
     static const char *const names[] = {

@@ -7,7 +7,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-/* What the log's @name holds; @f has the log in its folder. */
+/* What the log's @name holds; @f has the log in its directory. */
 static char *log_contents(ScriptFixture *f, const char *name)
 {
     g_autofree char *path = g_build_filename(f->dir, name, NULL);

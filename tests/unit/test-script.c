@@ -370,7 +370,7 @@ static void test_forward_port(ScriptFixture *f, gconstpointer data)
     script_expect_commands(f, "forward_port 8080 80\nforward_port 0 65535\nforward_port 9 80");
 }
 
-/* Modules come from the script's folder, and else from the one above. */
+/* Modules come from the script's directory, and else from the one above. */
 static void test_modules(ScriptFixture *f, gconstpointer data)
 {
     g_autofree char *inner = g_build_filename(f->dir, "inner", NULL);

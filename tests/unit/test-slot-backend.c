@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Runs the built slot-backend, SLOT_BACKEND, on a folder of its own. */
+/* Runs the built slot-backend, SLOT_BACKEND, on a directory of its own. */
 
 #include "appliance/boot/boot-state.h"
 
