@@ -28,7 +28,7 @@ struct SpTerminal {
 };
 
 /* Pass on what was typed, up to the key that leaves the terminal. */
-static gboolean on_input(int fd, GIOCondition condition, void *data)
+static gboolean on_terminal_input(int fd, GIOCondition condition, void *data)
 {
     SpTerminal *terminal = data;
     gsize room = MIN(terminal->ops.room(terminal->data), READ_MAX);
@@ -58,8 +58,8 @@ void sp_terminal_continue(SpTerminal *terminal)
 {
     if (terminal->input_source == 0 && !terminal->was_left &&
         terminal->ops.room(terminal->data) > 0)
-        terminal->input_source =
-            g_unix_fd_add(terminal->input_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, terminal);
+        terminal->input_source = g_unix_fd_add(
+            terminal->input_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_terminal_input, terminal);
 }
 
 static gboolean on_resize(void *data)

@@ -185,18 +185,19 @@ static void detach(SpConsole *console)
         end_line(console);
 }
 
-static gsize on_output(const guint8 *bytes, gsize length, void *data)
+static gsize on_console_output(const guint8 *bytes, gsize length, void *data)
 {
     sp_console_take(data, bytes, length);
     return length;
 }
 
-static void on_disconnected(int error_number, void *data)
+static void on_console_disconnected(int error_number, void *data)
 {
     detach(data);
 }
 
-static const SpStreamFuncs stream_funcs = {.input = on_output, .disconnected = on_disconnected};
+static const SpStreamFuncs stream_funcs = {
+    .input = on_console_output, .disconnected = on_console_disconnected};
 
 bool sp_console_write(SpConsole *console, const guint8 *data, gsize length, GError **error)
 {

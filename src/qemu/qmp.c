@@ -116,7 +116,7 @@ static gsize take_lines(const guint8 *bytes, gsize length, void *data)
     return start;
 }
 
-static void on_disconnected(int error_number, void *data)
+static void on_qmp_disconnected(int error_number, void *data)
 {
     if (error_number == EMSGSIZE)
         qmp_fail(data, g_error_new_literal(SP_ERROR, SP_ERROR_PROTOCOL,
@@ -125,7 +125,8 @@ static void on_disconnected(int error_number, void *data)
         qmp_fail(data, g_error_new_literal(SP_ERROR, SP_ERROR_MACHINE, "QEMU closed its monitor"));
 }
 
-static const SpStreamFuncs stream_funcs = {.input = take_lines, .disconnected = on_disconnected};
+static const SpStreamFuncs stream_funcs = {
+    .input = take_lines, .disconnected = on_qmp_disconnected};
 
 SpQmp *sp_qmp_new(int fd, SpQmpEventFunc func, void *user_data)
 {
