@@ -187,8 +187,7 @@ static bool listen_on(SpForward *forward, GError **error)
 
     if (!g_socket_listener_add_address(G_SOCKET_LISTENER(forward->service), wanted,
             G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, &effective, &local)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "machine '%s': port %u of the host can't be forwarded: %s", forward->config.machine,
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "port %u of the host can't be forwarded: %s",
             forward->config.host_port, local->message);
         return false;
     }

@@ -430,7 +430,8 @@ static void test_port_in_use(Fixture *f, gconstpointer data)
 
     g_assert_null(forward_new(f, port, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
-    g_assert_nonnull(strstr(error->message, "'gateway'"));
+    /* which the caller adds */
+    g_assert_null(strstr(error->message, "gateway"));
     g_assert_nonnull(strstr(error->message, number));
     g_assert_nonnull(strstr(error->message, "in use"));
 }
