@@ -5,7 +5,6 @@ import json
 import os
 import re
 import zlib
-from typing import NamedTuple
 
 # Slot group: its partitions.
 PAIRS = {"A": ("boot-a", "rootfs-a"), "B": ("boot-b", "rootfs-b")}
@@ -30,15 +29,6 @@ def with_crc(text):
 UPDATED_STATE = with_crc(
     "BOOT_ORDER=B A\nBOOT_A_LEFT=3\nBOOT_A_GOOD=1\nBOOT_B_LEFT=3\nBOOT_B_GOOD=0\n"
 ) + with_crc("LAST_GOOD=A\n")
-
-
-class Partition(NamedTuple):
-    """A partition as the image's partitions.conf describes it."""
-
-    name: str
-    mib: int
-    takes_rest: bool  # of the disk; mib is the least that it must have
-    by_factory: bool  # else the device makes it at its first boot
 
 
 class Appliance:
@@ -146,14 +136,12 @@ class Appliance:
 
     # Disk
 
-    def planned_partitions(self):
-        """The partitions of the image, in the order in which they lie on the disk."""
+    def partition_names(self):
+        """The names in the image's partitions.conf. The image is built by this file: it says what is on the
+        disk, but not what should be."""
         with open(f"{self.machine.image_dir}/partitions.conf") as file:
             rows = [line.partition("#")[0].split() for line in file]
-        return [
-            Partition(name, int(mib.removesuffix("+")), mib.endswith("+"), writer == "factory")
-            for name, mib, writer, *_ in (row for row in rows if row and row[0] != "disk")
-        ]
+        return [row[0] for row in rows if row and row[0] != "disk"]
 
     def range_of(self, partition):
         """The offset of the first byte on the disk, and the number of bytes."""
@@ -194,7 +182,7 @@ class Appliance:
     def table_ranges(self):
         """The ranges outside all partitions: both copies of the partition table."""
         size = int(self.machine.succeed("blockdev --getsize64 /dev/flash"))
-        first = min(self.range_of(partition.name)[0] for partition in self.planned_partitions())
+        first = min(self.range_of(name)[0] for name in self.partition_names())
         return (0, first), (size - TABLE_COPY, TABLE_COPY)
 
     def table_digests(self):

@@ -3,8 +3,8 @@
 from appliance import Appliance
 
 dut = Appliance(gateway, t)
-ALL = [partition.name for partition in dut.planned_partitions()]
-BY_FACTORY = [partition.name for partition in dut.planned_partitions() if partition.by_factory]
+BY_FACTORY = ["state", "boot-a", "rootfs-a"]
+ALL = [*BY_FACTORY, "boot-b", "rootfs-b", "data"]
 KIB = 1024
 
 
