@@ -25,12 +25,15 @@ static const char *describe_fault(const struct state_decision *decision)
     return "";
 }
 
+/* A slot is untried from the moment it was installed until the selector first starts it. */
 static void print_slot(const struct state_decision *decision, enum sp_slot slot)
 {
     const char *name = sp_slot_bootname(slot);
+    const struct sp_boot_slot *state = &decision->state.slot[slot];
+    bool is_untried = !state->is_good && state->left == SP_BOOT_ATTEMPTS;
 
-    printf(" %s-attempts=%u %s-good=%s", name, decision->state.slot[slot].left, name,
-        decision->state.slot[slot].is_good ? "yes" : "no");
+    printf(" %s-attempts=%u %s-good=%s %s-untried=%s", name, state->left, name,
+        state->is_good ? "yes" : "no", name, is_untried ? "yes" : "no");
 }
 
 static void answer(const char *path)

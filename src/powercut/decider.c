@@ -142,6 +142,18 @@ bool sp_decision_parse(
     return true;
 }
 
+bool sp_facts_have_key(const char *facts, const char *word)
+{
+    g_auto(GStrv) words = g_strsplit(facts, " ", -1);
+    gsize length = strcspn(word, "=");
+
+    for (char **fact = words; *fact; fact++) {
+        if (strcspn(*fact, "=") == length && strncmp(*fact, word, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool sp_facts_contain(const char *facts, char *const *wanted)
 {
     g_auto(GStrv) words = g_strsplit(facts, " ", -1);

@@ -14,7 +14,7 @@
  * KEY=VALUE on its stdout, one of them boots=NAME, or boots=none if nothing boots:
  *
  *   state=/proc/4711/fd/9
- *   boots=A A-attempts=3 A-good=yes B-attempts=0 B-good=no
+ *   boots=A A-attempts=3 A-good=yes A-untried=no B-attempts=0 B-good=no B-untried=no
  *
  * The answers are the facts by which states are told apart. If the content is not in order, the
  * last word is error=, and the rest of the line is the reason; such an answer may lack boots=. The
@@ -50,5 +50,7 @@ bool sp_decider_ask(SpDecider *decider, const char *question, const SpInterrupt 
 /** Parse an answer without its newline. On failure @ret_expected is what was wrong with it. */
 bool sp_decision_parse(const char *line, gsize length, SpDecision *ret_decision,
     const char **ret_expected) G_GNUC_WARN_UNUSED_RESULT;
+/** Whether one of @facts has the key of @word, which is KEY=VALUE. */
+bool sp_facts_have_key(const char *facts, const char *word);
 /** Whether each of @wanted (KEY=VALUE, ended by NULL) is among @facts. */
 bool sp_facts_contain(const char *facts, char *const *wanted);

@@ -167,6 +167,28 @@ static bool find_booted(
     return false;
 }
 
+/* A fact that the decider never states would never match: nothing would be checked by it. */
+static bool are_facts_stated(const SpPolicyCheck *check, const char *facts, GError **error)
+{
+    const SpPolicy *policy = check->options.policy;
+
+    for (guint i = 0; i < policy->groups->len; i++) {
+        const SpPolicyGroup *group = policy->groups->pdata[i];
+
+        for (char **word = group->not_started; word && *word; word++) {
+            if (sp_facts_have_key(facts, *word))
+                continue;
+            g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+                "[Group %s] of " SP_POLICY_FILE
+                " has NotStarted=%s, but the decider's answer for the disk before the first write "
+                "lacks this key: %s",
+                group->name, *word, facts);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool find_running(SpPolicyCheck *check, GError **error)
 {
     const SpVerdict *verdict = sp_content_check_ask(check->decisions, check->disk);
@@ -184,7 +206,8 @@ static bool find_running(SpPolicyCheck *check, GError **error)
             verdict->failure ? verdict->failure : "nothing boots");
         return false;
     }
-    if (!find_booted(check, boots, &check->running, error))
+    if (!find_booted(check, boots, &check->running, error) ||
+        !are_facts_stated(check, verdict->facts, error))
         return false;
     sp_policy_groups_set_running(check->groups, check->running);
     return true;

@@ -25,7 +25,7 @@
  *   [Group NAME]          partitions that boot together, if the decider says boots=NAME
  *   Partitions=NAME...
  *   NotStarted=KEY=VALUE...     answers of the decider with all of these tell that the group was
- * not started since it was installed
+ *                               not started since it was installed
  */
 #define SP_POLICY_FILE "powercut.conf"
 #define SP_POLICY_GROUPS_MAX 16u

@@ -79,6 +79,9 @@ static void test_facts(void)
     g_assert_false(sp_facts_contain("boots=A left=3 good=yes", two));
     g_assert_false(sp_facts_contain("boots=A left=33", one));
     g_assert_true(sp_facts_contain("", none));
+    g_assert_true(sp_facts_have_key("boots=A left=0 good=yes", "left=3"));
+    g_assert_false(sp_facts_have_key("boots=A lef=3 lefts=3", "left=3"));
+    g_assert_false(sp_facts_have_key("", "left=3"));
 }
 
 /* One process answers all questions. */
