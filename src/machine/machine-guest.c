@@ -38,13 +38,16 @@ static bool is_broken(void *data, GError **error)
     return !sp_machine_is_well(data, SP_WAIT_GUEST, NULL);
 }
 
-void sp_machine_explain_loss(SpMachine *machine, GError **error)
+GError *sp_machine_explain_loss(SpMachine *machine, GError *error)
 {
-    if (!g_error_matches(*error, SP_ERROR, SP_ERROR_MACHINE) ||
-        !sp_wait(is_broken, machine, sp_deadline(LOSS_MS), NULL, NULL))
-        return;
-    g_clear_error(error);
-    (void)!sp_machine_is_well(machine, SP_WAIT_GUEST, error);
+    GError *reason = NULL;
+
+    if (!g_error_matches(error, SP_ERROR, SP_ERROR_MACHINE) ||
+        !sp_wait(is_broken, machine, sp_deadline(LOSS_MS), NULL, NULL) ||
+        sp_machine_is_well(machine, SP_WAIT_GUEST, &reason))
+        return error;
+    g_error_free(error);
+    return reason;
 }
 
 bool sp_machine_wait_channel(
@@ -55,8 +58,7 @@ bool sp_machine_wait_channel(
 
     if (sp_wait(channel_is_done, &wait, deadline, &machine->config.interrupt, &local))
         return true;
-    sp_machine_explain_loss(machine, &local);
-    g_propagate_error(error, local);
+    g_propagate_error(error, sp_machine_explain_loss(machine, local));
     return false;
 }
 

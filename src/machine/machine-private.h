@@ -204,9 +204,9 @@ bool sp_machine_run_detached(SpMachine *machine, const char *command, gint64 tim
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** The deadline for @timeout_ms as in machine.h. */
 gint64 sp_machine_deadline(SpMachine *machine, gint64 timeout_ms);
-/** If @error is SP_ERROR_MACHINE, of a lost connection, and it soon shows that the machine itself
- * can't go on, replace it by that reason. */
-void sp_machine_explain_loss(SpMachine *machine, GError **error);
+/** If @error, which is taken, is SP_ERROR_MACHINE, of a lost connection, and it soon shows that the
+ * machine itself can't go on, returns that reason; otherwise @error. */
+GError *sp_machine_explain_loss(SpMachine *machine, GError *error) G_GNUC_WARN_UNUSED_RESULT;
 /** SP_ERROR_USAGE if @path, the path of @what, is empty. */
 bool sp_machine_refuse_empty(
     const char *path, const char *what, GError **error) G_GNUC_WARN_UNUSED_RESULT;

@@ -103,8 +103,7 @@ static bool run_shell(SpMachine *machine, int input_fd, int output_fd, GError **
     sp_channel_free(session.channel);
     if (!local)
         return true;
-    sp_machine_explain_loss(machine, &local);
-    g_propagate_error(error, local);
+    g_propagate_error(error, sp_machine_explain_loss(machine, local));
     return false;
 }
 

@@ -115,7 +115,7 @@ static bool explain_wait(SpMachine *machine, GError *local, GError **error, cons
         local->message = g_strdup_vprintf(format, args);
         va_end(args);
     } else {
-        sp_machine_explain_loss(machine, &local);
+        local = sp_machine_explain_loss(machine, local);
     }
     g_propagate_error(error, local);
     return false;
