@@ -136,6 +136,18 @@ static char *describe_state(char **state)
         g_str_equal(state[UNIT_JOB], "0") ? "no job" : "with a job");
 }
 
+/* Takes @local, the agent's refusal. */
+static void explain_unit_refusal(const char *unit, int number, GError *local, GError **error)
+{
+    if (number == EINVAL)
+        g_set_error(error, SP_ERROR, SP_ERROR_GUEST, "unit '%s' can't be waited for: %s (%s)", unit,
+            sp_unit_name_fault(unit), local->message);
+    else
+        g_set_error(error, SP_ERROR, SP_ERROR_GUEST, "unit '%s' can't be waited for: %s", unit,
+            local->message);
+    g_error_free(local);
+}
+
 bool sp_machine_await_unit(SpMachine *machine, const char *unit, gint64 timeout_ms, GError **error)
 {
     gint64 deadline = sp_machine_deadline(machine, timeout_ms);
@@ -145,6 +157,7 @@ bool sp_machine_await_unit(SpMachine *machine, const char *unit, gint64 timeout_
     g_autofree char *state = NULL;
     GError *local = NULL;
     guint poll;
+    int number;
     bool is_active;
 
     if (!sp_machine_contact(machine, sp_machine_contact_deadline(machine, deadline), error))
@@ -155,13 +168,12 @@ bool sp_machine_await_unit(SpMachine *machine, const char *unit, gint64 timeout_
     is_active = sp_wait(unit_is_active, &wait, deadline, &machine->config.interrupt, &local);
     g_source_remove(poll);
     state = describe_state(sp_channel_state(wait.watch, NULL));
+    number = sp_channel_error_number(wait.watch);
     sp_channel_free(wait.watch);
     sp_channel_free(wait.jobs);
     sp_channel_free(wait.details);
     if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST)) {
-        g_set_error(error, SP_ERROR, SP_ERROR_GUEST, "unit '%s' can't be waited for: %s (%s)", unit,
-            sp_unit_name_fault(unit), local->message);
-        g_error_free(local);
+        explain_unit_refusal(unit, number, local, error);
         return false;
     }
     return is_active || explain_wait(machine, local, error,
