@@ -289,6 +289,30 @@ static GArray *split_contents(const Options *o)
     return g_steal_pointer(&array);
 }
 
+static bool has_not_started(const SpPolicy *policy)
+{
+    for (guint i = 0; i < policy->groups->len; i++) {
+        if (((const SpPolicyGroup *)policy->groups->pdata[i])->not_started)
+            return true;
+    }
+    return false;
+}
+
+/* Returns false, after saying so, if an option asks for what the policy does not say. */
+static bool is_policy_sufficient(const Options *o, const SpPolicy *policy)
+{
+    if (policy && o->installed >= 0 && policy->groups->len == 0)
+        sp_usage_error(
+            "--installed-from needs a policy with groups: '%s' has no [Group NAME]", o->policy);
+    else if (policy && o->started >= 0 && !has_not_started(policy))
+        sp_usage_error("--started-from needs a policy that says when a group was not started: '%s' "
+                       "has no [Group NAME] with NotStarted=",
+            o->policy);
+    else
+        return true;
+    return false;
+}
+
 static int run_campaign(const SpCampaign *campaign, const Options *o)
 {
     g_autoptr(GError) error = NULL;
@@ -332,7 +356,7 @@ static int check_recording(const Options *o)
 
     if (error)
         return sp_usage_error("%s", error->message);
-    if (!contents || !is_output_safe(o))
+    if (!contents || !is_output_safe(o) || !is_policy_sufficient(o, policy))
         return 2;
     campaign.contents = (const SpPolicyContent *)(void *)contents->data;
     campaign.contents_count = contents->len;

@@ -323,6 +323,21 @@ static char *judge_other_group(const SpPolicyCheck *check, const Pending *pendin
         "group %s boots, but is not whole:%s", group->name, pending->groups.facts);
 }
 
+/* The installation had ended: what is wrong with the group that boots, or NULL. */
+static char *judge_installed(const SpPolicyCheck *check, guint booted)
+{
+    const SpPolicyGroup *group = check->options.policy->groups->pdata[booted];
+
+    if (booted == check->running)
+        return g_strdup_printf(
+            "the installation had ended, and group %s boots all the same", group->name);
+    if (!sp_policy_groups_was_installed(check->groups, booted))
+        return g_strdup_printf(
+            "the installation had ended, and group %s boots, in which nothing was installed",
+            group->name);
+    return NULL;
+}
+
 /* A group was started, and the disk says that it was not. */
 static char *judge_started(const SpPolicyCheck *check, const Pending *pending)
 {
@@ -332,7 +347,7 @@ static char *judge_started(const SpPolicyCheck *check, const Pending *pending)
         const SpPolicyGroup *group = groups->pdata[i];
         g_autofree char *facts = NULL;
 
-        if (i == check->running || !group->not_started ||
+        if (!sp_policy_groups_was_installed(check->groups, i) || !group->not_started ||
             !sp_facts_contain(pending->decision->facts, group->not_started))
             continue;
         facts = g_strjoinv(" ", group->not_started);
@@ -352,10 +367,9 @@ static char *judge_booted(
         return g_strdup("nothing boots");
     if (check->running == SP_NO_GROUP)
         return NULL;
-    if (pending->state.latest >= options->installed_from && booted == check->running)
-        return g_strdup_printf(
-            "the installation had ended, and group %s boots all the same", boots);
-    if (pending->state.latest >= options->started_from)
+    if (pending->state.latest >= options->installed_from)
+        failure = judge_installed(check, booted);
+    if (!failure && pending->state.latest >= options->started_from)
         failure = judge_started(check, pending);
     if (!failure && booted != check->running)
         failure = judge_other_group(check, pending, booted);

@@ -16,8 +16,8 @@
  *   - the file systems are in order (those that the decider is not given: in a random choice of
  *     their contents), and so is all for the decider;
  *   - the group that boots is the one that ran, or has all its partitions as at the log's end;
- *   - once the installation has ended another group boots, and once that was started the decider
- *     says so.
+ *   - once the installation has ended, a group boots that the log changes, and once that was
+ * started the decider says so.
  *
  * The facts of a state are the decider's, how each partition of the other groups is (old, new or
  * partial), and what was tolerated of file systems.

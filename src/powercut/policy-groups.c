@@ -18,6 +18,7 @@ struct SpPolicyGroups {
     GArray *unchanged; /* of Part */
     GPtrArray *parts;  /* of GArray of Part: a group's each */
     guint running;
+    guint installed; /* a bit for each group that the log changes */
 };
 
 static Part make_part(SpCrashDisk *disk, const char *name, guint64 offset, guint64 length)
@@ -107,8 +108,15 @@ void sp_policy_groups_learn(SpPolicyGroups *groups)
             Part *part = &g_array_index(parts, Part, j);
 
             part->learned = sp_crash_disk_range_hash(groups->disk, part->range);
+            if (!sp_disk_hash_is_base(part->learned))
+                groups->installed |= 1u << i;
         }
     }
+}
+
+bool sp_policy_groups_was_installed(const SpPolicyGroups *groups, guint group)
+{
+    return groups->installed & 1u << group;
 }
 
 /* The name of the first part that is not as before the first write; or NULL. */

@@ -27,6 +27,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpPolicyGroups, sp_policy_groups_free)
 void sp_policy_groups_set_running(SpPolicyGroups *groups, guint group);
 /** The disk is as at the log's end: this is what the other groups should become. */
 void sp_policy_groups_learn(SpPolicyGroups *groups);
+/** Whether @group was then not as before the first write: something was installed in it. */
+bool sp_policy_groups_was_installed(const SpPolicyGroups *groups, guint group);
 
 /** How the disk is now. */
 typedef struct {
