@@ -15,8 +15,9 @@
 
 /**
  * The object or array that @text is; NULL if it isn't exactly one, has two members of one name, or
- * nests deeper than jansson parses (2048). Strings may contain NUL. If a number is an integer of
- * more than 64 bits, all numbers are reals. A pure function. Free with json_decref().
+ * nests deeper than jansson parses (2048). Strings may contain NUL. An integer that needs
+ * all 64 bits becomes the negative one of the same bits, which QEMU takes for either; one of more
+ * bits becomes a real. A pure function. Free with json_decref().
  */
 json_t *sp_json_parse(const char *text, gsize length);
 /** The same, but also NULL if it isn't an object, or contains an object or array: what parts of the
