@@ -331,6 +331,8 @@ static void go_through_all(Run *run)
     choose_from_start(run);
     if (go_through(run, "checking the states", check_state))
         (void)run->ops->finish(run->check, &run->error);
+    if (is_run_interrupted(run) && run->ops->abandon)
+        run->ops->abandon(run->check);
 }
 
 /* --- what was found --------------------------------------------------------------------------- */

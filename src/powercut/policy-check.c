@@ -14,6 +14,8 @@
 
 #define DECIDER_TIMEOUT_MS 60000
 #define NOTHING_BOOTS "none"
+/* States that wait for a verdict; more are waited for, so that failures are reported soon. */
+#define PENDING_MAX 1000u
 
 /* A partition that the decider is not given, with the contents that it has. */
 typedef struct {
@@ -443,6 +445,24 @@ static bool report_ready(SpPolicyCheck *check, GError **error)
     return true;
 }
 
+/* Wait for the oldest until no more than @left are pending. */
+static bool finish_down_to(SpPolicyCheck *check, guint left, GError **error)
+{
+    while (check->pending.length > left) {
+        const Pending *pending = check->pending.head->data;
+
+        sp_content_check_finish(check->decisions, pending->decision);
+        for (guint i = 0; i < check->sampled->len; i++) {
+            if (pending->sampled[i])
+                sp_content_check_finish(
+                    g_array_index(check->sampled, Sampled, i).check, pending->sampled[i]);
+        }
+        if (!report_ready(check, error))
+            return false;
+    }
+    return true;
+}
+
 static bool start_state(void *data, const SpCrashState *state, GError **error)
 {
     SpPolicyCheck *check = data;
@@ -461,26 +481,27 @@ static bool start_state(void *data, const SpCrashState *state, GError **error)
     for (guint i = 0; i < check->sampled->len; i++)
         pending->sampled[i] = ask_sampled(check, &g_array_index(check->sampled, Sampled, i));
     g_queue_push_tail(&check->pending, pending);
-    return report_ready(check, error);
+    return report_ready(check, error) && finish_down_to(check, PENDING_MAX, error);
 }
 
 static bool finish_states(void *data, GError **error)
 {
+    return finish_down_to(data, 0, error);
+}
+
+/* Those that an interruption kept from being checked are passed over. */
+static void abandon_states(void *data)
+{
     SpPolicyCheck *check = data;
+    Pending *pending;
 
-    while (check->pending.head) {
-        const Pending *pending = check->pending.head->data;
+    while ((pending = g_queue_pop_head(&check->pending))) {
+        g_autoptr(GError) error = NULL;
 
-        sp_content_check_finish(check->decisions, pending->decision);
-        for (guint i = 0; i < check->sampled->len; i++) {
-            if (pending->sampled[i])
-                sp_content_check_finish(
-                    g_array_index(check->sampled, Sampled, i).check, pending->sampled[i]);
-        }
-        if (!report_ready(check, error))
-            return false;
+        if (is_ready(check, pending))
+            (void)report_state(check, pending, &error);
+        free_pending(pending);
     }
-    return true;
 }
 
 static void free_policy_check(void *data)
@@ -492,6 +513,7 @@ const SpStateCheckOps sp_policy_check_ops = {
     .count = count_contents,
     .start = start_state,
     .finish = finish_states,
+    .abandon = abandon_states,
     .free = free_policy_check,
 };
 

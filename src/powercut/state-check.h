@@ -26,5 +26,8 @@ typedef struct {
     bool (*start)(void *check, const SpCrashState *state, GError **error);
     /** Wait for all results. */
     bool (*finish)(void *check, GError **error);
+    /** Report the results that are there, and wait for none: the run was interrupted. May be NULL.
+     */
+    void (*abandon)(void *check);
     void (*free)(void *check);
 } SpStateCheckOps;
