@@ -91,7 +91,7 @@ static bool take_hello(SpAgent *agent, const struct sp_agent_frame *frame)
 }
 
 /* False where the frame breaks the protocol. */
-static bool take_frame(SpAgent *agent, const struct sp_agent_frame *frame)
+static bool route_frame(SpAgent *agent, const struct sp_agent_frame *frame)
 {
     SpChannel *channel = g_hash_table_lookup(agent->channels, GUINT_TO_POINTER(frame->channel));
 
@@ -101,7 +101,7 @@ static bool take_frame(SpAgent *agent, const struct sp_agent_frame *frame)
 }
 
 /* @length, for the caller to drop, unless that is too much in the end. */
-static gsize skip(SpAgent *agent, gsize length)
+static gsize skip_bytes(SpAgent *agent, gsize length)
 {
     agent->skipped += length;
     if (agent->skipped > SKIP_MAX)
@@ -120,18 +120,18 @@ static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
     ssize_t n;
 
     if (at < 0)
-        return skip(agent, length > keep ? length - keep : 0);
+        return skip_bytes(agent, length > keep ? length - keep : 0);
     if (at > 0)
-        return skip(agent, (gsize)at);
+        return skip_bytes(agent, (gsize)at);
     n = sp_agent_frame_decode(data, length, &frame);
     if (n == 0)
         return 0;
     if (n > 0 && take_hello(agent, &frame))
         return (gsize)n;
-    return skip(agent, 1); /* not the one that we wait for: look behind its first byte */
+    return skip_bytes(agent, 1); /* not the one that we wait for: look behind its first byte */
 }
 
-static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
+static gsize take_whole_frame(SpAgent *agent, const guint8 *data, gsize length)
 {
     struct sp_agent_frame frame;
     ssize_t n = sp_agent_frame_decode(data, length, &frame);
@@ -140,7 +140,7 @@ static gsize take_one(SpAgent *agent, const guint8 *data, gsize length)
         agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent a frame that is longer than allowed");
     else if (n < 0)
         agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent garbage");
-    else if (n > 0 && !take_frame(agent, &frame))
+    else if (n > 0 && !route_frame(agent, &frame))
         agent_fail(agent, SP_ERROR_PROTOCOL, "the agent sent a frame that does not belong there");
     return n > 0 ? (gsize)n : 0;
 }
@@ -156,7 +156,7 @@ static gsize take_input(const guint8 *bytes, gsize length, void *data)
         if (agent->state == SP_AGENT_HELLO)
             n = skip_to_hello(agent, bytes + used, length - used);
         else if (agent->state == SP_AGENT_READY)
-            n = take_one(agent, bytes + used, length - used);
+            n = take_whole_frame(agent, bytes + used, length - used);
         if (agent->state == SP_AGENT_FAILED)
             return length; /* read and dropped, or the guest would be held up */
         if (n == 0)
@@ -166,18 +166,18 @@ static gsize take_input(const guint8 *bytes, gsize length, void *data)
     return used;
 }
 
-static void on_disconnected(int error_number, void *data)
+static void on_agent_disconnected(int error_number, void *data)
 {
     agent_fail(data, SP_ERROR_MACHINE, "the connection to the agent was closed");
 }
 
-static void on_written(void *data)
+static void on_agent_written(void *data)
 {
     sp_agent_pump_files(data);
 }
 
 static const SpStreamFuncs stream_funcs = {
-    .input = take_input, .disconnected = on_disconnected, .written = on_written};
+    .input = take_input, .disconnected = on_agent_disconnected, .written = on_agent_written};
 
 SpAgent *sp_agent_new(int fd)
 {

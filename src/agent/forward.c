@@ -79,7 +79,7 @@ static void pass_end(Connection *connection)
         shutdown(sp_stream_fd(connection->stream), SHUT_WR);
 }
 
-static void on_written(void *data)
+static void on_connection_written(void *data)
 {
     Connection *connection = data;
 
@@ -89,20 +89,21 @@ static void on_written(void *data)
         pass_end(connection);
 }
 
-static void on_disconnected(int error_number, void *data)
+static void on_connection_disconnected(int error_number, void *data)
 {
     drop_connection(data, false);
 }
 
-static const SpStreamFuncs stream_funcs = {.disconnected = on_disconnected, .written = on_written};
+static const SpStreamFuncs stream_funcs = {
+    .disconnected = on_connection_disconnected, .written = on_connection_written};
 
-static void go_on(Connection *connection)
+static void flush_connection(Connection *connection)
 {
     sp_stream_flush(connection->stream);
-    on_written(connection);
+    on_connection_written(connection);
 }
 
-static void on_output(const guint8 *bytes, gsize length, void *data)
+static void on_connection_output(const guint8 *bytes, gsize length, void *data)
 {
     Connection *connection = data;
     guint8 *space = sp_stream_reserve(connection->stream, length);
@@ -115,12 +116,12 @@ static void on_output(const guint8 *bytes, gsize length, void *data)
     sp_stream_commit(connection->stream, length);
     if (sp_stream_pending(connection->stream) > SP_FORWARD_QUEUE_HIGH)
         hold_guest(connection, true);
-    go_on(connection);
+    flush_connection(connection);
 }
 
 static void on_errors(void *data)
 {
-    go_on(data);
+    flush_connection(data);
 }
 
 static void on_end(void *data)
@@ -128,16 +129,16 @@ static void on_end(void *data)
     Connection *connection = data;
 
     connection->has_end = true;
-    go_on(connection);
+    flush_connection(connection);
 }
 
 static void on_done(void *data)
 {
-    go_on(data);
+    flush_connection(data);
 }
 
 static const SpOutputFuncs output_funcs = {
-    .output = on_output, .errors = on_errors, .end = on_end, .done = on_done};
+    .output = on_connection_output, .errors = on_errors, .end = on_end, .done = on_done};
 
 static SpStream *open_stream(int fd, Connection *connection)
 {
@@ -173,7 +174,7 @@ static gboolean on_incoming(
     g_queue_push_tail(&forward->connections, connection);
     connection->channel = sp_agent_exec_streamed(agent, argv, input, &output_funcs, connection);
     if (sp_channel_is_done(connection->channel, NULL))
-        go_on(connection);
+        flush_connection(connection);
     return TRUE;
 }
 

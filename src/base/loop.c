@@ -102,7 +102,7 @@ bool sp_loop_is_dispatching(void)
 }
 
 /* The descriptors that are polled. Returns how many they are. */
-static int query(GMainContext *context, int priority, int *ret_timeout_ms)
+static int query_fds(GMainContext *context, int priority, int *ret_timeout_ms)
 {
     int n;
 
@@ -137,7 +137,7 @@ static void turn_context(void)
     if (!g_main_context_acquire(context))
         g_error("another thread turns the main context without holding the loop");
     g_main_context_prepare(context, &priority);
-    n = query(context, priority, &timeout_ms);
+    n = query_fds(context, priority, &timeout_ms);
     poll_fds(n, timeout_ms);
     if (g_main_context_check(context, priority, loop.fds, n)) {
         dispatching++;

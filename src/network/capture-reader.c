@@ -30,7 +30,7 @@ static void reading_clear(Reading *reading)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reading, reading_clear)
 
 /* Before the file is looked at, so that a wrong filter is told of in any case. */
-static bool compile(Reading *reading, const char *filter, GError **error)
+static bool compile_filter(Reading *reading, const char *filter, GError **error)
 {
     pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SP_ETHERNET_FRAME_MAX);
     bool is_good;
@@ -115,7 +115,7 @@ GPtrArray *sp_capture_read_frames(const char *path, const char *filter, GError *
     g_autoptr(GPtrArray) frames = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     g_auto(Reading) reading = {0};
 
-    if (!compile(&reading, filter ? filter : "", error) || !open_file(&reading, path, error))
+    if (!compile_filter(&reading, filter ? filter : "", error) || !open_file(&reading, path, error))
         return NULL;
     if (reading.reader && !read_frames(&reading, frames, path, error))
         return NULL;

@@ -28,7 +28,7 @@ struct SpCapture {
     GError *error;
 };
 
-static void append_u16(GByteArray *buffer, guint16 value)
+static void write_u16(GByteArray *buffer, guint16 value)
 {
     guint8 bytes[sizeof value];
 
@@ -36,7 +36,7 @@ static void append_u16(GByteArray *buffer, guint16 value)
     g_byte_array_append(buffer, bytes, sizeof bytes);
 }
 
-static void append_u32(GByteArray *buffer, guint32 value)
+static void write_u32(GByteArray *buffer, guint32 value)
 {
     guint8 bytes[sizeof value];
 
@@ -44,7 +44,7 @@ static void append_u32(GByteArray *buffer, guint32 value)
     g_byte_array_append(buffer, bytes, sizeof bytes);
 }
 
-static void append_padded(GByteArray *buffer, const void *data, gsize length)
+static void write_padded(GByteArray *buffer, const void *data, gsize length)
 {
     static const guint8 zeros[4];
 
@@ -56,8 +56,8 @@ static guint begin_block(SpCapture *capture, guint32 type)
 {
     guint begin = capture->buffer->len;
 
-    append_u32(capture->buffer, type);
-    append_u32(capture->buffer, 0); /* the length, known at the end */
+    write_u32(capture->buffer, type);
+    write_u32(capture->buffer, 0); /* the length, known at the end */
     return begin;
 }
 
@@ -65,7 +65,7 @@ static void end_block(SpCapture *capture, guint begin)
 {
     guint32 length = capture->buffer->len - begin + 4;
 
-    append_u32(capture->buffer, length);
+    write_u32(capture->buffer, length);
     sp_put_le32(capture->buffer->data + begin + 4, length);
     if (capture->buffer->len >= BUFFER_MAX)
         sp_capture_flush(capture);
@@ -87,11 +87,11 @@ SpCapture *sp_capture_new(const char *path, GError **error)
     capture->fd = fd;
     capture->buffer = g_byte_array_new();
     begin = begin_block(capture, BLOCK_SECTION);
-    append_u32(capture->buffer, BYTE_ORDER_MAGIC);
-    append_u16(capture->buffer, 1); /* version 1.0 */
-    append_u16(capture->buffer, 0);
-    append_u32(capture->buffer, G_MAXUINT32); /* of a length that is not told: all ones */
-    append_u32(capture->buffer, G_MAXUINT32);
+    write_u32(capture->buffer, BYTE_ORDER_MAGIC);
+    write_u16(capture->buffer, 1); /* version 1.0 */
+    write_u16(capture->buffer, 0);
+    write_u32(capture->buffer, G_MAXUINT32); /* of a length that is not told: all ones */
+    write_u32(capture->buffer, G_MAXUINT32);
     end_block(capture, begin);
     return capture;
 }
@@ -118,14 +118,14 @@ guint sp_capture_add_interface(SpCapture *capture, const char *name)
     gsize length = MIN(strlen(name), 255);
     guint begin = begin_block(capture, BLOCK_INTERFACE);
 
-    append_u16(capture->buffer, LINK_TYPE_ETHERNET);
-    append_u16(capture->buffer, 0);
-    append_u32(capture->buffer, 0); /* no limit to a packet's length */
-    append_u16(capture->buffer, OPTION_IF_NAME);
-    append_u16(capture->buffer, (guint16)length);
-    append_padded(capture->buffer, name, length);
-    append_u16(capture->buffer, OPTION_END);
-    append_u16(capture->buffer, 0);
+    write_u16(capture->buffer, LINK_TYPE_ETHERNET);
+    write_u16(capture->buffer, 0);
+    write_u32(capture->buffer, 0); /* no limit to a packet's length */
+    write_u16(capture->buffer, OPTION_IF_NAME);
+    write_u16(capture->buffer, (guint16)length);
+    write_padded(capture->buffer, name, length);
+    write_u16(capture->buffer, OPTION_END);
+    write_u16(capture->buffer, 0);
     end_block(capture, begin);
     return capture->interfaces++;
 }
@@ -139,12 +139,12 @@ void sp_capture_frame(
     if (capture->error)
         return;
     begin = begin_block(capture, BLOCK_PACKET);
-    append_u32(capture->buffer, interface);
-    append_u32(capture->buffer, (guint32)(time >> 32));
-    append_u32(capture->buffer, (guint32)time);
-    append_u32(capture->buffer, (guint32)length); /* captured */
-    append_u32(capture->buffer, (guint32)length); /* as it was */
-    append_padded(capture->buffer, frame, length);
+    write_u32(capture->buffer, interface);
+    write_u32(capture->buffer, (guint32)(time >> 32));
+    write_u32(capture->buffer, (guint32)time);
+    write_u32(capture->buffer, (guint32)length); /* captured */
+    write_u32(capture->buffer, (guint32)length); /* as it was */
+    write_padded(capture->buffer, frame, length);
     end_block(capture, begin);
 }
 

@@ -56,7 +56,7 @@ static bool is_match(const Search *search, GBytes *bytes)
     return search->match(frame, length, is_sound ? &packet : NULL, search->data);
 }
 
-static bool find(void *data, GError **error)
+static bool find_match(void *data, GError **error)
 {
     Search *search = data;
     SpFrameQueue *kept = search->kept;
@@ -78,7 +78,7 @@ GBytes *sp_frame_queue_take(SpFrameQueue *kept, SpMatchFunc match, void *data, g
     Search search = {.kept = kept, .match = match, .data = data};
     GError *local = NULL;
 
-    if (!sp_wait(find, &search, deadline, interrupt, &local)) {
+    if (!sp_wait(find_match, &search, deadline, interrupt, &local)) {
         if (g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
             g_free(local->message);
             local->message = g_strdup("no such frame came in");

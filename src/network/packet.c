@@ -29,14 +29,14 @@ enum {
 
 /* RFC 1071. Only the last piece may be of an odd length, and all together of no more than some
  * 64 KiB, so that @sum does not run over. */
-static guint32 add_up(guint32 sum, const guint8 *bytes, gsize length)
+static guint32 add_words(guint32 sum, const guint8 *bytes, gsize length)
 {
     for (; length >= 2; bytes += 2, length -= 2)
         sum += sp_get_be16(bytes);
     return length > 0 ? sum + (guint32)(bytes[0] << 8) : sum;
 }
 
-static guint16 fold(guint32 sum)
+static guint16 fold_sum(guint32 sum)
 {
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
@@ -50,11 +50,11 @@ static guint16 transport_checksum(const SpPacket *packet, const guint8 *bytes, g
     guint32 sum = 0;
 
     if (packet->protocol != PROTOCOL_ICMP) {
-        sum = add_up(sum, packet->from.bytes, sp_ip_size(&packet->from));
-        sum = add_up(sum, packet->to.bytes, sp_ip_size(&packet->to));
+        sum = add_words(sum, packet->from.bytes, sp_ip_size(&packet->from));
+        sum = add_words(sum, packet->to.bytes, sp_ip_size(&packet->to));
         sum += (guint32)length + packet->protocol;
     }
-    return fold(add_up(sum, bytes, length));
+    return fold_sum(add_words(sum, bytes, length));
 }
 
 static SpIp get_ip(const guint8 *bytes, bool is_v6)
@@ -184,7 +184,7 @@ static bool parse_ipv4(SpPacket *packet, bool is_quote)
     if (header < IPV4_SIZE || header > packet->payload_length || total < header)
         return false;
     /* a router has counted down the TTL of what it quotes */
-    if (!is_quote && (total > packet->payload_length || fold(add_up(0, b, header)) != 0))
+    if (!is_quote && (total > packet->payload_length || fold_sum(add_words(0, b, header)) != 0))
         return false;
     packet->is_fragment = (sp_get_be16(b + 6) & 0x3fff) != 0;
     packet->hop_limit = b[8];
@@ -370,7 +370,7 @@ static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
     b[9] = packet->protocol;
     memcpy(b + 12, packet->from.bytes, 4);
     memcpy(b + 16, packet->to.bytes, 4);
-    sp_put_be16(b + 10, fold(add_up(0, b, IPV4_SIZE)));
+    sp_put_be16(b + 10, fold_sum(add_words(0, b, IPV4_SIZE)));
 }
 
 /* The header at @b, in front of the payload; @length is that of both. */
@@ -403,7 +403,7 @@ static void build_transport(const SpPacket *packet, guint8 *b, gsize length)
 
 /* What goes in front of the payload, by kind: the header of ARP or the transport, the EtherType
  * and protocol where they follow from the kind. */
-static gsize complete(SpPacket *packet)
+static gsize fill_defaults(SpPacket *packet)
 {
     static const struct {
         gsize header;
@@ -433,7 +433,7 @@ static gsize complete(SpPacket *packet)
 bool sp_packet_build(const SpPacket *template, GByteArray *frame)
 {
     SpPacket packet = *template;
-    gsize header = complete(&packet);
+    gsize header = fill_defaults(&packet);
     bool is_ip = packet.kind >= SP_PACKET_IP;
     gsize ip_header = !is_ip ? 0 : packet.from.is_v6 ? IPV6_SIZE : IPV4_SIZE;
     gsize total;

@@ -231,7 +231,7 @@ static SpPortScanState judge_error(const Probe *probe, const SpPacket *packet, g
 }
 
 /* NONE where @packet answers none of ours. */
-static SpPortScanState judge(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
+static SpPortScanState judge_packet(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
 {
     SpPacketKind kind = probe->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
 
@@ -255,7 +255,7 @@ static bool on_packet(const SpPacket *packet, void *data)
         probe->is_answered = probe->is_answered || is_last;
         return true;
     }
-    state = judge(probe, packet, &port);
+    state = judge_packet(probe, packet, &port);
     if (state == SP_PORT_SCAN_NONE || probe->states[port] == SP_PORT_SCAN_NONE)
         return false;
     if (probe->states[port] == SP_PORT_SCAN_SILENT) {
@@ -322,7 +322,7 @@ static bool is_hopeless(const Probe *probe, GError **error)
     return why != NULL;
 }
 
-static void adapt(Probe *probe, bool is_clean, bool is_answered, gint64 time_us)
+static void adapt_window(Probe *probe, bool is_clean, bool is_answered, gint64 time_us)
 {
     if (is_answered) {
         probe->last_answer = g_get_monotonic_time();
@@ -364,12 +364,12 @@ static bool run_window(
         return false;
     }
     *ret_is_clean = probe->is_answered && count_drops(probe) == probe->drops;
-    adapt(probe, *ret_is_clean, probe->is_answered, g_get_monotonic_time() - begin);
+    adapt_window(probe, *ret_is_clean, probe->is_answered, g_get_monotonic_time() - begin);
     return *ret_is_clean || !is_hopeless(probe, error);
 }
 
 /* Sentinels until one brings no more answers. */
-static bool settle(Probe *probe, GError **error)
+static bool settle_answers(Probe *probe, GError **error)
 {
     bool is_clean = false;
     guint before;
@@ -403,7 +403,7 @@ static bool run_round(Probe *probe, GError **error)
         if (is_clean)
             probe->done += window;
     }
-    return settle(probe, error);
+    return settle_answers(probe, error);
 }
 
 static bool run_rounds(Probe *probe, guint n_ports, GError **error)

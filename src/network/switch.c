@@ -67,7 +67,7 @@ static void flush_port(SpPort *port)
 }
 
 /* To the socket's queue, or the driver's function. */
-static void deliver(SpPort *port, const guint8 *frame, gsize length)
+static void deliver_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     guint8 *space;
 
@@ -115,7 +115,7 @@ static gboolean on_due(void *data)
         if (port->is_blocked)
             port->stats.blocked++;
         else
-            deliver(port, frame, length);
+            deliver_frame(port, frame, length);
         delayed_free(first);
     }
     flush_port(port);
@@ -134,7 +134,7 @@ static void plan_delayed(SpPort *port)
     port->delay_source = g_timeout_add((guint)((wait_us + 999) / 1000), on_due, port);
 }
 
-static void delay(SpPort *port, const guint8 *frame, gsize length)
+static void delay_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     Delayed *delayed;
 
@@ -165,17 +165,17 @@ static bool is_lost(SpPort *port)
 
 /* Out at @port. What a socket is to write is written at the end of the turn, many frames at once.
  */
-static void forward(SpPort *port, const guint8 *frame, gsize length)
+static void forward_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     if (is_lost(port))
         return;
     if (port->delay_ms > 0 || !g_queue_is_empty(&port->delayed))
-        delay(port, frame, length);
+        delay_frame(port, frame, length);
     else
-        deliver(port, frame, length);
+        deliver_frame(port, frame, length);
 }
 
-static void learn(SpSwitch *sw, SpPort *port, guint64 address, gint64 now)
+static void learn_station(SpSwitch *sw, SpPort *port, guint64 address, gint64 now)
 {
     Station *station = g_hash_table_lookup(sw->stations, &address);
     guint64 *key;
@@ -201,7 +201,7 @@ static SpPort *find_station(SpSwitch *sw, const guint8 *address, gint64 now)
 }
 
 /* In at @port. */
-static void take_frame(SpPort *port, const guint8 *frame, gsize length)
+static void switch_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     SpSwitch *sw = port->owner;
     gint64 now = g_get_monotonic_time();
@@ -217,18 +217,18 @@ static void take_frame(SpPort *port, const guint8 *frame, gsize length)
     port->stats.received++;
     if (sw->capture)
         sp_capture_frame(sw->capture, port->interface, g_get_real_time(), frame, length);
-    learn(sw, port, address_at(frame + ADDRESS_SIZE), now);
+    learn_station(sw, port, address_at(frame + ADDRESS_SIZE), now);
     target = find_station(sw, frame, now);
     if (target) {
         if (target != port)
-            forward(target, frame, length);
+            forward_frame(target, frame, length);
         return;
     }
     for (guint i = 0; i < sw->ports->len; i++) {
         SpPort *other = g_ptr_array_index(sw->ports, i);
 
         if (other != port)
-            forward(other, frame, length);
+            forward_frame(other, frame, length);
     }
 }
 
@@ -248,7 +248,7 @@ static gboolean on_write(void *data)
 }
 
 /* Take the whole frames out of the input. */
-static gsize on_input(const guint8 *bytes, gsize length, void *data)
+static gsize on_port_input(const guint8 *bytes, gsize length, void *data)
 {
     SpPort *port = data;
     gsize at = 0;
@@ -264,21 +264,22 @@ static gsize on_input(const guint8 *bytes, gsize length, void *data)
         }
         if (length - at - LENGTH_SIZE < frame_length)
             break;
-        take_frame(port, bytes + at + LENGTH_SIZE, frame_length);
+        switch_frame(port, bytes + at + LENGTH_SIZE, frame_length);
         at += LENGTH_SIZE + frame_length;
     }
     flush_ports(port->owner);
     return at;
 }
 
-static void on_disconnected(int error_number, void *data)
+static void on_port_disconnected(int error_number, void *data)
 {
     SpPort *port = data;
 
     g_clear_pointer(&port->stream, sp_stream_free);
 }
 
-static const SpStreamFuncs stream_funcs = {.input = on_input, .disconnected = on_disconnected};
+static const SpStreamFuncs stream_funcs = {
+    .input = on_port_input, .disconnected = on_port_disconnected};
 
 SpSwitch *sp_switch_new(const char *name, guint32 seed)
 {
@@ -367,7 +368,7 @@ void sp_port_send(SpPort *port, const guint8 *frame, gsize length)
 {
     SpSwitch *sw = port->owner;
 
-    take_frame(port, frame, length);
+    switch_frame(port, frame, length);
     if (sw->write_source == 0)
         sw->write_source = g_idle_add_full(G_PRIORITY_DEFAULT, on_write, sw, NULL);
 }

@@ -77,7 +77,7 @@ static bool begins_as_qcow2(const char *path)
 }
 
 /* As in QEMU, a name with a colon before the first slash is a protocol's. */
-static char *resolve(const char *path, const char *name)
+static char *resolve_name(const char *path, const char *name)
 {
     g_autofree char *dir = g_path_get_dirname(path);
 
@@ -113,7 +113,7 @@ static bool read_qcow2_header(const char *path, int fd, SpBacking *backing, GErr
             "'%s' is broken: it does not contain the name of its backing file", path);
         return false;
     }
-    backing->path = resolve(path, backing->name);
+    backing->path = resolve_name(path, backing->name);
     backing->format = read_backing_format(fd, header);
     if (!backing->format && backing->path)
         backing->format = g_strdup(begins_as_qcow2(backing->path) ? "qcow2" : "raw");

@@ -50,7 +50,7 @@ static guint64 digest_page(const guint8 *page, guint64 seed)
     return sum ^ sum >> 32;
 }
 
-static bool is_zero_page(const guint8 *page)
+static bool is_blank_page(const guint8 *page)
 {
     return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
 }
@@ -87,7 +87,7 @@ static bool add_pages(int fd, guint8 *block, off_t at, off_t end, guint64 *sum)
         }
         memset(block + n, 0, BLOCK - (gsize)n);
         for (gsize i = 0; i < (gsize)n; i += PAGE) {
-            if (!is_zero_page(block + i))
+            if (!is_blank_page(block + i))
                 *sum = digest_page(block + i, *sum ^ (guint64)(at + (off_t)i));
         }
         at += n;
