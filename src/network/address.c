@@ -6,6 +6,14 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+SpMac sp_mac_read(const guint8 *bytes)
+{
+    SpMac mac;
+
+    memcpy(mac.bytes, bytes, SP_MAC_SIZE);
+    return mac;
+}
+
 bool sp_mac_parse(const char *text, SpMac *ret_mac)
 {
     SpMac mac;

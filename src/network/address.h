@@ -14,6 +14,8 @@ typedef struct {
 
 #define SP_MAC_BROADCAST ((SpMac){{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
 
+/** The SP_MAC_SIZE bytes at @bytes. */
+SpMac sp_mac_read(const guint8 *bytes);
 /** "52:54:00:12:34:56"; false for what is none. */
 bool sp_mac_parse(const char *text, SpMac *ret_mac);
 /** Free with g_free(). */

@@ -65,14 +65,6 @@ static SpIp get_ip(const guint8 *bytes, bool is_v6)
     return ip;
 }
 
-static SpMac get_mac(const guint8 *bytes)
-{
-    SpMac mac;
-
-    memcpy(mac.bytes, bytes, SP_MAC_SIZE);
-    return mac;
-}
-
 static void set_payload(SpPacket *packet, const guint8 *bytes, gsize length)
 {
     packet->payload = bytes;
@@ -92,9 +84,9 @@ static bool parse_arp(SpPacket *packet)
         return false;
     packet->kind = SP_PACKET_ARP;
     packet->arp.operation = sp_get_be16(b + 6);
-    packet->arp.sender = get_mac(b + 8);
+    packet->arp.sender = sp_mac_read(b + 8);
     packet->from = get_ip(b + 14, false);
-    packet->arp.target = get_mac(b + 18);
+    packet->arp.target = sp_mac_read(b + 18);
     packet->to = get_ip(b + 24, false);
     set_payload(packet, b + ARP_SIZE, 0);
     return true;
@@ -249,8 +241,8 @@ bool sp_packet_parse(const guint8 *frame, gsize length, SpPacket *ret_packet)
 
     if (length < ETHERNET_SIZE)
         return false;
-    packet.destination = get_mac(frame);
-    packet.source = get_mac(frame + 6);
+    packet.destination = sp_mac_read(frame);
+    packet.source = sp_mac_read(frame + 6);
     packet.ether_type = sp_get_be16(frame + 12);
     set_payload(&packet, frame + ETHERNET_SIZE, length - ETHERNET_SIZE);
     if (packet.ether_type == SP_ETHER_TYPE_ARP)
@@ -314,7 +306,7 @@ bool sp_packet_get_neighbour(const SpPacket *packet, SpNeighbour *ret_neighbour)
             return false;
         if (b[0] == wanted && length == 8) {
             neighbour.has_link = true;
-            neighbour.link = get_mac(b + 2);
+            neighbour.link = sp_mac_read(b + 2);
         }
         b += length;
         left -= length;

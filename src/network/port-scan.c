@@ -280,7 +280,7 @@ static guint64 drops_of(SpPort *port)
 /* Where the target's port is another one than before, this is another number too. */
 static guint64 count_drops(const Probe *probe)
 {
-    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), probe->mac.bytes);
+    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), &probe->mac);
 
     return probe->unsent + drops_of(sp_endpoint_port(probe->endpoint)) +
            (theirs ? drops_of(theirs) : 0);
@@ -289,7 +289,7 @@ static guint64 count_drops(const Probe *probe)
 static bool is_window_over(void *data, GError **error)
 {
     Probe *probe = data;
-    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), probe->mac.bytes);
+    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), &probe->mac);
 
     if (theirs && !sp_port_is_connected(theirs)) {
         g_autofree char *text = sp_ip_format(&probe->target);

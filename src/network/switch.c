@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define ADDRESS_SIZE 6
 #define LENGTH_SIZE 4u
 #define READ_SIZE (128u * 1024)
 
@@ -40,24 +39,15 @@ typedef struct {
 struct SpSwitch {
     char *name;
     GPtrArray *ports;
-    GHashTable *stations; /* guint64 address, of Station */
+    GHashTable *stations; /* guint64 of make_station_key(), of Station */
     GRand *random;
     SpCapture *capture;
     guint write_source; /* for what the driver's own ports sent */
 };
 
-static guint64 address_at(const guint8 *bytes)
+static guint64 make_station_key(const SpMac *mac)
 {
-    guint64 address = 0;
-
-    for (int i = 0; i < ADDRESS_SIZE; i++)
-        address = address << 8 | bytes[i];
-    return address;
-}
-
-static bool is_group(const guint8 *address)
-{
-    return (address[0] & 1) != 0;
+    return (guint64)sp_get_be32(mac->bytes) << 16 | sp_get_be16(mac->bytes + 4);
 }
 
 static void flush_port(SpPort *port)
@@ -175,9 +165,10 @@ static void forward_frame(SpPort *port, const guint8 *frame, gsize length)
         deliver_frame(port, frame, length);
 }
 
-static void learn_station(SpSwitch *sw, SpPort *port, guint64 address, gint64 now)
+static void learn_station(SpSwitch *sw, SpPort *port, const SpMac *mac, gint64 now)
 {
-    Station *station = g_hash_table_lookup(sw->stations, &address);
+    guint64 number = make_station_key(mac);
+    Station *station = g_hash_table_lookup(sw->stations, &number);
     guint64 *key;
 
     if (!station) {
@@ -185,17 +176,17 @@ static void learn_station(SpSwitch *sw, SpPort *port, guint64 address, gint64 no
         if (g_hash_table_size(sw->stations) >= SP_SWITCH_STATIONS_MAX)
             g_hash_table_remove_all(sw->stations);
         key = g_new(guint64, 1);
-        *key = address;
+        *key = number;
         station = g_new(Station, 1);
         g_hash_table_insert(sw->stations, key, station);
     }
     *station = (Station){.port = port, .seen = now};
 }
 
-static SpPort *find_station(SpSwitch *sw, const guint8 *address, gint64 now)
+static SpPort *find_station(SpSwitch *sw, const SpMac *mac, gint64 now)
 {
-    guint64 key = address_at(address);
-    const Station *station = is_group(address) ? NULL : g_hash_table_lookup(sw->stations, &key);
+    guint64 key = make_station_key(mac);
+    const Station *station = sp_mac_is_group(mac) ? NULL : g_hash_table_lookup(sw->stations, &key);
 
     return station && now - station->seen < SP_SWITCH_AGE_US ? station->port : NULL;
 }
@@ -205,10 +196,16 @@ static void switch_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     SpSwitch *sw = port->owner;
     gint64 now = g_get_monotonic_time();
+    SpMac destination, source;
     SpPort *target;
 
-    if (length < SP_ETHERNET_FRAME_MIN || length > SP_ETHERNET_FRAME_MAX ||
-        is_group(frame + ADDRESS_SIZE)) {
+    if (length < SP_ETHERNET_FRAME_MIN || length > SP_ETHERNET_FRAME_MAX) {
+        port->stats.malformed++;
+        return;
+    }
+    destination = sp_mac_read(frame);
+    source = sp_mac_read(frame + SP_MAC_SIZE);
+    if (sp_mac_is_group(&source)) {
         port->stats.malformed++;
         return;
     }
@@ -217,8 +214,8 @@ static void switch_frame(SpPort *port, const guint8 *frame, gsize length)
     port->stats.received++;
     if (sw->capture)
         sp_capture_frame(sw->capture, port->interface, g_get_real_time(), frame, length);
-    learn_station(sw, port, address_at(frame + ADDRESS_SIZE), now);
-    target = find_station(sw, frame, now);
+    learn_station(sw, port, &source, now);
+    target = find_station(sw, &destination, now);
     if (target) {
         if (target != port)
             forward_frame(target, frame, length);
@@ -359,9 +356,9 @@ SpPort *sp_switch_plug_func(SpSwitch *sw, const char *name, SpFrameFunc func, vo
     return port;
 }
 
-SpPort *sp_switch_find(SpSwitch *sw, const guint8 *address)
+SpPort *sp_switch_find(SpSwitch *sw, const SpMac *mac)
 {
-    return find_station(sw, address, g_get_monotonic_time());
+    return find_station(sw, mac, g_get_monotonic_time());
 }
 
 void sp_port_send(SpPort *port, const guint8 *frame, gsize length)

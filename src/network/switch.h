@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "network/address.h"
 #include "network/capture.h"
 
 #include <glib.h>
@@ -65,10 +66,10 @@ typedef void (*SpFrameFunc)(const guint8 *frame, gsize length, void *data);
 /** A port for the driver itself. @func may send, but must not plug or unplug. */
 SpPort *sp_switch_plug_func(SpSwitch *sw, const char *name, SpFrameFunc func, void *data);
 /**
- * The port behind which the station with the 6 bytes of @address was last heard; NULL where it was
- * not, or not for SP_SWITCH_AGE_US.
+ * The port behind which the station with the address @mac was last heard; NULL if it was not, or
+ * not for SP_SWITCH_AGE_US.
  */
-SpPort *sp_switch_find(SpSwitch *sw, const guint8 *address);
+SpPort *sp_switch_find(SpSwitch *sw, const SpMac *mac);
 /**
  * Send a frame into the switch as if it had come in at @port. Another port of the driver's gets it
  * at once; to sockets it is written, with others, when the main context turns next.

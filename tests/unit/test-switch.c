@@ -434,7 +434,7 @@ static void test_dying_while_answered(Fixture *f, gconstpointer data)
 /* Where the station of make_frame()'s @number was last heard. */
 static SpPort *port_of(Fixture *f, guint8 number)
 {
-    return sp_switch_find(f->sw, (const guint8[]){0x52, 0x54, 0, 0, 0, number});
+    return sp_switch_find(f->sw, &(SpMac){{0x52, 0x54, 0, 0, 0, number}});
 }
 
 static void test_find(Fixture *f, gconstpointer data)
@@ -465,12 +465,12 @@ static void test_many_stations(Fixture *f, gconstpointer data)
     g_free(received(f, 1));
     g_free(received(f, 2));
     {
-        static const guint8 first[] = {0x52, 0x54, 0, 0, 0, 0};
-        guint8 last[] = {0x52, 0x54, (SP_SWITCH_STATIONS_MAX + 9) >> 8,
-            (SP_SWITCH_STATIONS_MAX + 9) & 0xff, 0, 0};
+        static const SpMac first = {{0x52, 0x54, 0, 0, 0, 0}};
+        static const SpMac last = {{0x52, 0x54, (SP_SWITCH_STATIONS_MAX + 9) >> 8,
+            (SP_SWITCH_STATIONS_MAX + 9) & 0xff, 0, 0}};
 
-        g_assert_null(sp_switch_find(f->sw, first));
-        g_assert_true(sp_switch_find(f->sw, last) == f->port[0]);
+        g_assert_null(sp_switch_find(f->sw, &first));
+        g_assert_true(sp_switch_find(f->sw, &last) == f->port[0]);
     }
     send_frame(f, 1, 0, "x");
     send_frame(f, 0, 1, "y");
