@@ -61,10 +61,10 @@ static bool answer_arp(SpEndpoint *endpoint, const SpPacket *packet)
 {
     SpPacket answer = answer_to(endpoint, packet, &packet->to);
 
-    if (packet->kind != SP_PACKET_ARP || packet->arp.operation != SP_ARP_REQUEST ||
+    if (packet->kind != SP_PACKET_ARP || packet->arp.operation != ARPOP_REQUEST ||
         !is_own(endpoint, &packet->to))
         return false;
-    answer.arp.operation = SP_ARP_REPLY;
+    answer.arp.operation = ARPOP_REPLY;
     answer.arp.sender = endpoint->mac;
     answer.arp.target = packet->arp.sender;
     send_packet(endpoint, &answer);
@@ -78,8 +78,8 @@ static bool answer_solicitation(SpEndpoint *endpoint, const SpPacket *packet)
     SpNeighbour neighbour;
     SpPacket answer;
 
-    if (packet->icmp.type != SP_ICMPV6_SOLICITATION ||
-        !sp_packet_get_neighbour(packet, &neighbour) || !is_own(endpoint, &neighbour.target))
+    if (packet->icmp.type != ND_NEIGHBOR_SOLICIT || !sp_packet_get_neighbour(packet, &neighbour) ||
+        !is_own(endpoint, &neighbour.target))
         return false;
     answer = answer_to(endpoint, packet, &neighbour.target);
     answer.icmp.rest = ADVERTISEMENT_OVERRIDE | ADVERTISEMENT_SOLICITED;
@@ -91,7 +91,7 @@ static bool answer_solicitation(SpEndpoint *endpoint, const SpPacket *packet)
     }
     neighbour.has_link = true;
     neighbour.link = endpoint->mac;
-    sp_packet_set_neighbour(&answer, SP_ICMPV6_ADVERTISEMENT, &neighbour, payload);
+    sp_packet_set_neighbour(&answer, ND_NEIGHBOR_ADVERT, &neighbour, payload);
     send_packet(endpoint, &answer);
     return true;
 }
@@ -101,11 +101,11 @@ static bool answer_echo(SpEndpoint *endpoint, const SpPacket *packet)
     SpPacket answer = answer_to(endpoint, packet, &packet->to);
 
     if (packet->kind != SP_PACKET_ICMP ||
-        packet->icmp.type != (packet->from.is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO) ||
+        packet->icmp.type != (packet->from.is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO) ||
         !is_own(endpoint, &packet->to) || sp_ip_is_group(&packet->from) ||
         sp_ip_is_unspecified(&packet->from))
         return false;
-    answer.icmp.type = packet->from.is_v6 ? SP_ICMPV6_ECHO_REPLY : SP_ICMP_ECHO_REPLY;
+    answer.icmp.type = packet->from.is_v6 ? ICMP6_ECHO_REPLY : ICMP_ECHOREPLY;
     answer.icmp.rest = packet->icmp.rest;
     answer.payload = packet->payload;
     answer.payload_length = packet->payload_length;
@@ -350,7 +350,7 @@ static bool explain_timeout(GError **error, GError *local, const SpIp *ip, const
 
 static bool is_arp_answer(const SpPacket *request, const SpPacket *packet, SpMac *ret_mac)
 {
-    if (packet->kind != SP_PACKET_ARP || packet->arp.operation != SP_ARP_REPLY ||
+    if (packet->kind != SP_PACKET_ARP || packet->arp.operation != ARPOP_REPLY ||
         !sp_ip_equal(&packet->from, &request->to) || sp_mac_is_group(&packet->arp.sender))
         return false;
     *ret_mac = packet->arp.sender;
@@ -361,9 +361,8 @@ static bool is_advertisement(const SpPacket *request, const SpPacket *packet, Sp
 {
     SpNeighbour neighbour;
 
-    if (packet->icmp.type != SP_ICMPV6_ADVERTISEMENT ||
-        !sp_packet_get_neighbour(packet, &neighbour) || !neighbour.has_link ||
-        sp_mac_is_group(&neighbour.link) ||
+    if (packet->icmp.type != ND_NEIGHBOR_ADVERT || !sp_packet_get_neighbour(packet, &neighbour) ||
+        !neighbour.has_link || sp_mac_is_group(&neighbour.link) ||
         memcmp(neighbour.target.bytes, request->payload, 16) != 0)
         return false;
     *ret_mac = neighbour.link;
@@ -382,12 +381,12 @@ bool sp_endpoint_resolve(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
     if (!sp_endpoint_source(endpoint, ip, &request.from, error))
         return false;
     request.destination = SP_MAC_BROADCAST;
-    request.arp.operation = SP_ARP_REQUEST;
+    request.arp.operation = ARPOP_REQUEST;
     request.arp.sender = endpoint->mac;
     if (ip->is_v6) {
         request.to = sp_ip_solicited_node(ip);
         request.destination = sp_ip_group_mac(&request.to);
-        sp_packet_set_neighbour(&request, SP_ICMPV6_SOLICITATION, &neighbour, payload);
+        sp_packet_set_neighbour(&request, ND_NEIGHBOR_SOLICIT, &neighbour, payload);
         exchange.is_answer = is_advertisement;
     }
     if (!run_exchange(endpoint, &exchange, deadline, interrupt, &local))
@@ -399,7 +398,7 @@ bool sp_endpoint_resolve(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
 
 static bool is_echo_answer(const SpPacket *request, const SpPacket *packet, SpMac *ret_mac)
 {
-    guint8 type = packet->from.is_v6 ? SP_ICMPV6_ECHO_REPLY : SP_ICMP_ECHO_REPLY;
+    guint8 type = packet->from.is_v6 ? ICMP6_ECHO_REPLY : ICMP_ECHOREPLY;
 
     return packet->kind == SP_PACKET_ICMP && packet->icmp.type == type &&
            sp_ip_equal(&packet->from, &request->to) && sp_ip_equal(&packet->to, &request->from) &&
@@ -416,7 +415,7 @@ bool sp_endpoint_ping(SpEndpoint *endpoint, const SpIp *ip, gint64 deadline,
     if (!sp_endpoint_source(endpoint, ip, &request.from, error) ||
         !sp_endpoint_resolve(endpoint, ip, deadline, interrupt, &request.destination, error))
         return false;
-    request.icmp.type = ip->is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
+    request.icmp.type = ip->is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
     request.icmp.rest = (guint32)sp_endpoint_take_port(endpoint) << 16 | 1;
     request.payload = (const guint8 *)"slotproof";
     request.payload_length = strlen("slotproof");

@@ -3,9 +3,9 @@
 
 #include "lib/byte-order.h"
 
+#include <netinet/ip.h>
 #include <string.h>
 
-#define ETHERNET_SIZE 14u
 #define ARP_SIZE 28u
 #define IPV4_SIZE 20u
 #define IPV6_SIZE 40u
@@ -14,18 +14,6 @@
 #define TCP_SIZE 20u
 #define QUOTE_SIZE 8u /* RFC 792: "64 bits of original data datagram" */
 #define EXTENSIONS_MAX 8
-#define HOP_LIMIT 64
-
-enum {
-    PROTOCOL_HOP_BY_HOP = 0,
-    PROTOCOL_ICMP = 1,
-    PROTOCOL_TCP = 6,
-    PROTOCOL_UDP = 17,
-    PROTOCOL_ROUTING = 43,
-    PROTOCOL_FRAGMENT = 44,
-    PROTOCOL_ICMPV6 = 58,
-    PROTOCOL_DESTINATION = 60,
-};
 
 /* RFC 1071. Only the last piece may be of an odd length, and all together of no more than some
  * 64 KiB, so that @sum does not run over. */
@@ -49,7 +37,7 @@ static guint16 transport_checksum(const SpPacket *packet, const guint8 *bytes, g
 {
     guint32 sum = 0;
 
-    if (packet->protocol != PROTOCOL_ICMP) {
+    if (packet->protocol != IPPROTO_ICMP) {
         sum = add_words(sum, packet->from.bytes, sp_ip_size(&packet->from));
         sum = add_words(sum, packet->to.bytes, sp_ip_size(&packet->to));
         sum += (guint32)length + packet->protocol;
@@ -78,7 +66,7 @@ static bool parse_arp(SpPacket *packet)
 
     if (packet->payload_length < 8)
         return false;
-    if (sp_get_be16(b) != 1 || sp_get_be16(b + 2) != SP_ETHER_TYPE_IPV4)
+    if (sp_get_be16(b) != ARPHRD_ETHER || sp_get_be16(b + 2) != ETH_P_IP)
         return true;
     if (packet->payload_length < ARP_SIZE || b[4] != SP_MAC_SIZE || b[5] != 4)
         return false;
@@ -154,11 +142,11 @@ static bool parse_transport(SpPacket *packet)
     packet->kind = SP_PACKET_IP;
     if (packet->is_fragment)
         return true;
-    if (packet->protocol == PROTOCOL_UDP)
+    if (packet->protocol == IPPROTO_UDP)
         return parse_udp(packet);
-    if (packet->protocol == PROTOCOL_TCP)
+    if (packet->protocol == IPPROTO_TCP)
         return parse_tcp(packet);
-    if (packet->protocol == (packet->from.is_v6 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP))
+    if (packet->protocol == (packet->from.is_v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
         return parse_icmp(packet);
     return true;
 }
@@ -178,7 +166,7 @@ static bool parse_ipv4(SpPacket *packet, bool is_quote)
     /* a router has counted down the TTL of what it quotes */
     if (!is_quote && (total > packet->payload_length || fold_sum(add_words(0, b, header)) != 0))
         return false;
-    packet->is_fragment = (sp_get_be16(b + 6) & 0x3fff) != 0;
+    packet->is_fragment = (sp_get_be16(b + 6) & (IP_MF | IP_OFFMASK)) != 0;
     packet->hop_limit = b[8];
     packet->protocol = b[9];
     packet->from = get_ip(b + 12, false);
@@ -195,11 +183,11 @@ static bool skip_extension(SpPacket *packet)
 
     if (packet->payload_length < 8)
         return false;
-    length = packet->protocol == PROTOCOL_FRAGMENT ? 8 : 8 + (gsize)b[1] * 8;
+    length = packet->protocol == IPPROTO_FRAGMENT ? 8 : 8 + (gsize)b[1] * 8;
     if (length > packet->payload_length)
         return false;
     /* a fragment that is all there is, is none (RFC 8200, 4.5; RFC 6946) */
-    if (packet->protocol == PROTOCOL_FRAGMENT && (sp_get_be16(b + 2) & 0xfff9) != 0)
+    if (packet->protocol == IPPROTO_FRAGMENT && (sp_get_be16(b + 2) & 0xfff9) != 0)
         packet->is_fragment = true;
     packet->protocol = b[0];
     set_payload(packet, b + length, packet->payload_length - length);
@@ -208,8 +196,8 @@ static bool skip_extension(SpPacket *packet)
 
 static bool is_extension(guint8 protocol)
 {
-    return protocol == PROTOCOL_HOP_BY_HOP || protocol == PROTOCOL_ROUTING ||
-           protocol == PROTOCOL_FRAGMENT || protocol == PROTOCOL_DESTINATION;
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+           protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_DSTOPTS;
 }
 
 static bool parse_ipv6(SpPacket *packet, bool is_quote)
@@ -239,17 +227,17 @@ bool sp_packet_parse(const guint8 *frame, gsize length, SpPacket *ret_packet)
     SpPacket packet = {0};
     bool is_sound = true;
 
-    if (length < ETHERNET_SIZE)
+    if (length < ETH_HLEN)
         return false;
     packet.destination = sp_mac_read(frame);
     packet.source = sp_mac_read(frame + 6);
     packet.ether_type = sp_get_be16(frame + 12);
-    set_payload(&packet, frame + ETHERNET_SIZE, length - ETHERNET_SIZE);
-    if (packet.ether_type == SP_ETHER_TYPE_ARP)
+    set_payload(&packet, frame + ETH_HLEN, length - ETH_HLEN);
+    if (packet.ether_type == ETH_P_ARP)
         is_sound = parse_arp(&packet);
-    else if (packet.ether_type == SP_ETHER_TYPE_IPV4)
+    else if (packet.ether_type == ETH_P_IP)
         is_sound = parse_ipv4(&packet, false) && parse_transport(&packet);
-    else if (packet.ether_type == SP_ETHER_TYPE_IPV6)
+    else if (packet.ether_type == ETH_P_IPV6)
         is_sound = parse_ipv6(&packet, false) && parse_transport(&packet);
     if (is_sound)
         *ret_packet = packet;
@@ -261,9 +249,9 @@ bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote)
     SpPacket quote = {.kind = SP_PACKET_IP};
     bool is_v6 = packet->from.is_v6;
     guint8 type = packet->icmp.type;
-    /* RFC 792: unreachable, source quench, time exceeded, parameter problem; RFC 4443, 2.1 */
-    bool is_error =
-        is_v6 ? type >= 1 && type < 128 : type == 3 || type == 4 || type == 11 || type == 12;
+    bool is_error = is_v6 ? type >= 1 && !(type & ICMP6_INFOMSG_MASK)
+                          : type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH ||
+                                type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
 
     if (packet->kind != SP_PACKET_ICMP || !is_error)
         return false;
@@ -272,8 +260,8 @@ bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote)
         return false;
     if (quote.is_fragment || quote.payload_length < QUOTE_SIZE)
         return false;
-    if (quote.protocol == PROTOCOL_UDP || quote.protocol == PROTOCOL_TCP) {
-        quote.kind = quote.protocol == PROTOCOL_UDP ? SP_PACKET_UDP : SP_PACKET_TCP;
+    if (quote.protocol == IPPROTO_UDP || quote.protocol == IPPROTO_TCP) {
+        quote.kind = quote.protocol == IPPROTO_UDP ? SP_PACKET_UDP : SP_PACKET_TCP;
         quote.from_port = sp_get_be16(quote.payload);
         quote.to_port = sp_get_be16(quote.payload + 2);
         if (quote.kind == SP_PACKET_TCP)
@@ -285,8 +273,8 @@ bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote)
 
 bool sp_packet_get_neighbour(const SpPacket *packet, SpNeighbour *ret_neighbour)
 {
-    bool is_solicitation = packet->icmp.type == SP_ICMPV6_SOLICITATION;
-    guint8 wanted = is_solicitation ? 1 : 2; /* RFC 4861, 4.6.1 */
+    bool is_solicitation = packet->icmp.type == ND_NEIGHBOR_SOLICIT;
+    guint8 wanted = is_solicitation ? ND_OPT_SOURCE_LINKADDR : ND_OPT_TARGET_LINKADDR;
     SpNeighbour neighbour = {0};
     const guint8 *b = packet->payload;
     gsize left = packet->payload_length;
@@ -294,7 +282,7 @@ bool sp_packet_get_neighbour(const SpPacket *packet, SpNeighbour *ret_neighbour)
     if (packet->kind != SP_PACKET_ICMP || !packet->from.is_v6 || packet->hop_limit != 255 ||
         packet->icmp.code != 0 || left < 16)
         return false;
-    if (!is_solicitation && packet->icmp.type != SP_ICMPV6_ADVERTISEMENT)
+    if (!is_solicitation && packet->icmp.type != ND_NEIGHBOR_ADVERT)
         return false;
     neighbour.target = get_ip(b, true);
     if (sp_ip_is_group(&neighbour.target))
@@ -325,7 +313,7 @@ void sp_packet_set_neighbour(SpPacket *packet, guint8 type, const SpNeighbour *n
     packet->icmp.type = type;
     packet->icmp.code = 0;
     memcpy(payload, neighbour->target.bytes, 16);
-    payload[16] = type == SP_ICMPV6_SOLICITATION ? 1 : 2;
+    payload[16] = type == ND_NEIGHBOR_SOLICIT ? ND_OPT_SOURCE_LINKADDR : ND_OPT_TARGET_LINKADDR;
     payload[17] = 1; /* in units of 8 bytes */
     memcpy(payload + 18, neighbour->link.bytes, SP_MAC_SIZE);
     set_payload(packet, payload, neighbour->has_link ? SP_NEIGHBOUR_PAYLOAD : 16);
@@ -333,8 +321,8 @@ void sp_packet_set_neighbour(SpPacket *packet, guint8 type, const SpNeighbour *n
 
 static void build_arp(const SpPacket *packet, guint8 *b)
 {
-    sp_put_be16(b, 1);
-    sp_put_be16(b + 2, SP_ETHER_TYPE_IPV4);
+    sp_put_be16(b, ARPHRD_ETHER);
+    sp_put_be16(b + 2, ETH_P_IP);
     b[4] = SP_MAC_SIZE;
     b[5] = 4;
     sp_put_be16(b + 6, packet->arp.operation);
@@ -357,7 +345,7 @@ static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
     }
     b[0] = 4 << 4 | IPV4_SIZE / 4;
     sp_put_be16(b + 2, (guint16)total);
-    sp_put_be16(b + 6, 0x4000); /* never a fragment: "don't fragment" */
+    sp_put_be16(b + 6, IP_DF); /* never a fragment */
     b[8] = packet->hop_limit;
     b[9] = packet->protocol;
     memcpy(b + 12, packet->from.bytes, 4);
@@ -404,21 +392,21 @@ static gsize fill_defaults(SpPacket *packet)
         [SP_PACKET_OTHER] = {0, 0},
         [SP_PACKET_ARP] = {ARP_SIZE, 0},
         [SP_PACKET_IP] = {0, 0},
-        [SP_PACKET_ICMP] = {ICMP_SIZE, PROTOCOL_ICMP},
-        [SP_PACKET_UDP] = {UDP_SIZE, PROTOCOL_UDP},
-        [SP_PACKET_TCP] = {TCP_SIZE, PROTOCOL_TCP},
+        [SP_PACKET_ICMP] = {ICMP_SIZE, IPPROTO_ICMP},
+        [SP_PACKET_UDP] = {UDP_SIZE, IPPROTO_UDP},
+        [SP_PACKET_TCP] = {TCP_SIZE, IPPROTO_TCP},
     };
 
     if (packet->kind == SP_PACKET_ARP)
-        packet->ether_type = SP_ETHER_TYPE_ARP;
+        packet->ether_type = ETH_P_ARP;
     else if (packet->kind != SP_PACKET_OTHER)
-        packet->ether_type = packet->from.is_v6 ? SP_ETHER_TYPE_IPV6 : SP_ETHER_TYPE_IPV4;
+        packet->ether_type = packet->from.is_v6 ? ETH_P_IPV6 : ETH_P_IP;
     if (kinds[packet->kind].protocol != 0)
         packet->protocol = kinds[packet->kind].protocol;
     if (packet->kind == SP_PACKET_ICMP && packet->from.is_v6)
-        packet->protocol = PROTOCOL_ICMPV6;
+        packet->protocol = IPPROTO_ICMPV6;
     if (packet->hop_limit == 0)
-        packet->hop_limit = HOP_LIMIT;
+        packet->hop_limit = IPDEFTTL;
     return kinds[packet->kind].header;
 }
 
@@ -436,13 +424,13 @@ bool sp_packet_build(const SpPacket *template, GByteArray *frame)
         packet.from.is_v6 != packet.to.is_v6 || (packet.kind == SP_PACKET_ARP && packet.from.is_v6))
         return false;
     total = ip_header + header + packet.payload_length;
-    g_byte_array_set_size(frame, (guint)(ETHERNET_SIZE + total));
+    g_byte_array_set_size(frame, (guint)(ETH_HLEN + total));
     b = frame->data;
-    memset(b, 0, ETHERNET_SIZE + ip_header + header);
+    memset(b, 0, ETH_HLEN + ip_header + header);
     memcpy(b, packet.destination.bytes, SP_MAC_SIZE);
     memcpy(b + 6, packet.source.bytes, SP_MAC_SIZE);
     sp_put_be16(b + 12, packet.ether_type);
-    b += ETHERNET_SIZE;
+    b += ETH_HLEN;
     if (packet.payload_length > 0)
         memcpy(b + ip_header + header, packet.payload, packet.payload_length);
     if (packet.kind == SP_PACKET_ARP)

@@ -4,6 +4,12 @@
 #include "network/address.h"
 
 #include <glib.h>
+#include <linux/if_ether.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 
 /**
@@ -16,7 +22,7 @@
  *
  * Sources: Ethernet II as in RFC 894 and RFC 2464; ARP, RFC 826; IPv4, RFC 791; IPv6, RFC 8200;
  * ICMP, RFC 792; ICMPv6, RFC 4443; neighbour discovery, RFC 4861; UDP, RFC 768; TCP, RFC 9293;
- * the checksum, RFC 1071.
+ * the checksum, RFC 1071. Their numbers are called as in the system headers included here.
  */
 typedef enum {
     SP_PACKET_OTHER, /* of its own EtherType; a VLAN's tag is one of these */
@@ -27,35 +33,6 @@ typedef enum {
     SP_PACKET_TCP,
 } SpPacketKind;
 
-enum {
-    SP_ETHER_TYPE_IPV4 = 0x0800,
-    SP_ETHER_TYPE_ARP = 0x0806,
-    SP_ETHER_TYPE_IPV6 = 0x86dd,
-};
-
-enum { SP_ARP_REQUEST = 1, SP_ARP_REPLY = 2 };
-
-/* RFC 792; RFC 4443, 2.1; RFC 4861, 4.3 and 4.4 */
-enum {
-    SP_ICMP_ECHO_REPLY = 0,
-    SP_ICMP_UNREACHABLE = 3, /* code 3: the port */
-    SP_ICMP_ECHO = 8,
-    SP_ICMPV6_UNREACHABLE = 1, /* code 4: the port */
-    SP_ICMPV6_ECHO = 128,
-    SP_ICMPV6_ECHO_REPLY = 129,
-    SP_ICMPV6_SOLICITATION = 135,
-    SP_ICMPV6_ADVERTISEMENT = 136,
-};
-
-/* RFC 9293, 3.1 */
-enum {
-    SP_TCP_FIN = 1 << 0,
-    SP_TCP_SYN = 1 << 1,
-    SP_TCP_RST = 1 << 2,
-    SP_TCP_PSH = 1 << 3,
-    SP_TCP_ACK = 1 << 4,
-};
-
 typedef struct {
     SpPacketKind kind;
     SpMac destination, source; /* of the frame */
@@ -63,7 +40,7 @@ typedef struct {
 
     SpIp from, to; /* of ARP: sender and target */
     struct {
-        guint16 operation;
+        guint16 operation; /* ARPOP_REQUEST, ARPOP_REPLY */
         SpMac sender, target;
     } arp;
 
@@ -77,7 +54,7 @@ typedef struct {
     guint16 from_port, to_port; /* of UDP and TCP */
     struct {
         guint32 sequence, acknowledgment;
-        guint8 flags; /* SP_TCP_* */
+        guint8 flags; /* TH_SYN and so on */
         guint16 window;
     } tcp;
 

@@ -118,7 +118,7 @@ static void send_probe(Probe *probe, guint16 port)
 
     probe->stats.probes++;
     if (probe->protocol == SP_PORT_SCAN_TCP)
-        send_tcp(probe, source_port, port, SP_TCP_SYN, sequence_of(probe, port));
+        send_tcp(probe, source_port, port, TH_SYN, sequence_of(probe, port));
     else
         send_udp(probe, source_port, port);
 }
@@ -150,10 +150,10 @@ static void send_sentinel(Probe *probe)
 
     if (probe->target.is_v6) {
         packet.from = sentinel_ip(probe);
-        sp_packet_set_neighbour(&packet, SP_ICMPV6_SOLICITATION, &neighbour, payload);
+        sp_packet_set_neighbour(&packet, ND_NEIGHBOR_SOLICIT, &neighbour, payload);
     } else {
         packet.source = sentinel_mac(probe);
-        packet.arp.operation = SP_ARP_REQUEST;
+        packet.arp.operation = ARPOP_REQUEST;
         packet.arp.sender = packet.source;
     }
     queue_packet(probe, &packet);
@@ -167,15 +167,14 @@ static bool is_sentinel_answer(const Probe *probe, const SpPacket *packet, bool 
     SpNeighbour neighbour;
 
     if (!probe->target.is_v6) {
-        if (packet->kind != SP_PACKET_ARP || packet->arp.operation != SP_ARP_REPLY ||
+        if (packet->kind != SP_PACKET_ARP || packet->arp.operation != ARPOP_REPLY ||
             !sp_ip_equal(&packet->from, &probe->target) ||
             memcmp(packet->arp.target.bytes, mac.bytes, SP_MAC_SIZE - 1) != 0)
             return false;
         *ret_is_last = sp_mac_equal(&packet->arp.target, &mac);
         return true;
     }
-    if (packet->icmp.type != SP_ICMPV6_ADVERTISEMENT ||
-        !sp_packet_get_neighbour(packet, &neighbour) ||
+    if (packet->icmp.type != ND_NEIGHBOR_ADVERT || !sp_packet_get_neighbour(packet, &neighbour) ||
         !sp_ip_equal(&neighbour.target, &probe->target))
         return false;
     *ret_is_last = sp_ip_equal(&packet->to, &ip);
@@ -201,11 +200,11 @@ static bool is_between(const SpPacket *packet, const SpIp *from, const SpIp *to)
 static SpPortScanState judge_tcp(const Probe *probe, const SpPacket *packet)
 {
     if (packet->tcp.acknowledgment != sequence_of(probe, packet->from_port) + 1 ||
-        !(packet->tcp.flags & SP_TCP_ACK))
+        !(packet->tcp.flags & TH_ACK))
         return SP_PORT_SCAN_NONE;
-    if (packet->tcp.flags & SP_TCP_RST)
+    if (packet->tcp.flags & TH_RST)
         return SP_PORT_SCAN_CLOSED;
-    return packet->tcp.flags & SP_TCP_SYN ? SP_PORT_SCAN_OPEN : SP_PORT_SCAN_NONE;
+    return packet->tcp.flags & TH_SYN ? SP_PORT_SCAN_OPEN : SP_PORT_SCAN_NONE;
 }
 
 /* @ret_port is what the error is about. */
@@ -222,10 +221,11 @@ static SpPortScanState judge_error(const Probe *probe, const SpPacket *packet, g
         return SP_PORT_SCAN_NONE;
     *ret_port = quote.to_port;
     if (packet->from.is_v6)
-        return packet->icmp.type == SP_ICMPV6_UNREACHABLE && packet->icmp.code == 4
+        return packet->icmp.type == ICMP6_DST_UNREACH &&
+                       packet->icmp.code == ICMP6_DST_UNREACH_NOPORT
                    ? SP_PORT_SCAN_CLOSED
                    : SP_PORT_SCAN_REJECTED;
-    return packet->icmp.type == SP_ICMP_UNREACHABLE && packet->icmp.code == 3
+    return packet->icmp.type == ICMP_DEST_UNREACH && packet->icmp.code == ICMP_PORT_UNREACH
                ? SP_PORT_SCAN_CLOSED
                : SP_PORT_SCAN_REJECTED;
 }
@@ -266,7 +266,7 @@ static bool on_packet(const SpPacket *packet, void *data)
         probe->states[port] = (guint8)state;
     /* or it would wait for us with a connection half open */
     if (state == SP_PORT_SCAN_OPEN && packet->kind == SP_PACKET_TCP)
-        send_tcp(probe, packet->to_port, port, SP_TCP_RST, packet->tcp.acknowledgment);
+        send_tcp(probe, packet->to_port, port, TH_RST, packet->tcp.acknowledgment);
     return true;
 }
 

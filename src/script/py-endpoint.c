@@ -303,9 +303,9 @@ PyObject *sp_py_endpoint_send(SpPyEndpoint *self, const char *protocol, const Sp
         packet.destination = *mac;
     packet.from_port =
         from_port ? (guint16)from_port : sp_endpoint_take_port(self->station->endpoint);
-    packet.tcp.flags = SP_TCP_SYN;
+    packet.tcp.flags = TH_SYN;
     packet.tcp.window = 65535;
-    packet.icmp.type = packet.to.is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
+    packet.icmp.type = packet.to.is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
     packet.payload = payload;
     packet.payload_length = payload_length;
     if (!complete_packet(self, &packet, source != NULL, mac != NULL) ||

@@ -42,8 +42,8 @@ static void check_icmp(const uint8_t *data, size_t size)
     static const struct {
         bool is_v6;
         guint8 type;
-    } messages[] = {{false, SP_ICMP_UNREACHABLE}, {true, SP_ICMPV6_UNREACHABLE},
-        {true, SP_ICMPV6_SOLICITATION}, {true, SP_ICMPV6_ADVERTISEMENT}};
+    } messages[] = {{false, ICMP_DEST_UNREACH}, {true, ICMP6_DST_UNREACH},
+        {true, ND_NEIGHBOR_SOLICIT}, {true, ND_NEIGHBOR_ADVERT}};
 
     for (gsize i = 0; i < G_N_ELEMENTS(messages); i++) {
         SpPacket packet = {.kind = SP_PACKET_ICMP,

@@ -61,10 +61,10 @@ static void send_error(
     target->errors++;
     error.kind = SP_PACKET_ICMP;
     if (packet->from.is_v6) {
-        error.icmp.type = SP_ICMPV6_UNREACHABLE;
+        error.icmp.type = ICMP6_DST_UNREACH;
         error.icmp.code = is_closed ? 4 : 1;
     } else {
-        error.icmp.type = SP_ICMP_UNREACHABLE;
+        error.icmp.type = ICMP_DEST_UNREACH;
         error.icmp.code = is_closed ? 3 : 13;
     }
     error.payload = frame + 14;
@@ -77,12 +77,12 @@ static void take_tcp(FakeTarget *target, const SpPacket *packet, const guint8 *f
     SpPacket answer = answer_to(target, packet, &packet->to);
     guint8 state = target->tcp[packet->to_port];
 
-    if (packet->tcp.flags & SP_TCP_RST)
+    if (packet->tcp.flags & TH_RST)
         target->half_open -= state == SP_PORT_SCAN_OPEN;
-    if (!(packet->tcp.flags & SP_TCP_SYN))
+    if (!(packet->tcp.flags & TH_SYN))
         return;
     answer.tcp.acknowledgment = packet->tcp.sequence + 1;
-    answer.tcp.flags = SP_TCP_ACK | (state == SP_PORT_SCAN_OPEN ? SP_TCP_SYN : SP_TCP_RST);
+    answer.tcp.flags = TH_ACK | (state == SP_PORT_SCAN_OPEN ? TH_SYN : TH_RST);
     if (target->answers_wrongly) {
         answer.tcp.acknowledgment++;
         send_answer(target, &answer);
@@ -90,9 +90,9 @@ static void take_tcp(FakeTarget *target, const SpPacket *packet, const guint8 *f
         answer.to_port++;
         send_answer(target, &answer);
         answer.to_port--;
-        answer.tcp.flags = SP_TCP_RST;
+        answer.tcp.flags = TH_RST;
         send_answer(target, &answer);
-        answer.tcp.flags = SP_TCP_ACK;
+        answer.tcp.flags = TH_ACK;
     }
     if (state == SP_PORT_SCAN_OPEN)
         target->half_open++;
@@ -141,9 +141,9 @@ static bool answer_arp(FakeTarget *target, const SpPacket *packet)
 {
     SpPacket answer = answer_to(target, packet, &target->v4);
 
-    if (packet->arp.operation != SP_ARP_REQUEST || !sp_ip_equal(&packet->to, &target->v4))
+    if (packet->arp.operation != ARPOP_REQUEST || !sp_ip_equal(&packet->to, &target->v4))
         return false;
-    answer.arp.operation = SP_ARP_REPLY;
+    answer.arp.operation = ARPOP_REPLY;
     answer.arp.sender = target->mac;
     answer.arp.target = packet->arp.sender;
     return sp_packet_build(&answer, target->frame);
@@ -159,13 +159,13 @@ static bool answer_solicitation(FakeTarget *target, const SpPacket *packet)
         !sp_ip_equal(&neighbour.target, &target->v6))
         return false;
     neighbour.link = target->mac;
-    sp_packet_set_neighbour(&answer, SP_ICMPV6_ADVERTISEMENT, &neighbour, payload);
+    sp_packet_set_neighbour(&answer, ND_NEIGHBOR_ADVERT, &neighbour, payload);
     return sp_packet_build(&answer, target->frame);
 }
 
 static bool is_sentinel(const SpPacket *packet)
 {
-    return packet->kind == SP_PACKET_ARP || packet->icmp.type == SP_ICMPV6_SOLICITATION;
+    return packet->kind == SP_PACKET_ARP || packet->icmp.type == ND_NEIGHBOR_SOLICIT;
 }
 
 static bool answer_sentinel(FakeTarget *target, const SpPacket *packet)
@@ -211,7 +211,7 @@ static void take_frame(FakeTarget *target, const guint8 *frame, gsize length)
     }
     g_assert_true(sp_packet_parse(frame, length, &packet));
     target->window = is_sentinel(&packet) ? 0 : target->window + 1;
-    if (!(packet.tcp.flags & SP_TCP_RST))
+    if (!(packet.tcp.flags & TH_RST))
         target->largest_window = MAX(target->largest_window, target->window);
     if (is_muted(target, &packet))
         return;

@@ -167,11 +167,11 @@ static void test_answers_arp(Fixture *f, gconstpointer data)
     SpPacket request = from_other(SP_PACKET_ARP, &SP_MAC_BROADCAST, "10.0.0.3", "10.0.0.2");
     SpPacket answer;
 
-    request.arp.operation = SP_ARP_REQUEST;
+    request.arp.operation = ARPOP_REQUEST;
     request.arp.sender = mac_other;
     send_other(f, &request);
     assert_answer(f, &answer);
-    g_assert_cmpuint(answer.arp.operation, ==, SP_ARP_REPLY);
+    g_assert_cmpuint(answer.arp.operation, ==, ARPOP_REPLY);
     g_assert_true(sp_mac_equal(&answer.destination, &mac_other));
     g_assert_true(sp_mac_equal(&answer.arp.target, &mac_other));
     g_assert_true(sp_mac_equal(&answer.arp.sender, &mac_b));
@@ -185,11 +185,11 @@ static void test_answers_arp(Fixture *f, gconstpointer data)
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
     request.to = ip("10.0.0.2");
-    request.arp.operation = SP_ARP_REPLY;
+    request.arp.operation = ARPOP_REPLY;
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
     /* for another station, and only flooded to us */
-    request.arp.operation = SP_ARP_REQUEST;
+    request.arp.operation = ARPOP_REQUEST;
     request.destination = (SpMac){{2, 2, 2, 2, 2, 2}};
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
@@ -204,7 +204,7 @@ static void test_answers_solicitation(Fixture *f, gconstpointer data)
     SpIp all = ip("ff02::1");
     guint8 payload[SP_NEIGHBOUR_PAYLOAD];
 
-    sp_packet_set_neighbour(&request, SP_ICMPV6_SOLICITATION, &wanted, payload);
+    sp_packet_set_neighbour(&request, ND_NEIGHBOR_SOLICIT, &wanted, payload);
     send_other(f, &request);
     assert_answer(f, &answer);
     g_assert_true(sp_packet_get_neighbour(&answer, &got));
@@ -214,7 +214,7 @@ static void test_answers_solicitation(Fixture *f, gconstpointer data)
     /* duplicate address detection: to all, and not solicited */
     request.from = ip("::");
     wanted.has_link = false;
-    sp_packet_set_neighbour(&request, SP_ICMPV6_SOLICITATION, &wanted, payload);
+    sp_packet_set_neighbour(&request, ND_NEIGHBOR_SOLICIT, &wanted, payload);
     send_other(f, &request);
     assert_answer(f, &answer);
     g_assert_true(sp_ip_equal(&answer.to, &all));
@@ -224,7 +224,7 @@ static void test_answers_solicitation(Fixture *f, gconstpointer data)
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
     wanted.target = ip("fd00::4");
-    sp_packet_set_neighbour(&request, SP_ICMPV6_SOLICITATION, &wanted, payload);
+    sp_packet_set_neighbour(&request, ND_NEIGHBOR_SOLICIT, &wanted, payload);
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
 }
@@ -237,13 +237,13 @@ static void test_answers_echo(Fixture *f, gconstpointer data)
     for (guint i = 0; i < 2; i++) {
         request = i == 0 ? from_other(SP_PACKET_ICMP, &mac_b, "10.0.0.3", "10.0.0.2")
                          : from_other(SP_PACKET_ICMP, &mac_b, "fd00::3", "fd00::2");
-        request.icmp.type = i == 0 ? SP_ICMP_ECHO : SP_ICMPV6_ECHO;
+        request.icmp.type = i == 0 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
         request.icmp.rest = 0x12345678;
         request.payload = (const guint8 *)"abcde";
         request.payload_length = 5;
         send_other(f, &request);
         assert_answer(f, &answer);
-        g_assert_cmpuint(answer.icmp.type, ==, i == 0 ? SP_ICMP_ECHO_REPLY : SP_ICMPV6_ECHO_REPLY);
+        g_assert_cmpuint(answer.icmp.type, ==, i == 0 ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY);
         g_assert_cmphex(answer.icmp.rest, ==, 0x12345678);
         g_assert_cmpmem(answer.payload, answer.payload_length, "abcde", 5);
         g_assert_true(sp_ip_equal(&answer.to, &request.from));
@@ -253,7 +253,7 @@ static void test_answers_echo(Fixture *f, gconstpointer data)
         g_assert_cmpuint(f->heard, ==, 0);
     }
     request = from_other(SP_PACKET_ICMP, &mac_b, "10.0.0.3", "10.0.0.4");
-    request.icmp.type = SP_ICMP_ECHO;
+    request.icmp.type = ICMP_ECHO;
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
     for (gsize i = 0; i < G_N_ELEMENTS(bad_sources); i++) {
@@ -272,7 +272,7 @@ static void test_garbage(Fixture *f, gconstpointer data)
     g_autoptr(GByteArray) frame = g_byte_array_new();
     guint kept = 0;
 
-    request.icmp.type = SP_ICMP_ECHO;
+    request.icmp.type = ICMP_ECHO;
     request.payload = (const guint8 *)"payload";
     request.payload_length = 7;
     g_assert_true(sp_packet_build(&request, frame));

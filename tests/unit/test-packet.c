@@ -43,18 +43,18 @@ static void make_sample(guint number, GByteArray *frame)
     packet.to_port = 53;
     packet.tcp.sequence = 0x01020304;
     packet.tcp.acknowledgment = 0xfffefdfc;
-    packet.tcp.flags = SP_TCP_SYN | SP_TCP_ACK;
+    packet.tcp.flags = TH_SYN | TH_ACK;
     packet.tcp.window = 1024;
-    packet.icmp.type = is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
+    packet.icmp.type = is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
     packet.icmp.rest = 0xa1b2c3d4;
     if (kind == SP_PACKET_ARP) {
         packet.payload_length = 0;
-        packet.arp.operation = SP_ARP_REPLY;
+        packet.arp.operation = ARPOP_REPLY;
         packet.arp.sender = mac_a;
         packet.arp.target = mac_b;
     }
     if (number == SAMPLES - 1)
-        sp_packet_set_neighbour(&packet, SP_ICMPV6_SOLICITATION,
+        sp_packet_set_neighbour(&packet, ND_NEIGHBOR_SOLICIT,
             &(SpNeighbour){.target = ip("fd00::2"), .has_link = true, .link = mac_a}, payload);
     g_assert_true(sp_packet_build(&packet, frame));
 }
@@ -96,12 +96,12 @@ static void test_fields(void)
     g_assert_true(sp_ip_equal(&packet.to, &to));
     g_assert_cmphex(packet.tcp.sequence, ==, 0x01020304);
     g_assert_cmphex(packet.tcp.acknowledgment, ==, 0xfffefdfc);
-    g_assert_cmphex(packet.tcp.flags, ==, SP_TCP_SYN | SP_TCP_ACK);
+    g_assert_cmphex(packet.tcp.flags, ==, TH_SYN | TH_ACK);
     g_assert_cmpuint(packet.tcp.window, ==, 1024);
     make_sample(6, frame);
     g_assert_true(sp_packet_parse(frame->data, frame->len, &packet));
     g_assert_cmpint(packet.kind, ==, SP_PACKET_ARP);
-    g_assert_cmpuint(packet.arp.operation, ==, SP_ARP_REPLY);
+    g_assert_cmpuint(packet.arp.operation, ==, ARPOP_REPLY);
     g_assert_true(sp_mac_equal(&packet.arp.target, &mac_b));
 }
 
@@ -281,7 +281,7 @@ static void test_long_headers(void)
     g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
     /* a quote of which even the header is cut */
     packet = between(SP_PACKET_ICMP, "10.0.0.2", "10.0.0.1");
-    packet.icmp.type = SP_ICMP_UNREACHABLE;
+    packet.icmp.type = ICMP_DEST_UNREACH;
     packet.payload = header;
     packet.payload_length = sizeof header;
     g_assert_false(sp_packet_get_quote(&packet, &quote));
@@ -298,7 +298,7 @@ static void test_neighbour(void)
     guint8 payload[SP_NEIGHBOUR_PAYLOAD];
     guint8 original;
 
-    sp_packet_set_neighbour(&packet, SP_ICMPV6_SOLICITATION, &wanted, payload);
+    sp_packet_set_neighbour(&packet, ND_NEIGHBOR_SOLICIT, &wanted, payload);
     g_assert_true(sp_packet_build(&packet, frame));
     g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
     g_assert_true(sp_packet_get_neighbour(&parsed, &got));
@@ -330,7 +330,7 @@ static void test_neighbour(void)
     payload[0] = 0xff; /* a group's address is asked for */
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
     payload[0] = 0xfd;
-    packet.icmp.type = SP_ICMPV6_ECHO;
+    packet.icmp.type = ICMP6_ECHO_REQUEST;
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
 }
 
@@ -347,7 +347,7 @@ static void test_quote(void)
         SpPacket parsed, quote;
 
         make_sample(i, frame);
-        error.icmp.type = is_v6 ? SP_ICMPV6_UNREACHABLE : SP_ICMP_UNREACHABLE;
+        error.icmp.type = is_v6 ? ICMP6_DST_UNREACH : ICMP_DEST_UNREACH;
         error.payload = frame->data + 14;
         for (gsize length = 0; length <= frame->len - 14; length++) {
             error.payload_length = length;
@@ -360,7 +360,7 @@ static void test_quote(void)
         g_assert_true(sp_ip_equal(&quote.to, &error.from));
         if (i >= 2)
             g_assert_cmphex(quote.tcp.sequence, ==, 0x01020304);
-        parsed.icmp.type = is_v6 ? SP_ICMPV6_ECHO : SP_ICMP_ECHO;
+        parsed.icmp.type = is_v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
         g_assert_false(sp_packet_get_quote(&parsed, &quote));
     }
 }
