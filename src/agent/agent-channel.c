@@ -43,17 +43,17 @@ void sp_channel_end(SpChannel *channel, GError *error)
     channel->is_done = true;
     channel->error = error;
     if (channel->kind->end)
-        channel->kind->end(channel); /* which may have freed it */
+        channel->kind->end(channel); /* which may free it */
 }
 
-/* The guest's side is told to stop, and @error (taken) is why. */
+/* Tell the guest's side to stop. @error (taken) is the reason. */
 static void cancel_channel(SpChannel *channel, GError *error)
 {
     sp_agent_send_frame(channel->agent, SP_AGENT_FRAME_CANCEL, channel->id, NULL, 0);
     sp_channel_end(channel, error);
 }
 
-/* False if that was too much. */
+/* Returns false if that was too much. */
 static bool keep_data(SpChannel *channel, const struct sp_agent_frame *frame)
 {
     GString *into = frame->stream == SP_STREAM_STDERR ? channel->errors : channel->output;
@@ -236,7 +236,7 @@ static void wait_for_file(SpChannel *channel)
     g_source_attach(channel->readable, NULL);
 }
 
-/* Read on in one channel's file; false when it has nothing more to send for now. */
+/* Continue to read a channel's file; returns false if there is nothing more to send for now. */
 static bool pump_channel(SpAgent *agent, SpChannel *channel)
 {
     gsize want = MIN(channel->credit, SP_AGENT_FRAME_PAYLOAD_MAX);

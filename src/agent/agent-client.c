@@ -9,7 +9,7 @@
 #include <sys/random.h>
 
 #define FRAME_MAX (SP_AGENT_FRAME_HEADER_SIZE + SP_AGENT_FRAME_PAYLOAD_MAX)
-/* What may come before the answer to HELLO: left over from before the guest was reset. */
+/* How many bytes may precede the answer to HELLO: left over from before the guest was reset. */
 #define SKIP_MAX (16u * 1024 * 1024)
 
 void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
@@ -56,7 +56,7 @@ static void send_hello(SpAgent *agent)
     sp_agent_send_frame(agent, SP_AGENT_FRAME_HELLO, 0, payload, sizeof payload);
 }
 
-/* Whether @frame answers our HELLO; one to an earlier HELLO is passed over. */
+/* Whether @frame answers our HELLO; an answer to an earlier HELLO is skipped. */
 static bool take_hello(SpAgent *agent, const struct sp_agent_frame *frame)
 {
     struct sp_payload p;
@@ -90,17 +90,17 @@ static bool take_hello(SpAgent *agent, const struct sp_agent_frame *frame)
     return true;
 }
 
-/* False where the frame breaks the protocol. */
+/* Returns false if the frame violates the protocol. */
 static bool route_frame(SpAgent *agent, const struct sp_agent_frame *frame)
 {
     SpChannel *channel = g_hash_table_lookup(agent->channels, GUINT_TO_POINTER(frame->channel));
 
-    if (!channel) /* ended or cancelled by us, and the agent did not know yet */
+    if (!channel) /* we ended or cancelled it, and the agent does not know yet */
         return frame->type != SP_AGENT_FRAME_HELLO && frame->channel <= agent->last_channel;
     return sp_channel_take_frame(channel, frame);
 }
 
-/* @length, for the caller to drop, unless that is too much in the end. */
+/* Returns @length, for the caller to drop. Fails if too much was skipped in all. */
 static gsize skip_bytes(SpAgent *agent, gsize length)
 {
     agent->skipped += length;
@@ -111,7 +111,7 @@ static gsize skip_bytes(SpAgent *agent, gsize length)
     return length;
 }
 
-/* Each returns how many bytes of the input are dealt with, 0 if more are needed. */
+/* Returns how many bytes of the input were processed, 0 if more are needed. */
 static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
 {
     ssize_t at = sp_agent_frame_find_hello(data, length);
@@ -128,7 +128,8 @@ static gsize skip_to_hello(SpAgent *agent, const guint8 *data, gsize length)
         return 0;
     if (n > 0 && take_hello(agent, &frame))
         return (gsize)n;
-    return skip_bytes(agent, 1); /* not the one that we wait for: look behind its first byte */
+    /* not the answer that we wait for: search on after its first byte */
+    return skip_bytes(agent, 1);
 }
 
 static gsize take_whole_frame(SpAgent *agent, const guint8 *data, gsize length)
@@ -158,7 +159,7 @@ static gsize take_input(const guint8 *bytes, gsize length, void *data)
         else if (agent->state == SP_AGENT_READY)
             n = take_whole_frame(agent, bytes + used, length - used);
         if (agent->state == SP_AGENT_FAILED)
-            return length; /* read and dropped, or the guest would be held up */
+            return length; /* read and dropped, so as not to block the guest */
         if (n == 0)
             break;
         used += n;
@@ -182,7 +183,7 @@ static const SpStreamFuncs stream_funcs = {
 SpAgent *sp_agent_new(int fd)
 {
     SpAgent *agent = g_new0(SpAgent, 1);
-    /* with space for two frames, few reads end in the middle of one */
+    /* with space for two frames, few reads end within a frame */
     const SpStreamConfig config = {.funcs = &stream_funcs,
         .data = agent,
         .read_size = 2 * FRAME_MAX,

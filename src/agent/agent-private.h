@@ -7,7 +7,7 @@
 #include "agent/agent-client.h"
 #include "base/stream.h"
 
-/** Files are read on when less than this waits to be sent. */
+/** Reading of files continues when less than this waits to be sent. */
 #define SP_AGENT_OUTPUT_LOW (512u * 1024)
 
 typedef enum { SP_AGENT_HELLO, SP_AGENT_READY, SP_AGENT_FAILED } SpAgentState;
@@ -26,8 +26,10 @@ struct SpAgent {
     GQueue sending;       /* channels with a file to send */
 };
 
-/** In what kinds of request differ. Each function may end the channel; one that is NULL does
- * nothing, but take_data, without which DATA breaks the protocol. */
+/**
+ * How kinds of requests differ. Each function may end the channel. One that is NULL does nothing;
+ * without take_data, DATA violates the protocol.
+ */
 typedef struct {
     void (*take_data)(SpChannel *channel, const struct sp_agent_frame *frame);
     void (*take_end)(SpChannel *channel); /* of its stdout */
@@ -44,7 +46,7 @@ struct SpChannel {
     int status;
     GString *output;
     GString *errors;
-    char *holders; /* of its output, when it had ended; NULL for nobody */
+    char *holders; /* of its output after its end, or NULL */
     char **state;
     guint state_serial;
     int file;          /* being sent or received; -1 */
@@ -56,29 +58,27 @@ struct SpChannel {
     void *func_data;            /* of either */
 };
 
-/* Each keeps the output; passes it on (SpOutputFuncs, SpChannelFunc); has none; writes it to file.
- */
+/* In this order: keeps the output; passes it on (SpOutputFuncs, SpChannelFunc); has none; writes it
+ * to a file. */
 extern const SpChannelKind sp_channel_kept;
 extern const SpChannelKind sp_channel_streamed;
 extern const SpChannelKind sp_channel_terminal;
 extern const SpChannelKind sp_channel_put;
 extern const SpChannelKind sp_channel_get;
 
-/** A channel of the agent's, with a number of its own. Its opening frame has to follow. */
+/** A new channel of the agent, with a new ID. The caller sends the frame that opens it. */
 SpChannel *sp_channel_new(SpAgent *agent, const SpChannelKind *kind);
 
-/** Append a frame's header to the output; a payload of @length bytes has to follow. */
+/** Append a frame's header to the output; the caller appends a payload of @length bytes. */
 void sp_agent_send_header(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     enum sp_stream stream, gsize length);
 /** Append a whole frame, of stream 0. */
 void sp_agent_send_frame(SpAgent *agent, enum sp_agent_frame_type type, guint32 channel,
     const void *payload, gsize length);
 
-/** Read on in the files that are being sent, until enough waits in the output or none has credit.
- */
+/** Continue to read the files being sent, until enough output waits or no channel has credit. */
 void sp_agent_pump_files(SpAgent *agent);
-/** Deal with a frame of the channel's; false where it breaks the protocol. */
+/** Process a frame of the channel; returns false if it violates the protocol. */
 bool sp_channel_take_frame(SpChannel *channel, const struct sp_agent_frame *frame);
-/** The channel is done, without an error or with @error, which is taken. Nothing where it is
- * already. */
+/** End the channel, with @error (taken; may be NULL). Does nothing if it has ended already. */
 void sp_channel_end(SpChannel *channel, GError *error);

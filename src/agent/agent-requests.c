@@ -21,7 +21,8 @@ static void append_strings(GByteArray *payload, const char *const *strings)
         g_byte_array_append(payload, (const guint8 *)*strings, (guint)strlen(*strings) + 1);
 }
 
-/* Send the frame that opens @channel, unless it is too long or the agent is not there. */
+/* Send the frame that opens @channel. Ends it if the frame is too long or the agent is not ready.
+ */
 static void channel_open(
     SpChannel *channel, enum sp_agent_frame_type type, const GByteArray *payload)
 {

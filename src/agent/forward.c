@@ -20,13 +20,13 @@ struct SpForward {
 
 typedef struct {
     SpForward *owner;
-    SpStream *stream; /* to the host's side; what that sends is read by the channel */
+    SpStream *stream; /* to the host's side, whose output the channel reads */
     SpChannel *channel;
     bool is_held; /* the guest's end is stopped */
-    bool has_end; /* nothing follows what waits in the stream */
+    bool has_end; /* nothing follows the data that waits in the stream */
 } Connection;
 
-/* Have the socket, once it is closed, tell its peer that this was not the end of it all. */
+/* Have close() send a reset, which tells the peer that the data is incomplete. */
 static void end_by_reset(int fd)
 {
     const struct linger reset = {.l_onoff = 1};
@@ -52,7 +52,7 @@ static void hold_guest(Connection *connection, bool is_held)
     sp_channel_signal(connection->channel, is_held ? SIGSTOP : SIGCONT);
 }
 
-/* How the guest's end came to its own. */
+/* Whether the guest's end has ended without an error. Logs one. */
 static bool has_ended_well(Connection *connection)
 {
     const SpForwardConfig *config = &connection->owner->config;
@@ -69,7 +69,7 @@ static bool has_ended_well(Connection *connection)
     return false;
 }
 
-/* Nothing waits any more: pass on what came behind it. */
+/* No data waits any more: pass on the end that followed it. */
 static void pass_end(Connection *connection)
 {
     if (sp_channel_is_done(connection->channel, NULL))
@@ -161,7 +161,7 @@ static gboolean on_incoming(
     int output = input >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
     Connection *connection;
 
-    /* the service closes its own descriptor, with which @socket came */
+    /* the service closes the descriptor of @socket */
     if (output < 0) {
         if (input >= 0)
             close(input);

@@ -7,26 +7,26 @@
 #include <glib.h>
 
 /**
- * A TCP port of the host's 127.0.0.1, each connection to which reaches a port of the guest's: by a
- * "slotproof-agent connect" of its own, so that it needs no network between the two. The end of
- * either direction is passed on as it comes.
+ * Forwards a TCP port of the host's 127.0.0.1 to a port of the guest. Each connection has a
+ * "slotproof-agent connect" of its own in the guest, so that no network between the two is needed.
+ * The end of either direction is passed on.
  *
- * What a slow reader on the host leaves is held up to some SP_FORWARD_QUEUE_HIGH, above which the
- * guest's end is stopped; in the other direction the agent's credit does that. A connection ends
- * with its agent's channel, and with a reset unless both ends came to theirs in order: half an
- * answer is not taken for a whole one. While there is no agent connections end at once.
+ * If a reader on the host is slow, up to about SP_FORWARD_QUEUE_HIGH is queued, then the guest's
+ * end is stopped; in the other direction the agent's credit limits the queue. A connection ends
+ * with its agent's channel, with a reset unless both directions ended in order, so that half an
+ * answer is not mistaken for a whole one. While there is no agent, connections end at once.
  *
- * Works while the default main context turns. Main thread only.
+ * Works while the default main context runs. Main thread only.
  */
 typedef struct SpForward SpForward;
 
 #define SP_FORWARD_QUEUE_HIGH (512u * 1024)
 #define SP_FORWARD_QUEUE_LOW (128u * 1024)
-/* What comes after the guest was asked to stop fits, with room to spare. */
+/* Large enough for all that still arrives after the guest was asked to stop. */
 #define SP_FORWARD_QUEUE_MAX (8u * 1024 * 1024)
 
 typedef struct {
-    guint host_port; /* 0: any that is free */
+    guint host_port; /* 0: any free one */
     guint guest_port;
     const char *machine; /* for messages; outlives it */
     SpLog *log;          /* may be NULL */
@@ -35,9 +35,9 @@ typedef struct {
     void *data;
 } SpForwardConfig;
 
-/** SP_ERROR_USAGE where the host's port is in use or not for us. */
+/** SP_ERROR_USAGE if the host's port is in use or not permitted. */
 SpForward *sp_forward_new(const SpForwardConfig *config, GError **error) G_GNUC_WARN_UNUSED_RESULT;
-/** Closes all connections. Before its agent is freed, or after. NULL is fine. */
+/** Closes all connections. May be called before or after its agent is freed. NULL is accepted. */
 void sp_forward_free(SpForward *forward);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpForward, sp_forward_free)
 

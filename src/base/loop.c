@@ -17,24 +17,24 @@ typedef struct {
  * guarded by the mutex. */
 static struct {
     GMutex mutex;
-    GCond turned;    /* a turn has ended, or a request is done, or a wait is over */
-    GCond idle;      /* there may be something to do for the loop's own thread */
-    GThread *thread; /* the loop's own; it never ends, since what it starts would end with it */
-    bool is_started; /* that one turns the context where nobody else does */
+    GCond turned;    /* a turn, a request or a wait has ended */
+    GCond idle;      /* the loop's own thread may have something to do */
+    GThread *thread; /* the loop's own; it never ends, because what it started would end too */
+    bool is_started; /* it runs the context if no other thread does */
     GThread *turner; /* polls or dispatches */
     GThread *stopper;
-    guint waiters;   /* sp_wait()s of other threads than the loop's own */
-    guint suspended; /* those of them that have let go of the loop, and do not turn it */
+    guint waiters;   /* sp_wait()s in threads other than the loop's own */
+    guint suspended; /* those of them that have released the loop, and do not run it */
     guint64 turns;   /* that have ended */
     Request *request;
     GPollFD *fds; /* what the turner polls */
     int n_fds;
 } loop;
 
-/* How often this thread holds the loop, and how deep it is in callbacks. */
+/* How often this thread holds the loop, and how deeply its callbacks are nested. */
 static __thread guint held;
 static __thread guint dispatching;
-static __thread guint waits; /* of this thread's, among the waiters */
+static __thread guint waits; /* of this thread, among the waiters */
 static __thread guint64 seen_turns;
 
 static bool is_main_thread(void)
@@ -78,7 +78,7 @@ guint sp_loop_suspend(void)
     return depth;
 }
 
-/* The loop's own thread leaves turning to those who wait. */
+/* Have the loop's own thread leave the context to the threads that wait. */
 static void wake_turner(void)
 {
     if (loop.turner && loop.turner == loop.thread)
@@ -101,7 +101,7 @@ bool sp_loop_is_dispatching(void)
     return dispatching > 0;
 }
 
-/* The descriptors that are polled. Returns how many they are. */
+/* Get the descriptors to poll. Returns how many there are. */
 static int query_fds(GMainContext *context, int priority, int *ret_timeout_ms)
 {
     int n;
@@ -114,8 +114,8 @@ static int query_fds(GMainContext *context, int priority, int *ret_timeout_ms)
     return n;
 }
 
-/* Callbacks that turn the context in turn hold the loop all the while: nobody finds it in the
- * middle of a callback. */
+/* Callbacks that run the context themselves keep the loop held, so that no other thread gets it in
+ * the middle of a callback. */
 static void poll_fds(int n, int timeout_ms)
 {
     GPollFD *fds = loop.fds;
@@ -152,7 +152,7 @@ void sp_loop_turn(void)
     GThread *former = loop.turner;
 
     g_assert(held > 0);
-    /* others turned it since this thread last looked, while it had let go of the loop */
+    /* another thread has run it since this one last looked, while this one had released the loop */
     if (loop.turns != seen_turns) {
         seen_turns = loop.turns;
         return;
@@ -220,7 +220,7 @@ static void *run_thread(void *unused)
     return NULL;
 }
 
-/* The child of a fork() has one thread, and nobody else holds anything. */
+/* The child of a fork() has one thread, so nothing is held by another. */
 static void begin_child(void)
 {
     memset(&loop, 0, sizeof loop);

@@ -14,7 +14,7 @@
 #define SECTION_TYPE 0x0a0d0d0au
 
 typedef struct {
-    FILE *file; /* belongs to the reader once there is one */
+    FILE *file; /* owned by the reader once there is one */
     pcap_t *reader;
     struct bpf_program program; /* without instructions until it is compiled */
 } Reading;
@@ -29,7 +29,7 @@ static void reading_clear(Reading *reading)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reading, reading_clear)
 
-/* Before the file is looked at, so that a wrong filter is told of in any case. */
+/* Done before the file is opened, so that an invalid filter is reported in any case. */
 static bool compile_filter(Reading *reading, const char *filter, GError **error)
 {
     pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SP_ETHERNET_FRAME_MAX);
@@ -47,8 +47,7 @@ static bool compile_filter(Reading *reading, const char *filter, GError **error)
     return is_good;
 }
 
-/* libpcap does not take a capture in which no interface is described, as is one in which nothing
- * was plugged in yet. */
+/* libpcap rejects a capture that describes no interface, as long as nothing has been plugged in. */
 static bool has_only_begun(FILE *file)
 {
     guint32 type;
@@ -59,7 +58,7 @@ static bool has_only_begun(FILE *file)
     return fread(&type, sizeof type, 1, file) == 1 && type == SECTION_TYPE;
 }
 
-/* True with reading->reader NULL for a capture without a frame. */
+/* Returns true with reading->reader NULL if the capture has no frames. */
 static bool open_file(Reading *reading, const char *path, GError **error)
 {
     char message[PCAP_ERRBUF_SIZE] = "";

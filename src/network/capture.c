@@ -90,7 +90,7 @@ SpCapture *sp_capture_new(const char *path, GError **error)
     write_u32(capture->buffer, BYTE_ORDER_MAGIC);
     write_u16(capture->buffer, 1); /* version 1.0 */
     write_u16(capture->buffer, 0);
-    write_u32(capture->buffer, G_MAXUINT32); /* of a length that is not told: all ones */
+    write_u32(capture->buffer, G_MAXUINT32); /* all ones: the section's length is not given */
     write_u32(capture->buffer, G_MAXUINT32);
     end_block(capture, begin);
     return capture;
@@ -120,7 +120,7 @@ guint sp_capture_add_interface(SpCapture *capture, const char *name)
 
     write_u16(capture->buffer, LINK_TYPE_ETHERNET);
     write_u16(capture->buffer, 0);
-    write_u32(capture->buffer, 0); /* no limit to a packet's length */
+    write_u32(capture->buffer, 0); /* no limit on a packet's length */
     write_u16(capture->buffer, OPTION_IF_NAME);
     write_u16(capture->buffer, (guint16)length);
     write_padded(capture->buffer, name, length);
@@ -143,7 +143,7 @@ void sp_capture_frame(
     write_u32(capture->buffer, (guint32)(time >> 32));
     write_u32(capture->buffer, (guint32)time);
     write_u32(capture->buffer, (guint32)length); /* captured */
-    write_u32(capture->buffer, (guint32)length); /* as it was */
+    write_u32(capture->buffer, (guint32)length); /* original */
     write_padded(capture->buffer, frame, length);
     end_block(capture, begin);
 }

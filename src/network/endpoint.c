@@ -29,7 +29,7 @@ struct SpEndpoint {
     GArray *watches;   /* of Watch */
     SpFrameQueue kept;
     guint16 next_port;
-    GByteArray *frame; /* the one being built */
+    GByteArray *frame; /* being built */
 };
 
 static void send_packet(SpEndpoint *endpoint, const SpPacket *packet)
@@ -47,7 +47,7 @@ static bool is_own(const SpEndpoint *endpoint, const SpIp *ip)
     return false;
 }
 
-/* The beginnings of an answer to who sent @packet. */
+/* The fields that every answer to @packet has. */
 static SpPacket answer_to(const SpEndpoint *endpoint, const SpPacket *packet, const SpIp *from)
 {
     return (SpPacket){.kind = packet->kind,
@@ -132,7 +132,7 @@ static void on_frame(const guint8 *frame, gsize length, void *data)
     if (sp_packet_parse(frame, length, &packet)) {
         if (is_watched(endpoint, &packet))
             return;
-        /* what was flooded to us is another's to answer */
+        /* a frame flooded to us is answered by another station */
         if (sp_mac_is_group(&packet.destination) ||
             sp_mac_equal(&packet.destination, &endpoint->mac)) {
             if (!answer_arp(endpoint, &packet) && !answer_solicitation(endpoint, &packet))
@@ -222,7 +222,7 @@ bool sp_endpoint_source(
             *ret_source = address->ip;
             return true;
         }
-        /* any but the link-local one will do, which does too where there is none */
+        /* prefer any other address to the link-local one */
         if (!best || (sp_ip_is_link_local(&best->ip) && !sp_ip_is_link_local(to)))
             best = address;
     }
@@ -286,10 +286,10 @@ bool sp_endpoint_send(SpEndpoint *endpoint, const SpPacket *template, GError **e
     return true;
 }
 
-/* A request that is sent again and again until something answers it. */
+/* A request that is repeated until it is answered. */
 typedef struct {
     const SpPacket *request;
-    /* @ret_mac: of who is asked for, where the answer tells */
+    /* @ret_mac: the target's, if the answer contains it */
     bool (*is_answer)(const SpPacket *request, const SpPacket *packet, SpMac *ret_mac);
     bool has_answer;
     SpMac mac;
@@ -335,7 +335,7 @@ static bool run_exchange(SpEndpoint *endpoint, Exchange *exchange, gint64 deadli
     return false;
 }
 
-/* Says of SP_ERROR_TIMEOUT what did not come. */
+/* Have SP_ERROR_TIMEOUT say what was not answered. */
 static bool explain_timeout(GError **error, GError *local, const SpIp *ip, const char *what)
 {
     g_autofree char *text = sp_ip_format(ip);

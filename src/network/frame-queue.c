@@ -9,7 +9,7 @@ void sp_frame_queue_init(SpFrameQueue *kept)
     g_queue_init(&kept->frames);
 }
 
-/* The caller's from now on. */
+/* The frame is owned by the caller from now on. */
 static GBytes *take_out(SpFrameQueue *kept, GList *link)
 {
     GBytes *frame = link->data;
@@ -39,7 +39,7 @@ typedef struct {
     SpFrameQueue *kept;
     SpMatchFunc match;
     void *data;
-    guint64 next; /* the number of the first that was not looked at yet */
+    guint64 next; /* the number of the first frame not checked yet */
     GBytes *found;
 } Search;
 

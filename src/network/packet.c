@@ -15,8 +15,8 @@
 #define QUOTE_SIZE 8u /* RFC 792: "64 bits of original data datagram" */
 #define EXTENSIONS_MAX 8
 
-/* RFC 1071. Only the last piece may be of an odd length, and all together of no more than some
- * 64 KiB, so that @sum does not run over. */
+/* RFC 1071. Only the last piece may have an odd length, and all together at most about 64 KiB, so
+ * that @sum does not overflow. */
 static guint32 add_words(guint32 sum, const guint8 *bytes, gsize length)
 {
     for (; length >= 2; bytes += 2, length -= 2)
@@ -31,8 +31,9 @@ static guint16 fold_sum(guint32 sum)
     return (guint16)~sum;
 }
 
-/* Over the pseudo-header (RFC 768, RFC 9293 3.1, RFC 8200 8.1) and the @length bytes: 0 where they
- * hold the right checksum, the one that is right where they hold 0. ICMP has no pseudo-header. */
+/* Over the pseudo-header (RFC 768, RFC 9293 3.1, RFC 8200 8.1) and the @length bytes: 0 if they
+ * contain the right checksum; the right checksum if they contain 0 in its place. ICMP has no
+ * pseudo-header. */
 static guint16 transport_checksum(const SpPacket *packet, const guint8 *bytes, gsize length)
 {
     guint32 sum = 0;
@@ -59,7 +60,7 @@ static void set_payload(SpPacket *packet, const guint8 *bytes, gsize length)
     packet->payload_length = length;
 }
 
-/* RFC 826, for Ethernet and IPv4; others are OTHER. */
+/* RFC 826, for Ethernet and IPv4; anything else is OTHER. */
 static bool parse_arp(SpPacket *packet)
 {
     const guint8 *b = packet->payload;
@@ -151,7 +152,7 @@ static bool parse_transport(SpPacket *packet)
     return true;
 }
 
-/* RFC 791, 3.1. @is_quote: the packet may be cut short behind its header. */
+/* RFC 791, 3.1. @is_quote: the packet may be truncated after its header. */
 static bool parse_ipv4(SpPacket *packet, bool is_quote)
 {
     const guint8 *b = packet->payload;
@@ -163,7 +164,7 @@ static bool parse_ipv4(SpPacket *packet, bool is_quote)
     total = sp_get_be16(b + 2);
     if (header < IPV4_SIZE || header > packet->payload_length || total < header)
         return false;
-    /* a router has counted down the TTL of what it quotes */
+    /* a router has decremented the TTL of what it quotes */
     if (!is_quote && (total > packet->payload_length || fold_sum(add_words(0, b, header)) != 0))
         return false;
     packet->is_fragment = (sp_get_be16(b + 6) & (IP_MF | IP_OFFMASK)) != 0;
@@ -175,7 +176,7 @@ static bool parse_ipv4(SpPacket *packet, bool is_quote)
     return true;
 }
 
-/* RFC 8200, 4. Stands before the extension header that packet->protocol names. */
+/* RFC 8200, 4. The payload begins with the extension header that packet->protocol names. */
 static bool skip_extension(SpPacket *packet)
 {
     const guint8 *b = packet->payload;
@@ -186,7 +187,7 @@ static bool skip_extension(SpPacket *packet)
     length = packet->protocol == IPPROTO_FRAGMENT ? 8 : 8 + (gsize)b[1] * 8;
     if (length > packet->payload_length)
         return false;
-    /* a fragment that is all there is, is none (RFC 8200, 4.5; RFC 6946) */
+    /* a fragment that is the whole packet does not count (RFC 8200, 4.5; RFC 6946) */
     if (packet->protocol == IPPROTO_FRAGMENT && (sp_get_be16(b + 2) & 0xfff9) != 0)
         packet->is_fragment = true;
     packet->protocol = b[0];
@@ -353,7 +354,7 @@ static void build_ip(const SpPacket *packet, guint8 *b, gsize total)
     sp_put_be16(b + 10, fold_sum(add_words(0, b, IPV4_SIZE)));
 }
 
-/* The header at @b, in front of the payload; @length is that of both. */
+/* Build the header at @b, which the payload follows; @length is that of both. */
 static void build_transport(const SpPacket *packet, guint8 *b, gsize length)
 {
     guint16 sum;
@@ -381,8 +382,8 @@ static void build_transport(const SpPacket *packet, guint8 *b, gsize length)
     }
 }
 
-/* What goes in front of the payload, by kind: the header of ARP or the transport, the EtherType
- * and protocol where they follow from the kind. */
+/* Set the EtherType, protocol and hop limit that follow from the kind. Returns the length of the
+ * ARP or transport header. */
 static gsize fill_defaults(SpPacket *packet)
 {
     static const struct {

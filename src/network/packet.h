@@ -13,7 +13,7 @@
 #include <stdbool.h>
 
 /**
- * What is in an Ethernet frame, taken apart and put together: ARP, IPv4 and IPv6, and in them ICMP,
+ * Parses and builds Ethernet frames: ARP, IPv4 and IPv6, and in them ICMP,
  * ICMPv6 with neighbour discovery, UDP and TCP. Pure functions of bytes and length.
  *
  *     SpPacket packet = {.kind = SP_PACKET_UDP, .destination = theirs, .source = ours,
@@ -25,10 +25,10 @@
  * the checksum, RFC 1071. Their numbers are called as in the system headers included here.
  */
 typedef enum {
-    SP_PACKET_OTHER, /* of its own EtherType; a VLAN's tag is one of these */
+    SP_PACKET_OTHER, /* of any other EtherType, such as a VLAN tag */
     SP_PACKET_ARP,
     SP_PACKET_IP,   /* of another protocol, or a fragment */
-    SP_PACKET_ICMP, /* ICMPv6 where @from is an IPv6 address */
+    SP_PACKET_ICMP, /* ICMPv6 if @from is an IPv6 address */
     SP_PACKET_UDP,
     SP_PACKET_TCP,
 } SpPacketKind;
@@ -45,7 +45,7 @@ typedef struct {
     } arp;
 
     guint8 protocol;  /* of IP; to build: only of IP */
-    guint8 hop_limit; /* TTL; to build: 0 stands for 64 */
+    guint8 hop_limit; /* TTL; to build: 0 means 64 */
     bool is_fragment;
     struct {
         guint8 type, code;
@@ -63,22 +63,22 @@ typedef struct {
 } SpPacket;
 
 /**
- * Take a frame apart.
+ * Parse a frame.
  *
- * False, with @ret_packet untouched, where it is cut short, or a length or checksum in it is wrong:
- * what a kernel drops. Options and extension headers are passed over.
+ * Returns false, with @ret_packet untouched, if it is truncated or has a wrong length or checksum:
+ * what a kernel drops. Options and extension headers are skipped.
  */
 bool sp_packet_parse(const guint8 *frame, gsize length, SpPacket *ret_packet);
 
 /**
- * Put a frame together, with its lengths and checksums; @frame gets nothing else.
+ * Build a frame, with its lengths and checksums, in @frame, whose contents it replaces.
  *
- * False, and @frame empty, where @from and @to are not of one family or the payload is too long.
- * Sources, flags, codes are what the caller says: they may be lies.
+ * Returns false, and empties @frame, if @from and @to are not of one family or the payload is too
+ * long. Sources, flags and codes are used as given, true or not.
  */
 bool sp_packet_build(const SpPacket *packet, GByteArray *frame);
 
-/** Whose link-layer address is asked for, or told, by neighbour discovery. */
+/** The target whose link-layer address neighbour discovery asks for or announces. */
 typedef struct {
     SpIp target;
     bool has_link; /* @link is that of the sender of a solicitation, the target's otherwise */
@@ -87,14 +87,15 @@ typedef struct {
 
 #define SP_NEIGHBOUR_PAYLOAD 24u /* a target and one option */
 
-/** False where @packet is no solicitation or advertisement that RFC 4861, 7.1, lets count. */
+/** Returns false if @packet is not a solicitation or advertisement that is valid by RFC 4861, 7.1.
+ */
 bool sp_packet_get_neighbour(const SpPacket *packet, SpNeighbour *ret_neighbour);
-/** Make @packet the solicitation or advertisement @type; @payload must live as long as it. */
+/** Make @packet a solicitation or advertisement, as @type says; @payload must live as long. */
 void sp_packet_set_neighbour(SpPacket *packet, guint8 type, const SpNeighbour *neighbour,
     guint8 payload[SP_NEIGHBOUR_PAYLOAD]);
 
 /**
- * What an ICMP or ICMPv6 error is about: addresses, protocol, and the ports and sequence number as
- * far as UDP or TCP are quoted. False where it is no error or quotes too little.
+ * The packet that an ICMP or ICMPv6 error quotes: addresses, protocol, and of UDP or TCP the ports
+ * and sequence number. Returns false if it is not an error or quotes too little.
  */
 bool sp_packet_get_quote(const SpPacket *packet, SpPacket *ret_quote);

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #define WINDOW_FIRST 64u
-#define PATIENCE_MIN_MS 200 /* for a sentinel's answer; doubled when it does not come */
+#define PATIENCE_MIN_MS 200 /* how long to wait for a sentinel's answer; doubled if none comes */
 #define PATIENCE_MAX_MS 4000
-#define DIRTY_MAX 100u    /* windows one after the other during which frames were dropped */
-#define SENTINEL_BYTE 12  /* of its IPv6 address */
-#define NDP_SENTINELS 16u /* each makes an entry in the target's neighbour table */
+#define DIRTY_MAX 100u    /* consecutive windows during which frames were dropped */
+#define SENTINEL_BYTE 12  /* of its IPv6 address, which holds its number */
+#define NDP_SENTINELS 16u /* each adds an entry to the target's neighbour table */
 
 typedef struct {
     SpEndpoint *endpoint;
@@ -24,10 +24,10 @@ typedef struct {
     guint answers; /* ports that are not silent */
     guint done;    /* ports of this round */
 
-    guint sentinel; /* the number of the one that is out */
+    guint sentinel; /* the number of the one on its way */
     bool is_answered;
     guint64 drops;  /* when the window began */
-    guint64 unsent; /* packets that the endpoint did not take */
+    guint64 unsent; /* packets that the endpoint could not send */
     guint dirty;
     guint window;
     gint64 patience_ms;
@@ -35,20 +35,20 @@ typedef struct {
     gint64 deadline;
     const SpInterrupt *interrupt;
     SpPortScanStats stats;
-} Probe;
+} PortScan;
 
 static const guint window_max[] = {
     [SP_PORT_SCAN_TCP] = SP_PORT_SCAN_TCP_WINDOW_MAX,
     [SP_PORT_SCAN_UDP] = SP_PORT_SCAN_UDP_WINDOW_MAX,
 };
 
-/* Something that a service answers, where an empty datagram is not. */
+/* What a service answers that ignores an empty datagram. */
 static const struct {
     guint16 port;
     guint8 length;
     const char *bytes;
 } questions[] = {
-    /* RFC 1035, 4.1: a query for the root's name servers */
+    /* RFC 1035, 4.1: a query for the root name servers */
     {53, 17,
         "\x53\x50\x01\x00\0\x01\0\0\0\0\0\0"
         "\0\0\x02\0\x01"},
@@ -56,7 +56,7 @@ static const struct {
     {123, 48,
         "\x23\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
         "\0\0\0\1"},
-    /* OpenVPN's P_CONTROL_HARD_RESET_CLIENT_V2 with a session's number, no acknowledgments */
+    /* OpenVPN's P_CONTROL_HARD_RESET_CLIENT_V2 with a session ID, no acknowledgments */
     {1194, 14, "\x38slotproo\0\0\0\0\0"},
 };
 
@@ -67,39 +67,39 @@ const char *sp_port_scan_state_name(SpPortScanState state)
     return state < G_N_ELEMENTS(names) ? names[state] : names[0];
 }
 
-/* Another one for each port, so that no answer is taken for another's. */
-static guint32 sequence_of(const Probe *probe, guint16 port)
+/* Different for each port, so that no answer is taken for that of another port. */
+static guint32 sequence_of(const PortScan *scan, guint16 port)
 {
-    return probe->salt + port * 2654435761u;
+    return scan->salt + port * 2654435761u;
 }
 
 /* What can't be sent counts as dropped, so that its window is repeated. */
-static void queue_packet(Probe *probe, const SpPacket *packet)
+static void queue_packet(PortScan *scan, const SpPacket *packet)
 {
-    if (!sp_endpoint_send(probe->endpoint, packet, NULL))
-        probe->unsent++;
+    if (!sp_endpoint_send(scan->endpoint, packet, NULL))
+        scan->unsent++;
 }
 
 static void send_tcp(
-    Probe *probe, guint16 source_port, guint16 port, guint8 flags, guint32 sequence)
+    PortScan *scan, guint16 source_port, guint16 port, guint8 flags, guint32 sequence)
 {
     const SpPacket packet = {.kind = SP_PACKET_TCP,
-        .destination = probe->mac,
-        .from = probe->source,
-        .to = probe->target,
+        .destination = scan->mac,
+        .from = scan->source,
+        .to = scan->target,
         .from_port = source_port,
         .to_port = port,
         .tcp = {.flags = flags, .sequence = sequence, .window = 1024}};
 
-    queue_packet(probe, &packet);
+    queue_packet(scan, &packet);
 }
 
-static void send_udp(Probe *probe, guint16 source_port, guint16 port)
+static void send_udp(PortScan *scan, guint16 source_port, guint16 port)
 {
     SpPacket packet = {.kind = SP_PACKET_UDP,
-        .destination = probe->mac,
-        .from = probe->source,
-        .to = probe->target,
+        .destination = scan->mac,
+        .from = scan->source,
+        .to = scan->target,
         .from_port = source_port,
         .to_port = port};
 
@@ -109,83 +109,83 @@ static void send_udp(Probe *probe, guint16 source_port, guint16 port)
             packet.payload_length = questions[i].length;
         }
     }
-    queue_packet(probe, &packet);
+    queue_packet(scan, &packet);
 }
 
-static void send_probe(Probe *probe, guint16 port)
+static void send_probe(PortScan *scan, guint16 port)
 {
-    guint16 source_port = probe->source_ports[probe->stats.rounds - 1];
+    guint16 source_port = scan->source_ports[scan->stats.rounds - 1];
 
-    probe->stats.probes++;
-    if (probe->protocol == SP_PORT_SCAN_TCP)
-        send_tcp(probe, source_port, port, TH_SYN, sequence_of(probe, port));
+    scan->stats.probes++;
+    if (scan->protocol == SP_PORT_SCAN_TCP)
+        send_tcp(scan, source_port, port, TH_SYN, sequence_of(scan, port));
     else
-        send_udp(probe, source_port, port);
+        send_udp(scan, source_port, port);
 }
 
-/* An address for the answer that no other station has, and that tells the sentinel's number. */
-static SpMac sentinel_mac(const Probe *probe)
+/* The answer goes to an address that no other station has and that holds the sentinel's number. */
+static SpMac sentinel_mac(const PortScan *scan)
 {
-    const guint8 *own = sp_endpoint_mac(probe->endpoint)->bytes;
+    const guint8 *own = sp_endpoint_mac(scan->endpoint)->bytes;
 
-    return (SpMac){{0x06, own[2], own[3], own[4], own[5], (guint8)probe->sentinel}};
+    return (SpMac){{0x06, own[2], own[3], own[4], own[5], (guint8)scan->sentinel}};
 }
 
-static SpIp sentinel_ip(const Probe *probe)
+static SpIp sentinel_ip(const PortScan *scan)
 {
-    SpIp ip = sp_ip_link_local(sp_endpoint_mac(probe->endpoint));
+    SpIp ip = sp_ip_link_local(sp_endpoint_mac(scan->endpoint));
 
-    /* not ff:fe, so that it follows from no MAC address */
+    /* not ff:fe, so that it is derived from no MAC address */
     ip.bytes[11] = 0x53;
-    ip.bytes[SENTINEL_BYTE] = (guint8)(probe->sentinel % NDP_SENTINELS);
+    ip.bytes[SENTINEL_BYTE] = (guint8)(scan->sentinel % NDP_SENTINELS);
     return ip;
 }
 
-static void send_sentinel(Probe *probe)
+static void send_sentinel(PortScan *scan)
 {
-    SpPacket packet = {.kind = SP_PACKET_ARP, .destination = probe->mac, .to = probe->target};
+    SpPacket packet = {.kind = SP_PACKET_ARP, .destination = scan->mac, .to = scan->target};
     SpNeighbour neighbour = {
-        .target = probe->target, .has_link = true, .link = *sp_endpoint_mac(probe->endpoint)};
+        .target = scan->target, .has_link = true, .link = *sp_endpoint_mac(scan->endpoint)};
     guint8 payload[SP_NEIGHBOUR_PAYLOAD];
 
-    if (probe->target.is_v6) {
-        packet.from = sentinel_ip(probe);
+    if (scan->target.is_v6) {
+        packet.from = sentinel_ip(scan);
         sp_packet_set_neighbour(&packet, ND_NEIGHBOR_SOLICIT, &neighbour, payload);
     } else {
-        packet.source = sentinel_mac(probe);
+        packet.source = sentinel_mac(scan);
         packet.arp.operation = ARPOP_REQUEST;
         packet.arp.sender = packet.source;
     }
-    queue_packet(probe, &packet);
+    queue_packet(scan, &packet);
 }
 
-/* The answer to a sentinel, of whatever number. @ret_is_last: to the one that is out. */
-static bool is_sentinel_answer(const Probe *probe, const SpPacket *packet, bool *ret_is_last)
+/* Whether @packet answers any sentinel. @ret_is_last: it answers the current one. */
+static bool is_sentinel_answer(const PortScan *scan, const SpPacket *packet, bool *ret_is_last)
 {
-    SpMac mac = sentinel_mac(probe);
-    SpIp ip = sentinel_ip(probe);
+    SpMac mac = sentinel_mac(scan);
+    SpIp ip = sentinel_ip(scan);
     SpNeighbour neighbour;
 
-    if (!probe->target.is_v6) {
+    if (!scan->target.is_v6) {
         if (packet->kind != SP_PACKET_ARP || packet->arp.operation != ARPOP_REPLY ||
-            !sp_ip_equal(&packet->from, &probe->target) ||
+            !sp_ip_equal(&packet->from, &scan->target) ||
             memcmp(packet->arp.target.bytes, mac.bytes, SP_MAC_SIZE - 1) != 0)
             return false;
         *ret_is_last = sp_mac_equal(&packet->arp.target, &mac);
         return true;
     }
     if (packet->icmp.type != ND_NEIGHBOR_ADVERT || !sp_packet_get_neighbour(packet, &neighbour) ||
-        !sp_ip_equal(&neighbour.target, &probe->target))
+        !sp_ip_equal(&neighbour.target, &scan->target))
         return false;
     *ret_is_last = sp_ip_equal(&packet->to, &ip);
     ip.bytes[SENTINEL_BYTE] = packet->to.bytes[SENTINEL_BYTE];
     return sp_ip_equal(&packet->to, &ip);
 }
 
-static bool is_source_port(const Probe *probe, guint16 port)
+static bool is_source_port(const PortScan *scan, guint16 port)
 {
-    for (guint i = 0; i < probe->stats.rounds; i++) {
-        if (probe->source_ports[i] == port)
+    for (guint i = 0; i < scan->stats.rounds; i++) {
+        if (scan->source_ports[i] == port)
             return true;
     }
     return false;
@@ -196,10 +196,10 @@ static bool is_between(const SpPacket *packet, const SpIp *from, const SpIp *to)
     return sp_ip_equal(&packet->from, from) && sp_ip_equal(&packet->to, to);
 }
 
-/* RFC 9293, 3.10.7.1 and 3.10.7.4: a SYN is answered by acknowledging it. */
-static SpPortScanState judge_tcp(const Probe *probe, const SpPacket *packet)
+/* RFC 9293, 3.10.7.1 and 3.10.7.4: every answer to a SYN acknowledges it. */
+static SpPortScanState judge_tcp(const PortScan *scan, const SpPacket *packet)
 {
-    if (packet->tcp.acknowledgment != sequence_of(probe, packet->from_port) + 1 ||
+    if (packet->tcp.acknowledgment != sequence_of(scan, packet->from_port) + 1 ||
         !(packet->tcp.flags & TH_ACK))
         return SP_PORT_SCAN_NONE;
     if (packet->tcp.flags & TH_RST)
@@ -207,17 +207,16 @@ static SpPortScanState judge_tcp(const Probe *probe, const SpPacket *packet)
     return packet->tcp.flags & TH_SYN ? SP_PORT_SCAN_OPEN : SP_PORT_SCAN_NONE;
 }
 
-/* @ret_port is what the error is about. */
-static SpPortScanState judge_error(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
+/* @ret_port is the port that the error is about. */
+static SpPortScanState judge_error(const PortScan *scan, const SpPacket *packet, guint16 *ret_port)
 {
-    SpPacketKind kind = probe->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
+    SpPacketKind kind = scan->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
     SpPacket quote;
 
     if (!sp_packet_get_quote(packet, &quote) || quote.kind != kind ||
-        !is_between(&quote, &probe->source, &probe->target) ||
-        !is_source_port(probe, quote.from_port))
+        !is_between(&quote, &scan->source, &scan->target) || !is_source_port(scan, quote.from_port))
         return SP_PORT_SCAN_NONE;
-    if (kind == SP_PACKET_TCP && quote.tcp.sequence != sequence_of(probe, quote.to_port))
+    if (kind == SP_PACKET_TCP && quote.tcp.sequence != sequence_of(scan, quote.to_port))
         return SP_PORT_SCAN_NONE;
     *ret_port = quote.to_port;
     if (packet->from.is_v6)
@@ -230,43 +229,43 @@ static SpPortScanState judge_error(const Probe *probe, const SpPacket *packet, g
                : SP_PORT_SCAN_REJECTED;
 }
 
-/* NONE where @packet answers none of ours. */
-static SpPortScanState judge_packet(const Probe *probe, const SpPacket *packet, guint16 *ret_port)
+/* NONE if @packet does not answer one of our probes. */
+static SpPortScanState judge_packet(const PortScan *scan, const SpPacket *packet, guint16 *ret_port)
 {
-    SpPacketKind kind = probe->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
+    SpPacketKind kind = scan->protocol == SP_PORT_SCAN_TCP ? SP_PACKET_TCP : SP_PACKET_UDP;
 
     if (packet->kind == SP_PACKET_ICMP)
-        return judge_error(probe, packet, ret_port);
-    if (packet->kind != kind || !is_between(packet, &probe->target, &probe->source) ||
-        !is_source_port(probe, packet->to_port))
+        return judge_error(scan, packet, ret_port);
+    if (packet->kind != kind || !is_between(packet, &scan->target, &scan->source) ||
+        !is_source_port(scan, packet->to_port))
         return SP_PORT_SCAN_NONE;
     *ret_port = packet->from_port;
-    return kind == SP_PACKET_TCP ? judge_tcp(probe, packet) : SP_PORT_SCAN_OPEN;
+    return kind == SP_PACKET_TCP ? judge_tcp(scan, packet) : SP_PORT_SCAN_OPEN;
 }
 
 static bool on_packet(const SpPacket *packet, void *data)
 {
-    Probe *probe = data;
+    PortScan *scan = data;
     bool is_last = false;
     guint16 port = 0;
     SpPortScanState state;
 
-    if (is_sentinel_answer(probe, packet, &is_last)) {
-        probe->is_answered = probe->is_answered || is_last;
+    if (is_sentinel_answer(scan, packet, &is_last)) {
+        scan->is_answered = scan->is_answered || is_last;
         return true;
     }
-    state = judge_packet(probe, packet, &port);
-    if (state == SP_PORT_SCAN_NONE || probe->states[port] == SP_PORT_SCAN_NONE)
+    state = judge_packet(scan, packet, &port);
+    if (state == SP_PORT_SCAN_NONE || scan->states[port] == SP_PORT_SCAN_NONE)
         return false;
-    if (probe->states[port] == SP_PORT_SCAN_SILENT) {
-        probe->answers++;
-        probe->stats.late += probe->stats.rounds > 1;
+    if (scan->states[port] == SP_PORT_SCAN_SILENT) {
+        scan->answers++;
+        scan->stats.late += scan->stats.rounds > 1;
     }
-    if (state > probe->states[port])
-        probe->states[port] = (guint8)state;
-    /* or it would wait for us with a connection half open */
+    if (state > scan->states[port])
+        scan->states[port] = (guint8)state;
+    /* or the target would keep a half-open connection */
     if (state == SP_PORT_SCAN_OPEN && packet->kind == SP_PACKET_TCP)
-        send_tcp(probe, packet->to_port, port, TH_RST, packet->tcp.acknowledgment);
+        send_tcp(scan, packet->to_port, port, TH_RST, packet->tcp.acknowledgment);
     return true;
 }
 
@@ -277,158 +276,158 @@ static guint64 drops_of(SpPort *port)
     return stats->malformed + stats->blocked + stats->lost + stats->overflown;
 }
 
-/* Where the target's port is another one than before, this is another number too. */
-static guint64 count_drops(const Probe *probe)
+/* If the target has moved to another port of the switch, the count changes too. */
+static guint64 count_drops(const PortScan *scan)
 {
-    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), &probe->mac);
+    SpPort *theirs = sp_switch_find(sp_endpoint_switch(scan->endpoint), &scan->mac);
 
-    return probe->unsent + drops_of(sp_endpoint_port(probe->endpoint)) +
+    return scan->unsent + drops_of(sp_endpoint_port(scan->endpoint)) +
            (theirs ? drops_of(theirs) : 0);
 }
 
 static bool is_window_over(void *data, GError **error)
 {
-    Probe *probe = data;
-    SpPort *theirs = sp_switch_find(sp_endpoint_switch(probe->endpoint), &probe->mac);
+    PortScan *scan = data;
+    SpPort *theirs = sp_switch_find(sp_endpoint_switch(scan->endpoint), &scan->mac);
 
     if (theirs && !sp_port_is_connected(theirs)) {
-        g_autofree char *text = sp_ip_format(&probe->target);
+        g_autofree char *text = sp_ip_format(&scan->target);
         g_set_error(error, SP_ERROR, SP_ERROR_MACHINE,
-            "the machine of %s went away while its ports were probed", text);
+            "the machine of %s went away while its ports were scanned", text);
         return true;
     }
-    return probe->is_answered || count_drops(probe) != probe->drops;
+    return scan->is_answered || count_drops(scan) != scan->drops;
 }
 
-/* Why no window gets through any more; false while there is hope. */
-static bool is_hopeless(const Probe *probe, GError **error)
+/* Returns true and sets @error if no window will get through any more. */
+static bool is_hopeless(const PortScan *scan, GError **error)
 {
-    g_autofree char *text = sp_ip_format(&probe->target);
-    const char *name = probe->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP";
+    g_autofree char *text = sp_ip_format(&scan->target);
+    const char *name = scan->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP";
     gint64 now = g_get_monotonic_time();
     const char *why = NULL;
 
-    if (probe->deadline != SP_FOREVER && now >= probe->deadline)
+    if (scan->deadline != SP_FOREVER && now >= scan->deadline)
         why = "was not finished in time";
-    else if (probe->dirty > DIRTY_MAX)
+    else if (scan->dirty > DIRTY_MAX)
         why = "can't be done: the link loses too many frames";
-    else if (now - probe->last_answer > SP_PORT_SCAN_PATIENCE_MS * 1000)
-        why = probe->target.is_v6 ? "ended: it no longer answers neighbour solicitations"
-                                  : "ended: it no longer answers ARP requests";
+    else if (now - scan->last_answer > SP_PORT_SCAN_PATIENCE_MS * 1000)
+        why = scan->target.is_v6 ? "ended: it no longer answers neighbour solicitations"
+                                 : "ended: it no longer answers ARP requests";
     if (why)
         g_set_error(error, SP_ERROR, SP_ERROR_TIMEOUT,
-            "the probe of the %s ports of %s %s (%u of %u in round %u)", name, text, why,
-            probe->done, probe->wanted, probe->stats.rounds);
+            "the scan of the %s ports of %s %s (%u of %u in round %u)", name, text, why, scan->done,
+            scan->wanted, scan->stats.rounds);
     return why != NULL;
 }
 
-static void adapt_window(Probe *probe, bool is_clean, bool is_answered, gint64 time_us)
+static void adapt_window(PortScan *scan, bool is_clean, bool is_answered, gint64 time_us)
 {
     if (is_answered) {
-        probe->last_answer = g_get_monotonic_time();
-        probe->patience_ms = CLAMP(time_us / 1000 * 4, PATIENCE_MIN_MS, PATIENCE_MAX_MS);
+        scan->last_answer = g_get_monotonic_time();
+        scan->patience_ms = CLAMP(time_us / 1000 * 4, PATIENCE_MIN_MS, PATIENCE_MAX_MS);
     }
     if (is_clean) {
-        probe->dirty = 0;
-        probe->window = MIN(probe->window * 2, window_max[probe->protocol]);
+        scan->dirty = 0;
+        scan->window = MIN(scan->window * 2, window_max[scan->protocol]);
         return;
     }
-    probe->stats.repeated++;
-    probe->window = MAX(probe->window / 2, 1);
-    if (count_drops(probe) != probe->drops)
-        probe->dirty++;
+    scan->stats.repeated++;
+    scan->window = MAX(scan->window / 2, 1);
+    if (count_drops(scan) != scan->drops)
+        scan->dirty++;
     else
-        probe->patience_ms = MIN(probe->patience_ms * 2, PATIENCE_MAX_MS);
+        scan->patience_ms = MIN(scan->patience_ms * 2, PATIENCE_MAX_MS);
 }
 
-/* Send what is still silent of @ports, and a sentinel. @ret_is_clean: all of it got there. */
+/* Probe those of @ports that are still silent, and send a sentinel. @ret_is_clean: all arrived. */
 static bool run_window(
-    Probe *probe, const guint16 *ports, guint count, bool *ret_is_clean, GError **error)
+    PortScan *scan, const guint16 *ports, guint count, bool *ret_is_clean, GError **error)
 {
     gint64 begin = g_get_monotonic_time();
     g_autoptr(GError) local = NULL;
 
-    probe->drops = count_drops(probe);
-    probe->is_answered = false;
-    probe->sentinel++;
-    probe->stats.windows++;
+    scan->drops = count_drops(scan);
+    scan->is_answered = false;
+    scan->sentinel++;
+    scan->stats.windows++;
     for (guint i = 0; i < count; i++) {
-        if (probe->states[ports[i]] == SP_PORT_SCAN_SILENT)
-            send_probe(probe, ports[i]);
+        if (scan->states[ports[i]] == SP_PORT_SCAN_SILENT)
+            send_probe(scan, ports[i]);
     }
-    send_sentinel(probe);
-    if (!sp_wait(is_window_over, probe, MIN(probe->deadline, sp_deadline(probe->patience_ms)),
-            probe->interrupt, &local) &&
+    send_sentinel(scan);
+    if (!sp_wait(is_window_over, scan, MIN(scan->deadline, sp_deadline(scan->patience_ms)),
+            scan->interrupt, &local) &&
         !g_error_matches(local, SP_ERROR, SP_ERROR_TIMEOUT)) {
         g_propagate_error(error, g_steal_pointer(&local));
         return false;
     }
-    *ret_is_clean = probe->is_answered && count_drops(probe) == probe->drops;
-    adapt_window(probe, *ret_is_clean, probe->is_answered, g_get_monotonic_time() - begin);
-    return *ret_is_clean || !is_hopeless(probe, error);
+    *ret_is_clean = scan->is_answered && count_drops(scan) == scan->drops;
+    adapt_window(scan, *ret_is_clean, scan->is_answered, g_get_monotonic_time() - begin);
+    return *ret_is_clean || !is_hopeless(scan, error);
 }
 
-/* Sentinels until one brings no more answers. */
-static bool settle_answers(Probe *probe, GError **error)
+/* Send sentinels until no more answers come in before that of the sentinel. */
+static bool settle_answers(PortScan *scan, GError **error)
 {
     bool is_clean = false;
     guint before;
 
     do {
-        before = probe->answers;
-        if (!run_window(probe, NULL, 0, &is_clean, error))
+        before = scan->answers;
+        if (!run_window(scan, NULL, 0, &is_clean, error))
             return false;
-    } while (!is_clean || probe->answers != before);
+    } while (!is_clean || scan->answers != before);
     return true;
 }
 
-/* Probe each port that is silent so far. */
-static bool run_round(Probe *probe, GError **error)
+/* Probe every port that has been silent so far. */
+static bool run_round(PortScan *scan, GError **error)
 {
     g_autofree guint16 *ports = g_new(guint16, SP_PORT_SCAN_PORTS);
     guint count = 0;
 
     for (guint port = 0; port < SP_PORT_SCAN_PORTS; port++) {
-        if (probe->states[port] == SP_PORT_SCAN_SILENT)
+        if (scan->states[port] == SP_PORT_SCAN_SILENT)
             ports[count++] = (guint16)port;
     }
-    probe->source_ports[probe->stats.rounds++] = sp_endpoint_take_port(probe->endpoint);
-    probe->wanted = count;
-    for (probe->done = 0; probe->done < count;) {
-        guint window = MIN(probe->window, count - probe->done);
+    scan->source_ports[scan->stats.rounds++] = sp_endpoint_take_port(scan->endpoint);
+    scan->wanted = count;
+    for (scan->done = 0; scan->done < count;) {
+        guint window = MIN(scan->window, count - scan->done);
         bool is_clean = false;
 
-        if (!run_window(probe, ports + probe->done, window, &is_clean, error))
+        if (!run_window(scan, ports + scan->done, window, &is_clean, error))
             return false;
         if (is_clean)
-            probe->done += window;
+            scan->done += window;
     }
-    return settle_answers(probe, error);
+    return settle_answers(scan, error);
 }
 
-static bool run_rounds(Probe *probe, guint n_ports, GError **error)
+static bool run_rounds(PortScan *scan, guint n_ports, GError **error)
 {
     guint before;
 
     do {
         g_autofree char *text = NULL;
 
-        if (probe->stats.rounds == SP_PORT_SCAN_ROUNDS_MAX) {
-            text = sp_ip_format(&probe->target);
+        if (scan->stats.rounds == SP_PORT_SCAN_ROUNDS_MAX) {
+            text = sp_ip_format(&scan->target);
             g_set_error(error, SP_ERROR, SP_ERROR_GUEST,
                 "the silence of %s proves nothing: in each of %u rounds more of its %s ports "
-                "answered, which were silent before; does it limit its answers (icmp_ratelimit)?",
-                text, SP_PORT_SCAN_ROUNDS_MAX, probe->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP");
+                "answered that had been silent before; does it limit its answers (icmp_ratelimit)?",
+                text, SP_PORT_SCAN_ROUNDS_MAX, scan->protocol == SP_PORT_SCAN_TCP ? "TCP" : "UDP");
             return false;
         }
-        before = probe->answers;
-        if (!run_round(probe, error))
+        before = scan->answers;
+        if (!run_round(scan, error))
             return false;
-    } while (probe->answers < n_ports && (probe->stats.rounds < 2 || probe->answers != before));
+    } while (scan->answers < n_ports && (scan->stats.rounds < 2 || scan->answers != before));
     return true;
 }
 
-/* Marks what is asked for; returns how many ports that are. */
+/* Mark the ports to scan; returns how many there are. */
 static guint mark_ports(guint8 *states, const guint16 *ports, gsize n_ports)
 {
     guint count = 0;
@@ -450,7 +449,7 @@ bool sp_port_scan_run(SpEndpoint *endpoint, const SpIp *target, SpPortScanProtoc
 {
     g_autofree guint8 *states = g_malloc0(SP_PORT_SCAN_PORTS);
     gint64 begin = g_get_monotonic_time();
-    Probe probe = {.endpoint = endpoint,
+    PortScan scan = {.endpoint = endpoint,
         .protocol = protocol,
         .target = *target,
         .salt = g_random_int(),
@@ -462,19 +461,19 @@ bool sp_port_scan_run(SpEndpoint *endpoint, const SpIp *target, SpPortScanProtoc
     guint count = mark_ports(states, ports, n_ports);
     bool is_done;
 
-    if (!sp_endpoint_source(endpoint, target, &probe.source, error) ||
+    if (!sp_endpoint_source(endpoint, target, &scan.source, error) ||
         !sp_endpoint_resolve(endpoint, target, MIN(deadline, sp_deadline(SP_PORT_SCAN_PATIENCE_MS)),
-            interrupt, &probe.mac, error))
+            interrupt, &scan.mac, error))
         return false;
-    probe.last_answer = g_get_monotonic_time();
-    sp_endpoint_push_watch(endpoint, on_packet, &probe);
-    is_done = run_rounds(&probe, count, error);
-    sp_endpoint_remove_watch(endpoint, on_packet, &probe);
+    scan.last_answer = g_get_monotonic_time();
+    sp_endpoint_push_watch(endpoint, on_packet, &scan);
+    is_done = run_rounds(&scan, count, error);
+    sp_endpoint_remove_watch(endpoint, on_packet, &scan);
     if (!is_done)
         return false;
-    probe.stats.time_us = g_get_monotonic_time() - begin;
+    scan.stats.time_us = g_get_monotonic_time() - begin;
     memcpy(ret_states, states, SP_PORT_SCAN_PORTS);
     if (ret_stats)
-        *ret_stats = probe.stats;
+        *ret_stats = scan.stats;
     return true;
 }

@@ -13,8 +13,7 @@ struct SpPort {
     SpSwitch *owner;
     char *name;
     guint interface;  /* of the capture */
-    SpStream *stream; /* of frames behind their lengths. NULL: the driver's own port, or its peer
-                         is gone */
+    SpStream *stream; /* of lengths and frames. NULL: the driver's own port, or its peer is gone */
     SpFrameFunc func;
     void *func_data;
     GQueue delayed; /* of Delayed, the first due first */
@@ -42,7 +41,7 @@ struct SpSwitch {
     GHashTable *stations; /* guint64 of make_station_key(), of Station */
     GRand *random;
     SpCapture *capture;
-    guint write_source; /* for what the driver's own ports sent */
+    guint write_source; /* writes what the driver's own ports sent */
 };
 
 static guint64 make_station_key(const SpMac *mac)
@@ -56,7 +55,7 @@ static void flush_port(SpPort *port)
         sp_stream_flush(port->stream);
 }
 
-/* To the socket's queue, or the driver's function. */
+/* Queue the frame for the socket, or pass it to the driver's function. */
 static void deliver_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     guint8 *space;
@@ -153,8 +152,7 @@ static bool is_lost(SpPort *port)
     return false;
 }
 
-/* Out at @port. What a socket is to write is written at the end of the turn, many frames at once.
- */
+/* Send the frame out at @port. Sockets are written at the end of the turn, many frames at once. */
 static void forward_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     if (is_lost(port))
@@ -172,7 +170,7 @@ static void learn_station(SpSwitch *sw, SpPort *port, const SpMac *mac, gint64 n
     guint64 *key;
 
     if (!station) {
-        /* a sender of made-up addresses costs us no more than that others are flooded to */
+        /* a sender of made-up addresses only causes more flooding */
         if (g_hash_table_size(sw->stations) >= SP_SWITCH_STATIONS_MAX)
             g_hash_table_remove_all(sw->stations);
         key = g_new(guint64, 1);
@@ -191,7 +189,7 @@ static SpPort *find_station(SpSwitch *sw, const SpMac *mac, gint64 now)
     return station && now - station->seen < SP_SWITCH_AGE_US ? station->port : NULL;
 }
 
-/* In at @port. */
+/* Take a frame in at @port, and forward it. */
 static void switch_frame(SpPort *port, const guint8 *frame, gsize length)
 {
     SpSwitch *sw = port->owner;
@@ -244,7 +242,7 @@ static gboolean on_write(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* Take the whole frames out of the input. */
+/* Take all complete frames out of the input. */
 static gsize on_port_input(const guint8 *bytes, gsize length, void *data)
 {
     SpPort *port = data;
@@ -254,7 +252,7 @@ static gsize on_port_input(const guint8 *bytes, gsize length, void *data)
         guint32 frame_length = sp_get_be32(bytes + at);
 
         if (frame_length > SP_ETHERNET_LENGTH_MAX) {
-            /* nobody knows where the next one begins */
+            /* where the next one begins is unknown */
             port->stats.malformed++;
             g_clear_pointer(&port->stream, sp_stream_free);
             break;

@@ -37,7 +37,7 @@ static SpPacket answer_to(const FakeTarget *target, const SpPacket *packet, cons
         .to_port = packet->from_port};
 }
 
-/* What a port answers: goes through the faults. */
+/* Send an answer of a port, subject to the faults. */
 static void send_answer(FakeTarget *target, const SpPacket *answer)
 {
     target->answers++;
@@ -182,7 +182,7 @@ static void take_sentinel(FakeTarget *target, const SpPacket *packet)
     release_held(target);
 }
 
-/* True where the frame is lost. */
+/* Returns true if the frame is lost. */
 static bool is_muted(FakeTarget *target, const SpPacket *packet)
 {
     if (target->mute_from == 0 || target->frames < target->mute_from || target->mute_sentinels == 0)

@@ -13,25 +13,25 @@ typedef struct {
     guint8 tcp[SP_PORT_SCAN_PORTS]; /* SpPortScanState; NONE is silent too */
     guint8 udp[SP_PORT_SCAN_PORTS];
 
-    guint lose_answers;   /* every so-manieth answer of a port is lost; 0: none */
-    guint mute_from;      /* from this frame on all is lost, 0: never, */
-    guint mute_sentinels; /* until so many sentinels were, or resolutions */
-    bool answers_late;    /* the first of those is answered in place of the last */
+    guint lose_answers;   /* one of this many answers of ports is lost; 0: none */
+    guint mute_from;      /* from this frame on all frames are lost (0: never), */
+    guint mute_sentinels; /* until this many sentinels or resolutions were */
+    bool answers_late;    /* the first of those is answered instead of the last */
     bool contradicts;     /* an error before and after each SYN-ACK */
     guint dies_at;        /* it goes away at this frame; 0: never */
-    bool limits_icmp;     /* 6 errors, and one more each 100 frames */
-    bool holds_answers;   /* and lets 100 go behind each answer to a sentinel */
+    bool limits_icmp;     /* 6 errors, and one more every 100 frames */
+    bool holds_answers;   /* and sends 100 after each answer to a sentinel */
     bool has_no_arp;      /* nor neighbour discovery */
-    bool answers_wrongly; /* with numbers, ports and quotes of probes that nobody sent */
+    bool answers_wrongly; /* with numbers, ports and quotes of probes that were never sent */
 
-    guint frames;    /* came in, */
-    guint elsewhere; /* of them in another thread than the one that made the target */
-    guint window;    /* came in since the last sentinel, */
+    guint frames;    /* received */
+    guint elsewhere; /* of these, in another thread than that which created the target */
+    guint window;    /* received since the last sentinel */
     guint largest_window;
     guint half_open; /* TCP connections that were not reset */
     guint udp_bytes; /* of payload, of the last datagram */
 
-    GThread *thread; /* which made the target */
+    GThread *thread; /* which created the target */
     int fd;
     GSource *source;
     GByteArray *input;

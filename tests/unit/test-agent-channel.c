@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Requests to an agent whose every byte the test chooses. */
+/* Requests to a fake agent: the test chooses every byte that it sends. */
 
 #include "base/error.h"
 #include "fake-agent.h"
@@ -34,7 +34,7 @@ static void test_command(void)
     g_assert_cmpint(sp_channel_status(channel), ==, 3);
     g_assert_cmpstr(sp_channel_output(channel)->str, ==, "out");
     g_assert_cmpstr(sp_channel_errors(channel)->str, ==, "err");
-    /* what comes after the end belongs to nobody, and harms nobody */
+    /* frames after the end belong to no channel, and do no harm */
     fake_say(&f, SP_AGENT_FRAME_DATA, frame.channel, SP_STREAM_STDOUT, "more", 4);
     g_assert_true(sp_agent_is_ready(f.agent));
     killed = sp_agent_exec(f.agent, argv);
@@ -81,7 +81,7 @@ static void test_terminal(void)
     g_assert_cmpstr(output->str, ==, "out|");
     g_assert_cmpuint(sp_channel_output(channel)->len, ==, 0);
 
-    /* no more than there is credit for, and word when there is more */
+    /* no more than the credit allows, and a call when there is more */
     for (gsize left = SP_INITIAL_CREDIT - 2; left > 0;) {
         gsize room = sp_channel_room(channel);
         g_assert_cmpuint(room, ==, MIN(left, SP_AGENT_FRAME_PAYLOAD_MAX));
@@ -133,7 +133,7 @@ static void test_cancel_and_errors(void)
     fake_tear_down(&f);
 }
 
-/* A file arrives whole, and never more of it than credit was given. */
+/* A file arrives whole, and never exceeds the credit. */
 static void test_put(void)
 {
     const gsize size = 3 * 1024 * 1024 + 17;
@@ -159,7 +159,7 @@ static void test_put(void)
     g_assert_cmpint(frame.payload[0] | frame.payload[1] << 8, ==, 0640);
     for (;;) {
         if (got == granted) {
-            /* nothing comes without credit */
+            /* nothing is sent without credit */
             fake_turn();
             g_assert_cmpint(recv(f.fd, credit, 1, MSG_DONTWAIT | MSG_PEEK), ==, -1);
             sp_put_le32(credit, SP_INITIAL_CREDIT);
@@ -185,7 +185,7 @@ static void test_put(void)
     fake_tear_down(&f);
 }
 
-/* A guest can't write to the host's file that it is sent. */
+/* A guest can't write to the host's file that is sent to it. */
 static void test_put_answered_by_data(void)
 {
     g_autoptr(GError) error = NULL;
@@ -241,7 +241,7 @@ static void assert_lost(SpChannel *channel, const char *reason, int taken_fd)
     g_assert_cmpint(fcntl(taken_fd, F_GETFD), ==, -1);
 }
 
-/* Nothing of a file that was on its way gets into the guest's next life. */
+/* After a reset the guest gets nothing more of a file that was being sent. */
 static void test_reset_in_put(void)
 {
     guint8 credit[4];
@@ -259,7 +259,7 @@ static void test_reset_in_put(void)
     g_assert_cmpint(fake_hear(&f).type, ==, SP_AGENT_FRAME_DATA);
     sp_agent_reset(f.agent, "the guest was reset");
     assert_lost(channel, "the guest was reset", fd);
-    /* of what had not left the driver nothing does any more */
+    /* what the driver had not sent yet is not sent any more */
     g_assert_cmpuint(fake_connect_again(&f), <=, 4 * FAKE_SOCKET_HOLDS);
     sp_put_le32(credit, SP_INITIAL_CREDIT);
     fake_say(&f, SP_AGENT_FRAME_CREDIT, id, 0, credit, sizeof credit);
@@ -281,7 +281,7 @@ static void test_reset_in_put(void)
     fake_tear_down(&f);
 }
 
-/* Half a frame before the reset is no part of what comes after it. */
+/* Half a frame from before the reset is not joined with what follows it. */
 static void test_reset_in_get(void)
 {
     guint8 half[SP_AGENT_FRAME_HEADER_SIZE + 2] = {0};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The connection to an agent whose every byte the test chooses. */
+/* The connection to a fake agent: the test chooses every byte that it sends. */
 
 #include "base/error.h"
 #include "fake-agent.h"
@@ -17,7 +17,7 @@ static void test_hello(void)
     fake_set_up(&f);
     memset(junk, SP_AGENT_FRAME_MAGIC, sizeof junk);
     g_assert_cmpint(write(f.fd, junk, sizeof junk), ==, sizeof junk);
-    /* an answer to somebody else's HELLO, then ours in two pieces */
+    /* an answer to another HELLO, then to ours in two pieces */
     f.hello[SP_HELLO_MAGIC_SIZE + 4] ^= 1;
     fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_false(sp_agent_is_ready(f.agent));
@@ -35,7 +35,7 @@ static void test_hello(void)
     fake_tear_down(&f);
 }
 
-/* Send @bytes again and again, to at least @total bytes. */
+/* Send @bytes repeatedly, at least @total bytes in all. */
 static void flood(FakeAgent *f, const guint8 *bytes, gsize length, gsize total)
 {
     g_autoptr(GByteArray) chunk = g_byte_array_new();
@@ -48,7 +48,7 @@ static void flood(FakeAgent *f, const guint8 *bytes, gsize length, gsize total)
     }
 }
 
-/* The rest of an earlier life of the guest is passed over, but not for ever. */
+/* What is left over from before a reset of the guest is skipped, but not without limit. */
 static void test_garbage_before_hello(void)
 {
     guint8 hello[SP_AGENT_FRAME_HEADER_SIZE + SP_HELLO_MAGIC_SIZE + 4 + SP_NONCE_SIZE +
@@ -65,13 +65,13 @@ static void test_garbage_before_hello(void)
     flood(&f, (const guint8 *)"login: ", 7, 17 * 1024 * 1024);
     g_assert_error(sp_agent_error(f.agent), SP_ERROR, SP_ERROR_PROTOCOL);
     g_assert_nonnull(strstr(sp_agent_error(f.agent)->message, "is not slotproof's agent"));
-    /* who says that is still read from, and no longer listened to */
+    /* its output is still read, and ignored */
     flood(&f, (const guint8 *)"login: ", 7, 1024 * 1024);
     fake_say(&f, SP_AGENT_FRAME_HELLO, 0, 0, f.hello, sizeof f.hello);
     g_assert_false(sp_agent_is_ready(f.agent));
     fake_tear_down(&f);
 
-    /* answers to somebody else are no better */
+    /* nor do answers to other HELLOs help */
     fake_set_up(&f);
     f.hello[SP_HELLO_MAGIC_SIZE + 4] ^= 1;
     sp_agent_frame_encode_header(hello, SP_AGENT_FRAME_HELLO, 0, 0, sizeof f.hello);
@@ -81,7 +81,7 @@ static void test_garbage_before_hello(void)
     fake_tear_down(&f);
 }
 
-/* One that is there but takes nothing costs the connection, not the driver's life. */
+/* An agent that reads nothing costs the connection and does not kill the driver. */
 static void test_closed(void)
 {
     const char *const argv[] = {"true", NULL};
@@ -102,7 +102,7 @@ static void test_closed(void)
     fake_tear_down(&f);
 }
 
-/* What breaks the protocol ends every request with the reason, and a reset begins anew. */
+/* A protocol violation ends every request with the reason; a reset starts afresh. */
 static void breaks(const guint8 *bytes, gsize length, const char *words)
 {
     const char *const argv[] = {"true", NULL};
@@ -133,10 +133,10 @@ static void test_broken(void)
         SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_DATA, 1, 0, 1, 0, 0, 0, 0, 0, 0x10, 0};
     const guint8 bad_exit[SP_AGENT_FRAME_HEADER_SIZE + 8] = {
         SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 7};
-    /* of a status that no process has */
+    /* a status that no process can have */
     const guint8 bad_status[SP_AGENT_FRAME_HEADER_SIZE + 8] = {
         SP_AGENT_FRAME_MAGIC, SP_AGENT_FRAME_EXIT, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-    /* more than may ever be granted: at once, and on top of what was granted at first and since */
+    /* more credit than may ever be granted: at once, and in addition to earlier credit */
     const guint8 much_credit[SP_AGENT_FRAME_HEADER_SIZE + 4] = {SP_AGENT_FRAME_MAGIC,
         SP_AGENT_FRAME_CREDIT, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
     const guint8 more_credit[2 * SP_AGENT_FRAME_HEADER_SIZE + 8] = {SP_AGENT_FRAME_MAGIC,

@@ -105,7 +105,7 @@ static void test_find_hello(void)
         g_byte_array_append(stream, hello + i, 1);
     }
     g_assert_cmpint(sp_agent_frame_find_hello(stream->data, stream->len), ==, sizeof garbage);
-    /* the magic string with another header in front of it is none */
+    /* the magic string after another header does not count */
     stream->data[sizeof garbage + 4] = 1;
     g_assert_cmpint(sp_agent_frame_find_hello(stream->data, stream->len), ==, -EAGAIN);
     /* nor is one with only part of a header, of which nothing may be read before the start */
@@ -142,7 +142,7 @@ static void test_payload(void)
     g_assert_cmpint(sp_payload_take_string(&p, &text), ==, -EBADMSG);
 }
 
-/* What sp_agent_frame_decode() says of a header, known without the payload. */
+/* What sp_agent_frame_decode() returns for a header, without its payload. */
 static void test_header_alone(void)
 {
     size_t size;

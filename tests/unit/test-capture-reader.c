@@ -46,7 +46,7 @@ static void add_udp(Fixture *f, guint interface, guint16 port, gsize length)
     sp_capture_frame(f->capture, interface, TIME_US, frame, length);
 }
 
-/* Three packets; the last is to port 53 as the first is, and of another length. */
+/* Three packets; the last is to port 53 like the first, and has another length. */
 static void add_three(Fixture *f)
 {
     guint interface = sp_capture_add_interface(f->capture, "gateway.0");
@@ -97,7 +97,7 @@ static void test_filter(Fixture *f, gconstpointer data)
     g_assert_cmpuint(bytes[37], ==, 67);
 }
 
-/* A filter is looked at also where there is nothing for it to take. */
+/* A filter is checked even if the capture is empty. */
 static void test_bad_filter(Fixture *f, gconstpointer data)
 {
     static const char *const filters[] = {"frob", "udp port", "port 99999", "(", "tcp and"};
@@ -108,12 +108,12 @@ static void test_bad_filter(Fixture *f, gconstpointer data)
         g_assert_null(sp_capture_read_frames(f->path, filters[i], &error));
         g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
         g_assert_nonnull(strstr(error->message, filters[i]));
-        /* in libpcap's words, of which there are some */
+        /* libpcap's message, which must not be empty */
         g_assert_false(g_str_has_suffix(error->message, "language: "));
     }
 }
 
-/* Before a port was plugged in, and before a frame came. */
+/* Before a port was plugged in, and before a frame was received. */
 static void test_empty(Fixture *f, gconstpointer data)
 {
     g_autoptr(GPtrArray) before = read_good(f, "tcp");
@@ -125,7 +125,7 @@ static void test_empty(Fixture *f, gconstpointer data)
     g_assert_cmpuint(after->len, ==, 0);
 }
 
-/* Cut at every byte behind the section header's type, a file has the frames that are whole. */
+/* Truncated at every byte after the section header's type, a file has the frames that are whole. */
 static void test_truncated(Fixture *f, gconstpointer data)
 {
     g_autofree char *bytes = NULL;
@@ -166,7 +166,7 @@ static void expect_no_capture(Fixture *f, const char *bytes, gsize length)
     g_assert_nonnull(strstr(error->message, f->path));
 }
 
-/* What is broken otherwise is not passed off as a file that is still written. */
+/* A file that is broken in another way is not mistaken for one that is still being written. */
 static void test_garbage(Fixture *f, gconstpointer data)
 {
     g_autofree char *bytes = NULL;
@@ -178,7 +178,7 @@ static void test_garbage(Fixture *f, gconstpointer data)
     g_assert_true(g_file_get_contents(f->path, &bytes, &length, NULL));
     expect_no_capture(f, "", 0);
     expect_no_capture(f, "no capture at all, but long enough for one", 42);
-    /* the length of the block behind the two headers */
+    /* the length of the block after the two headers */
     memcpy(&size, bytes + 4, sizeof size);
     first = size;
     memcpy(&size, bytes + first + 4, sizeof size);
@@ -203,7 +203,7 @@ static void test_other_link(Fixture *f, gconstpointer data)
     expect_no_capture(f, bytes, length);
 }
 
-/* Memory for what is asked for has a limit, one for what is passed over does not matter. */
+/* The memory for matching frames is limited; skipped frames don't count. */
 static void test_much(Fixture *f, gconstpointer data)
 {
     g_autoptr(GPtrArray) some = NULL;

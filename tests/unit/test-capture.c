@@ -109,7 +109,7 @@ static void test_blocks(Fixture *f, gconstpointer data)
     }
 }
 
-/* More than is held at once, and a name longer than an option is made. */
+/* More than the buffer holds, and a name that is longer than an option can be. */
 static void test_large(Fixture *f, gconstpointer data)
 {
     g_autofree char *name = g_strnfill(100000, 'n');
@@ -130,7 +130,7 @@ static void test_large(Fixture *f, gconstpointer data)
     sp_capture_free(capture);
 }
 
-/* One that was there is replaced, not appended to. */
+/* An existing file is replaced, not appended to. */
 static void test_replaced(Fixture *f, gconstpointer data)
 {
     g_autofree char *bytes = NULL;
@@ -172,7 +172,7 @@ static void test_tshark(Fixture *f, gconstpointer data)
     g_assert_null(strstr(errors, "malformed"));
 }
 
-/* Told of once, and no reason to stop. */
+/* Reported once, and no reason to stop. */
 static void test_full(void)
 {
     g_autoptr(GError) error = NULL;

@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-/* Two endpoints on one network, and a port that hears and says what it likes. */
+/* Two endpoints on one network, and a port that receives and sends arbitrary frames. */
 typedef struct {
     SpSwitch *sw;
     SpEndpoint *a, *b;
     SpPort *other;
-    GByteArray *frame; /* what the other port last heard */
+    GByteArray *frame; /* the last one that the other port received */
     guint heard;
     GError *error;
 } Fixture;
@@ -93,7 +93,7 @@ static gboolean send_wrong_answer(void *data)
     return G_SOURCE_CONTINUE;
 }
 
-/* An echo that answers another request is none. */
+/* An echo reply to another request does not count. */
 static void test_ping_number(Fixture *f, gconstpointer data)
 {
     guint source = g_timeout_add(10, send_wrong_answer, f);
@@ -129,13 +129,13 @@ static void test_nobody(Fixture *f, gconstpointer data)
         g_assert_error(f->error, SP_ERROR, SP_ERROR_TIMEOUT);
         g_assert_nonnull(strstr(f->error->message, words[i]));
         g_clear_error(&f->error);
-        g_assert_cmpuint(f->heard - before, ==, 2); /* asked twice in that time */
+        g_assert_cmpuint(f->heard - before, ==, 2); /* two requests in that time */
     }
     g_assert_false(sp_endpoint_resolve(f->a, &target, SP_FOREVER, &interrupt, &mac, &f->error));
     g_assert_error(f->error, SP_ERROR, SP_ERROR_INTERRUPTED);
 }
 
-/* A packet of the other port's that @b is to answer, or not. */
+/* A packet from the other port that @b must answer, or must not. */
 static void send_other(Fixture *f, const SpPacket *packet)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -180,7 +180,7 @@ static void test_answers_arp(Fixture *f, gconstpointer data)
     request.from = ip("0.0.0.0");
     send_other(f, &request);
     assert_answer(f, &answer);
-    /* another's address, or a reply */
+    /* another station's address, or a reply */
     request.to = ip("10.0.0.4");
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
@@ -219,7 +219,7 @@ static void test_answers_solicitation(Fixture *f, gconstpointer data)
     assert_answer(f, &answer);
     g_assert_true(sp_ip_equal(&answer.to, &all));
     g_assert_cmphex(answer.icmp.rest, ==, 0x20000000);
-    /* through a router, or for another's */
+    /* forwarded by a router, or for another station */
     request.hop_limit = 254;
     send_other(f, &request);
     g_assert_cmpuint(f->heard, ==, 0);
@@ -247,7 +247,7 @@ static void test_answers_echo(Fixture *f, gconstpointer data)
         g_assert_cmphex(answer.icmp.rest, ==, 0x12345678);
         g_assert_cmpmem(answer.payload, answer.payload_length, "abcde", 5);
         g_assert_true(sp_ip_equal(&answer.to, &request.from));
-        /* an answer is not answered, nor is what is another's */
+        /* an answer is not answered, nor is a request to another station */
         request.icmp.type = answer.icmp.type;
         send_other(f, &request);
         g_assert_cmpuint(f->heard, ==, 0);
@@ -264,8 +264,8 @@ static void test_answers_echo(Fixture *f, gconstpointer data)
     }
 }
 
-/* Cut at each byte, and with each byte wrong: never answered with something else than it should,
- * and kept for who wants to see it. */
+/* Truncated at each byte, and with each byte changed: never answered wrongly, and kept for a test
+ * that asks for it. */
 static void test_garbage(Fixture *f, gconstpointer data)
 {
     SpPacket request = from_other(SP_PACKET_ICMP, &mac_b, "10.0.0.3", "10.0.0.2");
@@ -338,7 +338,7 @@ static void test_receive(Fixture *f, gconstpointer data)
     for (guint16 i = 5; i < 10; i++)
         send_udp(f, i);
     sp_endpoint_send_frame(f->a, (const guint8 *)"\x52\x54\0\0\0\2\x52\x54\0\0\0\1\x08\0", 14);
-    /* one that came before, spoofed as it was; the others stay, in order */
+    /* one that has arrived already, with a spoofed source; the others stay, in order */
     first = sp_endpoint_receive(f->b, is_udp_to, &port, 0, NULL, &f->error);
     g_assert_no_error(f->error);
     frame = g_bytes_get_data(first, &length);
@@ -355,7 +355,7 @@ static void test_receive(Fixture *f, gconstpointer data)
         (guint16[]){5}));
     third = sp_endpoint_receive(f->b, is_malformed, NULL, 0, NULL, &f->error);
     g_assert_cmpuint(g_bytes_get_size(third), ==, 14);
-    /* one that is still to come */
+    /* one that has not arrived yet */
     port = 99;
     g_timeout_add(20, send_later, f);
     fourth = sp_endpoint_receive(f->b, is_udp_to, &port, sp_deadline(5000), NULL, &f->error);
@@ -364,7 +364,7 @@ static void test_receive(Fixture *f, gconstpointer data)
     g_assert_null(sp_endpoint_receive(f->b, NULL, NULL, 0, NULL, NULL));
 }
 
-/* What nobody takes is forgotten, the oldest first. */
+/* Frames that nothing takes are discarded, the oldest first. */
 static void test_kept_bound(Fixture *f, gconstpointer data)
 {
     g_autofree guint8 *large = g_malloc0(60000);
@@ -405,7 +405,7 @@ static void test_send(Fixture *f, gconstpointer data)
 
     g_assert_true(sp_endpoint_send(f->a, &packet, &f->error));
     g_assert_true(sp_packet_parse(f->frame->data, f->frame->len, &heard));
-    g_assert_true(sp_mac_equal(&heard.source, &mac_a)); /* where none was given */
+    g_assert_true(sp_mac_equal(&heard.source, &mac_a)); /* because none was given */
     packet.to = ip("fd00::3");
     g_assert_false(sp_endpoint_send(f->a, &packet, &f->error));
     g_assert_error(f->error, SP_ERROR, SP_ERROR_USAGE);

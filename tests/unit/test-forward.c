@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Ports of the host that lead to a guest, whose agent the test is: what its clients see. */
+/* Forwarded ports as seen by their clients; the test plays the guest's agent. */
 
 #include "agent/forward.h"
 
@@ -77,7 +77,7 @@ static struct sp_agent_frame hear(Fixture *f, enum sp_agent_frame_type type)
     return frame;
 }
 
-/* A client and the channel of its own, which is a command that is known. */
+/* Connect a client; returns its channel, which must run the expected command. */
 static int connect_client(Fixture *f, guint32 *ret_channel)
 {
     static const char argv[] = "/proc/self/exe\0connect\0localhost\0"
@@ -95,7 +95,7 @@ static void say(Fixture *f, guint32 channel, const char *text)
     fake_say(&f->fake, SP_AGENT_FRAME_DATA, channel, SP_STREAM_STDOUT, text, strlen(text));
 }
 
-/* In order; the agent reads the two streams in either order. */
+/* In order; the agent may read the two streams in either order. */
 static void say_end(Fixture *f, guint32 channel)
 {
     fake_say(&f->fake, SP_AGENT_FRAME_END, channel, SP_STREAM_STDOUT, NULL, 0);
@@ -123,7 +123,7 @@ static void client_send(int fd, const char *text)
     g_assert_cmpint(send(fd, text, strlen(text), 0), ==, strlen(text));
 }
 
-/* The client gets this; NULL: the end of what comes. */
+/* The client gets this text; NULL: the end of the stream. */
 static void expect_client(int fd, const char *text)
 {
     char buffer[100];
@@ -169,7 +169,7 @@ static void test_client_ends_first(Fixture *f, gconstpointer data)
     close(fd);
 }
 
-/* The guest ends first, and still gets what the client has to say. */
+/* The guest ends first, and still gets what the client sends. */
 static void test_guest_ends_first(Fixture *f, gconstpointer data)
 {
     guint32 channel;
@@ -186,7 +186,7 @@ static void test_guest_ends_first(Fixture *f, gconstpointer data)
     say_exit(f, channel, 0);
 }
 
-/* No more than the credit comes in from the client; the rest waits in its own socket. */
+/* No more than the credit is read from the client; the rest waits in its socket. */
 static void test_slow_guest(Fixture *f, gconstpointer data)
 {
     g_autofree char *bytes = g_malloc0(16u * 1024 * 1024);
@@ -234,7 +234,7 @@ static bool has_heard(Fixture *f)
     return recv(f->fake.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
 }
 
-/* Say a piece of bytes that count on from @at. */
+/* Send a piece of counting bytes that begins at @at. */
 static gsize say_piece(Fixture *f, guint32 channel, gsize at)
 {
     static guint8 piece[PIECE];
@@ -245,7 +245,7 @@ static gsize say_piece(Fixture *f, guint32 channel, gsize at)
     return sizeof piece;
 }
 
-/* A client that does not read has the guest stop, and gets all once it does. */
+/* A client that does not read makes the guest stop, and gets everything once it reads. */
 static void test_slow_client(Fixture *f, gconstpointer data)
 {
     static guint8 buffer[65536];
@@ -259,7 +259,7 @@ static void test_slow_client(Fixture *f, gconstpointer data)
     }
     expect_signal(f, channel, SIGSTOP);
     g_assert_cmpuint(said, >, SP_FORWARD_QUEUE_HIGH);
-    said += say_piece(f, channel, said); /* was on its way */
+    said += say_piece(f, channel, said); /* was already on its way */
     g_assert_false(has_heard(f));
     while (got < said) {
         ssize_t n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
@@ -269,14 +269,14 @@ static void test_slow_client(Fixture *f, gconstpointer data)
         fake_turn();
     }
     expect_signal(f, channel, SIGCONT);
-    /* and not again and again */
+    /* once only */
     say(f, channel, "x");
     expect_client(fd, "x");
     g_assert_false(has_heard(f));
     close(fd);
 }
 
-/* The end waits for what stands in front of it. */
+/* The end is passed on after the data that precedes it. */
 static void test_end_behind_much(Fixture *f, gconstpointer data)
 {
     static guint8 buffer[65536];
@@ -302,7 +302,7 @@ static void test_end_behind_much(Fixture *f, gconstpointer data)
     close(fd);
 }
 
-/* One that goes on though it was asked to stop does not fill the host's memory. */
+/* A guest that goes on although it was asked to stop does not fill the host's memory. */
 static void test_stubborn_guest(Fixture *f, gconstpointer data)
 {
     gsize said = 0;
@@ -319,7 +319,7 @@ static void test_stubborn_guest(Fixture *f, gconstpointer data)
     }
     g_assert_cmpuint(said, >, SP_FORWARD_QUEUE_MAX - 2 * SP_FORWARD_QUEUE_HIGH);
     g_assert_cmpuint(hear(f, SP_AGENT_FRAME_CANCEL).channel, ==, channel);
-    say_piece(f, channel, 0); /* to nobody */
+    say_piece(f, channel, 0); /* without a receiver */
     close(fd);
 }
 
@@ -346,7 +346,7 @@ static void test_many(Fixture *f, gconstpointer data)
     }
 }
 
-/* What did not come to its end in order is not taken for all there was. */
+/* A connection that does not end in order is not mistaken for a complete one. */
 static void test_broken(Fixture *f, gconstpointer data)
 {
     const guint8 emfile[4] = {24};
@@ -380,7 +380,7 @@ static void test_client_breaks(Fixture *f, gconstpointer data)
     close(fd_other);
 }
 
-/* Connections end with the guest's boot, and the port leads to the next one. */
+/* Connections end with the guest's boot; the port then leads to the next boot. */
 static void test_reboot(Fixture *f, gconstpointer data)
 {
     guint32 channel, other;
@@ -400,7 +400,7 @@ static void test_reboot(Fixture *f, gconstpointer data)
     close(fd);
 }
 
-/* An agent that is there and not ready is as good as none. */
+/* An agent that is not ready counts as none. */
 static void test_not_ready(Fixture *f, gconstpointer data)
 {
     sp_agent_reset(f->fake.agent, "the guest was reset");

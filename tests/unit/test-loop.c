@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Who turns the main context: the thread that waits, or the loop's own. */
+/* Which thread runs the main context: one that waits, or the loop's own. */
 
 #include "base/error.h"
 #include "base/loop.h"
@@ -42,7 +42,7 @@ static bool wait_for_ticks(Ticks *ticks, guint more, GError **error)
     return sp_wait(has_ticked, ticks, SP_FOREVER, NULL, error);
 }
 
-/* Without turning anything: as a script does that computes. */
+/* Without running the context, as a script that computes. */
 static void compute_until_ticks(Ticks *ticks, guint wanted)
 {
     guint calls;
@@ -66,7 +66,7 @@ static void test_served(void)
     sp_loop_hold();
     g_assert_true(ticks.thread != g_thread_self());
     sp_loop_release();
-    /* who waits turns the context, from its second turn on */
+    /* the waiting thread runs the context, from its second turn on */
     g_assert_true(wait_for_ticks(&ticks, 10, NULL));
     sp_loop_hold();
     g_assert_true(ticks.thread == g_thread_self());
@@ -79,7 +79,7 @@ static void test_served(void)
     g_assert_false(sp_loop_is_ending());
 }
 
-/* Nobody else is in the middle of what is held. */
+/* While the loop is held, no other thread runs callbacks. */
 static void test_held(void)
 {
     Ticks ticks = {0};
@@ -90,8 +90,7 @@ static void test_held(void)
     sp_loop_hold();
     sp_loop_hold();
     calls = ticks.calls;
-    g_assert_cmpint(
-        poll(NULL, 0, 30), ==, 0); /* long enough for many ticks, of which there must be none */
+    g_assert_cmpint(poll(NULL, 0, 30), ==, 0); /* long enough for many ticks; none may happen */
     g_assert_cmpuint(ticks.calls, ==, calls);
     sp_loop_release();
     g_assert_cmpuint(ticks.calls, ==, calls);
@@ -118,7 +117,7 @@ static void *wait_forever(void *data)
     return error;
 }
 
-/* Several threads wait at once; what the end finds waiting is interrupted. */
+/* Several threads wait at once; the end interrupts those that still wait. */
 static void test_threads(void)
 {
     Ticks ticks = {0};
@@ -149,7 +148,7 @@ static gboolean on_nested(void *data)
     return G_SOURCE_REMOVE;
 }
 
-/* A callback that waits is not left in its middle. */
+/* A callback that waits is never interrupted halfway. */
 static void test_nested(void)
 {
     Ticks ticks[2] = {0};
@@ -162,7 +161,7 @@ static void test_nested(void)
     for (bool is_over = false; !is_over;) {
         sp_loop_hold();
         is_over = ticks[1].wanted == 1;
-        /* not begun, or all of it is done */
+        /* not begun, or completed */
         g_assert_true(is_over || ticks[0].wanted == 0);
         sp_loop_release();
     }
@@ -181,7 +180,7 @@ static void *start_sleep(void *data)
     return process;
 }
 
-/* What a thread started outlives it, and the loop's end. */
+/* What a thread started outlives that thread and the end of the loop. */
 static void test_process(void)
 {
     SpProcess *process;
@@ -202,7 +201,7 @@ typedef struct {
     Ticks later;
 } Letting;
 
-/* Lets go of the loop until somebody else has done what is waited for. */
+/* Releases the loop until another thread has done what is waited for. */
 static bool let_others(void *data)
 {
     Letting *letting = data;
@@ -218,8 +217,8 @@ static bool let_others(void *data)
     return false;
 }
 
-/* What comes true while a wait asks whether it is interrupted ends it at once: not one turn more.
- */
+/* If the condition becomes true while a wait checks for an interrupt, the wait ends without another
+ * turn. */
 static void test_let_go(void)
 {
     Letting letting = {.ticks.wanted = 1};

@@ -105,10 +105,10 @@ static void test_fields(void)
     g_assert_true(sp_mac_equal(&packet.arp.target, &mac_b));
 }
 
-/* Frames as others make them: written down by hand, or taken from the RFCs' own examples. */
+/* Frames from other sources: written by hand, or taken from examples in the RFCs. */
 static void test_foreign(void)
 {
-    /* RFC 1071's sum, in a header known from many a textbook: b861 is its checksum */
+    /* RFC 1071's sum, in a header found in many textbooks: its checksum is b861 */
     static const guint8 udp_without_sum[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1,
         0x08, 0x00, 0x45, 0x00, 0x00, 0x73, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0xb8, 0x61, 0xc0,
         0xa8, 0x00, 0x01, 0xc0, 0xa8, 0x00, 0xc7, 0, 1, 0, 2, 0, 0x5f, 0, 0};
@@ -132,7 +132,7 @@ static void test_foreign(void)
     g_assert_cmpuint(packet.hop_limit, ==, 1);
 }
 
-/* Cut at every byte: never more than what is left is taken for a packet. */
+/* Truncated at every byte: a packet never contains more than what is left. */
 static void test_truncated(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -140,7 +140,7 @@ static void test_truncated(void)
     for (guint i = 0; i < SAMPLES; i++) {
         make_sample(i, frame);
         for (guint length = 0; length < frame->len; length++) {
-            /* exactly as large, for a sanitizer to see */
+            /* of exactly this size, so that a sanitizer sees a read past its end */
             g_autofree guint8 *cut = g_memdup2(frame->data, length);
             SpPacket packet = {.kind = SP_PACKET_OTHER};
             bool is_sound = sp_packet_parse(cut, length, &packet);
@@ -151,7 +151,7 @@ static void test_truncated(void)
     }
 }
 
-/* Every single bit that is wrong is seen, where a checksum covers it. */
+/* Every single wrong bit that a checksum covers is detected. */
 static void test_corrupt(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -162,7 +162,7 @@ static void test_corrupt(void)
             SpPacket packet;
 
             frame->data[bit / 8] ^= (guint8)(1 << bit % 8);
-            /* a UDP checksum that becomes 0 is none at all */
+            /* a UDP checksum that becomes 0 means that there is none */
             g_assert_false(
                 sp_packet_parse(frame->data, frame->len, &packet) && packet.kind != SP_PACKET_IP);
             frame->data[bit / 8] ^= (guint8)(1 << bit % 8);
@@ -191,7 +191,7 @@ static void test_refused(void)
     g_assert_cmpuint(frame->len, ==, 0);
 }
 
-/* IPv6 extension headers are passed over; what is a fragment is not looked into. */
+/* IPv6 extension headers are skipped; fragments are not parsed further. */
 static void test_extensions(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -215,7 +215,7 @@ static void test_extensions(void)
     g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
 }
 
-/* More extension headers than anybody has a use for. */
+/* Too many extension headers. */
 static void test_many_extensions(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -223,7 +223,7 @@ static void test_many_extensions(void)
     SpPacket packet = between(SP_PACKET_IP, "fd00::1", "fd00::2"), parsed;
 
     for (guint i = 0; i < 100; i++)
-        body[i * 8] = i == 99 ? 59 : 60; /* at last, nothing */
+        body[i * 8] = i == 99 ? 59 : 60; /* no next header, at the end */
     packet.protocol = 60;
     packet.payload = body + 92 * 8;
     packet.payload_length = 8 * 8;
@@ -236,7 +236,7 @@ static void test_many_extensions(void)
     g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
 }
 
-/* A sum that would be 0 is sent as its other form, as 0 says that there is none (RFC 768). */
+/* A sum of 0 is sent as 0xffff, because 0 means that there is none (RFC 768). */
 static void test_udp_sum(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -258,7 +258,7 @@ static void test_udp_sum(void)
     g_assert_cmpuint(all_ones, >=, 1);
 }
 
-/* Headers that say they are longer than what is there, with checksums that are right. */
+/* Headers with a length beyond the end of the packet, and correct checksums. */
 static void test_long_headers(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -276,10 +276,10 @@ static void test_long_headers(void)
     tcp[16] = (guint8)(sum >> 8);
     tcp[17] = (guint8)sum;
     g_assert_false(sp_packet_parse(frame->data, frame->len, &parsed));
-    tcp[12] = 0x50; /* it was that alone: in another place the same bits are taken */
+    tcp[12] = 0x50; /* that was the only fault: the same bits elsewhere are accepted */
     tcp[14] ^= 0xa0;
     g_assert_true(sp_packet_parse(frame->data, frame->len, &parsed));
-    /* a quote of which even the header is cut */
+    /* a quote with a truncated header */
     packet = between(SP_PACKET_ICMP, "10.0.0.2", "10.0.0.1");
     packet.icmp.type = ICMP_DEST_UNREACH;
     packet.payload = header;
@@ -289,7 +289,7 @@ static void test_long_headers(void)
     g_assert_true(sp_packet_get_quote(&packet, &quote));
 }
 
-/* A solicitation as it must be, and each way in which it must not. */
+/* A valid solicitation, and each way in which one can be invalid. */
 static void test_neighbour(void)
 {
     g_autoptr(GByteArray) frame = g_byte_array_new();
@@ -304,12 +304,12 @@ static void test_neighbour(void)
     g_assert_true(sp_packet_get_neighbour(&parsed, &got));
     g_assert_true(sp_ip_equal(&got.target, &wanted.target));
     g_assert_true(got.has_link && sp_mac_equal(&got.link, &mac_a));
-    /* an option of another kind, or of another length, is passed over */
+    /* an option of another type or length is skipped */
     original = payload[16];
     payload[16] = 14;
     g_assert_true(sp_packet_get_neighbour(&packet, &got) && !got.has_link);
     payload[16] = original;
-    payload[17] = 0; /* of no length: would never end */
+    payload[17] = 0; /* of length 0: would never end */
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
     payload[17] = 2; /* beyond the end */
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
@@ -327,7 +327,7 @@ static void test_neighbour(void)
     packet.payload_length = 15;
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
     packet.payload_length = 16;
-    payload[0] = 0xff; /* a group's address is asked for */
+    payload[0] = 0xff; /* the target is a group address */
     g_assert_false(sp_packet_get_neighbour(&packet, &got));
     payload[0] = 0xfd;
     packet.icmp.type = ICMP6_ECHO_REQUEST;

@@ -39,7 +39,7 @@ static const SpIp *address(Fixture *f, bool is_v6)
     return is_v6 ? &f->target->v6 : &f->target->v4;
 }
 
-static bool probe(
+static bool scan_ports(
     Fixture *f, bool is_v6, SpPortScanProtocol protocol, const guint16 *ports, gsize n)
 {
     memset(f->states, 0xee, sizeof f->states);
@@ -47,7 +47,7 @@ static bool probe(
         NULL, f->states, &f->stats, &f->error);
 }
 
-/* Every port is what the target says that it is. */
+/* Every port is found in the state that it has. */
 static void assert_truth(Fixture *f, SpPortScanProtocol protocol)
 {
     const guint8 *truth = protocol == SP_PORT_SCAN_TCP ? f->target->tcp : f->target->udp;
@@ -70,7 +70,7 @@ static void assert_failed(Fixture *f, SpErrorCode code, const char *words)
     g_assert_cmpuint(f->states[80], ==, 0xee);
 }
 
-/* Nothing of a probe is kept for who waits for a frame. */
+/* No frame of the port scan is left in the queue of received frames. */
 static void assert_nothing_left(Fixture *f)
 {
     g_autoptr(GBytes) left = sp_endpoint_receive(f->endpoint, NULL, NULL, 0, NULL, &f->error);
@@ -98,7 +98,7 @@ static void test_all(Fixture *f, gconstpointer data)
         SpPortScanProtocol protocol = i % 2 == 0 ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP;
 
         f->target->largest_window = 0;
-        probe(f, i >= 2, protocol, NULL, 0);
+        scan_ports(f, i >= 2, protocol, NULL, 0);
         assert_truth(f, protocol);
         /* as large as they may be, with the resets of what was open in between */
         g_assert_cmpuint(f->target->largest_window, >=, most[i % 2]);
@@ -122,7 +122,7 @@ static void test_some(Fixture *f, gconstpointer data)
     f->target->tcp[22] = SP_PORT_SCAN_CLOSED;
     f->target->tcp[443] = SP_PORT_SCAN_OPEN;
     f->target->tcp[80] = SP_PORT_SCAN_OPEN;
-    g_assert_true(probe(f, false, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
+    g_assert_true(scan_ports(f, false, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
     g_assert_cmpuint(f->states[22], ==, SP_PORT_SCAN_CLOSED);
     g_assert_cmpuint(f->states[443], ==, SP_PORT_SCAN_OPEN);
     g_assert_cmpuint(f->states[65535], ==, SP_PORT_SCAN_SILENT);
@@ -131,7 +131,7 @@ static void test_some(Fixture *f, gconstpointer data)
     if (f->stats.repeated == 0) /* as on a host that is not very busy */
         g_assert_cmpuint(f->stats.probes, ==, 4 + 2);
     /* none at all */
-    g_assert_true(probe(f, false, SP_PORT_SCAN_TCP, ports, 0));
+    g_assert_true(scan_ports(f, false, SP_PORT_SCAN_TCP, ports, 0));
     g_assert_cmpuint(f->states[22], ==, SP_PORT_SCAN_NONE);
     g_assert_cmpuint(f->stats.probes, ==, 0);
 }
@@ -145,7 +145,7 @@ static void test_questions(Fixture *f, gconstpointer data)
 
     for (gsize i = 0; i < G_N_ELEMENTS(known); i++) {
         f->target->udp[known[i].port] = SP_PORT_SCAN_OPEN;
-        g_assert_true(probe(f, false, SP_PORT_SCAN_UDP, &known[i].port, 1));
+        g_assert_true(scan_ports(f, false, SP_PORT_SCAN_UDP, &known[i].port, 1));
         g_assert_cmpuint(f->states[known[i].port], ==, SP_PORT_SCAN_OPEN);
         g_assert_cmpuint(f->target->udp_bytes, ==, known[i].bytes);
     }
@@ -159,7 +159,7 @@ static void test_lost_probes(Fixture *f, gconstpointer data)
     f->target->tcp[100] = SP_PORT_SCAN_SILENT;
     f->target->mute_from = 1000;
     f->target->mute_sentinels = 2;
-    probe(f, false, SP_PORT_SCAN_TCP, NULL, 0);
+    scan_ports(f, false, SP_PORT_SCAN_TCP, NULL, 0);
     assert_truth(f, SP_PORT_SCAN_TCP);
     g_assert_cmpuint(f->stats.repeated, >=, 2);
     g_assert_cmpuint(f->stats.late, ==, 0); /* seen at once, not in a later round */
@@ -176,7 +176,7 @@ static void test_late_sentinel(Fixture *f, gconstpointer data)
         f->target->mute_sentinels = 2;
         f->target->answers_late = true;
         g_byte_array_set_size(f->target->late, 0);
-        probe(f, i == 1, SP_PORT_SCAN_TCP, NULL, 0);
+        scan_ports(f, i == 1, SP_PORT_SCAN_TCP, NULL, 0);
         assert_truth(f, SP_PORT_SCAN_TCP);
         g_assert_cmpuint(f->stats.repeated, >=, 2);
         g_assert_cmpuint(f->stats.late, ==, 0);
@@ -192,7 +192,7 @@ static void test_contradiction(Fixture *f, gconstpointer data)
     f->target->contradicts = true;
     f->target->tcp[1] = SP_PORT_SCAN_OPEN;
     f->target->tcp[2] = SP_PORT_SCAN_CLOSED;
-    g_assert_true(probe(f, false, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
+    g_assert_true(scan_ports(f, false, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
     g_assert_cmpuint(f->states[1], ==, SP_PORT_SCAN_OPEN);
     g_assert_cmpuint(f->states[2], ==, SP_PORT_SCAN_CLOSED);
     g_assert_cmpuint(f->states[3], ==, SP_PORT_SCAN_REJECTED);
@@ -203,7 +203,7 @@ static void test_lost_answers(Fixture *f, gconstpointer data)
 {
     mix(f);
     f->target->lose_answers = 50;
-    probe(f, false, SP_PORT_SCAN_TCP, NULL, 0);
+    scan_ports(f, false, SP_PORT_SCAN_TCP, NULL, 0);
     assert_truth(f, SP_PORT_SCAN_TCP);
     g_assert_cmpuint(f->stats.late, >, 65535 * 3 / 5 / 50 - 100);
     g_assert_cmpuint(f->stats.rounds, >, 2);
@@ -214,7 +214,7 @@ static void test_overtaken(Fixture *f, gconstpointer data)
 {
     mix(f);
     f->target->holds_answers = true;
-    probe(f, false, SP_PORT_SCAN_UDP, NULL, 0);
+    scan_ports(f, false, SP_PORT_SCAN_UDP, NULL, 0);
     assert_truth(f, SP_PORT_SCAN_UDP);
     g_assert_cmpuint(f->stats.rounds, ==, 2);
     g_assert_cmpuint(f->stats.late, ==, 0);
@@ -229,7 +229,7 @@ static void test_lossy_link(Fixture *f, gconstpointer data)
         ports[i] = (guint16)(i + 1);
     mix(f);
     sp_port_set_loss(sp_endpoint_port(f->endpoint), 0.03);
-    g_assert_true(probe(f, true, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
+    g_assert_true(scan_ports(f, true, SP_PORT_SCAN_TCP, ports, G_N_ELEMENTS(ports)));
     for (guint i = 0; i < G_N_ELEMENTS(ports); i++)
         g_assert_cmpuint(
             f->states[ports[i]], ==, MAX(f->target->tcp[ports[i]], SP_PORT_SCAN_SILENT));
@@ -256,7 +256,7 @@ static void test_cut_link(Fixture *f, gconstpointer data)
 {
     fake_target_set_all(f->target, SP_PORT_SCAN_CLOSED);
     g_timeout_add(1, cut_link, f);
-    g_assert_false(probe(f, false, SP_PORT_SCAN_TCP, NULL, 0));
+    g_assert_false(scan_ports(f, false, SP_PORT_SCAN_TCP, NULL, 0));
     assert_failed(f, SP_ERROR_TIMEOUT, "loses too many frames");
 }
 
@@ -264,11 +264,11 @@ static void test_rate_limit(Fixture *f, gconstpointer data)
 {
     fake_target_set_all(f->target, SP_PORT_SCAN_CLOSED);
     f->target->limits_icmp = true;
-    g_assert_false(probe(f, false, SP_PORT_SCAN_UDP, NULL, 0));
+    g_assert_false(scan_ports(f, false, SP_PORT_SCAN_UDP, NULL, 0));
     assert_failed(f, SP_ERROR_GUEST, "icmp_ratelimit");
     /* resets are not limited */
     g_clear_error(&f->error);
-    probe(f, false, SP_PORT_SCAN_TCP, NULL, 0);
+    scan_ports(f, false, SP_PORT_SCAN_TCP, NULL, 0);
     assert_truth(f, SP_PORT_SCAN_TCP);
 }
 
@@ -276,7 +276,7 @@ static void test_dies(Fixture *f, gconstpointer data)
 {
     fake_target_set_all(f->target, SP_PORT_SCAN_CLOSED);
     f->target->dies_at = 5000;
-    g_assert_false(probe(f, false, SP_PORT_SCAN_TCP, NULL, 0));
+    g_assert_false(scan_ports(f, false, SP_PORT_SCAN_TCP, NULL, 0));
     assert_failed(f, SP_ERROR_MACHINE, "10.0.0.2 went away");
 }
 
@@ -333,7 +333,7 @@ static void test_wrong_answers(Fixture *f, gconstpointer data)
 
     f->target->answers_wrongly = true;
     for (guint i = 0; i < 4; i++) {
-        g_assert_true(probe(f, i >= 2, i % 2 == 0 ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP, ports,
+        g_assert_true(scan_ports(f, i >= 2, i % 2 == 0 ? SP_PORT_SCAN_TCP : SP_PORT_SCAN_UDP, ports,
             G_N_ELEMENTS(ports)));
         for (gsize j = 0; j < G_N_ELEMENTS(ports); j++)
             g_assert_cmpuint(f->states[ports[j]], ==, SP_PORT_SCAN_SILENT);

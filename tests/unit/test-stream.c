@@ -240,7 +240,7 @@ static void test_input_before_end(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sp_stream_pending(f->stream), ==, 0);
 }
 
-/* The write fails first, and still nothing of the input is lost. */
+/* The write fails first, but no input is lost. */
 static void test_input_after_failed_write(Fixture *f, gconstpointer data)
 {
     send_text(f, "last words");
@@ -339,7 +339,7 @@ static void test_flush(Fixture *f, gconstpointer data)
 
     memcpy(space, "at once", 7);
     sp_stream_commit(f->stream, 7);
-    /* nothing is sent before somebody asks for it */
+    /* nothing is sent before a flush */
     turn();
     assert_received(f, "", 0);
     sp_stream_flush(f->stream);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What becomes of a switch's other stations when one dies at the worst moment: test-switch.c has
- * the rest. */
+/* The other stations of a switch when one dies at the worst moment; test-switch.c has the rest. */
 
 #include "network/switch.h"
 
@@ -18,7 +17,7 @@ typedef struct {
     SpPort *port[STATIONS];
     int fd[STATIONS];
     GByteArray *input; /* of the receiver */
-    guint32 next;      /* number that it waits for */
+    guint32 next;      /* the number that it expects */
 } Fixture;
 
 static void set_up(Fixture *f, gconstpointer data)
@@ -91,7 +90,7 @@ static void send_frame(Fixture *f, int from, int to, guint32 number)
     }
 }
 
-/* The receiver reads all there is, which are the frames that follow, whole and each once. */
+/* The receiver reads all that waits: the next frames, each whole and once. */
 static void receive(Fixture *f)
 {
     static guint8 bytes[1024 * 1024];
@@ -116,7 +115,7 @@ static void test_at_full_speed(Fixture *f, gconstpointer data)
 {
     Frame flooded;
 
-    /* so that each is known; the first that is said goes to all */
+    /* so that the switch knows each station; the first frame is flooded */
     send_frame(f, SENDER, SENDER, 0);
     send_frame(f, RECEIVER, SENDER, 0);
     send_frame(f, VICTIM, SENDER, 0);
@@ -141,7 +140,7 @@ static void test_at_full_speed(Fixture *f, gconstpointer data)
     g_assert_false(sp_port_is_connected(f->port[VICTIM]));
 }
 
-/* Cut at any byte, its last frame goes nowhere. */
+/* Its last frame, truncated at any byte, is not forwarded. */
 static void test_in_a_frame(gconstpointer data)
 {
     for (gsize cut = 1; cut < sizeof(Frame); cut += cut < 32 ? 1 : 199) {

@@ -9,7 +9,7 @@
 
 #define STATIONS 3
 
-/* Three stations on stream sockets, and what each was sent. */
+/* Three stations on stream sockets, and what was sent to each. */
 typedef struct {
     SpSwitch *sw;
     SpPort *port[STATIONS];
@@ -38,7 +38,7 @@ static void tear_down(Fixture *f, gconstpointer data)
     sp_switch_free(f->sw);
 }
 
-/* How far the clock that the switch reads runs ahead of the real one. */
+/* How far the switch's clock is ahead of the real one. */
 static gint64 clock_ahead;
 
 gint64 __real_g_get_monotonic_time(void);
@@ -48,14 +48,14 @@ gint64 __wrap_g_get_monotonic_time(void)
     return __real_g_get_monotonic_time() + clock_ahead;
 }
 
-/* The main loop, until nothing is left to do. */
+/* Run the main loop until nothing is left to do. */
 static void turn(void)
 {
     while (g_main_context_iteration(NULL, FALSE))
         ;
 }
 
-/* A frame from station @from (of which the address ends in that) to @to (-1: to all). */
+/* A frame from station @from (the last byte of its address) to @to (-1: to all). */
 static GByteArray *make_frame(int from, int to, const char *text)
 {
     guint8 header[SP_ETHERNET_FRAME_MIN] = {
@@ -90,7 +90,7 @@ static void send_frame(Fixture *f, int from, int to, const char *text)
     turn();
 }
 
-/* The texts of the frames that wait at the station, each followed by a blank. */
+/* The texts of the frames that wait at the station, each followed by a space. */
 static char *received(Fixture *f, int at)
 {
     GString *texts = g_string_new(NULL);
@@ -132,7 +132,7 @@ static void test_learning(Fixture *f, gconstpointer data)
     assert_received(f, "", "now ", "");
     send_frame(f, 2, -1, "all");
     assert_received(f, "all ", "all ", "");
-    /* a station that moved: its address comes from another port */
+    /* a station that moved to another port */
     {
         g_autoptr(GByteArray) frame = make_frame(1, 0, "moved");
         send_raw(f->fd[2], frame->len, frame->data, frame->len);
@@ -141,7 +141,7 @@ static void test_learning(Fixture *f, gconstpointer data)
     assert_received(f, "moved ", "", "");
     send_frame(f, 0, 1, "there");
     assert_received(f, "", "", "there ");
-    /* to oneself: not sent back */
+    /* to the sender itself: not sent back */
     send_frame(f, 0, 0, "self");
     assert_received(f, "", "", "");
     g_assert_cmpuint(sp_port_stats(f->port[0])->received, ==, 4);
@@ -158,7 +158,7 @@ static void test_pieces(Fixture *f, gconstpointer data)
         g_byte_array_append(bytes, (const guint8 *)&header, sizeof header);
         g_byte_array_append(bytes, one->data, one->len);
     }
-    /* cut anywhere, each frame comes out whole */
+    /* wherever the stream is cut, each frame arrives whole */
     for (guint cut = 1; cut < bytes->len; cut++) {
         send_bytes(f->fd[0], bytes->data, cut);
         turn();
@@ -193,7 +193,7 @@ static void test_malformed(Fixture *f, gconstpointer data)
         g_assert_cmpuint(strlen(texts), ==, SP_ETHERNET_FRAME_MAX - SP_ETHERNET_FRAME_MIN + 1);
         g_free(received(f, 2));
     }
-    /* one that is too long is passed over, and what follows is understood */
+    /* an overlong frame is skipped, and the next one is understood */
     g_byte_array_set_size(largest, SP_ETHERNET_FRAME_MAX + 1);
     send_raw(f->fd[0], largest->len, largest->data, largest->len);
     turn();
@@ -209,7 +209,7 @@ static void test_malformed(Fixture *f, gconstpointer data)
         g_assert_cmpstr(texts, ==, "after ");
         g_free(received(f, 2));
     }
-    /* one that is longer than QEMU may ever say ends the connection, and only that */
+    /* a length that QEMU never announces ends this connection only */
     send_raw(f->fd[0], SP_ETHERNET_LENGTH_MAX + 1, runt, sizeof runt);
     turn();
     g_assert_false(sp_port_is_connected(f->port[0]));
@@ -245,7 +245,7 @@ static void test_dying(Fixture *f, gconstpointer data)
     }
 }
 
-/* A receiver that does not read costs its own frames, and no more memory than said. */
+/* A receiver that does not read loses its own frames, and takes no more memory than the limit. */
 static void test_slow(Fixture *f, gconstpointer data)
 {
     g_autofree char *text = g_strnfill(60000, 'x');
@@ -266,7 +266,7 @@ static void test_slow(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sp_port_stats(f->port[2])->overflown, ==, 0);
     texts = received(f, 2);
     g_assert_cmpuint(strlen(texts), ==, strlen("here ") + sent * strlen("quick "));
-    /* once it reads again, what waited comes, in order, and then what is new */
+    /* once it reads again, the waiting frames arrive in order, then new ones */
     for (;;) {
         g_autofree char *more = received(f, 1);
         if (!*more)
@@ -343,7 +343,7 @@ static void test_delay(Fixture *f, gconstpointer data)
     send_frame(f, 0, 1, "a");
     send_frame(f, 0, 1, "b");
     assert_received(f, "", "", "a b ");
-    /* what is sent after it was switched off does not overtake */
+    /* frames sent after the delay was switched off do not overtake others */
     g_assert_true(sp_wait(has_sent, f->port[1], sp_deadline(10000), NULL, NULL));
     g_assert_cmpint(g_get_monotonic_time() - begin, >=, 60000);
     turn();
@@ -394,7 +394,7 @@ static void test_own_port(Fixture *f, gconstpointer data)
     g_assert_cmpuint(sp_port_stats(own)->malformed, ==, 1);
 }
 
-/* The driver's own port, and what it answers each frame with. */
+/* The driver's own port, and its answer to each frame. */
 typedef struct {
     SpPort *port;
     GByteArray *answer;
@@ -409,7 +409,7 @@ static void answer(const guint8 *frame, gsize length, void *data)
     sp_port_send(answerer->port, answerer->answer->data, answerer->answer->len);
 }
 
-/* The answer to the first of many frames finds that who sent them is gone. */
+/* The sender of many frames is gone when the first is answered. */
 static void test_dying_while_answered(Fixture *f, gconstpointer data)
 {
     g_autoptr(GByteArray) question = make_frame(0, 9, "question");
@@ -431,7 +431,7 @@ static void test_dying_while_answered(Fixture *f, gconstpointer data)
     g_free(received(f, 2));
 }
 
-/* Where the station of make_frame()'s @number was last heard. */
+/* The port behind which the station @number of make_frame() was last heard. */
 static SpPort *port_of(Fixture *f, guint8 number)
 {
     return sp_switch_find(f->sw, &(SpMac){{0x52, 0x54, 0, 0, 0, number}});
@@ -447,7 +447,7 @@ static void test_find(Fixture *f, gconstpointer data)
     g_assert_null(port_of(f, 0));
 }
 
-/* More stations than are remembered: all is flooded again, nothing breaks. */
+/* More stations than the table holds: all frames are flooded again, nothing breaks. */
 static void test_many_stations(Fixture *f, gconstpointer data)
 {
     for (guint i = 0; i < SP_SWITCH_STATIONS_MAX + 10; i++) {
@@ -480,7 +480,7 @@ static void test_many_stations(Fixture *f, gconstpointer data)
     }
 }
 
-/* A station that has been silent for long is looked for everywhere. */
+/* Frames to a station that has been silent for long are flooded. */
 static void test_ageing(Fixture *f, gconstpointer data)
 {
     send_frame(f, 0, 1, "x");
