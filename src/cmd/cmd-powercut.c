@@ -200,24 +200,27 @@ static void on_progress(const char *doing, guint64 done, guint64 all, void *data
 
 /* Returns false, after saying so, if a file to be written is one of those that are read: a
  * recording can't be made again. */
-static bool is_output_safe(const Options *o)
+static bool is_other_file(const char *option, const char *output, const char *of, const char *input)
 {
-    const struct {
-        const char *option, *path;
-    } outputs[] = {{"write", o->write}, {"report", o->report}},
-      inputs[] = {{"image", o->image}, {"log", o->log}, {"policy", o->policy}};
+    if (!sp_is_same_file(output, input))
+        return true;
+    sp_usage_error("--%s '%s' is the very file of %s, which would be lost: name another file",
+        option, output, of);
+    return false;
+}
 
-    for (gsize i = 0; i < G_N_ELEMENTS(outputs); i++) {
-        for (gsize j = 0; j < G_N_ELEMENTS(inputs); j++) {
-            if (!sp_is_same_file(outputs[i].path, inputs[j].path))
-                continue;
-            sp_usage_error("--%s '%s' is the very file of --%s, which would be lost: name another "
-                           "file",
-                outputs[i].option, outputs[i].path, inputs[j].option);
-            return false;
-        }
-    }
-    return true;
+static bool is_output_safe(const Options *o, const char *option, const char *output,
+    const GArray *contents, const SpPolicy *policy)
+{
+    bool is_safe = is_other_file(option, output, "--image", o->image) &&
+                   is_other_file(option, output, "--log", o->log) &&
+                   is_other_file(option, output, "--policy", o->policy) &&
+                   (!policy || is_other_file(option, output, "Decider=", policy->decider));
+
+    for (guint i = 0; i < contents->len && is_safe; i++)
+        is_safe = is_other_file(
+            option, output, "--content", g_array_index(contents, SpPolicyContent, i).path);
+    return is_safe;
 }
 
 /* On an unnamed disk of the state, so that nothing is left however it ends. */
@@ -356,7 +359,9 @@ static int check_recording(const Options *o)
 
     if (error)
         return sp_usage_error("%s", error->message);
-    if (!contents || !is_output_safe(o) || !is_policy_sufficient(o, policy))
+    if (!contents || !is_output_safe(o, "write", o->write, contents, policy) ||
+        !is_output_safe(o, "report", o->report, contents, policy) ||
+        !is_policy_sufficient(o, policy))
         return 2;
     campaign.contents = (const SpPolicyContent *)(void *)contents->data;
     campaign.contents_count = contents->len;
