@@ -38,6 +38,7 @@ struct SpProgress {
     GString *drawn; /* the live lines as they are on the terminal */
     GArray *widths; /* of these, guint */
     guint timer;
+    int write_error; /* the first errno of writing to fd; 0: none */
 };
 
 static void clear_live_line(void *data)
@@ -145,6 +146,14 @@ static void append_erase(SpProgress *progress, GString *out)
         g_string_append_printf(out, CURSOR_UP ERASE_BELOW, used);
 }
 
+static void write_shown(SpProgress *progress, const char *text, gsize length)
+{
+    int r = sp_write_all(progress->fd, text, length);
+
+    if (r < 0 && progress->write_error == 0)
+        progress->write_error = -r;
+}
+
 /* Print @text, and draw the live lines again below it. */
 static void draw_lines(SpProgress *progress, const char *text)
 {
@@ -158,7 +167,7 @@ static void draw_lines(SpProgress *progress, const char *text)
     g_string_append(out, text);
     g_string_append(out, lines->str);
     g_string_assign(progress->drawn, lines->str);
-    (void)sp_write_all(progress->fd, out->str, out->len);
+    write_shown(progress, out->str, out->len);
 }
 
 static gboolean on_tick(void *data)
@@ -275,7 +284,12 @@ void sp_progress_print(SpProgress *progress, const char *text)
     if (progress->is_live)
         draw_lines(progress, text);
     else
-        (void)sp_write_all(progress->fd, text, strlen(text));
+        write_shown(progress, text, strlen(text));
+}
+
+int sp_progress_write_error(const SpProgress *progress)
+{
+    return progress->write_error;
 }
 
 static void print_message(SpProgress *progress, const char *kind, const char *text)

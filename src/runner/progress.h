@@ -43,6 +43,9 @@ char *sp_progress_paint(const SpProgress *progress, SpColour colour, const char 
 /** Print whole lines, above those that are live. @text ends with a newline and is printed
  * unchanged. */
 void sp_progress_print(SpProgress *progress, const char *text);
+/** The errno of the first write that failed, after which part of the output is lost; 0 if none
+ * did. */
+int sp_progress_write_error(const SpProgress *progress);
 /** Print "slotproof: warning: @text" where the user sees it even if stdout is redirected. */
 void sp_progress_warn(SpProgress *progress, const char *text);
 /** The same for an error: "slotproof: @text". */

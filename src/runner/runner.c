@@ -8,6 +8,7 @@
 #include "runner/schedule.h"
 #include "runner/signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 
@@ -281,6 +282,19 @@ static int exit_status(const Run *run, bool has_reports)
     return has_reports ? 0 : 2;
 }
 
+/* Output that is lost is a failure, unless the reader has closed the pipe. */
+static int check_output(SpProgress *progress, int status)
+{
+    int number = sp_progress_write_error(progress);
+    g_autofree char *text = NULL;
+
+    if (status != 0 || number == 0 || number == EPIPE)
+        return status;
+    text = g_strdup_printf("stdout can't be written: %s", g_strerror(number));
+    sp_progress_print_error(progress, text);
+    return 2;
+}
+
 static bool test_has_checkpoint(const SpTestConf *test, void *data)
 {
     const Run *run = data;
@@ -338,5 +352,5 @@ int sp_run_tests(GPtrArray *tests, const SpRunOptions *options, const SpRunConte
     run.counts[SP_RESULT_SKIPPED] += tests->len - sp_schedule_taken(schedule);
     has_reports = write_reports(&run, tests);
     print_summary(&run, tests->len, has_reports);
-    return exit_status(&run, has_reports);
+    return check_output(context->progress, exit_status(&run, has_reports));
 }

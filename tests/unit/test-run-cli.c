@@ -169,6 +169,37 @@ static void test_simulate(RunnerFixture *f, gconstpointer data)
     RUN(f, NULL, 0, f->out, "p?", 2, "matches 'p?'", "expected one of ok");
 }
 
+/* What is printed can't be written: to a full disk, or to a reader that is gone. */
+static void test_lost_output(RunnerFixture *f, gconstpointer data)
+{
+    static const struct {
+        const char *to;
+        int status;
+        const char *errors;
+    } cases[] = {
+        {">/dev/full", 2, "stdout can't be written: No space left on device"},
+        /* closed long before the test has ended */
+        {"| :; exit ${PIPESTATUS[0]}", 0, ""},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *line =
+            g_strdup_printf("'%s' run --rerun --tests '%s' --images '%s' --out '%s' ok %s",
+                SLOTPROOF, f->tests, f->images, f->out, cases[i].to);
+        const char *const argv[] = {"bash", "-c", line, NULL};
+        g_autofree char *errors = NULL;
+        g_autoptr(GError) error = NULL;
+        int ended;
+
+        g_spawn_sync(f->dir, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, &errors,
+            &ended, &error);
+        g_assert_no_error(error);
+        g_assert_true(WIFEXITED(ended));
+        g_assert_cmpint(WEXITSTATUS(ended), ==, cases[i].status);
+        g_assert_nonnull(strstr(errors, cases[i].errors));
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -181,6 +212,7 @@ int main(int argc, char **argv)
         {"/run-cli/paths", test_paths},
         {"/run-cli/few-files", test_few_files},
         {"/run-cli/simulate", test_simulate},
+        {"/run-cli/lost-output", test_lost_output},
     };
 
     g_test_init(&argc, &argv, NULL);
