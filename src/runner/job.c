@@ -265,7 +265,9 @@ static void judge_result(SpJob *job, const SpWorkerEnd *end)
         set_failure(
             result, g_strdup_printf("timed out after %.0f s (Timeout=%u)\n%s", job->time_out_s,
                         job->config.test->timeout_s, result->report ? result->report : ""));
-    else if (result->kind == SP_RESULT_SKIPPED) /* interrupted by another process, or by itself */
+    /* interrupted by another process, or by itself: a prompt's process has the terminal, and its
+     * Ctrl-C is the user's */
+    else if (result->kind == SP_RESULT_SKIPPED && !job->config.worker.prompts_on_failure)
         result->kind = SP_RESULT_FAILED;
 }
 

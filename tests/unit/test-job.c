@@ -330,6 +330,36 @@ static void test_stop(Fixture *f, gconstpointer data)
     g_assert_cmpint(result.kind, ==, SP_RESULT_SKIPPED);
 }
 
+/* A worker with a prompt has the terminal: the user stops it without us. */
+static void test_stopped_on_terminal(Fixture *f, gconstpointer data)
+{
+    static const struct {
+        SpOutcome sent;
+        SpResultKind kind;
+    } cases[] = {
+        {SP_OUTCOME_INTERRUPTED, SP_RESULT_SKIPPED},
+        {SP_OUTCOME_FAILED, SP_RESULT_FAILED},
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const SpJobConfig config = {
+            .test = f->conf,
+            .worker = {.images = f->runner.images, .prompts_on_failure = TRUE},
+            .out = f->runner.out,
+            .line_func = show_line,
+            .data = f->shown,
+        };
+        g_auto(SpResult) result = {0};
+        SpJob *job = sp_job_start(&engine, &config);
+
+        send_message(job, SP_MESSAGE_RESULT, cases[i].sent, "at line 3", 1);
+        played.end.is_good = false;
+        sp_job_finish(job, &result);
+        g_assert_cmpint(result.kind, ==, cases[i].kind);
+        g_assert_cmpstr(result.report, ==, "at line 3");
+    }
+}
+
 static void test_not_started(Fixture *f, gconstpointer data)
 {
     g_autofree char *mark = g_build_filename(f->runner.out, "a", ".slotproof-output", NULL);
@@ -378,6 +408,7 @@ int main(int argc, char **argv)
         {"/job/time-factor", test_time_factor},
         {"/job/passed-in-time", test_passed_in_time},
         {"/job/stop", test_stop},
+        {"/job/stopped-on-terminal", test_stopped_on_terminal},
         {"/job/not-started", test_not_started},
         {"/job/engines", test_engines},
     };
