@@ -4,6 +4,7 @@
 #include "store/checkpoint-store.h"
 #include "store/result-store.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #define KEY_SHOWN 12
@@ -59,9 +60,15 @@ static bool clear_entries(const SpCacheKind *kind, const char *dir, const GPtrAr
 
     for (guint i = 0; i < entries->len; i++) {
         const SpCacheEntry *entry = g_ptr_array_index(entries, i);
-        if (kind->remove(dir, entry->key))
+        int r = kind->remove(dir, entry->key);
+
+        if (r == 0)
             continue;
-        printf("%.*s  %-20s is in use and stays\n", KEY_SHOWN, entry->key, entry->name);
+        printf("%.*s  %-20s ", KEY_SHOWN, entry->key, entry->name);
+        if (r == -EWOULDBLOCK)
+            puts("is in use and stays");
+        else
+            printf("can't be removed: %s\n", g_strerror(-r));
         is_clear = false;
     }
     kind->remove_leftovers(dir);

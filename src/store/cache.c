@@ -72,7 +72,7 @@ static void evict_last(
 
     for (guint i = list->len; i > 0 && gone < bytes; i--) {
         const SpCacheEntry *entry = list->pdata[i - 1];
-        if (kind->remove(dir, entry->key))
+        if (kind->remove(dir, entry->key) == 0)
             gone += entry->size;
     }
 }

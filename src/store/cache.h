@@ -25,8 +25,9 @@ typedef struct {
     /** Fill in the rest of @entry, which has its key; false if there is no such entry. */
     bool (*describe)(const char *dir, SpCacheEntry *entry);
     bool (*verify)(const char *dir, const char *key, GError **error);
-    /** Remove it; false if it is in use, or can't be removed. */
-    bool (*remove)(const char *dir, const char *key);
+    /** Remove it, unless it is gone already. Returns 0 or a negative errno: -EWOULDBLOCK if it is
+     * in use. */
+    int (*remove)(const char *dir, const char *key);
     /** Remove what processes that died have left half made. */
     void (*remove_leftovers)(const char *dir);
 } SpCacheKind;

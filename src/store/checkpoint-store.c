@@ -47,17 +47,23 @@ static int open_lock(const char *folder, const char *key, int operation)
     return fd;
 }
 
-/* Files only: a checkpoint has no directories in it. */
-static bool remove_directory(const char *path)
+/* Files only: a checkpoint has no directories in it. Returns 0, also if there is no directory, or a
+ * negative errno. */
+static int remove_directory(const char *path)
 {
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     const char *name;
+    int r = 0;
 
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *file = g_build_filename(path, name, NULL);
-        g_unlink(file);
+
+        if (g_unlink(file) < 0 && errno != ENOENT && r == 0)
+            r = -errno;
     }
-    return g_rmdir(path) == 0 || errno == ENOENT;
+    if (r == 0 && g_rmdir(path) < 0 && errno != ENOENT)
+        r = -errno;
+    return r;
 }
 
 /* Whether there is no space for a file in the directory @path. Asked anew, since the call that
@@ -220,22 +226,24 @@ static bool verify_checkpoint(const char *folder, const char *key, GError **erro
     return sp_manifest_verify(dir, error);
 }
 
-static bool remove_checkpoint(const char *folder, const char *key)
+static int remove_checkpoint(const char *folder, const char *key)
 {
     g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
     g_autofree char *work = g_build_filename(folder, new_name, NULL);
     g_autofree char *dir = g_build_filename(folder, key, NULL);
     g_autofree char *manifest = g_build_filename(dir, SP_MANIFEST_FILE, NULL);
     int fd = open_lock(folder, key, LOCK_EX | LOCK_NB);
-    bool is_gone;
+    int r;
 
     if (fd < 0)
-        return false;
+        return errno == ENOENT ? 0 : -errno;
     /* without a manifest it is not a checkpoint, wherever this ends */
     g_unlink(manifest);
-    is_gone = remove_directory(dir) && remove_directory(work);
+    r = remove_directory(dir);
+    if (r == 0)
+        r = remove_directory(work);
     close(fd);
-    return is_gone;
+    return r;
 }
 
 static void remove_leftovers(const char *folder)

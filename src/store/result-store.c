@@ -122,11 +122,11 @@ static bool verify_result(const char *dir, const char *key, GError **error)
     return false;
 }
 
-static bool remove_result(const char *dir, const char *key)
+static int remove_result(const char *dir, const char *key)
 {
     g_autofree char *path = g_build_filename(dir, key, NULL);
 
-    return g_unlink(path) == 0;
+    return g_unlink(path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 void sp_result_remove(const char *dir, const char *key)

@@ -4,7 +4,9 @@
  * machine is started. */
 
 #include "runner-fixture.h"
+#include "store/result-store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -411,6 +413,17 @@ static void test_cache(Fixture *f, gconstpointer data)
     RUN(f, "a", "a", "1 passed");
 }
 
+static void test_remove(Fixture *f, gconstpointer data)
+{
+    static const char key[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    g_autofree char *path = g_build_filename(f->results, key, NULL);
+
+    /* another process was faster */
+    g_assert_cmpint(sp_result_kind.remove(f->results, key), ==, 0);
+    g_assert_cmpint(g_mkdir_with_parents(path, 0700), ==, 0);
+    g_assert_cmpint(sp_result_kind.remove(f->results, key), ==, -EISDIR);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -432,6 +445,7 @@ int main(int argc, char **argv)
         {"/kept-results/output", test_output},
         {"/kept-results/report", test_report},
         {"/kept-results/cache", test_cache},
+        {"/kept-results/remove", test_remove},
     };
 
     g_test_init(&argc, &argv, NULL);
