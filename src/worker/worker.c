@@ -237,7 +237,7 @@ int sp_worker_main(const SpWorkerOptions *options)
         g_free(report);
         report = g_strdup(error->message);
     }
-    if (options->is_prompt && report)
+    if (report && (options->is_prompt || fcntl(SP_MESSAGE_FD, F_GETFD) < 0))
         fprintf(stderr, "slotproof: %s\n", report);
     examine_failure(&worker, outcome);
     /* before the message, whose reader relies on the machines being gone */

@@ -104,6 +104,7 @@ int main(int argc, char **argv)
         {DEBUG_NOWHERE " -t machine-api", 2, NULL, "/nowhere/at/all"},
         {"_worker", 2, NULL, "_worker"},
         {"_worker a b c", 2, NULL, "'a' is not an option of a worker"},
+        {"_worker --test=/a --images=/b --out=/c", 1, NULL, "it has no descriptor 3"},
         {"run --engine=cloud", 2, NULL, "there is no engine 'cloud': expected one of local"},
     };
 
