@@ -336,3 +336,40 @@ GPtrArray *sp_tests_load(
         return NULL;
     return g_steal_pointer(&list);
 }
+
+/* Whether the test.conf of a test that can't be loaded has one of @tags. */
+static bool is_meant_to_have_tag(const char *tests, const char *name, const char *const *tags)
+{
+    g_autofree char *path = g_build_filename(tests, name, "test.conf", NULL);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autofree char *text = g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, NULL)
+                                ? g_key_file_get_string(file, "Test", "Tags", NULL)
+                                : NULL;
+    g_auto(GStrv) words = g_strsplit_set(text ? text : "", " \t", -1);
+
+    for (; *tags; tags++) {
+        if (g_strv_contains((const char *const *)words, *tags))
+            return true;
+    }
+    return false;
+}
+
+GPtrArray *sp_tests_load_valid(const char *tests, const char *const *tags, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sp_test_conf_free);
+    g_auto(GStrv) all = list_names(tests, error);
+
+    for (char **name = all; name && *name; name++) {
+        g_autofree char *dir = g_build_filename(tests, *name, NULL);
+        g_autoptr(GError) local = NULL;
+        g_autoptr(SpTestConf) conf = sp_test_conf_load(dir, &local);
+
+        if (!conf && tags && is_meant_to_have_tag(tests, *name, tags)) {
+            g_propagate_error(error, g_steal_pointer(&local));
+            return NULL;
+        }
+        if (conf && !conf->is_checkpoint && (!tags || sp_test_conf_has_tag(conf, tags)))
+            g_ptr_array_add(list, g_steal_pointer(&conf));
+    }
+    return all ? g_steal_pointer(&list) : NULL;
+}

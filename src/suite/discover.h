@@ -20,6 +20,14 @@ GPtrArray *sp_tests_load(const char *tests, const char *const *names, const char
     GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
 /**
+ * All valid tests in @tests that have one of @tags (NULL: all), sorted by name; an empty array if
+ * there is none. An invalid test is skipped, so that it is in nobody's way; but if its Tags= has
+ * one of them, its fault is @error.
+ */
+GPtrArray *sp_tests_load_valid(
+    const char *tests, const char *const *tags, GError **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/**
  * The name of the test in @tests that @given stands for: itself if there is such a test; otherwise
  * the shortest whose name has, in this order, a word that begins with each word of @given
  * ('net-iso' for 'network-isolation'); otherwise @given. Words are what '-' divides. Free with

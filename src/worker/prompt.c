@@ -42,25 +42,31 @@ bool sp_prompt_spares(const char *path, const char *out, GError **error)
     return false;
 }
 
-/* The test that @prompt wants, in an array of its own. */
+/* The tests to choose from if none is named: the first is the one. */
+static GPtrArray *load_default(const char *dir, GError **error)
+{
+    const char *const tags[] = {DEFAULT_TAG, NULL};
+    GPtrArray *list = sp_tests_load_valid(dir, tags, error);
+
+    if (list && list->len == 0) {
+        g_ptr_array_unref(list);
+        list = sp_tests_load_valid(dir, NULL, error);
+    }
+    if (list && list->len == 0) {
+        g_ptr_array_unref(list);
+        list = sp_tests_load(dir, NULL, NULL, error); /* which says what is wrong */
+    }
+    return list;
+}
+
+/* The test that @prompt wants is the array's first. */
 static GPtrArray *load_test(const SpPrompt *prompt, GError **error)
 {
     const char *dir = sp_tests_dir(prompt->tests);
     g_autofree char *name = prompt->test ? sp_test_name_complete(dir, prompt->test) : NULL;
     const char *const names[] = {name, NULL};
-    g_autoptr(GPtrArray) list = sp_tests_load(dir, name ? names : NULL, NULL, error);
-    const char *const tags[] = {DEFAULT_TAG, NULL};
-    guint i = 0;
 
-    if (!list)
-        return NULL;
-    while (i < list->len && !sp_test_conf_has_tag(g_ptr_array_index(list, i), tags))
-        i++;
-    if (i == list->len)
-        i = 0;
-    g_ptr_array_remove_range(list, i + 1, list->len - i - 1);
-    g_ptr_array_remove_range(list, 0, i);
-    return g_steal_pointer(&list);
+    return name ? sp_tests_load(dir, names, NULL, error) : load_default(dir, error);
 }
 
 int sp_prompt_run(const SpPrompt *prompt, GError **error)

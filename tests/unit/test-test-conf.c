@@ -304,6 +304,44 @@ static void test_choose(Fixture *f, gconstpointer data)
     remove_test(f, "update");
 }
 
+static void expect_valid(Fixture *f, const char *tag, const char *names, const char *fault)
+{
+    const char *const tags[] = {tag, NULL};
+    g_autoptr(GString) found = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) list = sp_tests_load_valid(f->dir, tag ? tags : NULL, &error);
+
+    if (fault) {
+        g_assert_null(list);
+        g_assert_error(error, SP_ERROR, SP_ERROR_USAGE);
+        g_assert_nonnull(strstr(error->message, fault));
+        return;
+    }
+    g_assert_no_error(error);
+    for (guint i = 0; i < list->len; i++)
+        g_string_append_printf(found, "%s ", ((const SpTestConf *)list->pdata[i])->name);
+    g_assert_cmpstr(found->str, ==, names);
+}
+
+/* An invalid test is in nobody's way, unless it is one of those that are wanted. */
+static void test_valid(Fixture *f, gconstpointer data)
+{
+    add_test(f, "booted", "[Checkpoint]\n[Machine a]\n");
+    add_test(f, "broken", "no key file\n");
+    add_test(f, "later", "[Test]\nTags=debug powercut\n[Machine a]\n");
+    add_test(f, "plain", "[Machine a]\n");
+    add_test(f, "unclear", "[Test]\nTags=nine slow\nTimeout=x\n[Machine a]\n");
+    expect_valid(f, NULL, "later plain ", NULL);
+    expect_valid(f, "debug", "later ", NULL);
+    expect_valid(f, "none", "", NULL);
+    expect_valid(f, "slow", NULL, "Timeout");
+    remove_test(f, "booted");
+    remove_test(f, "broken");
+    remove_test(f, "later");
+    remove_test(f, "plain");
+    remove_test(f, "unclear");
+}
+
 /* The beginnings of some words of a name stand for the shortest such name. */
 static void test_shortened(Fixture *f, gconstpointer data)
 {
@@ -382,6 +420,7 @@ int main(int argc, char **argv)
         {"/test-conf/discover", test_discover},
         {"/test-conf/tags", test_tags},
         {"/test-conf/choose", test_choose},
+        {"/test-conf/valid", test_valid},
         {"/test-conf/checkpoints-dir", test_checkpoints_dir},
     };
 
