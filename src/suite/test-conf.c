@@ -177,15 +177,16 @@ static char *find_tests_dir(const SpTestConf *conf)
     return g_steal_pointer(&parent);
 }
 
-/* The directory of the checkpoint @name: beside that of @conf if there is one, or else in
- * SP_CHECKPOINTS_DIR if there is one. */
+/* The directory of the checkpoint @name: beside that of @conf if there is a test.conf, or else in
+ * SP_CHECKPOINTS_DIR if there is one. A directory beside it may be what another branch has left. */
 static char *find_checkpoint_dir(const SpTestConf *conf, const char *name)
 {
     g_autofree char *parent = g_path_get_dirname(conf->dir);
     g_autofree char *beside = g_build_filename(parent, name, NULL);
+    g_autofree char *beside_conf = g_build_filename(beside, "test.conf", NULL);
     g_autofree char *own = g_build_filename(conf->tests_dir, SP_CHECKPOINTS_DIR, name, NULL);
 
-    if (!g_file_test(beside, G_FILE_TEST_EXISTS) && g_file_test(own, G_FILE_TEST_EXISTS))
+    if (!g_file_test(beside_conf, G_FILE_TEST_EXISTS) && g_file_test(own, G_FILE_TEST_EXISTS))
         return g_steal_pointer(&own);
     return g_steal_pointer(&beside);
 }

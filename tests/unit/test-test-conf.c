@@ -392,6 +392,14 @@ static void test_checkpoints_dir(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(error->message, "'booted' is a checkpoint"));
     g_clear_error(&error);
 
+    /* an empty directory beside the test is none */
+    g_assert_cmpint(g_mkdir(beside, 0700), ==, 0);
+    g_clear_pointer(&conf, sp_test_conf_free);
+    conf = load(f, "[Test]\nFrom=booted\n", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(conf->from->dir, ==, own_booted);
+    g_assert_cmpint(g_rmdir(beside), ==, 0);
+
     /* one beside the test comes first */
     add_test(f, "booted", "[Checkpoint]\n[Machine a]\n");
     g_clear_pointer(&conf, sp_test_conf_free);
