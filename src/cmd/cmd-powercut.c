@@ -373,6 +373,21 @@ static int check_recording(const Options *o)
 
 /* --- a test that records ---------------------------------------------------------------------- */
 
+/* As the check of a recording reports them. */
+static void print_found_failures(const GArray *failures)
+{
+    for (guint i = 0; i < failures->len; i++) {
+        const SpFoundFailure *failure = &g_array_index(failures, SpFoundFailure, i);
+
+        printf("FAILED: state %s: %s\n%s", failure->state, failure->reason,
+            failure->writes ? failure->writes : "");
+        if (failure->disk)
+            printf("  its disk: %s\n", failure->disk);
+        if (failure->machine)
+            printf("  a machine with it: %s\n", failure->machine);
+    }
+}
+
 /* What a test has found, if it came that far. */
 static void print_findings(const char *out, const char *test)
 {
@@ -385,6 +400,8 @@ static void print_findings(const char *out, const char *test)
         file = sp_findings_file_parse(text, length);
     if (!file)
         return;
+    print_found_failures(file->failures);
+    print_found_failures(file->boot_failures);
     for (guint i = 0; i < file->classes->len; i++) {
         const SpFoundClass *class = &g_array_index(file->classes, SpFoundClass, i);
 

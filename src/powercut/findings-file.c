@@ -109,8 +109,15 @@ static void read_boots(SpFindingsFile *file, GArray *classes)
         gint64 number = sp_json_int(boot, "class", NO_CLASS);
         gint64 index = number >= 0 && number < classes->len ? g_array_index(classes, gint64, number)
                                                             : NO_CLASS;
+        SpFoundFailure failure = {
+            .state = sp_json_text(boot, "state"),
+            .reason = sp_json_text(boot, "reason"),
+            .machine = sp_json_text(boot, "machine"),
+        };
         SpFoundClass *class;
 
+        if (failure.state && failure.reason)
+            g_array_append_val(file->boot_failures, failure);
         if (index == NO_CLASS)
             continue;
         class = &g_array_index(file->classes, SpFoundClass, index);
@@ -161,6 +168,7 @@ SpFindingsFile *sp_findings_file_parse(const char *text, gsize length)
     file->cuts = g_array_new(FALSE, FALSE, sizeof(SpFoundCut));
     file->classes = g_array_new(FALSE, FALSE, sizeof(SpFoundClass));
     file->failures = g_array_new(FALSE, FALSE, sizeof(SpFoundFailure));
+    file->boot_failures = g_array_new(FALSE, FALSE, sizeof(SpFoundFailure));
     g_array_set_clear_func(file->classes, clear_class);
     read_classes(file, classes);
     read_boots(file, classes);
@@ -178,6 +186,7 @@ void sp_findings_file_free(SpFindingsFile *file)
     g_array_unref(file->cuts);
     g_array_unref(file->classes);
     g_array_unref(file->failures);
+    g_array_unref(file->boot_failures);
     json_decref(file->root);
     g_free(file);
 }

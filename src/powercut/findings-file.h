@@ -41,6 +41,8 @@ typedef struct {
     GArray *cuts;          /* of SpFoundCut */
     GArray *classes;       /* of SpFoundClass; only valid ones */
     GArray *failures;      /* of SpFoundFailure; only those with a disk */
+    GArray
+        *boot_failures; /* of SpFoundFailure: states that did not boot; of the texts only machine */
 } SpFindingsFile;
 
 /** NULL if @text is not a JSON object. */

@@ -209,7 +209,7 @@ void sp_findings_add(
     keep_example(findings, class, state->name);
     class->states++;
     cut->states++;
-    if (state->name[0] == 'p')
+    if (state->is_plain)
         cut->class = class->number;
     if (!reason)
         return;

@@ -73,7 +73,8 @@ char *sp_findings_describe_classes(const SpFindings *findings);
  *
  * A test that boots states adds:
  *
- *   boots             objects: state, class (its number), reason (null, or why it did not boot)
+ *   boots             objects: state, class (its number), reason (null, or why it did not boot);
+ * with a reason also machine, the command that starts a machine with its disk
  */
 typedef struct json_t json_t;
 json_t *sp_findings_to_json(const SpFindings *findings);

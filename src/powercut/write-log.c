@@ -242,13 +242,13 @@ SpWriteLog *sp_write_log_parse(GBytes *bytes, guint64 disk_size, GError **error)
 SpWriteLog *sp_write_log_open(
     const char *path, guint64 disk_size, const SpTask *task, GError **error)
 {
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &local);
     g_autoptr(GBytes) bytes = NULL;
     SpWriteLog *log;
 
     if (!file) {
-        if (error)
-            (*error)->domain = SP_ERROR, (*error)->code = SP_ERROR_USAGE;
+        g_set_error_literal(error, SP_ERROR, SP_ERROR_USAGE, local->message);
         return NULL;
     }
     bytes = g_mapped_file_get_bytes(file);

@@ -105,7 +105,7 @@ updated_again: list[str] = []
 failures = []
 boots = []
 for index, (number, name) in enumerate(choose(findings["classes"])):
-    reason = None
+    failure = {"reason": None}
     found = findings["classes"][number]
     try:
         with subtest(f"{name} of {found['states']} states: {found['facts']}"):
@@ -115,8 +115,9 @@ for index, (number, name) in enumerate(choose(findings["classes"])):
         gateway.log(f"FAILED: state {name} does not boot as expected: {reason}")
         words = shlex.join(["slotproof", *recording.words("--state", name, "--debug")])
         gateway.log(f"  a machine with it: {words}")
+        failure = {"reason": reason, "machine": words}
         failures.append(name)
-    boots.append({"state": name, "class": number, "reason": reason})
+    boots.append({"state": name, "class": number, **failure})
 gateway.log(f"{len(boots)} states booted, {len(failures)} failed")
 with open(REPORT) as file:
     report = json.load(file)
