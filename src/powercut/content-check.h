@@ -34,7 +34,7 @@ typedef struct {
     const SpContentPart *parts;
     guint parts_count;
     SpDecider *decider; /* may be NULL */
-    guint jobs;         /* contents that are looked at in parallel */
+    guint jobs;         /* contents that are checked in parallel */
     const SpTask *task;
 } SpContentOptions;
 

@@ -22,10 +22,10 @@ typedef struct {
     SpContentPart part;
     SpContentCheck *check;
     GHashTable *contents; /* of SpDiskHash: all */
-    GHashTable *chosen;   /* those that are looked at */
+    GHashTable *chosen;   /* those that are checked */
 } Sampled;
 
-/* A state whose verdicts are not there yet, with all else that is to be known of it. */
+/* A state that waits for its verdicts, with everything else that its report needs. */
 typedef struct {
     SpCrashState state;
     char *name;
@@ -44,7 +44,7 @@ struct SpPolicyCheck {
     SpDecider *decider;
     SpContentCheck *decisions;
     GArray *sampled; /* of Sampled */
-    bool is_chosen;  /* which contents are looked at */
+    bool is_chosen;  /* which contents are checked */
     GQueue pending;  /* of Pending, the oldest first */
 };
 
@@ -250,7 +250,7 @@ bool sp_policy_check_learn(
     return true;
 }
 
-/* --- which contents are looked at ------------------------------------------------------------- */
+/* --- which contents are checked --------------------------------------------------------------- */
 
 static void count_contents(void *data)
 {

@@ -61,7 +61,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SpPolicyCheck, sp_policy_check_free)
 bool sp_policy_check_learn(SpPolicyCheck *check, const SpPolicyContent *contents,
     guint contents_count, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** How many contents there were, and how many were looked at. */
+/** How many contents there were, and how many were checked. */
 typedef struct {
     const char *partitions; /* names */
     guint contents, checked;
