@@ -43,10 +43,9 @@ bool sp_machine_qmp(SpMachine *machine, const char *command, const char *argumen
     json_t *parsed;
     GError *local = NULL;
 
-    if (has_qemu(machine, &local) && parse_arguments(arguments, &parsed, &local) &&
-        !sp_qmp_execute(machine->qmp, command, parsed, SP_COMMAND_TIMEOUT_MS,
-            &machine->config.interrupt, &answer, &local))
-        g_prefix_error(&local, "QMP command %s: ", command);
+    if (has_qemu(machine, &local) && parse_arguments(arguments, &parsed, &local))
+        (void)!sp_qmp_execute(machine->qmp, command, parsed, SP_COMMAND_TIMEOUT_MS,
+            &machine->config.interrupt, &answer, &local);
     if (answer)
         *ret_answer = sp_json_format(answer);
     return sp_machine_report(machine, local, error);
