@@ -103,9 +103,10 @@ bool sp_machine_disk_written(SpMachine *machine, guint64 *ret_bytes, GError **er
 
 static bool wait_for_written(SpMachine *machine, guint64 bytes, gint64 deadline, GError **error)
 {
-    guint64 written;
+    guint64 written = G_MAXUINT64;
 
     do {
+        guint64 before = written;
         gint64 away_ms;
 
         if (!count_written(machine, &written, error) ||
@@ -114,6 +115,9 @@ static bool wait_for_written(SpMachine *machine, guint64 bytes, gint64 deadline,
         if (written >= bytes)
             return true;
         away_ms = (gint64)MIN((bytes - written) / BYTES_PER_MS, POLL_MAX_MS);
+        /* an idle guest is not queried without a pause */
+        if (written == before)
+            away_ms = MAX(away_ms, 1);
         if (away_ms > 0 && !sp_pause(away_ms, &machine->config.interrupt, error))
             return false;
     } while (g_get_monotonic_time() < deadline);
