@@ -36,8 +36,8 @@ static char *describe_last_seen(SpMachine *machine)
     if (machine->awaits_boot && sp_agent_is_ready(machine->agent))
         return g_strdup("the guest still answers in the boot that it is to leave");
     if (!line)
-        return g_strdup("its console has shown nothing since it was started or reset: not a boot "
-                        "loader's word, nor a kernel's");
+        return g_strdup("its console has been silent since it was started or reset: neither a "
+                        "boot loader nor a kernel has printed anything");
     if (!machine->has_kernel)
         return g_strdup_printf(
             "no kernel was seen on its console; firmware or a boot loader said last: %s", line);

@@ -40,7 +40,7 @@ static bool press_keys(SpMachine *machine, const char *name, GError **error)
         return sp_pause(2 * HOLD_MS * g_strv_length(keys), &machine->config.interrupt, error);
     if (g_error_matches(local, SP_ERROR, SP_ERROR_GUEST)) {
         g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
-            "'%s' is no key: expected a character, or names of QEMU's (its QKeyCode) with '-' "
+            "'%s' is not a key name: expected a character, or QEMU's names (QKeyCode) with '-' "
             "between them, such as ctrl-alt-delete: %s",
             name, local->message);
         g_error_free(local);

@@ -190,7 +190,8 @@ static bool wait_for_text(SpMachine *machine, const char *regex, gint64 timeout_
     bool is_found = false;
 
     if (!compiled) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no regular expression", regex);
+        g_set_error(
+            error, SP_ERROR, SP_ERROR_USAGE, "'%s' is not a valid regular expression", regex);
         return false;
     }
     if (!sp_machine_switch_on(machine, false, error) ||

@@ -307,8 +307,8 @@ static bool wait_for_console_text(
     TextWait wait = {.machine = machine, .regex = compiled};
 
     if (!compiled) {
-        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is no regular expression: %s", regex,
-            local->message);
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE, "'%s' is not a valid regular expression: %s",
+            regex, local->message);
         g_error_free(local);
         return false;
     }

@@ -44,7 +44,8 @@ void sp_console_attach(SpConsole *console, int fd);
 bool sp_console_write(
     SpConsole *console, const guint8 *data, gsize length, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 
-/** Who is given all bytes as they come, besides what happens with them anyway; NULL for nobody. */
+/** Have all bytes passed to @func as they come, besides their usual processing; NULL: not any more.
+ */
 typedef void (*SpConsoleTapFunc)(const guint8 *data, gsize length, void *user_data);
 void sp_console_set_tap(SpConsole *console, SpConsoleTapFunc func, void *user_data);
 

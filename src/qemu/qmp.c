@@ -315,7 +315,8 @@ bool sp_qmp_wait_event(SpQmp *qmp, const char *event, gint64 timeout_ms,
     SpQmpMessage *message;
 
     if (!sp_wait(has_event, &wait, sp_deadline(timeout_ms), interrupt, error)) {
-        g_prefix_error(error, "waiting for QEMU's event %s: ", event ? event : "of any name");
+        g_prefix_error(error, "waiting for %s%s: ", event ? "QEMU's event " : "any event of QEMU",
+            event ? event : "");
         return false;
     }
     message = wait.found;

@@ -308,7 +308,8 @@ bool sp_machine_wait_for_console_text(
     SpMachine *machine, const char *regex, gint64 timeout_ms, GError **error)
 {
     keep(machine, "wait_for_console_text %s %" G_GINT64_FORMAT, regex, timeout_ms);
-    return !g_str_equal(regex, "(") || fail(error, SP_ERROR_USAGE, "no regular expression");
+    return !g_str_equal(regex, "(") ||
+           fail(error, SP_ERROR_USAGE, "not a valid regular expression");
 }
 
 bool sp_machine_copy_from_host(

@@ -120,6 +120,11 @@ static void test_commands(void)
     g_assert_true(sp_json_is_true(data, "guest"));
     g_assert_false(sp_qmp_wait_event(f.qmp, "RESET", 1, NULL, NULL, NULL, &error));
     g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    g_assert_true(g_str_has_prefix(error->message, "waiting for QEMU's event RESET: "));
+    g_clear_error(&error);
+    g_assert_false(sp_qmp_wait_event(f.qmp, NULL, 1, NULL, NULL, NULL, &error));
+    g_assert_error(error, SP_ERROR, SP_ERROR_TIMEOUT);
+    g_assert_true(g_str_has_prefix(error->message, "waiting for any event of QEMU: "));
     tear_down(&f);
 }
 

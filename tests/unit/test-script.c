@@ -141,7 +141,7 @@ static void test_exceptions(ScriptFixture *f, gconstpointer data)
     SCRIPT_EXPECT_FAILED(
         f, "machine.wait_for_file('absent')\n", "RequestedAssertionFailed: no such file");
     SCRIPT_EXPECT_FAILED(
-        f, "machine.wait_for_console_text('(')\n", "ValueError: no regular expression");
+        f, "machine.wait_for_console_text('(')\n", "ValueError: not a valid regular expression");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', timeout=-1)\n", "ValueError", "-1");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed('echo', timeout='x')\n", "TypeError");
     SCRIPT_EXPECT_FAILED(f, "machine.succeed(3)\n", "TypeError: a command must be a str, not int");

@@ -48,7 +48,7 @@ if can_read:
         with t.assertRaisesRegex(RequestedAssertionFailed, "(?s)'never written'.*late but there"):
             gateway.wait_for_text("never written", timeout=3)
         t.assertLess(time.monotonic() - begin, 30)
-        with t.assertRaisesRegex(ValueError, "no regular expression"):
+        with t.assertRaisesRegex(ValueError, "not a valid regular expression"):
             gateway.wait_for_text("(")
 else:
     with subtest("without tesseract, reading text fails with the reason"):
