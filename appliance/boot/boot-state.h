@@ -69,7 +69,8 @@ int sp_boot_state_parse(const char *text, size_t length, struct sp_boot_state *r
  */
 int sp_boot_state_format(const struct sp_boot_state *state, char buffer[static SP_BOOT_STATE_MAX]);
 
-/** The slot that the text of last-good names; SP_SLOT_NONE if the text is not exactly as written. */
+/** The slot that the text of last-good names; SP_SLOT_NONE if the text is not exactly as written.
+ */
 enum sp_slot sp_boot_last_good_parse(const char *text, size_t length);
 /** The state where boot-state is missing or does not parse; @last_good is SP_SLOT_NONE where that
  * does not either. */

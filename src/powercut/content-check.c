@@ -150,6 +150,25 @@ static void finish_fsck(const SpContentCheck *check, SpVerdict *verdict, Desk *d
 
 /* --- what the decider says -------------------------------------------------------------------- */
 
+/* Such a key is that of another fact of the state: how the partition is, or what was tolerated. */
+static bool are_keys_free(const SpPolicy *policy, const char *facts, GError **error)
+{
+    g_auto(GStrv) words = g_strsplit(facts, " ", -1);
+
+    for (char **word = words; *word; word++) {
+        g_autofree char *key = g_strndup(*word, strcspn(*word, "="));
+
+        if (!policy || !sp_policy_has_partition(policy, key))
+            continue;
+        g_set_error(error, SP_ERROR, SP_ERROR_USAGE,
+            "the decider '%s' says %s: expected another key, since " SP_POLICY_FILE
+            " has a partition '%s'",
+            policy->decider, *word, key);
+        return false;
+    }
+    return true;
+}
+
 static void ask_decider(const SpContentCheck *check, SpVerdict *verdict, const Desk *desk)
 {
     const SpContentOptions *options = &check->options;
@@ -162,7 +181,8 @@ static void ask_decider(const SpContentCheck *check, SpVerdict *verdict, const D
         g_string_append_printf(question, "%s%s=%s", i > 0 ? " " : "",
             options->parts[i].policy->name, sp_fsck_copy_path(desk->copies[i]));
     if (!sp_decider_ask(options->decider, question->str, &options->task->interrupt, &decision,
-            &verdict->error)) {
+            &verdict->error) ||
+        !are_keys_free(options->policy, decision.facts, &verdict->error)) {
         verdict->facts = g_steal_pointer(&tolerated);
         return;
     }

@@ -33,8 +33,9 @@ typedef struct {
 typedef struct {
     const SpContentPart *parts;
     guint parts_count;
-    SpDecider *decider; /* may be NULL */
-    guint jobs;         /* contents that are checked in parallel */
+    SpDecider *decider;     /* may be NULL */
+    const SpPolicy *policy; /* the decider's: no partition of it may be a key of an answer */
+    guint jobs;             /* contents that are checked in parallel */
     const SpTask *task;
 } SpContentOptions;
 

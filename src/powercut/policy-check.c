@@ -113,6 +113,7 @@ static bool add_fed(SpPolicyCheck *check, GError **error)
     check->fed_names = g_string_free(g_steal_pointer(&names), FALSE);
     check->decider = sp_decider_new(policy->decider, DECIDER_TIMEOUT_MS);
     options.decider = check->decider;
+    options.policy = policy;
     options.parts = (const SpContentPart *)(void *)check->fed->data;
     options.parts_count = check->fed->len;
     check->decisions = sp_content_check_new(&options);

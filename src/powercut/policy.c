@@ -71,6 +71,27 @@ guint sp_policy_find_group(const SpPolicy *policy, const char *name)
     return G_MAXUINT;
 }
 
+static bool has_policy_partition(GPtrArray *partitions, const char *name)
+{
+    for (guint i = 0; i < partitions->len; i++) {
+        if (g_str_equal(((const SpPolicyPartition *)partitions->pdata[i])->name, name))
+            return true;
+    }
+    return false;
+}
+
+bool sp_policy_has_partition(const SpPolicy *policy, const char *name)
+{
+    for (guint i = 0; i < policy->groups->len; i++) {
+        const SpPolicyGroup *group = policy->groups->pdata[i];
+
+        if (g_strv_contains((const char *const *)group->partitions, name))
+            return true;
+    }
+    return g_strv_contains((const char *const *)policy->unchanged, name) ||
+           has_policy_partition(policy->fed, name) || has_policy_partition(policy->others, name);
+}
+
 /* NULL if the key is missing or has no word. */
 static char **read_words(SpKeyFile *file, const char *group, const char *key)
 {

@@ -56,6 +56,9 @@ typedef struct {
 /** The index of the group called @name; G_MAXUINT if there is none. */
 guint sp_policy_find_group(const SpPolicy *policy, const char *name);
 
+/** Whether the policy says anything of a partition called @name. */
+bool sp_policy_has_partition(const SpPolicy *policy, const char *name);
+
 /** Read @path. SP_ERROR_USAGE with file and line if it is invalid. */
 SpPolicy *sp_policy_load(const char *path, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** The same from @text; @path is for messages, and what paths are relative to. */

@@ -41,6 +41,11 @@ static void test_whole(void)
     g_assert_false(data->is_good_status[1]);
     g_assert_cmpuint(sp_policy_find_group(policy, "B"), ==, 1);
     g_assert_cmpuint(sp_policy_find_group(policy, "C"), ==, G_MAXUINT);
+    g_assert_true(sp_policy_has_partition(policy, "env"));
+    g_assert_true(sp_policy_has_partition(policy, "data"));
+    g_assert_true(sp_policy_has_partition(policy, "firmware"));
+    g_assert_true(sp_policy_has_partition(policy, "rootfs-a"));
+    g_assert_false(sp_policy_has_partition(policy, "rootfs"));
     group = policy->groups->pdata[1];
     g_assert_cmpstr(group->not_started[1], ==, "good=no");
 }
