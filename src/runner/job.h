@@ -54,7 +54,7 @@ typedef struct {
 /** Returns the job, which is already done if its worker can't be started. */
 SpJob *sp_job_start(const SpEngine *engine, const SpJobConfig *config);
 bool sp_job_is_done(const SpJob *job);
-/** Whether it has the checkpoint that its test goes on from. Until then it may be making it, and
+/** Whether it has the checkpoint that its test starts from. Until then it may be making it, and
  * another job that needs the same would wait. */
 bool sp_job_has_checkpoint(const SpJob *job);
 /** The user wants it to end: it is done soon, with SP_RESULT_SKIPPED unless it passes. */

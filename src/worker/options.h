@@ -16,7 +16,7 @@ typedef struct {
     const char *out;      /* the directory for output, which exists */
     const char *save_dir; /* make a checkpoint in this directory; NULL: run a test */
     const char *disk;     /* a raw file for the first machine in place of its image's disk: the test
-                             does not go on from its checkpoint; NULL: none */
+                             does not start from its checkpoint; NULL: none */
     gint64 begin;         /* when the test began, as of g_get_monotonic_time(); 0: now */
 
     gboolean has_programs_pipe;  /* program-pipe.h's descriptors are there */

@@ -59,7 +59,7 @@ GArray *sp_worker_list_networks(const SpWorker *worker);
 /** The machines are gone. A capture error never fails the test: it is logged. */
 void sp_worker_close_networks(SpWorker *worker);
 
-/** Obtain the checkpoint that the test goes on from, which may be making it. If it can't be kept,
+/** Obtain the checkpoint that the test starts from, which may be making it. If it can't be kept,
  * this is logged, and worker->checkpoint is NULL. */
 bool sp_worker_get_checkpoint(SpWorker *worker, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 /** Start the machines' QEMUs, so that they start while the interpreter does. */

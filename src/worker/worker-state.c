@@ -21,7 +21,7 @@ bool sp_worker_get_checkpoint(SpWorker *worker, GError **error)
     gint64 begin = g_get_monotonic_time();
     g_autoptr(GError) local = NULL;
 
-    sp_log_begin(worker->log, NULL, "boot", "have checkpoint '%s'", from->name);
+    sp_log_begin(worker->log, NULL, "boot", "get checkpoint '%s'", from->name);
     worker->checkpoint = sp_checkpoint_prepare(&making, worker->configs, &worker->made_s, &local);
     sp_log_end(worker->log, worker->checkpoint ? NULL : "it can't be made");
     worker->checkpoint_s = (double)(g_get_monotonic_time() - begin) / G_TIME_SPAN_SECOND;

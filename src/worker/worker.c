@@ -83,7 +83,7 @@ static SpPromptMode get_prompt_mode(const SpWorkerOptions *options)
     return options->prompts_on_failure ? SP_PROMPT_ON_FAILURE : SP_PROMPT_NEVER;
 }
 
-/* The script of @conf, which is the worker's test or a checkpoint that it goes on from. False with
+/* The script of @conf, which is the worker's test or a checkpoint that it starts from. False with
  * @error if the interpreter does not start. */
 static bool run_script(SpWorker *worker, const SpTestConf *conf, SpOutcome *ret_outcome,
     char **ret_report, GError **error)
@@ -125,7 +125,7 @@ static bool run_script(SpWorker *worker, const SpTestConf *conf, SpOutcome *ret_
     return true;
 }
 
-/* Run the scripts of @conf and of the checkpoints that it goes on from, until one does not pass. */
+/* Run the scripts of @conf and of the checkpoints that it starts from, until one does not pass. */
 static bool run_scripts(SpWorker *worker, const SpTestConf *conf, SpOutcome *ret_outcome,
     char **ret_report, GError **error)
 {
@@ -144,7 +144,7 @@ static bool run_from_checkpoint(
 {
     const char *name = worker->conf->from->name;
 
-    sp_log_begin(worker->log, NULL, "boot", "go on from checkpoint '%s'", name);
+    sp_log_begin(worker->log, NULL, "boot", "restore checkpoint '%s'", name);
     if (!sp_worker_begin_restore(worker, error) ||
         !run_script(worker, worker->conf, ret_outcome, ret_report, error)) {
         if (worker->checkpoint)
@@ -161,7 +161,7 @@ static bool run_test(SpWorker *worker, SpOutcome *ret_outcome, char **ret_report
 {
     const SpWorkerOptions *options = &worker->options;
 
-    /* a given disk has the state to go on from */
+    /* a given disk has the state to start from */
     if (options->disk)
         return run_script(worker, worker->conf, ret_outcome, ret_report, error);
     /* as has a disk that was kept */
