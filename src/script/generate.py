@@ -3,9 +3,11 @@
 """Make of api.py what Python, editors and people need of it: the binding in C with its docstrings, the
 stub for type checkers, and the lists of the manual page.
 
-usage: generate.py h|c|pyi OUTPUT
+usage: generate.py h|pyi OUTPUT
+       generate.py c HEADER... OUTPUT
        generate.py man FRAME OUTPUT
 
+The HEADERs declare the functions of src/machine that do all of a call.
 OUTPUT may be '-'. In the FRAME, a line '.\\" generate: WHAT' is replaced, where WHAT is the name of a
 class, 'functions', 'CLASS attributes' or 'CLASS refused'.
 """
@@ -13,6 +15,7 @@ class, 'functions', 'CLASS attributes' or 'CLASS refused'.
 import builtins
 import json
 import keyword
+import os
 import re
 import sys
 import textwrap
@@ -269,10 +272,10 @@ def taken_names():
     return sorted(name for name in taken if not name.startswith("_"))
 
 
-def make_source(out):
+def make_source(out, headers):
     out(f'/* {NOTE} */')
-    for part in ("console", "disk", "guest", "monitor", "network", "screen", "snapshot", "terminal"):
-        out(f'#include "machine/machine-{part}.h"')
+    for header in headers:
+        out(f'#include "machine/{os.path.basename(header)}"')
     out('#include "script/api.h"\n#include "script/py-call.h"\n#include "script/py-text.h"')
     for cls in CLASSES:
         for call in cls.calls:
@@ -392,8 +395,10 @@ def main():
     parts = []
     if what == "man":
         make_man(parts.append, paths[0])
+    elif what == "c":
+        make_source(parts.append, paths[:-1])
     else:
-        {"h": make_header, "c": make_source, "pyi": make_stub}[what](parts.append)
+        {"h": make_header, "pyi": make_stub}[what](parts.append)
     result = "\n".join(parts) + "\n"
     if paths[-1] == "-":
         sys.stdout.write(result)
