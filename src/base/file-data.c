@@ -2,6 +2,7 @@
 #include "base/file-data.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 int sp_file_next_data(int fd, off_t *at, off_t *ret_end)
@@ -16,4 +17,11 @@ int sp_file_next_data(int fd, off_t *at, off_t *ret_end)
     *at = begin;
     *ret_end = end;
     return 1;
+}
+
+bool sp_is_zero(const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+
+    return length == 0 || (at[0] == 0 && memcmp(at, at + 1, length - 1) == 0);
 }

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,17 +79,12 @@ bool sp_memory_file_clear(int fd, GError **error)
     return false;
 }
 
-static bool is_zero_page(const guint8 *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, PAGE_BYTES - 1) == 0;
-}
-
 /* Make holes of the zero pages among @bytes, which are the file's from @offset on. Returns false if
  * the file system can't. */
 static bool punch_zeros(int fd, const guint8 *bytes, gsize length, off_t offset)
 {
     for (gsize at = 0, begin = 0; at < length; at += PAGE_BYTES) {
-        bool is_run = is_zero_page(bytes + at), is_last = at + PAGE_BYTES >= length;
+        bool is_run = sp_is_zero(bytes + at, PAGE_BYTES), is_last = at + PAGE_BYTES >= length;
         gsize end = is_run ? at + PAGE_BYTES : at;
 
         if (begin < end && (!is_run || is_last) &&

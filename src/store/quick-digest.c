@@ -50,11 +50,6 @@ static guint64 digest_page(const guint8 *page, guint64 seed)
     return sum ^ sum >> 32;
 }
 
-static bool is_blank_page(const guint8 *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
-}
-
 /* Returns how many of @length bytes were read, fewer only at the end of the file; negative with
  * errno. */
 static gssize read_block(int fd, guint8 *block, gsize length, off_t at)
@@ -87,7 +82,7 @@ static bool add_pages(int fd, guint8 *block, off_t at, off_t end, guint64 *sum)
         }
         memset(block + n, 0, BLOCK - (gsize)n);
         for (gsize i = 0; i < (gsize)n; i += PAGE) {
-            if (!is_blank_page(block + i))
+            if (!sp_is_zero(block + i, PAGE))
                 *sum = digest_page(block + i, *sum ^ (guint64)(at + (off_t)i));
         }
         at += n;
