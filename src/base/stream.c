@@ -114,10 +114,13 @@ static gsize read_once(SpStream *stream)
 {
     Buffer *input = &stream->input;
     guint8 *space = buffer_reserve(input, stream->config.read_size);
-    ssize_t n = read(stream->fd, space, stream->config.read_size);
+    ssize_t n;
     gsize taken;
 
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+    do
+        n = read(stream->fd, space, stream->config.read_size);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
     if (n <= 0) {
         disconnect_stream(stream, n < 0 ? errno : 0);

@@ -12,6 +12,20 @@
 #define INPUT_MAX 64
 #define OUTPUT_MAX (4u * 1024 * 1024)
 
+ssize_t __real_read(int fd, void *buffer, size_t size);
+ssize_t __wrap_read(int fd, void *buffer, size_t size);
+
+static guint interrupted_reads; /* how many of the next ones a signal interrupts */
+
+ssize_t __wrap_read(int fd, void *buffer, size_t size)
+{
+    if (interrupted_reads == 0)
+        return __real_read(fd, buffer, size);
+    interrupted_reads--;
+    errno = EINTR;
+    return -1;
+}
+
 typedef enum { FREE_NEVER, FREE_IN_INPUT, FREE_IN_DISCONNECTED, FREE_IN_WRITTEN } FreeIn;
 
 /* A stream and the descriptor at its other end; the test says what the handlers do. */
@@ -267,6 +281,16 @@ static void test_read_rest(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->ends, ==, 1);
 }
 
+/* A signal ends no reading. */
+static void test_interrupted_read(Fixture *f, gconstpointer data)
+{
+    send_text(f, "last words");
+    interrupted_reads = 2;
+    sp_stream_read_rest(f->stream);
+    g_assert_cmpuint(interrupted_reads, ==, 0);
+    g_assert_cmpstr(f->input->str, ==, "last words");
+}
+
 static void test_partial_writes(Fixture *f, gconstpointer data)
 {
     const gsize length = 3 * 1024 * 1024;
@@ -500,6 +524,7 @@ int main(int argc, char **argv)
         {"/stream/reads-per-turn", test_reads_per_turn, &all_funcs},
         {"/stream/input-before-end", test_input_before_end, &all_funcs},
         {"/stream/input-after-failed-write", test_input_after_failed_write, &all_funcs},
+        {"/stream/interrupted-read", test_interrupted_read, &all_funcs},
         {"/stream/read-rest", test_read_rest, &all_funcs},
         {"/stream/partial-writes", test_partial_writes, &all_funcs},
         {"/stream/write-while-peer-reads", test_write_while_peer_reads, &write_funcs},
