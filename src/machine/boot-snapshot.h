@@ -22,7 +22,8 @@
 
 /**
  * Start a machine as in @config, and keep its boot snapshot in the directory @dir. SP_ERROR_MACHINE
- * if it does not read its disk within a minute, or can't be saved.
+ * if it does not read its disk within a minute, or can't be saved. The error does not name the
+ * machine.
  */
 bool sp_boot_snapshot_make(
     const SpMachineConfig *config, const char *dir, GError **error) G_GNUC_WARN_UNUSED_RESULT;

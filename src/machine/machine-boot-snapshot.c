@@ -85,7 +85,6 @@ bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GErro
     SpMachineConfig own = *config;
     SpSwitch *nobody = sp_switch_new("nobody", 0);
     SpMachine *machine;
-    GError *local = NULL;
     bool is_good;
 
     for (guint i = 0; i < own.nics; i++)
@@ -94,9 +93,7 @@ bool sp_boot_snapshot_make(const SpMachineConfig *config, const char *dir, GErro
     own.log = NULL;
     own.kept_disk = NULL;
     machine = sp_machine_new(&own, error);
-    if (machine)
-        make_snapshot(machine, path, &local);
-    is_good = machine && sp_machine_report(machine, local, error);
+    is_good = machine && make_snapshot(machine, path, error);
     sp_machine_free(machine);
     sp_switch_free(nobody);
     return is_good;
