@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+/* clang-format off */
 /*
  * The wire format between the driver and the agent in a guest.
  *
@@ -12,7 +13,7 @@
  *   1      1    type, enum sp_agent_frame_type
  *   2      2    stream (enum sp_stream) for DATA, END and CREDIT, otherwise 0
  *   4      4    channel: chosen by the driver with the frame that opens it; 0 is the connection
- * itself 8      4    length of the payload, at most SP_AGENT_FRAME_PAYLOAD_MAX
+ *   8      4    length of the payload, at most SP_AGENT_FRAME_PAYLOAD_MAX
  *
  * A connection begins with HELLO from the driver, answered by HELLO. Either side may have died in
  * the middle of a frame before, so both look for the HELLO's magic string in whatever comes first
@@ -63,6 +64,7 @@
  * The functions are pure: bytes and lengths, no descriptors. They return 0 or a length on success
  * and a negative errno otherwise, and may be used from any thread.
  */
+/* clang-format on */
 
 #include <stddef.h>
 #include <stdint.h>
