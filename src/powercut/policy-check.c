@@ -8,6 +8,7 @@
 #include "powercut/content-check.h"
 #include "powercut/partitions.h"
 #include "powercut/policy-groups.h"
+#include "powercut/policy-judge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -315,68 +316,23 @@ static char *join_state_facts(const SpPolicyCheck *check, const Pending *pending
     return g_string_free(facts, FALSE);
 }
 
-/* The group that boots is not the one that ran: what is wrong with it, or NULL. */
-static char *judge_other_group(const SpPolicyCheck *check, const Pending *pending, guint booted)
-{
-    const SpPolicyGroup *group = check->options.policy->groups->pdata[booted];
-
-    if (pending->groups.whole & 1u << booted)
-        return NULL;
-    return g_strdup_printf(
-        "group %s boots, but is not whole:%s", group->name, pending->groups.facts);
-}
-
-/* The installation had ended: what is wrong with the group that boots, or NULL. */
-static char *judge_installed(const SpPolicyCheck *check, guint booted)
-{
-    const SpPolicyGroup *group = check->options.policy->groups->pdata[booted];
-
-    if (booted == check->running)
-        return g_strdup_printf(
-            "the installation had ended, and group %s boots all the same", group->name);
-    if (!sp_policy_groups_was_installed(check->groups, booted))
-        return g_strdup_printf(
-            "the installation had ended, and group %s boots, in which nothing was installed",
-            group->name);
-    return NULL;
-}
-
-/* A group was started, and the disk says that it was not. */
-static char *judge_started(const SpPolicyCheck *check, const Pending *pending)
-{
-    GPtrArray *groups = check->options.policy->groups;
-
-    for (guint i = 0; i < groups->len; i++) {
-        const SpPolicyGroup *group = groups->pdata[i];
-        g_autofree char *facts = NULL;
-
-        if (!sp_policy_groups_was_installed(check->groups, i) || !group->not_started ||
-            !sp_facts_contain(pending->decision->facts, group->not_started))
-            continue;
-        facts = g_strjoinv(" ", group->not_started);
-        return g_strdup_printf(
-            "group %s was started, but the disk does not say so: %s", group->name, facts);
-    }
-    return NULL;
-}
-
 static char *judge_booted(
     const SpPolicyCheck *check, const Pending *pending, const char *boots, guint booted)
 {
-    const SpPolicyCheckOptions *options = &check->options;
-    char *failure = NULL;
+    const SpPolicyJudge judge = {
+        .policy = check->options.policy,
+        .groups = check->groups,
+        .running = check->running,
+        .installed_from = check->options.installed_from,
+        .started_from = check->options.started_from,
+    };
 
     if (g_str_equal(boots, NOTHING_BOOTS))
         return g_strdup("nothing boots");
     if (check->running == SP_NO_GROUP)
         return NULL;
-    if (pending->state.latest >= options->installed_from)
-        failure = judge_installed(check, booted);
-    if (!failure && pending->state.latest >= options->started_from)
-        failure = judge_started(check, pending);
-    if (!failure && booted != check->running)
-        failure = judge_other_group(check, pending, booted);
-    return failure;
+    return sp_policy_judge(
+        &judge, &pending->groups, pending->decision->facts, pending->state.latest, booted);
 }
 
 /* False if it can't be said; otherwise @ret_failure is NULL or why the state fails. */
