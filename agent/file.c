@@ -3,6 +3,7 @@
 /* PUT and GET: files in both directions. */
 
 #include "agent/channel.h"
+#include "lib/write-all.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,15 +75,10 @@ static int put_open(struct channel *channel, struct sp_payload *payload)
 static int put_data(struct channel *channel, const uint8_t *bytes, size_t length)
 {
     struct put *put = channel->data;
-    size_t done = 0;
+    int r = sp_write_all(put->fd, bytes, length);
 
-    while (done < length) {
-        ssize_t n = write(put->fd, bytes + done, length - done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0)
-            done += (size_t)n;
-    }
+    if (r < 0)
+        return r;
     channel_took(channel, length);
     return 0;
 }
