@@ -22,7 +22,7 @@
 struct server {
     sd_event *event;
     struct manager *manager;
-    bool has_systemd;
+    bool has_own_manager; /* which is not the system's */
     struct follower *list;
 };
 
@@ -99,7 +99,8 @@ static int follow_for_agent(struct server *server, uint32_t id, const char *name
     struct follower *follower;
     int r;
 
-    if (!server->has_systemd)
+    /* asked each time: an agent in an initramfs may have been started before systemd */
+    if (!server->has_own_manager && sd_booted() <= 0)
         return -EOPNOTSUPP;
     follower = calloc(1, sizeof *follower);
     if (!follower)
@@ -170,7 +171,7 @@ static int serve_agent(struct server *server, const char *address)
 int main(int argc, char **argv)
 {
     const char *address = argc > 1 ? argv[1] : NULL;
-    struct server server = {.has_systemd = address || sd_booted() > 0};
+    struct server server = {.has_own_manager = address != NULL};
     int r;
 
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
