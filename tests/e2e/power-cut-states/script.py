@@ -105,7 +105,7 @@ updated_again: list[str] = []
 failures = []
 boots = []
 for index, (number, name) in enumerate(choose(findings["classes"])):
-    failure = {"reason": None}
+    failure: dict[str, str | None] = {"reason": None}
     found = findings["classes"][number]
     try:
         with subtest(f"{name} of {found['states']} states: {found['facts']}"):
