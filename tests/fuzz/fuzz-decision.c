@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Any line as a decider's answer: one that is taken says what boots, or why not. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    g_auto(SpDecision) decision = {NULL};
+    g_auto(SpDecision) decision = {0};
     const char *expected = NULL;
 
     if (!sp_decision_parse((const char *)data, size, &decision, &expected)) {
