@@ -254,6 +254,7 @@ static gsize on_port_input(const guint8 *bytes, gsize length, void *data)
         if (frame_length > SP_ETHERNET_LENGTH_MAX) {
             /* where the next one begins is unknown */
             port->stats.malformed++;
+            sp_stream_flush(port->stream); /* what it was sent before */
             g_clear_pointer(&port->stream, sp_stream_free);
             break;
         }
