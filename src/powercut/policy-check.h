@@ -36,8 +36,8 @@ typedef struct {
     /* the entry from which on the installation had ended, and the other group was started;
      * G_MAXUINT: not known */
     guint installed_from, started_from;
-    guint
-        samples; /* of each partition that the decider is not given: so many contents are checked */
+    /* the number of contents to check of each partition that the decider is not given */
+    guint samples;
     guint32 seed;
     guint jobs; /* programs that run in parallel */
     const SpTask *task;

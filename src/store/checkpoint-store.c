@@ -30,10 +30,10 @@ static bool set_host_error(GError **error, const char *path, const char *what)
     return false;
 }
 
-static int open_lock(const char *folder, const char *key, int operation)
+static int open_lock(const char *store_dir, const char *key, int operation)
 {
     g_autofree char *name = g_strconcat(key, ".lock", NULL);
-    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autofree char *path = g_build_filename(store_dir, name, NULL);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
@@ -82,12 +82,12 @@ static bool is_full(const char *path)
 }
 
 /* Others are evicted for it. */
-static bool make_work_directory(const char *folder, const char *work, GError **error)
+static bool make_work_directory(const char *store_dir, const char *work, GError **error)
 {
     if (g_mkdir(work, 0700) == 0)
         return true;
     if (sp_error_code_of_errno(errno) == SP_ERROR_NO_SPACE) {
-        sp_cache_evict(&sp_checkpoint_kind, folder, SPARE_BYTES);
+        sp_cache_evict(&sp_checkpoint_kind, store_dir, SPARE_BYTES);
         if (g_mkdir(work, 0700) == 0)
             return true;
     }
@@ -95,17 +95,17 @@ static bool make_work_directory(const char *folder, const char *work, GError **e
 }
 
 /* With the lock of @key held exclusively, so what is in the way was left by a process that died. */
-static bool make_checkpoint(const char *folder, const char *key, const char *name,
+static bool make_checkpoint(const char *store_dir, const char *key, const char *name,
     SpCheckpointMakeFunc make, void *data, GError **error)
 {
     g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
-    g_autofree char *work = g_build_filename(folder, new_name, NULL);
-    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *work = g_build_filename(store_dir, new_name, NULL);
+    g_autofree char *dir = g_build_filename(store_dir, key, NULL);
     g_autoptr(GError) local = NULL;
 
     remove_directory(work);
     remove_directory(dir);
-    if (!make_work_directory(folder, work, error))
+    if (!make_work_directory(store_dir, work, error))
         return false;
     if (make(work, data, &local) && sp_manifest_write(work, name, &local)) {
         if (g_rename(work, dir) == 0)
@@ -132,17 +132,17 @@ static bool change_lock(SpCheckpoint *checkpoint, int operation, GError **error)
     return true;
 }
 
-SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char *name,
+SpCheckpoint *sp_checkpoint_get(const char *store_dir, const char *key, const char *name,
     SpCheckpointMakeFunc make, void *data, GError **error)
 {
     g_autoptr(SpCheckpoint) checkpoint = g_new0(SpCheckpoint, 1);
-    g_autofree char *manifest = g_build_filename(folder, key, SP_MANIFEST_FILE, NULL);
+    g_autofree char *manifest = g_build_filename(store_dir, key, SP_MANIFEST_FILE, NULL);
 
-    checkpoint->dir = g_build_filename(folder, key, NULL);
+    checkpoint->dir = g_build_filename(store_dir, key, NULL);
     checkpoint->lock_fd =
-        g_mkdir_with_parents(folder, 0700) == 0 ? open_lock(folder, key, LOCK_SH) : -1;
+        g_mkdir_with_parents(store_dir, 0700) == 0 ? open_lock(store_dir, key, LOCK_SH) : -1;
     if (checkpoint->lock_fd < 0) {
-        set_host_error(error, folder, "used for checkpoints (see XDG_CACHE_HOME)");
+        set_host_error(error, store_dir, "used for checkpoints (see XDG_CACHE_HOME)");
         return NULL;
     }
     while (!sp_manifest_check(checkpoint->dir, NULL)) {
@@ -153,7 +153,7 @@ SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char 
         if (!sp_manifest_check(checkpoint->dir, &fault)) {
             checkpoint->is_new = true;
             checkpoint->fault = fault ? g_strdup(fault->message) : NULL;
-            if (!make_checkpoint(folder, key, name, make, data, error))
+            if (!make_checkpoint(store_dir, key, name, make, data, error))
                 return NULL;
         }
         if (!change_lock(checkpoint, LOCK_SH, error))
@@ -204,9 +204,9 @@ static guint64 sum_sizes(const char *dir)
     return size;
 }
 
-static bool describe_checkpoint(const char *folder, SpCacheEntry *entry)
+static bool describe_checkpoint(const char *store_dir, SpCacheEntry *entry)
 {
-    g_autofree char *dir = g_build_filename(folder, entry->key, NULL);
+    g_autofree char *dir = g_build_filename(store_dir, entry->key, NULL);
     g_autofree char *path = g_build_filename(dir, SP_MANIFEST_FILE, NULL);
     struct stat st;
 
@@ -219,20 +219,20 @@ static bool describe_checkpoint(const char *folder, SpCacheEntry *entry)
     return true;
 }
 
-static bool verify_checkpoint(const char *folder, const char *key, GError **error)
+static bool verify_checkpoint(const char *store_dir, const char *key, GError **error)
 {
-    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *dir = g_build_filename(store_dir, key, NULL);
 
     return sp_manifest_verify(dir, error);
 }
 
-static int remove_checkpoint(const char *folder, const char *key)
+static int remove_checkpoint(const char *store_dir, const char *key)
 {
     g_autofree char *new_name = g_strconcat(NEW_PREFIX, key, NULL);
-    g_autofree char *work = g_build_filename(folder, new_name, NULL);
-    g_autofree char *dir = g_build_filename(folder, key, NULL);
+    g_autofree char *work = g_build_filename(store_dir, new_name, NULL);
+    g_autofree char *dir = g_build_filename(store_dir, key, NULL);
     g_autofree char *manifest = g_build_filename(dir, SP_MANIFEST_FILE, NULL);
-    int fd = open_lock(folder, key, LOCK_EX | LOCK_NB);
+    int fd = open_lock(store_dir, key, LOCK_EX | LOCK_NB);
     int r;
 
     if (fd < 0)
@@ -246,16 +246,16 @@ static int remove_checkpoint(const char *folder, const char *key)
     return r;
 }
 
-static void remove_leftovers(const char *folder)
+static void remove_leftovers(const char *store_dir)
 {
-    g_autoptr(GDir) entries = g_dir_open(folder, 0, NULL);
+    g_autoptr(GDir) entries = g_dir_open(store_dir, 0, NULL);
     const char *name;
 
     while (entries && (name = g_dir_read_name(entries))) {
         const char *key = g_str_has_prefix(name, NEW_PREFIX) ? name + strlen(NEW_PREFIX) : NULL;
         bool is_ours = key && sp_cache_has_key(key) && !key[SP_CACHE_KEY_LENGTH];
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        int fd = is_ours ? open_lock(folder, key, LOCK_EX | LOCK_NB) : -1;
+        g_autofree char *path = g_build_filename(store_dir, name, NULL);
+        int fd = is_ours ? open_lock(store_dir, key, LOCK_EX | LOCK_NB) : -1;
 
         if (fd < 0)
             continue;

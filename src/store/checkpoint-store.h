@@ -23,11 +23,11 @@ typedef bool (*SpCheckpointMakeFunc)(const char *dir, void *data, GError **error
 typedef struct SpCheckpoint SpCheckpoint;
 
 /**
- * The checkpoint @key in @folder, called @name. If there is none, it is made by @make first, or
+ * The checkpoint @key in @store_dir, called @name. If there is none, it is made by @make first, or
  * waited for if another process is making it. Fails as @make does, or with SP_ERROR_HOST; whatever
  * fails because the disk is full fails with SP_ERROR_NO_SPACE.
  */
-SpCheckpoint *sp_checkpoint_get(const char *folder, const char *key, const char *name,
+SpCheckpoint *sp_checkpoint_get(const char *store_dir, const char *key, const char *name,
     SpCheckpointMakeFunc make, void *data, GError **error) G_GNUC_WARN_UNUSED_RESULT;
 const char *sp_checkpoint_dir(const SpCheckpoint *checkpoint);
 /** Whether @make was called. */

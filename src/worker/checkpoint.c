@@ -134,21 +134,21 @@ static guint64 sum_other_bytes(const char *dir)
 bool sp_checkpoint_has_space(
     const char *dir, const GPtrArray *configs, const char *below, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(dir);
-    guint64 needed = below ? sum_other_bytes(below) : 0, room = get_free_bytes(folder);
+    g_autofree char *store_dir = g_path_get_dirname(dir);
+    guint64 needed = below ? sum_other_bytes(below) : 0, room = get_free_bytes(store_dir);
 
     for (guint i = 0; i < configs->len; i++)
         needed += (guint64)((const SpMachineConfig *)configs->pdata[i])->memory_mib * MIB;
     if (room < needed) {
-        sp_cache_evict(&sp_checkpoint_kind, folder, needed - room);
-        room = get_free_bytes(folder);
+        sp_cache_evict(&sp_checkpoint_kind, store_dir, needed - room);
+        room = get_free_bytes(store_dir);
     }
     if (room >= needed)
         return true;
     g_set_error(error, SP_ERROR, SP_ERROR_NO_SPACE,
         "the disk of '%s' has space for %" G_GUINT64_FORMAT " MiB, its machines may need "
         "%" G_GUINT64_FORMAT " (see XDG_CACHE_HOME)",
-        folder, room / MIB, needed / MIB);
+        store_dir, room / MIB, needed / MIB);
     return false;
 }
 
@@ -160,14 +160,14 @@ static bool make_with_space(const char *dir, void *data, GError **error)
            run_worker(dir, making, error);
 }
 
-static SpCheckpoint *get_checkpoint(const char *folder, const char *key, const char *name,
+static SpCheckpoint *get_checkpoint(const char *store_dir, const char *key, const char *name,
     SpCheckpointMakeFunc func, const void *data, GError **error)
 {
     SpCheckpoint *checkpoint =
-        sp_checkpoint_get(folder, key, name, func, (void *)(gpointer)data, error);
+        sp_checkpoint_get(store_dir, key, name, func, (void *)(gpointer)data, error);
 
     if (checkpoint && sp_checkpoint_is_new(checkpoint))
-        sp_cache_limit(&sp_checkpoint_kind, folder, sp_cache_size_max());
+        sp_cache_limit(&sp_checkpoint_kind, store_dir, sp_cache_size_max());
     return checkpoint;
 }
 
@@ -179,13 +179,13 @@ static bool make_boot_snapshot(const char *dir, void *data, GError **error)
 SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
 {
     const SpMachineConfig *config = sp_machine_config(machine);
-    g_autofree char *folder = sp_cache_dir(&sp_checkpoint_kind);
-    g_autofree char *cache = g_path_get_dirname(folder);
+    g_autofree char *store_dir = sp_cache_dir(&sp_checkpoint_kind);
+    g_autofree char *cache = g_path_get_dirname(store_dir);
     g_autofree char *name = g_strconcat("boot snapshot of ", config->name, NULL);
     g_autoptr(GError) error = NULL;
     g_autofree char *key = sp_boot_snapshot_key(config, cache, &error);
     SpCheckpoint *state =
-        key ? get_checkpoint(folder, key, name, make_boot_snapshot, config, &error) : NULL;
+        key ? get_checkpoint(store_dir, key, name, make_boot_snapshot, config, &error) : NULL;
 
     if (state && sp_checkpoint_fault(state))
         sp_log(config->log, config->name, "warning: its boot snapshot was made again: %s",
@@ -200,15 +200,16 @@ SpCheckpoint *sp_checkpoint_use_boot_snapshot(SpMachine *machine)
 SpCheckpoint *sp_checkpoint_prepare(
     const SpCheckpointMaking *making, const GPtrArray *configs, char **ret_made_s, GError **error)
 {
-    g_autofree char *folder = sp_cache_dir(&sp_checkpoint_kind);
-    g_autofree char *cache = g_path_get_dirname(folder);
+    g_autofree char *store_dir = sp_cache_dir(&sp_checkpoint_kind);
+    g_autofree char *cache = g_path_get_dirname(store_dir);
     g_autofree char *key = sp_checkpoint_key(making->conf, configs, cache, error);
     Making data = {.making = making, .configs = configs};
     SpCheckpoint *checkpoint;
 
     sp_message_reader_init(&data.reader, keep_message, &data);
     checkpoint =
-        key ? get_checkpoint(folder, key, making->conf->name, make_with_space, &data, error) : NULL;
+        key ? get_checkpoint(store_dir, key, making->conf->name, make_with_space, &data, error)
+            : NULL;
     if (checkpoint)
         *ret_made_s = g_steal_pointer(&data.made_s);
     sp_message_reader_clear(&data.reader);

@@ -8,6 +8,7 @@ KEYS = "/data/tls/web.crt /data/tls/web.key /data/openvpn/ca.crt /data/openvpn/s
 
 
 def sizes(pattern):
+    # stat fails for a pattern that matches nothing, which then has no sizes: the callers assert on that
     lines = gateway.succeed(f"stat -c '%n %s' {pattern} 2>/dev/null || true").splitlines()
     return {name: int(size) for name, size in (line.split() for line in lines)}
 
